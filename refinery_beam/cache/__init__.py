@@ -1,0 +1,59 @@
+"""Where results live and how they become true.
+
+::
+
+    key = InstanceKey(recipe_hash, input_hash, seed)
+    manifest = lookup(root, key)                      # a hit: one read, one stat a file
+    with Staging.open(root, key) as staging:          # a miss: an attempt, locked while its run lives
+        ...                                           # files are written below staging.instance
+        status, manifest = promote(staging, body)     # counted, checked, manifest last, one rename
+
+Nothing here imports Beam, and nothing on the way of a hit imports NumPy or PyArrow.
+"""
+
+from refinery_beam.cache.address import (
+    Found,
+    InstanceKey,
+    check_complete,
+    find,
+    instance_dir,
+    look_at,
+    lookup,
+    prepare_root,
+    refuse_inside_sources,
+)
+from refinery_beam.cache.files import compute_files
+from refinery_beam.cache.journal import RunJournal, read_journal, redact
+from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, manifest_bytes
+from refinery_beam.cache.promote import promote
+from refinery_beam.cache.staging import Staging, sweep
+from refinery_beam.cache.stores import LocalStore, Store
+from refinery_beam.cache.verify import Finding, VerifyReport, verify
+
+__all__ = [
+    "FileEntry",
+    "Finding",
+    "Found",
+    "InstanceKey",
+    "LocalStore",
+    "Manifest",
+    "ManifestDamage",
+    "RunJournal",
+    "Staging",
+    "Store",
+    "VerifyReport",
+    "check_complete",
+    "compute_files",
+    "find",
+    "instance_dir",
+    "look_at",
+    "lookup",
+    "manifest_bytes",
+    "prepare_root",
+    "promote",
+    "read_journal",
+    "redact",
+    "refuse_inside_sources",
+    "sweep",
+    "verify",
+]

@@ -1,0 +1,208 @@
+"""From the three parts of an instance's identity to the place where it lives, and back from a place to what is there.
+
+Nothing here imports NumPy, PyArrow or Beam: this is the whole way of a cache hit.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from refinery_beam.cache.manifest import MANIFEST_NAME, Manifest, ManifestDamage, parse_manifest
+from refinery_beam.cache.stores import LocalStore, store_error
+from refinery_beam.errors import StoreError, UsageError
+
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class InstanceKey:
+    """The identity of an instance: what to do (recipe_hash), on what (input_hash), with which luck (seed).
+
+    Both hashes are full SHA-256 in lower-case hex; anything else is a ValueError, because a shortened hash would name a directory and be
+    compared with nothing.
+
+    >>> key = InstanceKey("ab" * 32, "cd" * 32, 7)
+    >>> key.name
+    'abababababababab-cdcdcdcdcdcdcdcd-7'
+    """
+
+    recipe_hash: str
+    input_hash: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("recipe_hash", "input_hash"):
+            if not _HEX64.fullmatch(getattr(self, name)):
+                raise ValueError(f"{name} must be 64 lower-case hex digits, not {getattr(self, name)!r}")
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """The three directory names: 16 hex, 16 hex, the seed in decimal."""
+        return (self.recipe_hash[:16], self.input_hash[:16], str(self.seed))
+
+    @property
+    def name(self) -> str:
+        """The parts in one word, as staging directories are called."""
+        return "-".join(self.parts)
+
+
+class Found(NamedTuple):
+    """What is at an instance's place: a complete manifest, or nothing (both None), or something broken (`damage` says what, in words)."""
+
+    manifest: Manifest | None
+    damage: str | None
+
+
+def instance_dir(root: str, key: InstanceKey) -> str:
+    """The absolute directory of an instance below a cache root.
+
+    >>> instance_dir("/c", InstanceKey("ab" * 32, "cd" * 32, 7))
+    '/c/instances/abababababababab/cdcdcdcdcdcdcdcd/7'
+    """
+    return os.path.join(os.path.abspath(root), "instances", *key.parts)
+
+
+def staging_root(root: str) -> str:
+    """Where attempts live while they are unfinished."""
+    return os.path.join(os.path.abspath(root), "staging")
+
+
+def lookup(root: str, key: InstanceKey) -> Manifest | None:
+    """The manifest of a complete instance of exactly this key, or None: the cache hit.
+
+    Raises StoreError: ``prefix-clash`` when another full digest lives under the same 16-hex names, ``manifest-contract`` when a newer
+    release wrote it, and when the place cannot be read at all. What is merely broken is a miss; `find` says why.
+    """
+    return find(root, key).manifest
+
+
+def find(root: str, key: InstanceKey) -> Found:
+    """Like `lookup`, with the reason when something is there that cannot be trusted.
+
+    Costs one read and one stat a listed file; no file is hashed (that is `verify`).
+    """
+    place = instance_dir(root, key)
+    found = look_at(place)
+    if found.manifest is not None:
+        _refuse_clash(place, key, found.manifest)
+    return found
+
+
+def look_at(place: str) -> Found:
+    """What is at a directory, whatever its key: used by readers, which are given a path."""
+    store = LocalStore()
+    text = store.read(os.path.join(place, MANIFEST_NAME))
+    if text is None:
+        if not os.path.lexists(place):
+            return Found(None, None)
+        if not os.path.isdir(place):
+            return Found(None, f"{place} is not a directory")
+        # An empty directory is what a rename needs and what a crash between mkdir and rename leaves: nothing is damaged.
+        return Found(None, f"{place} has no {MANIFEST_NAME}" if _has_entries(place) else None)
+    try:
+        manifest = parse_manifest(text, place=place)
+        check_complete(manifest)
+    except ManifestDamage as damage:
+        return Found(None, str(damage))
+    return Found(manifest, None)
+
+
+def check_complete(manifest: Manifest) -> None:
+    """Every listed file exists with its listed size, or `ManifestDamage` names the first that does not. Stat only, nothing is read."""
+    store = LocalStore()
+    for entry in manifest.files:
+        size = store.size(os.path.join(manifest.place, entry.path))
+        if size is None:
+            raise ManifestDamage(f"{manifest.place} lacks {entry.path}")
+        if size != entry.bytes:
+            raise ManifestDamage(f"{entry.path} in {manifest.place} has {size} bytes, its manifest says {entry.bytes}")
+
+
+def prepare_root(root: str) -> str:
+    """Create the cache root when it is absent and prove that it can be written to; gives the absolute path.
+
+    Raises StoreError (``cache-not-a-directory``, ``cache-not-writable``, ``no-space``, ...) that says which.
+    """
+    place = os.path.abspath(root)
+    if os.path.lexists(place) and not os.path.isdir(place):
+        raise StoreError(
+            f"the cache root {place} is not a directory",
+            code="cache-not-a-directory",
+            place=place,
+            rule="the cache root is a directory, created when absent",
+            remedy="name another --cache-root",
+        )
+    staging = staging_root(place)
+    # The name is ours alone, so that runs that start together do not meet; a probe is the only honest answer on network file systems.
+    probe = os.path.join(staging, f".probe-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        os.makedirs(staging, exist_ok=True)
+        with open(probe, "wb") as file:
+            file.write(b"refinery-beam\n")
+        os.unlink(probe)
+    except OSError as error:
+        raise store_error(error, "prepare the cache root", place) from error
+    return place
+
+
+def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
+    """UsageError when the cache would be listed as input, or an instance directory is itself the input.
+
+    Compared after symbolic links are followed; sources that are not local (``scheme://``) are left alone.
+    """
+    cache = os.path.realpath(root)
+    for source in source_roots:
+        if "://" in source:
+            continue
+        real = os.path.realpath(source)
+        if _inside(cache, real):
+            raise UsageError(
+                f"the cache root {cache} lies inside the source {source}",
+                code="cache-inside-source",
+                place=root,
+                value=cache,
+                rule="what a run writes must not become the next run's input",
+                remedy="name a --cache-root outside the source",
+            )
+        if _inside(real, os.path.join(cache, "instances")) or _inside(real, os.path.join(cache, "staging")):
+            raise UsageError(
+                f"the source {source} lies inside the cache {cache}",
+                code="source-inside-cache",
+                place=source,
+                value=real,
+                rule="files in the cache may be replaced or cleaned away",
+                remedy="copy the files out of the cache, or use another root",
+            )
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _has_entries(place: str) -> bool:
+    try:
+        with os.scandir(place) as entries:
+            return any(True for _ in entries)
+    except OSError as error:
+        raise store_error(error, "look into", place) from error
+
+
+def _refuse_clash(place: str, key: InstanceKey, manifest: Manifest) -> None:
+    for name, mine, theirs in (
+        ("recipe_hash", key.recipe_hash, manifest.recipe_hash),
+        ("input_hash", key.input_hash, manifest.input_hash),
+        ("seed", str(key.seed), str(manifest.seed)),
+    ):
+        if mine != theirs:
+            raise StoreError(
+                f"{place} belongs to another {name}: {theirs}, this run has {mine}",
+                code="prefix-clash",
+                place=place,
+                value=theirs,
+                rule="the names of directories are the first 16 digits; the full digests must agree",
+                remedy="use another --cache-root for one of the two",
+            )

@@ -1,0 +1,226 @@
+"""How an attempt becomes an instance: count, check, manifest last, one rename.
+
+Order matters, and every line is a place where the power may go:
+
+1. every listed file is in the attempt with its listed size, nothing unlisted is, and what is cheap to hash has its listed digest;
+2. files and their directories are made durable;
+3. the manifest is created, create-only, inside the attempt;
+4. the attempt's ``instance/`` is renamed to its final place. A rename on one file system is atomic and refuses a directory with content, so
+   of many finishers one wins.
+
+Before 4 there is no instance; after it there is a whole one. Who loses the race compares: equal digests are a hit, anything else is
+non-determinism, and no silent winner. A valid instance is never removed or replaced here; a damaged one is moved into the trash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from refinery_beam.cache.address import find, instance_dir, look_at, staging_root
+from refinery_beam.cache.files import file_sha256, walk_files
+from refinery_beam.cache.locks import take
+from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, FileEntry, Manifest, manifest_bytes, self_check
+from refinery_beam.cache.staging import Staging, trash_path
+from refinery_beam.cache.stores import LocalStore, store_error, sync_directory, sync_file
+from refinery_beam.errors import EngineError, StoreError
+from refinery_beam.rows import files_digest, logical_digest
+
+SMALL_BYTES = 1 << 20
+
+
+def promote(
+    staging: Staging, manifest_body: Mapping[str, Any], *, recheck: bool = False, durable: bool = True
+) -> tuple[Literal["built", "hit"], Manifest]:
+    """Make the attempt the instance of its key, or find that an equal one is already there.
+
+    ``manifest_body`` is the whole manifest; ``contract``, ``recipe_hash``, ``input_hash``, ``seed``, ``files_digest`` and
+    ``logical_digest`` are filled in when absent and must agree when given. ``recheck`` hashes every file again, not only those of at most
+    1 MiB. ``durable`` False leaves out every fsync: a power cut may then leave an instance that `find` calls damaged.
+
+    Gives ("built", manifest) or ("hit", manifest of the winner), the manifest read back from its final place. Raises EngineError
+    ``incomplete-output`` (files do not agree with the manifest), ``manifest-inconsistent``, ``nondeterminism`` (exit code 4), and
+    StoreError. The attempt itself is left to its owner: use it as a context manager.
+    """
+    body = complete_body(staging, manifest_body)
+    files = tuple(FileEntry(**entry) for entry in body["files"])
+    store = LocalStore(durable=durable)
+    try:
+        check_files(staging.instance, files, recheck=recheck)
+        _step("checked")
+        if durable:
+            _sync_tree(staging.instance, files)
+        _step("synced")
+    except OSError as error:
+        raise store_error(error, "check", staging.instance) from error
+    text = manifest_bytes(body)
+    if not store.put_if_absent(os.path.join(staging.instance, MANIFEST_NAME), text):
+        raise EngineError(
+            f"{staging.instance} has a {MANIFEST_NAME} already",
+            code="manifest-inconsistent",
+            place=staging.instance,
+            rule="an attempt is promoted once",
+        )
+    _step("manifest")
+    target = instance_dir(staging.root, staging.key)
+    status = _publish(store, staging, target, Manifest(body, staging.instance))
+    _step("published")
+    # Success is what can be read back from the final place, not what was intended.
+    found = find(staging.root, staging.key)
+    if found.manifest is None:
+        raise StoreError(
+            f"the instance just promoted cannot be read back: {found.damage or 'it is gone'}",
+            code="promotion-lost",
+            place=target,
+            rule="nothing but refinery-beam works in the cache",
+            remedy="look for a cleaning job or a failing disk, then run again",
+        )
+    return status, found.manifest
+
+
+def complete_body(staging: Staging, manifest_body: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest as it will be written: identity and digests filled in, files sorted, everything checked against itself."""
+    body = dict(manifest_body)
+    body["files"] = sorted((dict(entry) for entry in body.get("files", ())), key=lambda entry: str(entry.get("path")))
+    key = staging.key
+    computed = {"contract": CONTRACT, "recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed}
+    for name, value in computed.items():
+        if body.setdefault(name, value) != value:
+            raise _inconsistent(f"{name} is {body[name]!r}, the attempt is for {value!r}", staging)
+    try:
+        body.setdefault("files_digest", files_digest(body["files"]))
+        body.setdefault("logical_digest", logical_digest(body["files"], body.get("splits", [])))
+    except (KeyError, TypeError) as error:
+        raise _inconsistent(f"a file entry lacks or misnames {error}", staging) from error
+    problems = self_check(body)
+    if problems:
+        raise _inconsistent("; ".join(problems), staging)
+    return body
+
+
+def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = False) -> None:
+    """EngineError ``incomplete-output`` unless the folder holds exactly the listed files, with their sizes and (if small) digests.
+
+    ``recheck`` hashes the large ones too.
+    """
+    listed = {entry.path: entry for entry in files}
+    present = walk_files(folder)
+    for path in sorted(listed.keys() | present.keys()):
+        if path not in present:
+            raise _incomplete(f"{path} was reported but never written", folder)
+        if path not in listed:
+            raise _incomplete(f"{path} was written but never reported", folder)
+        entry, size = listed[path], present[path]
+        if size != entry.bytes:
+            raise _incomplete(f"{path} has {size} bytes, {entry.bytes} were reported", folder)
+        if (recheck or size <= SMALL_BYTES) and file_sha256(os.path.join(folder, path)) != entry.sha256:
+            raise _incomplete(f"{path} does not hold the bytes that were reported", folder)
+
+
+def first_difference(mine: Manifest, theirs: Manifest) -> str:
+    """In words, where two instances of one key part ways; '' when they hold the same files and rows."""
+    if (mine.files_digest, mine.logical_digest) == (theirs.files_digest, theirs.logical_digest):
+        return ""
+    a, b = (_by_role(m) for m in (mine, theirs))
+    for role in sorted(a.keys() | b.keys()):
+        left, right = a.get(role), b.get(role)
+        if left == right:
+            continue
+        if left is None or right is None:
+            side = "the instance in the cache" if left is None else "this run"
+            return f"{(left or right).path} exists only in {side}"  # type: ignore[union-attr]
+        if left.rows_digest is not None:
+            what = "the same rows in other bytes" if left.rows_digest == right.rows_digest else "other rows"
+            return f"{left.path} in this run and {right.path} in the cache hold {what}"
+        return f"{left.path} has other bytes ({left.sha256[:12]} in this run, {right.sha256[:12]} in the cache)"
+    return "the order of splits differs"
+
+
+def _publish(store: LocalStore, staging: Staging, target: str, mine: Manifest) -> Literal["built", "hit"]:
+    # More than a few rounds mean that someone keeps putting broken things there.
+    for _ in range(8):
+        if store.publish(staging.instance, target):
+            return "built"
+        _step("lost")
+        found = find(staging.root, staging.key)
+        if found.manifest is not None:
+            difference = first_difference(mine, found.manifest)
+            if difference:
+                raise EngineError(
+                    f"two builds of one key differ: {difference}",
+                    code="nondeterminism",
+                    place=target,
+                    value=difference,
+                    rule="same recipe, same input bytes, same seed, same environment: the same bytes",
+                    remedy="run `verify --deep` on the instance in the cache; if it is sound, the difference is a defect to report",
+                )
+            return "hit"
+        if found.damage is not None:
+            _heal(store, staging, target)
+    raise StoreError(
+        f"cannot put an instance at {target}: something broken keeps appearing there",
+        code="promotion-lost",
+        place=target,
+        rule="nothing but refinery-beam works in the cache",
+        remedy="look for another program that writes there",
+    )
+
+
+def _heal(store: LocalStore, staging: Staging, target: str) -> None:
+    """Move a damaged instance out of the way, and never a valid one.
+
+    Two healers could each see the damage, and the slower would then remove what the faster just promoted. So healing is done under one lock
+    of the whole cache, and the damage is looked at again under it. Where locks are weak, what was moved is looked at once more.
+    """
+    try:
+        lock = take(os.path.join(staging_root(staging.root), "heal.lock"), wait=True)
+    except OSError as error:
+        raise store_error(error, "lock", staging.root) from error
+    if lock is None:
+        return
+    try:
+        if look_at(target).damage is None:
+            return
+        trash = trash_path(staging.root, staging.key.name)
+        if not store.set_aside(target, trash):
+            return
+        _step("aside")
+        if os.path.isdir(trash) and look_at(trash).manifest is not None and not os.path.lexists(target):
+            store.publish(trash, target)
+    finally:
+        lock.release()
+
+
+def _by_role(manifest: Manifest) -> dict[tuple[str, ...], FileEntry]:
+    """Files by what they are for: shards carry their digest in their name, so a shard's role is its split and number."""
+    roles: dict[tuple[str, ...], FileEntry] = {}
+    for entry in manifest.files:
+        role = (entry.path,) if entry.split is None else ("dataset", entry.split, f"{entry.shard:08d}")
+        roles[role] = entry
+    return roles
+
+
+def _sync_tree(folder: str, files: Iterable[FileEntry]) -> None:
+    for entry in files:
+        sync_file(os.path.join(folder, entry.path))
+    for current, _, _ in os.walk(folder, topdown=False):
+        sync_directory(current)
+
+
+def _incomplete(message: str, folder: str) -> EngineError:
+    return EngineError(
+        message,
+        code="incomplete-output",
+        place=folder,
+        rule="what is promoted is what was counted and hashed while it was written",
+        remedy="run again; if it stays, a worker or the disk loses files",
+    )
+
+
+def _inconsistent(message: str, staging: Staging) -> EngineError:
+    return EngineError(f"the manifest does not agree with itself: {message}", code="manifest-inconsistent", place=staging.dir)
+
+
+def _step(name: str) -> None:
+    """Does nothing: the places where tests pull the plug."""

@@ -1,0 +1,229 @@
+"""Attempts: the only places where unfinished work exists.
+
+::
+
+    <root>/staging/<recipe16>-<input16>-<seed>-<attempt>/
+        lock                    held for the life of the run
+        rows/                   what the pipeline reports about itself; never promoted
+        instance/               becomes the instance by one rename
+            dataset/  fitted_statistics/  report/
+    <root>/staging/trash/       what nobody may trust any more; anyone may delete it
+
+An attempt whose lock can be taken belongs to a dead run. A new attempt is made under a name beginning with a dot, locked, and only then
+renamed: there is no moment at which a living attempt of the right name has no lock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from types import TracebackType
+
+from refinery_beam.cache.address import InstanceKey, prepare_root, staging_root
+from refinery_beam.cache.locks import Lock, take
+from refinery_beam.cache.stores import store_error
+from refinery_beam.errors import StoreError
+
+_LOCK = "lock"
+_ATTEMPT = re.compile(r"[0-9a-f]{8}")
+_YOUNG_SECONDS = 60.0
+
+
+class Staging:
+    """One attempt of one run at one instance, alive as long as this object holds its lock.
+
+    A context manager: leaving it, in whatever way, removes what is left of the attempt. All paths are absolute.
+
+    >>> import tempfile
+    >>> key = InstanceKey("ab" * 32, "cd" * 32, 7)
+    >>> with tempfile.TemporaryDirectory() as root, Staging.open(root, key) as staging:
+    ...     sorted(os.listdir(staging.instance)), os.path.basename(staging.dir)[:-8]
+    (['dataset', 'fitted_statistics', 'report'], 'abababababababab-cdcdcdcdcdcdcdcd-7-')
+    """
+
+    def __init__(self, root: str, key: InstanceKey, attempt: str, lock: Lock) -> None:
+        self.root = os.path.abspath(root)
+        self.key = key
+        self.attempt = attempt
+        self._lock: Lock | None = lock
+
+    @classmethod
+    def open(cls, root: str, key: InstanceKey, *, sweep_dead: bool = True) -> Staging:
+        """Start an attempt; creates the cache root when absent and sweeps what dead runs of the same key left behind.
+
+        Raises StoreError when the root cannot be written to.
+        """
+        root = prepare_root(root)
+        if sweep_dead:
+            sweep(root, key)
+        folder = staging_root(root)
+        for _ in range(16):
+            # Random on purpose: two runs of one key must never share a directory. It names a directory that is gone before anything is
+            # hashed, and enters the journal, never an instance.
+            attempt = os.urandom(4).hex()
+            final = os.path.join(folder, f"{key.name}-{attempt}")
+            young = os.path.join(folder, f".new-{key.name}-{attempt}")
+            lock: Lock | None = None
+            try:
+                if os.path.lexists(final):
+                    continue
+                os.mkdir(young)
+                lock = take(os.path.join(young, _LOCK))
+                if lock is None:
+                    continue
+                for name in ("rows", "instance", "instance/dataset", "instance/fitted_statistics", "instance/report"):
+                    os.mkdir(os.path.join(young, name))
+                os.rename(young, final)
+            except FileNotFoundError:
+                # Another run's sweep took a very slow beginner for dead: begin again under another name.
+                if lock is not None:
+                    lock.release()
+                continue
+            except OSError as error:
+                if lock is not None:
+                    lock.release()
+                shutil.rmtree(young, ignore_errors=True)
+                raise store_error(error, "start an attempt in", folder) from error
+            lock.path = os.path.join(final, _LOCK)
+            return cls(root, key, attempt, lock)
+        raise StoreError(
+            f"cannot start an attempt in {folder}: its directories keep disappearing",
+            code="store-io",
+            place=folder,
+            rule="nothing but refinery-beam works in the staging directory",
+            remedy="look for a cleaning job there",
+        )
+
+    @property
+    def dir(self) -> str:
+        """The attempt's own directory."""
+        return os.path.join(staging_root(self.root), f"{self.key.name}-{self.attempt}")
+
+    @property
+    def instance(self) -> str:
+        """The directory that becomes the instance."""
+        return os.path.join(self.dir, "instance")
+
+    @property
+    def dataset_dir(self) -> str:
+        """Where shards go: ``<dataset_dir>/<split>/part-...parquet``."""
+        return os.path.join(self.instance, "dataset")
+
+    @property
+    def statistics_dir(self) -> str:
+        """Where fitted statistics go."""
+        return os.path.join(self.instance, "fitted_statistics")
+
+    @property
+    def report_dir(self) -> str:
+        """Where the report and the ledger go."""
+        return os.path.join(self.instance, "report")
+
+    @property
+    def rows_dir(self) -> str:
+        """Where the pipeline's own rows (references, shard facts) go; never part of the instance."""
+        return os.path.join(self.dir, "rows")
+
+    @property
+    def alive(self) -> bool:
+        """Whether this attempt still holds its lock."""
+        return self._lock is not None
+
+    def close(self) -> None:
+        """Remove what is left of the attempt and give the lock back. Never fails: what cannot be removed now is swept later."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            _discard(self.root, self.dir)
+            lock.release()
+
+    def abandon(self) -> None:
+        """The same as `close`, for callers that gave up: nothing of the attempt stays."""
+        self.close()
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def sweep(root: str, key: InstanceKey) -> list[str]:
+    """Remove the attempts of dead runs of this key, half-born ones older than a minute, and the trash; gives the attempts' names.
+
+    Living attempts, of this key or another, are never touched. Nothing here fails: what cannot be removed today is removed another day.
+    """
+    folder = staging_root(root)
+    removed = []
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if name.startswith(".new-"):
+            # Its lock may be a moment away, hence the age. Taking a living one by mistake is harmless: `open` begins again.
+            dead = _older(path, _YOUNG_SECONDS) and _sweep_attempt(root, path)
+        else:
+            dead = name.startswith(f"{key.name}-") and bool(_ATTEMPT.fullmatch(name[len(key.name) + 1 :])) and _sweep_attempt(root, path)
+        if dead:
+            removed.append(name)
+    trash = os.path.join(folder, "trash")
+    for name in _names(trash):
+        _remove(os.path.join(trash, name))
+    return removed
+
+
+def trash_path(root: str, name: str) -> str:
+    """A fresh place in the trash for something called `name`."""
+    return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")
+
+
+def _sweep_attempt(root: str, path: str) -> bool:
+    try:
+        lock = take(os.path.join(path, _LOCK), create=False)
+    except OSError:
+        return False
+    if lock is None:
+        if os.path.lexists(os.path.join(path, _LOCK)):
+            return False
+        # No lock at all under a final name: a sweep died half-way through this one.
+        _discard(root, path)
+        return not os.path.lexists(path)
+    try:
+        _discard(root, path)
+    finally:
+        lock.release()
+    return not os.path.lexists(path)
+
+
+def _discard(root: str, path: str) -> None:
+    # First out of sight by one rename, then removed: nobody ever sees half an attempt under its name.
+    trash = trash_path(root, os.path.basename(path).lstrip("."))
+    try:
+        os.makedirs(os.path.dirname(trash), exist_ok=True)
+        os.rename(path, trash)
+    except OSError:
+        trash = path
+    _remove(trash)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _older(path: str, seconds: float) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime > seconds
+    except OSError:
+        return False

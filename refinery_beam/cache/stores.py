@@ -1,0 +1,185 @@
+"""What the cache asks of a place that keeps bytes.
+
+The promises of the cache need four things of a store and no more: read a whole object, know an object's size, *create an object only if it
+is absent*, and make a finished tree visible at one moment. `Store` names them; `LocalStore` gives them on a POSIX file system:
+
+=============  =====================================================  =============================================================
+operation      local                                                  an object store
+=============  =====================================================  =============================================================
+put_if_absent  temporary name, fsync, `link` (fails if it exists)     put with if-none-match / if-generation-match 0
+publish        one `rename` of the directory; fails on a full target  upload files under content-keyed names, then put_if_absent
+                                                                      the manifest: it alone makes the tree visible
+set_aside      `rename` into the trash                                delete the manifest first, then the rest
+=============  =====================================================  =============================================================
+
+Readers follow the manifest only, so they need not know which of the two it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Protocol, runtime_checkable
+
+from refinery_beam.errors import StoreError
+
+
+@runtime_checkable
+class Store(Protocol):
+    """The operations a place must offer to hold a cache. Paths are absolute in the store's own spelling."""
+
+    def read(self, path: str) -> bytes | None:
+        """The whole object, or None when there is none. Any other failure is a StoreError."""
+
+    def size(self, path: str) -> int | None:
+        """The size in bytes, or None when there is no object (a directory is none)."""
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Create the object with all of `data`, durably, or leave what is there alone and give False. Never shows a part of it."""
+
+    def publish(self, tree: str, target: str) -> bool:
+        """Make the local, complete `tree` (manifest included) visible at `target` at one moment; False if something is there already."""
+
+    def set_aside(self, target: str, trash: str) -> bool:
+        """Take what is at `target` out of every reader's sight; False if it was gone already."""
+
+
+class LocalStore:
+    """A POSIX file system. Holds no state and no handles; ``durable`` False leaves out every fsync (for tests and throw-away caches)."""
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self.durable = durable
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise store_error(error, "read", path) from error
+
+    def size(self, path: str) -> int | None:
+        try:
+            facts = os.stat(path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise store_error(error, "look at", path) from error
+        # A link is not a file of ours: what it points to may change under the manifest.
+        return facts.st_size if (facts.st_mode & 0o170000) == 0o100000 else None
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        folder = os.path.dirname(path)
+        temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")
+        try:
+            try:
+                with open(temporary, "xb") as file:
+                    file.write(data)
+                    file.flush()
+                    if self.durable:
+                        os.fsync(file.fileno())
+                _link(temporary, path, data)
+            except FileExistsError:
+                return False
+            finally:
+                if os.path.lexists(temporary):
+                    os.unlink(temporary)
+            if self.durable:
+                sync_directory(folder)
+        except OSError as error:
+            raise store_error(error, "create", path) from error
+        return True
+
+    def publish(self, tree: str, target: str) -> bool:
+        parent = os.path.dirname(target)
+        try:
+            made = _make_directories(parent)
+            try:
+                # POSIX: replaces an empty directory, refuses one with content. Nothing is ever overwritten.
+                os.rename(tree, target)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR) and os.path.lexists(target):
+                    return False
+                raise
+            if self.durable:
+                for folder in (parent, *made):
+                    sync_directory(folder)
+        except OSError as error:
+            raise store_error(error, "publish", target) from error
+        return True
+
+    def set_aside(self, target: str, trash: str) -> bool:
+        try:
+            os.makedirs(os.path.dirname(trash), exist_ok=True)
+            os.rename(target, trash)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise store_error(error, "move aside", target) from error
+        return True
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory survive a power cut, where the file system can (some network ones say EINVAL)."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: str) -> None:
+    """Make the bytes of a file survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def store_error(error: OSError, doing: str, path: str) -> StoreError:
+    """The StoreError for what an operating system refused, with the remedy that fits.
+
+    >>> store_error(OSError(28, "No space left on device"), "write", "/c").code
+    'no-space'
+    """
+    reason = error.strerror or str(error)
+    code, remedy = "store-io", "check the file system, or name another --cache-root"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        code, remedy = "no-space", "free some space, or name a --cache-root on another disk"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        code, remedy = "cache-not-writable", "mend the permissions, or name a --cache-root you may write to"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        code, remedy = "cache-not-a-directory", "a file stands where a directory is needed: move it, or name another --cache-root"
+    elif error.errno == errno.ENAMETOOLONG:
+        code, remedy = "cache-path-too-long", "name a shorter --cache-root"
+    return StoreError(f"cannot {doing} {path}: {reason}", code=code, place=path, value=reason, remedy=remedy)
+
+
+def _link(temporary: str, path: str, data: bytes) -> None:
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # FAT and some FUSE systems have no hard links. An exclusive create keeps "only if absent"; a crash may then leave a part, which in
+        # an attempt is never looked at.
+        with open(path, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _make_directories(path: str) -> list[str]:
+    """Create `path` and its parents; gives the directories whose list of names changed by it."""
+    missing = []
+    current = path
+    while not os.path.isdir(current):
+        missing.append(current)
+        current = os.path.dirname(current)
+    os.makedirs(path, exist_ok=True)
+    return [os.path.dirname(folder) for folder in missing]

@@ -1,0 +1,191 @@
+"""Prove that an instance still is what its manifest says.
+
+The plain check trusts nothing but the manifest's text, and that only as far as it agrees with itself: every file is hashed, every unlisted
+file is named, and the counts are those in the Parquet footers. The deep check also reads every row and computes the row digests anew, so
+that it holds across Parquet writers and finds what a wrong writer (not a failing disk) did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refinery_beam.cache.deep import check_rows
+from refinery_beam.cache.files import hash_files, walk_files
+from refinery_beam.cache.findings import Finding
+from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, FileEntry, Manifest, ManifestDamage, parse_manifest, self_check
+from refinery_beam.cache.stores import LocalStore, store_error
+from refinery_beam.errors import StoreError
+
+__all__ = ["Finding", "VerifyReport", "verify"]
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What a verification looked at and found. ``notes`` names what could not be proved, which is no fault of the instance."""
+
+    instance: str
+    deep: bool
+    findings: tuple[Finding, ...] = ()
+    files_checked: int = 0
+    bytes_checked: int = 0
+    records_checked: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def to_dict(self) -> dict[str, Any]:
+        """The machine-readable form (contract 1)."""
+        return {
+            "contract": CONTRACT,
+            "ok": self.ok,
+            "instance": self.instance,
+            "deep": self.deep,
+            "findings": [finding._asdict() for finding in self.findings],
+            "files_checked": self.files_checked,
+            "bytes_checked": self.bytes_checked,
+            "records_checked": self.records_checked,
+            "notes": list(self.notes),
+        }
+
+
+@dataclass
+class _Tally:
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    records: int = 0
+
+    def add(self, code: str, path: str, message: str) -> None:
+        self.findings.append(Finding(code, path, message))
+
+
+def verify(instance: str, *, deep: bool = False, threads: int = 4) -> VerifyReport:
+    """Check an instance directory; finds everything that is wrong rather than the first thing.
+
+    Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
+    ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, and with ``deep`` also ``schema``, ``order``, ``duplicate-id``, ``value``,
+    ``rows-digest``, ``logical-digest``. StoreError when there is no such directory (``instance-missing``), when a newer release wrote it,
+    or when it cannot be read at all.
+    """
+    place = os.path.abspath(instance)
+    if not os.path.isdir(place):
+        raise StoreError(
+            f"there is no instance at {place}",
+            code="instance-missing",
+            place=place,
+            rule="an instance is a directory with a manifest",
+            remedy="`refinery-beam status RECIPE` names the place of a recipe's instance",
+        )
+    tally = _Tally()
+    manifest = _read_manifest(place, tally)
+    if manifest is not None:
+        _check_place(manifest, tally)
+        try:
+            sound = _check_files(manifest, tally, threads=threads)
+        except OSError as error:
+            raise store_error(error, "verify", place) from error
+        _check_counts(manifest, sound, tally, deep=deep)
+    return VerifyReport(
+        instance=place,
+        deep=deep,
+        findings=tuple(tally.findings),
+        files_checked=tally.files,
+        bytes_checked=tally.bytes,
+        records_checked=tally.records,
+        notes=tuple(tally.notes),
+    )
+
+
+def _read_manifest(place: str, tally: _Tally) -> Manifest | None:
+    text = LocalStore().read(os.path.join(place, MANIFEST_NAME))
+    if text is None:
+        tally.add("manifest-missing", MANIFEST_NAME, "there is no manifest, so nothing here is proved")
+        return None
+    try:
+        return parse_manifest(text, place=place)
+    except ManifestDamage as damage:
+        problems = _all_problems(text) or [str(damage)]
+        for problem in problems:
+            tally.add("manifest-damaged", MANIFEST_NAME, problem)
+        return None
+
+
+def _all_problems(text: bytes) -> list[str]:
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return self_check(raw) if isinstance(raw, Mapping) else []
+
+
+def _check_place(manifest: Manifest, tally: _Tally) -> None:
+    parts = manifest.place.split(os.sep)
+    expected = ["instances", manifest.recipe_hash[:16], manifest.input_hash[:16], str(manifest.seed)]
+    # A copy anywhere else is legal; under `instances` the names are a claim.
+    if len(parts) >= 4 and parts[-4] == "instances" and parts[-4:] != expected:
+        tally.add("misplaced", MANIFEST_NAME, f"belongs at {'/'.join(expected)}, lies at {'/'.join(parts[-4:])}")
+
+
+def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]:
+    """Sizes and digests of all listed files; gives the paths that hold."""
+    try:
+        present = walk_files(manifest.place)
+    except StoreError as error:
+        tally.add("odd-file", os.path.relpath(error.place, manifest.place), error.message)
+        return set()
+    listed = {entry.path: entry for entry in manifest.files}
+    for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME}):
+        tally.add("unlisted", path, "is not in the manifest")
+    readable = []
+    for path, entry in sorted(listed.items()):
+        tally.files += 1
+        if path not in present:
+            tally.add("missing", path, "is in the manifest and not on disk")
+        elif present[path] != entry.bytes:
+            tally.add("wrong-size", path, f"has {present[path]} bytes, the manifest says {entry.bytes}")
+        else:
+            readable.append(path)
+    digests = hash_files(manifest.place, readable, threads=threads)
+    sound = set()
+    for path in readable:
+        tally.bytes += listed[path].bytes
+        if digests[path] == listed[path].sha256:
+            sound.add(path)
+        else:
+            tally.add("wrong-digest", path, f"has sha256 {digests[path]}, the manifest says {listed[path].sha256}")
+    return sound
+
+
+def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: bool) -> None:
+    """Rows in the footers against the manifest, and with `deep` the rows themselves. Shards with wrong bytes have been named already."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shards = [entry for split in manifest.splits for entry in manifest.shards(split) if entry.path in sound]
+    seen: dict[bytes, str] = {}
+    for entry in shards:
+        place = os.path.join(manifest.place, entry.path)
+        try:
+            with pq.ParquetFile(place) as file:
+                rows = file.metadata.num_rows
+                if rows != entry.records:
+                    tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")
+                if deep:
+                    _deep(manifest, entry, file, tally, seen)
+                tally.records += rows
+        except (pa.ArrowException, OSError) as error:
+            tally.add("unreadable", entry.path, f"is not a readable Parquet file: {error}")
+
+
+def _deep(manifest: Manifest, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
+    findings, notes = check_rows(manifest, entry, file, seen)
+    tally.findings += findings
+    tally.notes += [note for note in notes if note not in tally.notes]

@@ -1,0 +1,118 @@
+"""The verbs together, and the one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from refinery_beam import __version__
+from refinery_beam.cli import plan, run, status, validate, verify
+from refinery_beam.cli.options import CacheRoot, Debug, Json, Mode, Options, Overlay, Quiet, Runner, Seed, Verbose, Workers
+from refinery_beam.cli.output import print_failure
+from refinery_beam.errors import Interrupted, RefineryError, UsageError
+
+app = typer.Typer(
+    name="refinery-beam",
+    help="One YAML recipe in, one prepared, cached, provable image dataset out.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"refinery-beam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    ctx: typer.Context,
+    *,
+    cache_root: CacheRoot = None,
+    workers: Workers = None,
+    mode: Mode = None,
+    runner: Runner = None,
+    seed: Seed = None,
+    overlay: Overlay = None,
+    json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    ctx.obj = Options(
+        cache_root=cache_root,
+        workers=workers,
+        mode=mode,
+        runner=runner,
+        seed=seed,
+        overlay=overlay,
+        json=json,
+        verbose=verbose,
+        quiet=quiet,
+        debug=debug,
+    )
+
+
+app.command("run")(run.run)
+app.command("materialize", help="The same as run.")(run.run)
+app.command("plan")(plan.plan)
+app.command("validate")(validate.validate)
+app.command("status")(status.status)
+app.command("verify")(verify.verify)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the code promised for what happened."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(call(given))
+
+
+def call(given: list[str]) -> int:
+    """The command line as a function: prints, and returns the exit code."""
+    as_json = "--json" in given
+    try:
+        code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except RefineryError as error:
+        failure, cause = error, error.__cause__ or error
+    except KeyboardInterrupt as error:
+        failure, cause = Interrupted("interrupted", code="interrupted", remedy="run again to start over"), error
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            _unexpected(error, as_json=as_json, debug="--debug" in given)
+            return 4
+        # The option parser's own exceptions; their class moved between packages, their shape did not.
+        words = error.format_message() or "a verb is missing"
+        failure, cause = UsageError(words, code="usage", rule="refinery-beam VERB [OPTIONS] ...", remedy="refinery-beam --help"), error
+    if "--debug" in given:
+        import traceback
+
+        traceback.print_exception(cause, file=sys.stderr)
+    print_failure(failure, as_json=as_json)
+    return failure.exit_code
+
+
+def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:
+    """A bug of ours: said as one, in one line, with the traceback on request."""
+    if debug:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+    words = f"{type(error).__name__}: {error}"
+    body = {"code": "internal", "message": words, "place": "", "value": None, "rule": "", "remedy": "run again with --debug and report it"}
+    if as_json:
+        print(json.dumps({"contract": 1, "errors": [body]}))
+    else:
+        print(
+            f"error: this is a bug in refinery-beam: {words}\n  remedy: run again with --debug and report what it prints", file=sys.stderr
+        )

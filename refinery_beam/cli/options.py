@@ -1,0 +1,98 @@
+"""The options every verb shares. They may stand before or after the verb; what stands after wins."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+import typer
+
+from refinery_beam.launch.prepare import Settings
+
+CACHE_ROOT_VARIABLE = "REFINERY_BEAM_CACHE_ROOT"
+DEFAULT_CACHE_ROOT = "cache"
+
+CacheRoot = Annotated[
+    str | None, typer.Option("--cache-root", metavar="DIR", help=f"Where instances live. [{CACHE_ROOT_VARIABLE}; default: ./cache]")
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Threads or processes of the local engine. [default: every core]")
+]
+Mode = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="auto, threads or processes. [default: auto]")]
+Runner = Annotated[str | None, typer.Option("--runner", metavar="NAME", help="Which engine runs the job: direct. [default: direct]")]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
+Overlay = Annotated[
+    list[str] | None,
+    typer.Option("--overlay", "--variant", metavar="NAME", help="Apply a named overlay of the recipe; repeatable, in order."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no remarks; results and errors only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The shared options of one call."""
+
+    cache_root: CacheRoot = None
+    workers: Workers = None
+    mode: Mode = None
+    runner: Runner = None
+    seed: Seed = None
+    overlay: Overlay = None
+    json: Json = False
+    verbose: Verbose = False
+    quiet: Quiet = False
+    debug: Debug = False
+
+    def over(self, earlier: Options | None) -> Options:
+        """These options, with what they leave out taken from those that stood before the verb."""
+        if earlier is None:
+            return self
+        return Options(**{f.name: getattr(self, f.name) or getattr(earlier, f.name) for f in fields(self)} | self._zeros(earlier))
+
+    def settings(self) -> Settings:
+        """The execution context of the call."""
+        return Settings(
+            cache_root=self.cache_root or os.environ.get(CACHE_ROOT_VARIABLE) or DEFAULT_CACHE_ROOT,
+            overlays=tuple(self.overlay or ()),
+            seed=self.seed,
+            workers=self.workers,
+            mode=self.mode or "auto",
+            runner=self.runner or "direct",
+            progress=not self.quiet,
+            say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
+        )
+
+    def _zeros(self, earlier: Options) -> dict[str, int | None]:
+        """0 is a seed and a (refused) number of workers, not an absent option."""
+        pairs = ((name, getattr(self, name), getattr(earlier, name)) for name in ("seed", "workers"))
+        return {name: mine if mine is not None else before for name, mine, before in pairs}
+
+
+def shared(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb ``verb(..., *, options)`` all the shared options as its own, and hand them over as one `Options`."""
+
+    @functools.wraps(verb)
+    def wrapper(*args: Any, ctx: typer.Context, **values: Any) -> None:
+        mine = Options(**{f.name: values.pop(f.name) for f in fields(Options)})
+        verb(*args, **values, options=mine.over(ctx.obj))
+
+    own = inspect.signature(verb, eval_str=True)
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "options"]
+    wrapper.__signature__ = inspect.Signature([_CONTEXT, *kept, *_parameters()])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in wrapper.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _parameters() -> list[inspect.Parameter]:
+    kinds = inspect.get_annotations(Options, eval_str=True)
+    return [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name]) for f in fields(Options)]
+
+
+_CONTEXT = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

@@ -1,0 +1,40 @@
+"""Printing: results on stdout, everything else on stderr, JSON exactly as the contract says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinery_beam.errors import RefineryError
+
+CONTRACT = 1
+
+
+def print_json(body: Mapping[str, Any]) -> None:
+    """One JSON object on stdout, in the order given."""
+    print(json.dumps(body, ensure_ascii=False, allow_nan=False))
+
+
+def print_failure(error: RefineryError, *, as_json: bool) -> None:
+    """An error as the contract's object on stdout, or as words on stderr."""
+    if as_json:
+        print_json({"contract": CONTRACT, "errors": [e.to_dict() for e in error.errors()]})
+        return
+    found = error.errors()
+    text = "\n".join(f"error: {e.render()}" for e in found)
+    if len(found) > 1:
+        text += f"\n{len(found)} errors"
+    print(text, file=sys.stderr)
+
+
+def rows(pairs: Sequence[tuple[str, object]]) -> str:
+    """Aligned `name  value` lines.
+
+    >>> print(rows([("train", 3), ("validation", 1)]))
+    train       3
+    validation  1
+    """
+    width = max((len(name) for name, _ in pairs), default=0)
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in pairs)

@@ -1,0 +1,39 @@
+"""`run`: make the instance of a recipe, or find it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.cli.output import print_json, rows
+from refinery_beam.launch.run import RunResult, run_with
+
+
+@shared
+def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
+    """Prepare the dataset of a recipe, or find it in the cache."""
+    result = run_with(recipe, options.settings())
+    if options.json:
+        print_json(result.to_dict())
+        return
+    print(summary(result))
+    if not options.quiet:
+        for warning in result.manifest.raw["warnings"]:
+            typer.echo(f"warning: {warning['message']} [{warning['code']}]", err=True)
+
+
+def summary(result: RunResult) -> str:
+    """What a run says to a person."""
+    raw = result.manifest.raw
+    records = sum(result.counts.values())
+    head = "built" if result.status == "built" else "hit, nothing to do"
+    lines = [f"{head}: {records:,} records in {result.seconds:.1f} s", f"instance  {result.path}"]
+    lines.append(rows([(f"  {split}", f"{count:,}") for split, count in result.counts.items()]))
+    if raw["ledger"]:
+        lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())
+        lines.append(f"ledger    {lost}  (report/ledger.parquet)")
+    lines.append(f"digest    {raw['logical_digest'][:16]}")
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""`verify`: is every byte of an instance what its manifest says?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refinery_beam.cache import verify as verify_instance
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.cli.output import print_json
+from refinery_beam.errors import StoreError
+from refinery_beam.launch.prepare import prepare
+
+Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again and prove the digests of rows.")]
+
+
+@shared
+def verify(
+    target: Annotated[Path, typer.Argument(help="A recipe, or an instance directory.")], *, deep: Deep = False, options: Options
+) -> None:
+    """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
+    place = os.path.abspath(target) if os.path.isdir(target) else _place_of(target, options)
+    report = verify_instance(place, deep=deep)
+    if options.json:
+        print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
+    else:
+        for finding in report.findings:
+            print(f"{finding.code}: {finding.path}: {finding.message}")
+        word = "verified" if report.ok else "damaged"
+        print(f"{word}: {report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records")
+        if not report.ok:
+            print("  remedy: run the recipe again; a damaged instance is rebuilt, never trusted")
+    if not report.ok:
+        raise typer.Exit(3)
+
+
+def _place_of(recipe: Path, options: Options) -> str:
+    prepared = prepare(recipe, options.settings())
+    if not os.path.isdir(prepared.place):
+        raise StoreError(
+            f"{recipe} has no instance in {prepared.settings.cache_root}",
+            code="no-instance",
+            place=prepared.place,
+            rule="verify checks an instance that is there",
+            remedy=f"refinery-beam run {recipe}",
+        )
+    return prepared.place

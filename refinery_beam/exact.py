@@ -1,0 +1,465 @@
+"""Order-free arithmetic: sums that are the same bit for bit however the values are grouped.
+
+Adding floats rounds at every step, so a mean computed by four workers differs from one computed by two. Nothing here rounds before the
+end. Two accumulators, both made of Python integers, both mergeable in any order and written as canonical bytes:
+
+* `ChannelHistogram` for 8-bit images: 256 counts a channel. Sum, sum of squares, minimum, maximum follow exactly, and so do the statistics
+  after any elementwise op (`through`), because there are only 256 values to send through it.
+* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in that unit and
+  sums of squares integers in units of 2**-2148. NumPy adds the mantissas of one exponent in limbs small enough to be exact in a double.
+
+The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where floats are
+made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, cast, runtime_checkable
+
+from refinery_beam.identity import canonical_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+    Array: TypeAlias = npt.NDArray[Any]
+    Mapped: TypeAlias = Array | Callable[[Array], Array]
+
+_BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_SUM_UNIT = 1074
+_SQUARE_UNIT = 2 * _SUM_UNIT
+# 2**17 products of two 18-bit limbs stay below 2**53, so every partial sum a double holds is an exact integer.
+_CHUNK = 1 << 17
+
+
+class ExactError(ValueError):
+    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, NaN or infinity at the end."""
+
+
+class ChannelSums(NamedTuple):
+    """What is known of one channel: the number of values, their exact sum and sum of squares, the least and the greatest.
+
+    >>> ChannelSums(4, Fraction(10), Fraction(30), Fraction(1), Fraction(4)).mean()
+    2.5
+    """
+
+    count: int
+    sum: Fraction
+    sum_squares: Fraction
+    minimum: Fraction
+    maximum: Fraction
+
+    def mean(self) -> float:
+        """The double nearest to sum / count."""
+        return float(self.sum / self.count)
+
+    def std(self) -> float:
+        """The double nearest to the population standard deviation, sqrt(sum_squares / count - mean ** 2)."""
+        return sqrt_float((self.sum_squares * self.count - self.sum * self.sum) / (self.count * self.count))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able and exact: integers where integral; else sums are text 'p/q' and the extremes are floats."""
+        return {
+            "count": self.count,
+            "sum": _exact(self.sum),
+            "sum_squares": _exact(self.sum_squares),
+            "min": _number(self.minimum),
+            "max": _number(self.maximum),
+        }
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """An exact accumulator of images. ``merge`` is associative and commutative, and an empty accumulator is its neutral element.
+
+    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one image at a time
+    can name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores them.
+    """
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def nonfinite(self) -> int: ...
+
+    def add(self, pixels: Image | Array) -> None: ...
+
+    def merge(self, other: Self) -> None: ...
+
+    def channels(self) -> tuple[ChannelSums, ...]: ...
+
+    def dumps(self) -> bytes: ...
+
+    @classmethod
+    def loads(cls, data: bytes) -> Self: ...
+
+
+class ChannelHistogram:
+    """256 integer bins a channel, of uint8 images: Pillow images of mode L, LA, RGB, RGBA, or arrays (h, w) or (h, w, c).
+
+    A grey image is one channel. The first image decides how many there are; another number raises ExactError.
+
+    >>> import numpy as np
+    >>> h = ChannelHistogram(); h.add(np.array([[1, 2], [3, 4]], np.uint8)); h.channels()[0].to_dict()
+    {'count': 4, 'sum': 10, 'sum_squares': 30, 'min': 1, 'max': 4}
+    >>> ChannelHistogram.loads(h.dumps()).dumps() == h.dumps()
+    True
+    """
+
+    nonfinite = 0
+    """Always 0: 8-bit values are finite."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._bins: list[int] = []
+
+    @property
+    def count(self) -> int:
+        """The number of images added."""
+        return self._count
+
+    @property
+    def bins(self) -> tuple[tuple[int, ...], ...]:
+        """The 256 counts of every channel."""
+        return tuple(tuple(self._bins[i : i + 256]) for i in range(0, len(self._bins), 256))
+
+    def add(self, pixels: Image | Array) -> None:
+        """Count the values of one image."""
+        bins = _image_bins(pixels)
+        self._merge(bins, 1)
+
+    def merge(self, other: ChannelHistogram) -> None:
+        """Count what `other` counted."""
+        self._merge(other._bins, other._count)
+
+    def channels(self) -> tuple[ChannelSums, ...]:
+        """The exact sums of every channel. Raises ExactError if no value was counted."""
+        found = []
+        for bins in self.bins:
+            filled = [level for level in range(256) if bins[level]]
+            if not filled:
+                raise ExactError("no value was counted")
+            total = sum(level * bins[level] for level in filled)
+            squares = sum(level * level * bins[level] for level in filled)
+            found.append(ChannelSums(sum(bins), Fraction(total), Fraction(squares), Fraction(filled[0]), Fraction(filled[-1])))
+        return tuple(found)
+
+    def levels(self) -> Array:
+        """An image of every level once: uint8 (256, 1) for one channel, else (256, 1, c). What `through` sends through a function."""
+        import numpy as np
+
+        ramp = np.arange(256, dtype=np.uint8).reshape(256, 1)
+        width = len(self._bins) // 256
+        return ramp if width <= 1 else np.repeat(ramp[:, :, None], width, axis=2)
+
+    def through(self, mapping: Mapped) -> FloatMoments:
+        """The moments of the same images after an elementwise op, without seeing them again.
+
+        ``mapping`` is what the 256 levels become: an array (256,), (256, 1), (256, c) or (256, 1, c) of any real dtype, or a function from
+        `levels()` to such an array. The result equals `FloatMoments` of the mapped images, bytes included.
+
+        >>> import numpy as np
+        >>> h = ChannelHistogram(); h.add(np.array([[0, 255]], np.uint8))
+        >>> h.through(lambda ramp: (ramp / 255).astype(np.float32)).channels()[0].mean()
+        0.5
+        """
+        values = mapping(self.levels()) if callable(mapping) else mapping
+        bins = self.bins
+        table = values.reshape(256, -1)
+        if table.shape[1] not in (1, len(bins)):
+            raise ExactError(f"a mapping of {table.shape[1]} channels for {len(bins)} channels")
+        columns = [table[:, i if table.shape[1] > 1 else 0].tolist() for i in range(len(bins))]
+        return FloatMoments._weighted(self._count, columns, bins)
+
+    def dumps(self) -> bytes:
+        """Canonical bytes."""
+        return canonical_bytes({"kind": "histogram", "count": self._count, "channels": [list(b) for b in self.bins]})
+
+    @classmethod
+    def loads(cls, data: bytes) -> Self:
+        """The inverse of `dumps`."""
+        body = _body(data, "histogram")
+        made = cls()
+        made._count = body["count"]
+        made._bins = [n for bins in body["channels"] for n in bins]
+        return made
+
+    def _merge(self, bins: list[int], count: int) -> None:
+        if not self._bins:
+            self._bins = list(bins)
+        elif bins:
+            if len(bins) != len(self._bins):
+                raise ExactError(f"an image of {len(bins) // 256} channels among images of {len(self._bins) // 256}")
+            self._bins = list(map(int.__add__, self._bins, bins))
+        self._count += count
+
+
+class FloatMoments:
+    """Exact sums and sums of squares of images of any real dtype: arrays (h, w) or (h, w, c); a grey image is one channel.
+
+    >>> import numpy as np
+    >>> m = FloatMoments(); m.add(np.array([[0.1, 1e300], [-1e300, 0.2]])); m.channels()[0].mean() == 0.3 / 4
+    False
+    >>> m.channels()[0].mean() == float((Fraction(0.1) + Fraction(0.2)) / 4)
+    True
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._channels: list[_Moments] = []
+
+    @property
+    def count(self) -> int:
+        """The number of images added."""
+        return self._count
+
+    @property
+    def nonfinite(self) -> int:
+        """How many NaN and infinite values were met."""
+        return sum(c.nan + c.inf for c in self._channels)
+
+    def add(self, pixels: Image | Array) -> None:
+        """Add the values of one image."""
+        import numpy as np
+
+        array = np.asarray(pixels)
+        planes = array[:, :, None] if array.ndim == 2 else array
+        if planes.ndim != 3:
+            raise ExactError(f"an image is (h, w) or (h, w, c), not {list(array.shape)}")
+        self._merge([_moments(planes[:, :, i]) for i in range(planes.shape[2])], 1)
+
+    def merge(self, other: FloatMoments) -> None:
+        """Add what `other` added."""
+        self._merge(other._channels, other._count)
+
+    def channels(self) -> tuple[ChannelSums, ...]:
+        """The exact sums of every channel. Raises ExactError if nothing was added, or if a value was NaN or infinite."""
+        if self.nonfinite:
+            nan = sum(c.nan for c in self._channels)
+            raise ExactError(f"{nan} values are NaN and {self.nonfinite - nan} infinite; they have no mean")
+        found = []
+        for c in self._channels:
+            if c.low is None or c.high is None:
+                raise ExactError("no value was added")
+            found.append(ChannelSums(c.count, Fraction(c.sum, 1 << _SUM_UNIT), Fraction(c.squares, 1 << _SQUARE_UNIT), c.low, c.high))
+        return tuple(found)
+
+    def dumps(self) -> bytes:
+        """Canonical bytes: sums as exact fractions in decimal text."""
+        rows = [
+            {
+                "count": c.count,
+                "nan": c.nan,
+                "inf": c.inf,
+                "sum": str(Fraction(c.sum, 1 << _SUM_UNIT)),
+                "sum_squares": str(Fraction(c.squares, 1 << _SQUARE_UNIT)),
+                "min": None if c.low is None else str(c.low),
+                "max": None if c.high is None else str(c.high),
+            }
+            for c in self._channels
+        ]
+        return canonical_bytes({"kind": "moments", "count": self._count, "channels": rows})
+
+    @classmethod
+    def loads(cls, data: bytes) -> Self:
+        """The inverse of `dumps`."""
+        body = _body(data, "moments")
+        made = cls()
+        made._count = body["count"]
+        for row in body["channels"]:
+            low, high = (None if row[key] is None else Fraction(row[key]) for key in ("min", "max"))
+            total, squares = Fraction(row["sum"]) * (1 << _SUM_UNIT), Fraction(row["sum_squares"]) * (1 << _SQUARE_UNIT)
+            made._channels.append(_Moments(row["count"], row["nan"], row["inf"], int(total), int(squares), low, high))
+        return made
+
+    @classmethod
+    def _weighted(cls, count: int, columns: Sequence[Sequence[float]], weights: Sequence[Sequence[int]]) -> FloatMoments:
+        made = cls()
+        made._count = count
+        for values, bins in zip(columns, weights, strict=True):
+            moments = _EMPTY
+            for value, times in zip(values, bins, strict=True):
+                if times:
+                    moments = _join(moments, _one(value, times))
+            made._channels.append(moments)
+        return made
+
+    def _merge(self, channels: list[_Moments], count: int) -> None:
+        if not self._channels:
+            self._channels = list(channels)
+        elif channels:
+            if len(channels) != len(self._channels):
+                raise ExactError(f"an image of {len(channels)} channels among images of {len(self._channels)}")
+            self._channels = list(map(_join, self._channels, channels))
+        self._count += count
+
+
+def loads(data: bytes) -> ChannelHistogram | FloatMoments:
+    """The accumulator that `dumps` wrote, of either kind."""
+    kind = json.loads(data).get("kind")
+    return ChannelHistogram.loads(data) if kind == "histogram" else FloatMoments.loads(data)
+
+
+def sqrt_float(value: Fraction) -> float:
+    """The double nearest to the square root of a rational >= 0 (ties to even).
+
+    >>> sqrt_float(Fraction(9, 4)), sqrt_float(Fraction(2)) == math.sqrt(2)
+    (1.5, True)
+    """
+    if value < 0:
+        raise ValueError(f"{value} has no real square root")
+    if not value:
+        return 0.0
+    p, q = value.numerator, value.denominator
+    # Scale by an even power of two so that the integer root has more bits than a double; then mark inexactness in one more bit
+    # ("round to odd"), so that the final division rounds as if it saw the true root.
+    shift = max(0, 64 - (p.bit_length() - q.bit_length()) // 2)
+    scaled, rest = divmod(p << 2 * shift, q)
+    root = math.isqrt(scaled)
+    sticky = 1 if rest or root * root != scaled else 0
+    return (2 * root + sticky) / (1 << (shift + 1))
+
+
+class _Moments(NamedTuple):
+    count: int
+    nan: int
+    inf: int
+    sum: int
+    squares: int
+    low: Fraction | None
+    high: Fraction | None
+
+
+_EMPTY = _Moments(0, 0, 0, 0, 0, None, None)
+
+
+def _join(a: _Moments, b: _Moments) -> _Moments:
+    low = b.low if a.low is None else a.low if b.low is None else min(a.low, b.low)
+    high = b.high if a.high is None else a.high if b.high is None else max(a.high, b.high)
+    return _Moments(a.count + b.count, a.nan + b.nan, a.inf + b.inf, a.sum + b.sum, a.squares + b.squares, low, high)
+
+
+def _one(value: float, times: int) -> _Moments:
+    if not math.isfinite(value):
+        nan = math.isnan(value)
+        return _Moments(times, times if nan else 0, 0 if nan else times, 0, 0, None, None)
+    exact = Fraction(value)
+    units = int(exact * (1 << _SUM_UNIT))
+    return _Moments(times, 0, 0, units * times, units * units * times, exact, exact)
+
+
+def _moments(plane: Array) -> _Moments:
+    import numpy as np
+
+    flat = np.ascontiguousarray(plane).reshape(-1)
+    total = _EMPTY
+    if flat.dtype == np.bool_:
+        flat = flat.view(np.uint8)
+    if not (np.issubdtype(flat.dtype, np.integer) or flat.dtype in (np.float16, np.float32, np.float64)):
+        raise ExactError(f"{flat.dtype} has no exact sum; integers and float16, float32, float64 have")
+    for start in range(0, flat.size, _CHUNK):
+        chunk = flat[start : start + _CHUNK]
+        total = _join(total, _integers(chunk) if np.issubdtype(flat.dtype, np.integer) else _floats(chunk))
+    return total
+
+
+def _integers(values: Array) -> _Moments:
+    import numpy as np
+
+    low, high = int(values.min()), int(values.max())
+    negative = values < 0
+    # ~v == -v - 1 never overflows, unlike -v for the least int64.
+    magnitude = np.where(negative, ~values, values).astype(np.uint64) + negative.astype(np.uint64)
+    sign = np.where(negative, -1, 1)
+    limbs = [((magnitude >> np.uint64(16 * i)) & np.uint64(0xFFFF)).astype(np.int64) for i in range(max(1, values.dtype.itemsize // 2))]
+    total = sum(int((limb * sign).sum()) << 16 * i for i, limb in enumerate(limbs))
+    squares = 0
+    for i, a in enumerate(limbs):
+        for j, b in enumerate(limbs[: i + 1]):
+            squares += int((a * b).sum()) << 16 * (i + j) + (i != j)
+    return _Moments(values.size, 0, 0, total << _SUM_UNIT, squares << _SQUARE_UNIT, Fraction(low), Fraction(high))
+
+
+def _floats(values: Array) -> _Moments:
+    import numpy as np
+
+    size, narrow = values.size, values.dtype != np.float64
+    finite = np.isfinite(values)
+    nan = inf = 0
+    if not finite.all():
+        nan = int(np.isnan(values).sum())
+        inf = size - nan - int(finite.sum())
+        values = values[finite]
+        if not values.size:
+            return _Moments(size, nan, inf, 0, 0, None, None)
+    low, high = Fraction(float(values.min())), Fraction(float(values.max()))
+    bits = values.astype(np.float64).view(np.uint64)
+    exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64)
+    mantissa = (bits & np.uint64((1 << 52) - 1)) | ((exponent > 0).astype(np.uint64) << np.uint64(52))
+    sign = np.where(bits >> np.uint64(63), -1.0, 1.0)
+    np.maximum(exponent, 1, out=exponent)
+    # A value is sign * mantissa * 2**(exponent - 1) in units of 2**-1074. float16 and float32 leave the low 29 bits of a double empty.
+    unused, width, pieces = (29, 12, 2) if narrow else (0, 18, 3)
+    mask = np.uint64((1 << width) - 1)
+    limbs = [((mantissa >> np.uint64(unused + width * i)) & mask).astype(np.float64) for i in range(pieces)]
+    first = int(exponent.min())
+    group = exponent - first
+    total = squares = 0
+    for i, a in enumerate(limbs):
+        total += _gathered(group, a * sign, 1) << width * i
+        for j, b in enumerate(limbs[: i + 1]):
+            squares += _gathered(group, a * b, 2) << width * (i + j) + (i != j)
+    base = first - 1 + unused
+    return _Moments(size, nan, inf, total << base, squares << 2 * base, low, high)
+
+
+def _gathered(group: Array, weights: Array, power: int) -> int:
+    """The sum of integer-valued weights, each times 2**(power * group)."""
+    import numpy as np
+
+    sums = np.bincount(group, weights=weights)
+    return sum(int(sums[g]) << power * int(g) for g in np.flatnonzero(sums))
+
+
+def _image_bins(pixels: Image | Array) -> list[int]:
+    mode = getattr(pixels, "mode", None)
+    if mode is not None:
+        if mode not in _BYTE_MODES:
+            raise ExactError(f"a histogram counts 8-bit images, not Pillow mode {mode}")
+        return cast("Image", pixels).histogram()
+    array = cast("Array", pixels)
+    if str(array.dtype) != "uint8" or array.ndim not in (2, 3):
+        raise ExactError(f"a histogram counts uint8 images, not {array.dtype}{list(array.shape)}")
+    return _array_bins(array)
+
+
+def _array_bins(array: np.ndarray[Any, np.dtype[np.uint8]]) -> list[int]:
+    import numpy as np
+    from PIL import Image
+
+    planes = 1 if array.ndim == 2 else array.shape[2]
+    # Pillow counts in one pass over the interleaved bytes; NumPy needs a strided copy and a widening for every channel.
+    if array.size and (array.ndim == 2 or planes == 3):
+        return Image.fromarray(array).histogram()
+    flat = array.reshape(-1, planes)
+    return [n for i in range(planes) for n in np.bincount(flat[:, i], minlength=256).tolist()]
+
+
+def _body(data: bytes, kind: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(data)
+    if body.get("kind") != kind:
+        raise ExactError(f"not a {kind}: {body.get('kind')!r}")
+    return body
+
+
+def _exact(value: Fraction) -> int | str:
+    return value.numerator if value.denominator == 1 else str(value)
+
+
+def _number(value: Fraction) -> int | float:
+    return value.numerator if value.denominator == 1 else float(value)

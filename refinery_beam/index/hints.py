@@ -1,0 +1,143 @@
+"""The hint cache: what a file's bytes hashed to the last time somebody looked.
+
+A hint is only ever a hint. It counts for exactly one (absolute path, size, mtime, ctime, inode); a file that changed less than two
+seconds before it was hashed leaves none, because a clock's tick may hide a second write; each row carries a check sum of itself.
+Whatever is wrong with the store (read-only, locked by another process, broken), files are hashed instead and `HintCache.notes` says so:
+it never fails a run. Workers check the digest of what they read anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable
+from contextlib import closing
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SETTLED_NS = 2_000_000_000
+
+_APPLICATION = 0x52464248  # marks the file as ours: a database of somebody else is left alone
+_FORMAT = 1
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS hints "
+    "(path BLOB PRIMARY KEY, state BLOB NOT NULL, sha256 BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
+)
+_BUSY_SECONDS = 1.0
+
+
+class FileState(NamedTuple):
+    """What `stat` says of a file; any difference makes a hint void."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    def pack(self) -> bytes:
+        """The four numbers as text: exact whatever their range."""
+        return b"%d %d %d %d" % self
+
+
+class HintCache:
+    """An SQLite file of hints at `path`, made on the first write; '' keeps no hints.
+
+    Safe for concurrent processes. ``notes`` tells what went wrong, if anything: notes about this run, not about the data.
+
+    >>> import tempfile
+    >>> hints = HintCache(os.path.join(tempfile.mkdtemp(), "hints.sqlite"))
+    >>> state = FileState(size=3, mtime_ns=1, ctime_ns=1, inode=7)
+    >>> hints.store([("/photos/a.png", state, b"d" * 32)])
+    >>> hints.lookup("/photos") == {"/photos/a.png": (state.pack(), b"d" * 32)}
+    True
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.notes: list[str] = []
+
+    def lookup(self, root: str) -> dict[str, tuple[bytes, bytes]]:
+        """Every hint below the folder `root`: absolute path -> (packed `FileState`, sha256). One range scan; empty without a store."""
+        if not self.path or not os.path.exists(self.path):
+            return {}
+        low = os.fsencode(root.rstrip("/") + "/")
+        high = low[:-1] + b"0"  # '0' follows '/' in ASCII, so this bounds every path that starts with `low`
+        import sqlite3
+
+        try:
+            with closing(self._open()) as db:
+                if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    return {}  # made by another process that has not committed yet
+                rows = db.execute("SELECT path, state, sha256, crc FROM hints WHERE path >= ? AND path < ?", (low, high)).fetchall()
+            return {os.fsdecode(path): (state, sha) for path, state, sha, crc in rows if crc == _crc(path, state, sha)}
+        except sqlite3.OperationalError as error:
+            self._note(f"hint cache not used ({error})")
+        except (sqlite3.DatabaseError, TypeError) as error:
+            self._rebuild(error)
+        return {}
+
+    def store(self, rows: Iterable[tuple[str, FileState, bytes]]) -> None:
+        """Keep hints, the newest for each path. Touches nothing when there are none."""
+        packed = []
+        for path, state, sha in rows:
+            raw, facts = os.fsencode(path), state.pack()
+            packed.append((raw, facts, sha, _crc(raw, facts, sha)))
+        if not packed or not self.path:
+            return
+        import sqlite3
+
+        try:
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            try:
+                self._write(packed)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                self._rebuild(error)
+                self._write(packed)
+        except (sqlite3.Error, OSError) as error:
+            self._note(f"hint cache not written ({error})")
+
+    def _write(self, packed: list[tuple[bytes, bytes, bytes, int]]) -> None:
+        with closing(self._open()) as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(_SCHEMA)
+            db.execute(f"PRAGMA application_id = {_APPLICATION}")
+            db.execute(f"PRAGMA user_version = {_FORMAT}")
+            db.executemany("INSERT OR REPLACE INTO hints VALUES (?, ?, ?, ?)", packed)
+
+    def _open(self) -> sqlite3.Connection:
+        import sqlite3
+
+        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            owner = db.execute("PRAGMA application_id").fetchone()[0]
+            if owner != _APPLICATION and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise sqlite3.OperationalError("another program's database")
+            if owner == _APPLICATION and db.execute("PRAGMA user_version").fetchone()[0] != _FORMAT:
+                raise sqlite3.DatabaseError("written in another format")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _rebuild(self, error: Exception) -> None:
+        # Hints hold nothing that hashing does not give back, so a broken store is dropped rather than mended.
+        self._note(f"hint cache rebuilt ({error})")
+        for name in (self.path, self.path + "-journal", self.path + "-wal", self.path + "-shm"):
+            try:
+                os.unlink(name)
+            except FileNotFoundError:
+                continue
+            except OSError as problem:
+                self._note(f"hint cache not used ({problem})")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _crc(path: bytes, state: bytes, sha: bytes) -> int:
+    return zlib.crc32(b"\0".join((path, state, sha)))

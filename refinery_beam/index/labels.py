@@ -1,0 +1,183 @@
+"""Give every selected file its label: from a table beside the images, or from the file's own path.
+
+A by_id table's id column may hold relative paths, file names or stems. Which one it is, is decided once for the whole table: the form under
+which most rows find an image, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from refinery_beam.errors import DataError, did_you_mean
+from refinery_beam.identity import nfc
+from refinery_beam.index.tables import LabelSpec, Table, fault, read_table
+from refinery_beam.index.text import display, first_few, plural
+
+Derivation: TypeAlias = Literal["parent_directory_name", "filename", "stem"]
+DERIVATIONS: tuple[Derivation, ...] = ("parent_directory_name", "filename", "stem")
+
+_NO_FIELDS: dict[str, Any] = {}
+
+
+class Joined(NamedTuple):
+    """A table joined to a source's files, in their order: ``labels`` ('' where the row is empty, None where there is no row), ``fields``
+    (shared empty mapping where nothing was wanted), deterministic ``notes`` and ``warnings`` as (code, message)."""
+
+    labels: list[str | None]
+    fields: list[dict[str, Any]]
+    notes: list[str]
+    warnings: list[tuple[str, str]]
+
+
+def derive_label(path: str, derivation: str, *, place: str = "") -> str:
+    """The label a relative posix path carries, in NFC.
+
+    Raises DataError when the derivation is unknown, or when `parent_directory_name` meets a file that lies at the source's root.
+
+    >>> [derive_label("cat/black/im.01.png", d) for d in DERIVATIONS]
+    ['black', 'im.01.png', 'im.01']
+    """
+    folder, _, name = path.rpartition("/")
+    if derivation == "parent_directory_name":
+        if not folder:
+            raise DataError(
+                f"{display(path)!r} lies at the source's root: it has no parent directory to be named for",
+                code="label-missing",
+                place=place,
+                value=display(path),
+                rule="parent_directory_name takes the name of the folder, below the source's path, that holds the image",
+                remedy="move the image into a class folder, point the source's path one level up, or derive from filename or stem",
+            )
+        return nfc(folder.rpartition("/")[2])
+    if derivation == "filename":
+        return nfc(name)
+    if derivation == "stem":
+        return nfc(_stem(name))
+    raise DataError(
+        f"unknown label derivation {derivation!r}",
+        code="label-derivation",
+        place=place,
+        value=derivation,
+        rule="labels are derived from " + ", ".join(DERIVATIONS),
+        remedy=did_you_mean(derivation, DERIVATIONS),
+    )
+
+
+def join_labels(spec: LabelSpec, paths: Sequence[str], *, source: str, wanted: frozenset[str] = frozenset()) -> tuple[Joined, str]:
+    """Read the table of a source and join it to its sorted relative paths. Returns the join and the table's sha256 (hex).
+
+    Raises DataError for a broken table, ids given twice, one id that fits two images, no id that fits any, or row counts that differ.
+    """
+    table = read_table(spec, wanted=wanted)
+    joined = _by_id(spec, table, paths, source) if spec.join == "by_id" else _by_row_order(spec, table, paths)
+    odd = next((k for k, label in enumerate(table.labels) if label != label.strip()), None)
+    if odd is not None:
+        count = sum(label != label.strip() for label in table.labels)
+        text = f"{plural(count, 'label')} with white space around, such as {table.labels[odd]!r}; labels are taken as they are"
+        joined.warnings.append(("padded-label", f"source {source!r}: {text}"))
+    return joined, table.sha256
+
+
+def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined:
+    if len(table.labels) != len(paths):
+        raise fault(
+            spec,
+            f"label table {spec.title!r} has {plural(len(table.labels), 'row')} for {plural(len(paths), 'image')}",
+            code="label-count",
+            value=f"{len(table.labels)} rows, {len(paths)} images",
+            rule="by_row_order gives row k to the k-th image in the order of relative paths, so the counts are equal",
+            remedy="complete the table, or join by_id",
+        )
+    return Joined(list(table.labels), table.fields or [_NO_FIELDS] * len(paths), [], [])
+
+
+def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> Joined:
+    rows = _row_of_id(spec, table)
+    form, keys = _choose_form(spec, rows, paths)
+    labels: list[str | None] = []
+    fields: list[dict[str, Any]] = []
+    used = 0
+    for key in keys:
+        row = rows.get(key)
+        if row is None:
+            labels.append(None)
+            fields.append(_NO_FIELDS)
+        else:
+            used += 1
+            labels.append(table.labels[row])
+            fields.append(table.fields[row] if table.fields else _NO_FIELDS)
+    notes = [f"source {source!r}: label ids are {form}s"]
+    if len(rows) > used:
+        notes.append(f"source {source!r}: {plural(len(rows) - used, 'label row')} without an image")
+    return Joined(labels, fields, notes, [])
+
+
+def _row_of_id(spec: LabelSpec, table: Table) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for k, raw in enumerate(table.ids):
+        key = nfc(raw)
+        first = rows.setdefault(key, k)
+        if first != k:
+            same = [line for line, other in zip(table.lines, table.ids, strict=True) if nfc(other) == key]
+            raise fault(
+                spec,
+                f"label table {spec.title!r}: id {raw!r} stands in lines " + ", ".join(str(line) for line in same[:5]),
+                code="label-duplicate",
+                value=raw,
+                rule="an id stands in one row",
+                remedy="keep one of these rows",
+            )
+    return rows
+
+
+def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) -> tuple[str, list[str]]:
+    whole = [nfc(path) for path in paths]
+    names = [path.rpartition("/")[2] for path in whole]
+    forms = [("relative path", whole), ("file name", names), ("stem", [_stem(name) for name in names])]
+    if names == whole:
+        del forms[0]  # a flat folder: say 'file name', the same thing
+    found = [sum(map(rows.__contains__, set(keys))) for _, keys in forms]
+    clashes = [_clash(rows, keys, paths) if count else None for (_, keys), count in zip(forms, found, strict=True)]
+    order = sorted(range(len(forms)), key=lambda k: -found[k])  # stable: the more exact form wins a tie
+    best = order[0]
+    if not found[best]:
+        shown = first_few(list(rows), 3)
+        raise fault(
+            spec,
+            f"label table {spec.title!r}: no id of column {spec.id_field!r} names an image (ids: {shown}; images: {first_few(paths, 3)})",
+            code="label-ids",
+            value=spec.id_field,
+            rule="ids are relative paths, file names or stems of the source's images",
+            remedy="name the right id_field, or write the ids as one of these",
+        )
+    if clashes[best] is not None:
+        # Another form will do if every image finds a row under it.
+        fitting = [k for k in order if clashes[k] is None and all(key in rows for key in forms[k][1])]
+        if not fitting:
+            key, one, two = clashes[best]  # type: ignore[misc]
+            raise fault(
+                spec,
+                f"label table {spec.title!r}: {forms[best][0]} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
+                code="label-ambiguous",
+                value=display(key),
+                rule="an id fits one image",
+                remedy="write the ids as file names with extension" if forms[best][0] == "stem" else "write the ids as relative paths",
+            )
+        best = fitting[0]
+    return forms[best]
+
+
+def _clash(rows: dict[str, int], keys: Sequence[str], paths: Sequence[str]) -> tuple[str, str, str] | None:
+    if len(set(keys)) == len(keys):
+        return None
+    seen: dict[str, str] = {}
+    for key, path in zip(keys, paths, strict=True):
+        if key in rows and seen.setdefault(key, path) != path:
+            return key, seen[key], path
+    return None
+
+
+def _stem(name: str) -> str:
+    stem, _, _ = name.rpartition(".")
+    return stem or name

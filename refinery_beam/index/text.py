@@ -1,0 +1,55 @@
+"""File names as words a person can read: no raw control characters, no bytes that are not text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def display(text: str) -> str:
+    r"""The text with everything unprintable escaped, so that no file name can move a cursor or break a line of a report.
+
+    >>> display("caf\udce9\n.png")
+    'caf\\xe9\\n.png'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file name was valid UTF-8 (undecodable bytes arrive as lone surrogates)."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "image"), plural(4000, "image")
+    ('1 image', '4,000 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def first_few(names: Sequence[str], limit: int = 5) -> str:
+    """The first names, displayed and quoted, and how many more there are.
+
+    >>> first_few(["a", "b", "c"], 2)
+    "'a', 'b' and 1 more"
+    """
+    shown = ", ".join(f"'{display(name)}'" for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit:,} more"
+
+
+def _escape(char: str) -> str:
+    if char == "\\":
+        return "\\\\"  # so that two different names never show alike
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()

@@ -1,0 +1,124 @@
+"""Behind a miss: stage, run the Beam job, collect what it wrote, check that nothing is missing, promote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Literal
+
+from refinery_beam.cache import Manifest, Staging, promote
+from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
+from refinery_beam.launch.collect import collect
+from refinery_beam.launch.manifest import manifest_body
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plan.nodes import OutputPlan
+from refinery_beam.plan.refs import make_refs
+
+TARGET_SHARDS = 64
+MIN_SHARD_BYTES = 16 << 20
+MAX_SHARD_BYTES = 256 << 20
+PNG_OF_JPEG = 6
+"""A PNG of a photograph is about six times its JPEG. Only the size of shards depends on it."""
+
+
+def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest, tuple[str, ...]]:
+    """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
+    leaves nothing then.
+    """
+    if not prepared.index.entries:
+        raise DataError(
+            "no record is left to prepare",
+            code="no-records",
+            place=prepared.recipe.place(("Input", "sources")),
+            value=0,
+            rule="an instance has at least one record",
+            remedy="check the ledger reasons above, or the source paths",
+        )
+    with Staging.open(prepared.settings.cache_root, prepared.key) as staging:
+        work = staging.rows_dir
+        _run_job(prepared, staging.instance, work)
+        collected = collect(prepared, staging.instance, work)
+        body = manifest_body(prepared, staging.instance, collected)
+        status, manifest = promote(staging, body)
+        return status, manifest, collected.notes
+
+
+def _run_job(prepared: Prepared, instance: str, work: str) -> None:
+    from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
+    from refinery_beam.pipeline.rows_io import write_index
+    from refinery_beam.pipeline.translate import translate
+    from refinery_beam.runners.local import choose, run_local
+    from refinery_beam.runners.progress import live
+
+    settings, plan, entries = prepared.settings, prepared.plan, prepared.index.entries
+    for name in WORK_FOLDERS:
+        os.makedirs(os.path.join(work, name), exist_ok=True)
+    refs, grouped = make_refs(entries, plan, prepared.plugin)
+    groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
+    options = choose(len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat)
+    job = Job(
+        plan=plan,
+        instance=instance,
+        work=work,
+        threads=options.threads,
+        records=len(entries),
+        shard_records=shard_records(plan.output, [e.size for e in entries]),
+        grouped=grouped,
+        index=groups,
+        heartbeat=settings.progress,
+    )
+    settings.tell(f"running on the local engine: {options.workers} {options.mode}, {len(entries)} records")
+    try:
+        with live(work, len(entries), enabled=settings.progress):
+            run_local(lambda pipeline: translate(pipeline, job), options)
+    except KeyboardInterrupt as error:
+        raise Interrupted(
+            "interrupted: nothing was promoted",
+            code="interrupted",
+            rule="an instance is promoted whole or not at all",
+            remedy="run again to start over",
+        ) from error
+    except Exception as error:
+        failures = read_failures(work)
+        if failures:
+            raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
+        if isinstance(error, RefineryError):
+            raise
+        raise EngineError(
+            f"the engine failed: {_last_line(error)}",
+            code="engine-failed",
+            value=type(error).__name__,
+            rule="the pipeline runs to its end",
+            remedy="run again with --debug to see the whole traceback; nothing was promoted",
+        ) from error
+
+
+def shard_records(output: OutputPlan, sizes: Sequence[int]) -> int:
+    """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
+
+    Follows from the data alone, never from workers: the same input gives the same shards everywhere.
+    """
+    if output.shard_records:
+        return output.shard_records
+    a_row = max(1, _bytes_a_row(output, sizes))
+    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * len(sizes) // TARGET_SHARDS))
+    return max(1, target // a_row)
+
+
+def _bytes_a_row(output: OutputPlan, sizes: Sequence[int]) -> int:
+    from refinery_beam.pipeline.columns import row_bytes
+
+    fields = dict(output.fields)
+    small = 64 * (len(fields) + 1)
+    if output.image_field is None:
+        return small
+    declared = fields[output.image_field]
+    if output.encoding == "tensor":
+        return small + row_bytes(declared)
+    average = sum(sizes) // max(1, len(sizes))
+    return small + average * (PNG_OF_JPEG if output.encoding == "png" else 1)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

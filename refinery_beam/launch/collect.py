@@ -1,0 +1,164 @@
+"""What a finished job left in its work folder, brought together and accounted for: every record came out, or is in the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from refinery_beam.errors import DataError, EngineError
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plan.nodes import UNASSIGNED, Plan
+from refinery_beam.records import LedgerRow, ShardRow
+
+CHOSEN = frozenset({"filtered", UNASSIGNED})
+"""Ledger reasons the recipe asked for; every other reason is a bad record and counts against max_bad_fraction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """The facts of one finished job. `fitted` is statistics by step name, `classes` records by split and label."""
+
+    shards: tuple[ShardRow, ...]
+    ledger: tuple[LedgerRow, ...]
+    fitted: Mapping[str, Mapping[str, Any]]
+    records_in: int
+    counts: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]]
+    warnings: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Ledger rows by reason."""
+        return dict(sorted(Counter(row.reason for row in self.ledger).items()))
+
+
+def collect(prepared: Prepared, instance: str, work: str) -> Collected:
+    """Read the job's rows, add what the index lost, prove the sums, and write the empty shard of every split that got no record.
+
+    Raises DataError when too many records are bad and EngineError when a record is unaccounted for.
+    """
+    from refinery_beam.pipeline.rows_io import read_ledger, read_shard_rows
+
+    plan, index = prepared.plan, prepared.index
+    shards = one_row_a_shard(read_shard_rows(os.path.join(work, "shards")))
+    ledger = sorted({*index.bad, *read_ledger(os.path.join(work, "ledger"))})
+    have = {row.split for row in shards}
+    shards += [_empty_shard(prepared, split, instance, work) for split in plan.split.splits if split not in have]
+    order = {split: i for i, split in enumerate(plan.split.splits)}
+    shards.sort(key=lambda row: (order[row.split], row.shard))
+    counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
+    records_in = len(index.entries) + len(index.bad)
+    account(records_in, counts, ledger)
+    check_budget(plan, records_in, ledger)
+    classes = _classes(shards, plan.split.splits)
+    return Collected(
+        shards=tuple(shards),
+        ledger=tuple(ledger),
+        fitted=_fitted(prepared, work),
+        records_in=records_in,
+        counts=counts,
+        classes=classes,
+        warnings=tuple(_warnings(prepared, counts, classes)),
+        notes=tuple(index.notes),
+    )
+
+
+def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
+    """The rows, at most one a (split, shard). Two attempts at one shard must have written the same bytes: anything else is
+    found non-determinism.
+    """
+    found: dict[tuple[str, int], ShardRow] = {}
+    for row in rows:
+        other = found.setdefault((row.split, row.shard), row)
+        if other != row:
+            raise EngineError(
+                f"two attempts at shard {row.shard} of {row.split} gave different bytes",
+                code="nondeterminism",
+                place=row.file,
+                value=f"{other.sha256} and {row.sha256}",
+                rule="the same records give the same shard",
+                remedy="an op or a plugin is not a pure function of its record; report it with the recipe",
+            )
+    return list(found.values())
+
+
+def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
+    """in = out + ledger, and no record twice in the ledger."""
+    out = sum(counts.values())
+    if records_in != out + len(ledger) or len({row.record_id for row in ledger}) != len(ledger):
+        raise EngineError(
+            f"{records_in} records went in, {out} came out and {len(ledger)} are in the ledger",
+            code="unaccounted",
+            value=records_in - out - len(ledger),
+            rule="every record comes out or is in the ledger",
+            remedy="nothing was promoted; report this with the recipe",
+        )
+
+
+def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow]) -> None:
+    """Bad records within Input.max_bad_fraction, or DataError with the first of them."""
+    bad = [row for row in ledger if row.reason not in CHOSEN]
+    if len(bad) > plan.max_bad_fraction * records_in:
+        some = "; ".join(f"{row.record_id}: {row.reason}" for row in bad[:10])
+        more = f"; and {len(bad) - 10} more" if len(bad) > 10 else ""
+        raise DataError(
+            f"{len(bad)} of {records_in} records are bad: {some}{more}",
+            code="too-many-bad-records",
+            place="Input.max_bad_fraction",
+            value=len(bad) / records_in,
+            rule=f"at most {plan.max_bad_fraction:g} of the records may be bad (Input.max_bad_fraction)",
+            remedy="mend or remove the files, or raise Input.max_bad_fraction",
+        )
+
+
+def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
+    """Statistics of every fitted step: derived from the merged accumulators, or those the recipe states."""
+    from refinery_beam.pipeline.work import Worker
+
+    plan = prepared.plan
+    worker = Worker(plan)
+    fitted: dict[str, Mapping[str, Any]] = {s.name: s.pinned for s in plan.fitted_steps() if s.pinned is not None}
+    for point in plan.fits:
+        path = os.path.join(work, "statistics", point.name)
+        data = b""
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                data = file.read()
+        fitted.update(worker.derive(point, data, fitted))
+    return fitted
+
+
+def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
+    from refinery_beam.pipeline.shard import write_shard
+    from refinery_beam.pipeline.work import Worker
+
+    folder, scratch = os.path.join(instance, "dataset"), os.path.join(work, "scratch")
+    return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
+
+
+def _classes(shards: Sequence[ShardRow], splits: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {split: Counter() for split in splits}
+    for row in shards:
+        found[row.split].update(json.loads(row.labels))
+    return {split: dict(sorted(counter.items())) for split, counter in found.items()}
+
+
+def _warnings(prepared: Prepared, counts: Mapping[str, int], classes: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+    plan = prepared.plan
+    found = [(error.code, error.message) for c in prepared.checks if c.status == "warn" for error in c.errors]
+    found += list(prepared.index.warnings)
+    found += [("empty-split", f"split {split!r} has no record") for split, n in counts.items() if n == 0]
+    ratio_splits = [name for name, ratio in plan.split.ratios if ratio > 0]
+    if plan.split.stratify_by == plan.label_field and ratio_splits:
+        every = sorted({label for split in ratio_splits for label in classes.get(split, {})})
+        for split in ratio_splits:
+            missing = [label for label in every if label not in classes.get(split, {})]
+            if missing and counts[split]:
+                some = ", ".join(repr(m) for m in missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+                found.append(("sparse-class", f"split {split!r} has no record of {some}: too few records of the class for its ratio"))
+    return found

@@ -1,0 +1,53 @@
+"""From a prepared recipe and a collected job to the plain facts a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinery_beam.launch.collect import Collected
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.report import ReportFacts
+
+
+def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
+    """Everything report.md says."""
+    plan, index = prepared.plan, prepared.index
+    files = [0] * len(index.sources)
+    for entry in index.entries:
+        files[entry.source] += 1
+    chain = next(iter(plan.chains.values()))
+    return ReportFacts(
+        plugin=f"{plan.plugin} {plan.plugin_version}",
+        recipe_hash=prepared.key.recipe_hash,
+        input_hash=prepared.key.input_hash,
+        seed=prepared.key.seed,
+        logical_digest=logical_digest,
+        sources=[(s.name, s.type, files[i], dict(index.skipped.get(s.name, {}))) for i, s in enumerate(index.sources)],
+        records_in=collected.records_in,
+        counts=collected.counts,
+        classes=collected.classes,
+        unlabeled=plan.unlabeled,
+        stored=str(chain.stored),
+        encoding=plan.output.encoding,
+        operations=operations(plan),
+        deferred=sorted({s.name for c in plan.chains.values() for s in c.deferred}),
+        fitted={s.name: collected.fitted[s.name] for s in plan.fitted_steps()},
+        ledger=collected.ledger,
+        warnings=collected.warnings,
+        notes=collected.notes,
+    )
+
+
+def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]:
+    """Every op of a plan as (section, name, op, parameters, splits), in the order they run."""
+    found: dict[tuple[str, str], tuple[str, str, str, Mapping[str, Any], Sequence[str]]] = {}
+    for f in (*plan.pre_filters, *plan.post_filters):
+        found.setdefault(("Filters", f.name), ("Filters", f.name, f.op, f.params, f.splits))
+    for chain in plan.chains.values():
+        for s in chain.steps:
+            found.setdefault(("Transformations", s.name), ("Transformations", s.name, s.op, s.params, s.splits))
+    for field in plan.fields:
+        found.setdefault(("Featurizations", field.name), ("Featurizations", field.name, field.op, field.params, field.splits))
+    return list(found.values())

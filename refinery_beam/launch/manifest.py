@@ -1,0 +1,110 @@
+"""The files beside the shards, and the manifest that lists everything."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+from refinery_beam import __version__
+from refinery_beam.cache import compute_files
+from refinery_beam.launch.collect import Collected
+from refinery_beam.launch.environment import environment
+from refinery_beam.launch.facts import report_facts
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plan.nodes import Plan, Step
+from refinery_beam.recipe import effective_yaml
+from refinery_beam.report import render_report, write_ledger
+from refinery_beam.rows import files_digest, logical_digest
+
+
+def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> dict[str, Any]:
+    """Write recipe.yaml, the statistics, the ledger and the report into the staged instance; give the manifest's content."""
+    plan = prepared.plan
+    _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
+    for step in plan.fitted_steps():
+        _write(instance, step.statistics or "", statistics_text(step, collected.fitted[step.name]))
+    os.makedirs(os.path.join(instance, "report"), exist_ok=True)
+    write_ledger(os.path.join(instance, "report", "ledger.parquet"), collected.ledger)
+    shards = [
+        {
+            "path": s.file,
+            "bytes": s.bytes,
+            "sha256": s.sha256,
+            "split": s.split,
+            "shard": s.shard,
+            "shards": s.shards,
+            "records": s.records,
+            "rows_digest": s.rows_digest,
+        }
+        for s in collected.shards
+    ]
+    splits = list(plan.split.splits)
+    logical = logical_digest(shards, splits)
+    _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
+    files = compute_files(instance, shards=shards)
+    return {
+        "contract": 1,
+        "refinery_beam": __version__,
+        "plugin": {"name": plan.plugin, "version": plan.plugin_version},
+        "recipe_hash": prepared.key.recipe_hash,
+        "input_hash": prepared.key.input_hash,
+        "seed": prepared.key.seed,
+        "recipe_digest": prepared.recipe_digest,
+        "op_versions": dict(plan.op_versions),
+        "node_keys": plan.node_keys(prepared.key.input_hash),
+        "codec_fingerprint": prepared.fingerprint,
+        "logical_digest": logical,
+        "files_digest": files_digest(files),
+        "splits": splits,
+        "counts": dict(collected.counts),
+        "classes": {split: dict(labels) for split, labels in collected.classes.items()},
+        "ledger": collected.reasons,
+        "records_in": collected.records_in,
+        "environment": environment(),
+        "files": files,
+        "output": {
+            "schema": plan.output.schema(),
+            "fields": [name for name, _ in plan.output.fields],
+            "image_field": plan.output.image_field,
+            "encoding": plan.output.encoding,
+            "quality": plan.output.quality if plan.output.encoding == "jpeg" else None,
+        },
+        "deferred": [s.to_dict() for s in _each_once(plan, deferred=True)],
+        "replay": {
+            "decode": {**plan.decode, **plan.limits},
+            "steps": [s.to_dict() for s in _each_once(plan, deferred=False)],
+        },
+        "label_field": plan.label_field,
+        "class_balance": plan.class_balance,
+        "warnings": [{"code": code, "message": message} for code, message in collected.warnings],
+    }
+
+
+def statistics_text(step: Step, fitted: Any) -> str:
+    """The JSON file of one fitted step: what it is, where it learned, its integers and the floats derived from them."""
+    body = {
+        "op": step.op,
+        "version": step.version,
+        "fit_source": step.fit_source if step.needs_fit else None,
+        "pinned": not step.needs_fit,
+        **fitted,
+    }
+    return json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _each_once(plan: Plan, *, deferred: bool) -> list[Step]:
+    """The steps of all chains in order, each named step once, with the splits in which it is (or is not) deferred."""
+    found: dict[str, tuple[Step, list[str]]] = {}
+    for split, chain in plan.chains.items():
+        for step in chain.deferred if deferred else chain.eager:
+            found.setdefault(step.name, (step, []))[1].append(split)
+    return [replace(step, splits=tuple(splits)) for step, splits in found.values()]
+
+
+def _write(instance: str, relative: str, text: str) -> None:
+    path = os.path.join(instance, *relative.split("/"))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "x", encoding="utf-8", newline="\n") as file:
+        file.write(text)

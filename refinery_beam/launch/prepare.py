@@ -1,0 +1,146 @@
+"""Everything before the cache look-up: load, check, list, digest, key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_inside_sources
+from refinery_beam.errors import RefineryError, raise_all
+from refinery_beam.identity import LAW_VERSION, value_digest
+from refinery_beam.index import Index, build_index
+from refinery_beam.plan.build import build_plan
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plugins.base import Plugin
+from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
+
+STORAGE_VERSION = 1
+"""How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The execution context of a call: where and how, never what. No field of it enters an instance key except `seed` and `overlays`."""
+
+    cache_root: str = "cache"
+    overlays: tuple[str, ...] = ()
+    seed: int | None = None
+    workers: int | None = None
+    mode: str = "auto"
+    runner: str = "direct"
+    progress: bool = False
+    bundle_repeat: int = 0
+    say: Callable[[str], None] | None = None
+
+    def tell(self, text: str) -> None:
+        """Say something to a person who asked for more words."""
+        if self.say is not None:
+            self.say(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A recipe whose key is known: what a hit needs, and what a build starts from."""
+
+    recipe: Recipe
+    plugin: Plugin
+    plan: Plan
+    index: Index
+    key: InstanceKey
+    recipe_digest: str
+    fingerprint: str
+    checks: tuple[CheckResult, ...]
+    settings: Settings
+
+    @property
+    def place(self) -> str:
+        """The absolute directory of the instance, there or not."""
+        return instance_dir(self.settings.cache_root, self.key)
+
+    def look(self) -> Found:
+        """What the cache holds under this key."""
+        return find(self.settings.cache_root, self.key)
+
+
+def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
+    """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
+    recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
+    plugin = find_plugin(recipe.model.plugin)
+    checks = tuple(run_checks(recipe, plugin, cache_root=settings.cache_root))
+    errors = [e for c in checks if c.status == "fail" for e in c.errors]
+    errors += refuse_unexecuted(recipe, plugin)
+    if not errors and not _splits_from_layout(recipe):
+        try:
+            build_plan(recipe, plugin, roots=[""] * len(recipe.model.Input.sources))
+        except RefineryError as error:
+            errors += error.errors()
+    return recipe, plugin, checks, errors
+
+
+def prepare(source: str | Path, settings: Settings) -> Prepared:
+    """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
+
+    Reads file contents only where no hint says what they are.
+    """
+    recipe, plugin, checks, errors = check_recipe(source, settings)
+    raise_all(errors)
+    roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
+    refuse_inside_sources(settings.cache_root, roots)
+    index = build_index(recipe, hints_path=hints_path(settings.cache_root), threads=settings.workers or os.cpu_count() or 1)
+    partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
+    found = sorted({e.partition for e in index.entries if e.partition} - set(partitions))
+    plan = build_plan(recipe, plugin, partitions=found, roots=roots)
+    from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
+
+    fingerprint = codec_fingerprint()
+    identity = canonical(recipe, plugin)
+    recipe_digest = value_digest("recipe", identity)
+    recipe_hash = value_digest("recipe-side", recipe_side(identity, plan, fingerprint))
+    key = InstanceKey(recipe_hash=recipe_hash, input_hash=index.input_hash, seed=recipe.seed)
+    return Prepared(
+        recipe=recipe,
+        plugin=plugin,
+        plan=plan,
+        index=index,
+        key=key,
+        recipe_digest=recipe_digest,
+        fingerprint=fingerprint,
+        checks=checks,
+        settings=settings,
+    )
+
+
+def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[str, Any]:
+    """What the recipe's part of the key covers: the recipe itself, the versions of what it uses, and what the codecs do to pixels.
+
+    A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do.
+    """
+    return {
+        "law": LAW_VERSION,
+        "storage": STORAGE_VERSION,
+        "plugin": plan.plugin,
+        "plugin_version": plan.plugin_version,
+        "recipe": identity,
+        "ops": dict(plan.op_versions),
+        "codecs": fingerprint if plan.decodes else None,
+    }
+
+
+def hints_path(cache_root: str) -> str:
+    """The hint cache of a cache root."""
+    return os.path.join(os.path.abspath(cache_root), "hints.sqlite")
+
+
+def resolve(source: str | Path, *, cache_root: str = "cache", overlays: Sequence[str] = (), seed: int | None = None) -> str | None:
+    """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
+    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed))
+    return prepared.place if prepared.look().manifest is not None else None
+
+
+def _splits_from_layout(recipe: Recipe) -> bool:
+    """Whether a ``{split}`` layout makes the splits, which are then known only after listing."""
+    return any(s.layout and "{split}" in s.layout for s in recipe.model.Input.sources)

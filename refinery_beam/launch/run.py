@@ -1,0 +1,156 @@
+"""`run` and `plan`: look in the cache, and build what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.errors import UsageError
+from refinery_beam.launch.prepare import Prepared, Settings, prepare
+
+CONTRACT = 1
+RUNNERS = ("direct",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run gave. `path` is the absolute instance directory; `seconds` is wall time and the only field that differs
+    between equal runs.
+
+    ``rb.open_instance(result.path)`` reads it.
+    """
+
+    status: Literal["built", "hit"]
+    path: str
+    manifest: Manifest
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Records by split, in the recipe's order."""
+        return {name: self.manifest.counts[name] for name in self.manifest.splits}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object `run --json` prints (contract 1)."""
+        raw = self.manifest.raw
+        return {
+            "contract": CONTRACT,
+            "status": self.status,
+            "instance": self.path,
+            "recipe_hash": raw["recipe_hash"],
+            "input_hash": raw["input_hash"],
+            "seed": raw["seed"],
+            "logical_digest": raw["logical_digest"],
+            "files_digest": raw["files_digest"],
+            "counts": self.counts,
+            "ledger": dict(raw["ledger"]),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def run(
+    recipe: str | Path,
+    *,
+    cache_root: str | Path = "cache",
+    overlays: tuple[str, ...] | list[str] = (),
+    seed: int | None = None,
+    workers: int | None = None,
+    mode: str = "auto",
+    runner: str = "direct",
+    progress: bool = False,
+) -> RunResult:
+    """Make the instance of a recipe, or find it.
+
+    The same recipe over the same files with the same seed gives the same bytes, whatever `workers`, `mode` and `runner`.
+    Raises RefineryError.
+
+    >>> import refinery_beam as rb                                       # doctest: +SKIP
+    >>> result = rb.run("recipe.yaml", cache_root="cache")               # doctest: +SKIP
+    >>> result.status, result.counts                                     # doctest: +SKIP
+    ('built', {'train': 2800, 'val': 600, 'test': 600})
+    """
+    return run_with(
+        recipe,
+        Settings(
+            cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, workers=workers, mode=mode, runner=runner, progress=progress
+        ),
+    )
+
+
+def run_with(recipe: str | Path, settings: Settings) -> RunResult:
+    """`run` with its settings in one value; what the command line calls."""
+    begun = monotonic()
+    check_settings(settings)
+    prepared = prepare(recipe, settings)
+    journal = RunJournal(settings.cache_root)
+    journal.start(**_journal_facts(prepared))
+    try:
+        found = prepared.look()
+        if found.manifest is not None:
+            result = RunResult(status="hit", path=prepared.place, manifest=found.manifest, seconds=monotonic() - begun)
+        else:
+            if found.damage:
+                settings.tell(f"rebuilding: {found.damage}")
+            from refinery_beam.launch.build import build
+
+            status, manifest, notes = build(prepared)
+            result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
+    except BaseException as error:
+        journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
+        raise
+    journal.end(status=result.status, exit_code=0)
+    return result
+
+
+def plan_recipe(
+    recipe: str | Path, *, cache_root: str | Path = "cache", overlays: tuple[str, ...] = (), seed: int | None = None
+) -> Prepared:
+    """What `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints."""
+    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed))
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse impossible execution settings before any work. Raises UsageError."""
+    if settings.runner not in RUNNERS:
+        raise UsageError(
+            f"the runner {settings.runner!r} is not executed yet",
+            code="unknown-runner",
+            value=settings.runner,
+            rule="--runner is one of: " + ", ".join(RUNNERS),
+            remedy="leave --runner out, or use --runner direct",
+        )
+    if settings.mode not in ("auto", "threads", "processes"):
+        raise UsageError(
+            f"the mode {settings.mode!r} does not exist",
+            code="unknown-mode",
+            value=settings.mode,
+            rule="--mode is auto, threads or processes",
+            remedy="leave --mode out",
+        )
+    if settings.workers is not None and settings.workers < 1:
+        raise UsageError(
+            f"--workers {settings.workers} is not a number of workers",
+            code="workers-range",
+            value=settings.workers,
+            rule="--workers is at least 1",
+            remedy="leave --workers out to use every core",
+        )
+
+
+def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
+    key = prepared.key
+    return {
+        "recipe": prepared.recipe.path,
+        "recipe_hash": key.recipe_hash,
+        "input_hash": key.input_hash,
+        "seed": key.seed,
+        "runner": prepared.settings.runner,
+        "workers": prepared.settings.workers,
+        "mode": prepared.settings.mode,
+        "overlays": list(prepared.settings.overlays),
+    }

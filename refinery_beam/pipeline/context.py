@@ -1,0 +1,114 @@
+"""What every DoFn of one job shares: the plan, where to write, how many threads, how to report. Small, picklable, no Beam."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from refinery_beam.errors import RefineryError
+from refinery_beam.plan.nodes import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of one plan. `instance` is the staged instance folder and `work` the folder beside it for rows, heartbeats and failures.
+
+    All paths are absolute: workers have another working directory.
+    """
+
+    plan: Plan
+    instance: str
+    work: str
+    threads: int
+    records: int
+    shard_records: int
+    grouped: bool
+    index: tuple[tuple[str, int], ...]
+    heartbeat: bool = True
+
+    @property
+    def buckets(self) -> int:
+        """How many groups the references are dealt into for a fit pass: a function of the data, never of the workers."""
+        return max(1, -(-self.records // 256))
+
+
+WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failures", "index")
+"""Folders of ``Job.work``."""
+
+
+class Heartbeat:
+    """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum.
+
+    Beam's own counters arrive only after the job on most engines. The file is outside the instance and deleted with the staging folder.
+    """
+
+    INTERVAL = 0.2
+
+    def __init__(self, folder: str, phase: str, *, enabled: bool = True) -> None:
+        # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
+        self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._enabled = enabled
+        self._count = 0
+        self._written = 0.0
+
+    def done(self, count: int = 1) -> None:
+        from time import monotonic
+
+        self._count += count
+        now = monotonic()
+        if self._enabled and now - self._written >= self.INTERVAL:
+            self._written = now
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._enabled:
+            return
+        try:
+            with open(self._path, "w") as file:
+                file.write(str(self._count))
+        except OSError:
+            self._enabled = False  # progress is a comfort: it never fails a run
+
+
+def report_failure(work: str, error: RefineryError) -> None:
+    """Leave an error where the driver finds it whole. Engines hand back only text, each in its own wrapping."""
+    path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
+    payload = [{"kind": type(e).__name__, **e.to_dict()} for e in error.errors()]
+    try:
+        with open(path + ".tmp", "w") as file:
+            json.dump(payload, file)
+        os.replace(path + ".tmp", path)
+    except OSError:
+        pass  # the exception itself still reaches the driver
+
+
+def read_failures(work: str) -> list[RefineryError]:
+    """The errors workers left, sorted by place, each once."""
+    from refinery_beam import errors
+
+    folder = os.path.join(work, "failures")
+    found: dict[tuple[str, str, str], RefineryError] = {}
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if not name.endswith(".json"):
+            continue
+        with open(os.path.join(folder, name)) as file:
+            for item in json.load(file):
+                kind: Any = getattr(errors, item.pop("kind"), errors.EngineError)
+                error = kind(item.pop("message"), **item)
+                found.setdefault((error.place, error.code, error.message), error)
+    return [found[key] for key in sorted(found)]
+
+
+_POOLS: dict[int, ThreadPoolExecutor] = {}
+
+
+def shared_pool(threads: int) -> ThreadPoolExecutor | None:
+    """The process's pool of `threads` threads, made once; None for a single thread."""
+    if threads <= 1:
+        return None
+    if threads not in _POOLS:
+        _POOLS[threads] = ThreadPoolExecutor(threads, thread_name_prefix="refinery")
+    return _POOLS[threads]

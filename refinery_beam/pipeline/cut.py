@@ -1,0 +1,98 @@
+"""The cut by rank as a PTransform: the positions that close each part of each stratum, found in two bounded passes over
+40-byte positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import coders
+
+from refinery_beam.pipeline.quotas import bucket, locate
+
+Cuts = Callable[[int], Sequence[int]]
+"""For a count of groups, the running sums of the quotas."""
+
+
+class CutByRank(beam.PTransform):
+    """(stratum, position) pairs -> one (stratum, thresholds) pair a stratum; a threshold is the last position of its part, b''
+    for an empty part.
+
+    Pass one counts positions by their first sixteen bits; pass two sorts only the buckets in which a cut falls. Memory for a stratum is
+    65,536 counters and one bucket, whatever the number of groups.
+    """
+
+    def __init__(self, cuts: Cuts) -> None:
+        super().__init__()
+        self._cuts = cuts
+
+    def expand(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, list[bytes]]]:
+        places = (
+            pcoll
+            | "Buckets" >> beam.Map(_with_bucket).with_output_types(tuple[str, int])
+            | "CountBuckets" >> beam.CombinePerKey(CountBuckets()).with_output_types(tuple[str, list[tuple[int, int]]])
+            | "Locate" >> beam.Map(_locate, self._cuts).with_output_types(tuple[str, list[tuple[int, int]]])
+        )
+        table = beam.pvalue.AsDict(places)
+        inside = (
+            pcoll
+            | "InCutBuckets" >> beam.FlatMap(_in_cut_bucket, table).with_output_types(tuple[tuple[str, int], bytes])
+            | "CollectBuckets" >> beam.GroupByKey()
+            | "SortBuckets" >> beam.Map(_sorted_bucket).with_output_types(tuple[str, tuple[int, list[bytes]]])
+        )
+        return places | "Thresholds" >> beam.Map(_thresholds, beam.pvalue.AsMultiMap(inside)).with_output_types(tuple[str, list[bytes]])
+
+
+class CountBuckets(beam.CombineFn):
+    """Counts of buckets as sorted (bucket, count) pairs. Adding integers: any grouping gives the same."""
+
+    def get_accumulator_coder(self) -> Any:
+        return coders.MapCoder(coders.VarIntCoder(), coders.VarIntCoder())
+
+    def create_accumulator(self) -> dict[int, int]:
+        return {}
+
+    def add_input(self, accumulator: dict[int, int], element: int) -> dict[int, int]:
+        accumulator[element] = accumulator.get(element, 0) + 1
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[dict[int, int]]) -> dict[int, int]:
+        total: dict[int, int] = {}
+        for accumulator in accumulators:
+            for key, count in accumulator.items():
+                total[key] = total.get(key, 0) + count
+        return total
+
+    def extract_output(self, accumulator: dict[int, int]) -> list[tuple[int, int]]:
+        return sorted(accumulator.items())
+
+
+def _with_bucket(pair: tuple[str, bytes]) -> tuple[str, int]:
+    return pair[0], bucket(pair[1])
+
+
+def _locate(pair: tuple[str, list[tuple[int, int]]], cuts: Cuts) -> tuple[str, list[tuple[int, int]]]:
+    """The (bucket, offset) of each cut; (-1, 0) for an empty one."""
+    stratum, counts = pair
+    total = sum(count for _, count in counts)
+    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), cuts(total))]
+
+
+def _in_cut_bucket(pair: tuple[str, bytes], table: Mapping[str, list[tuple[int, int]]]) -> Iterable[tuple[tuple[str, int], bytes]]:
+    stratum, place = pair
+    here = bucket(place)
+    if any(here == b for b, _ in table[stratum]):
+        yield (stratum, here), place
+
+
+def _sorted_bucket(group: tuple[tuple[str, int], Iterable[bytes]]) -> tuple[str, tuple[int, list[bytes]]]:
+    (stratum, here), places = group
+    return stratum, (here, sorted(places))
+
+
+def _thresholds(located: tuple[str, list[tuple[int, int]]], inside: Mapping[str, Iterable[Any]]) -> tuple[str, list[bytes]]:
+    stratum, places = located
+    buckets = dict(inside[stratum])
+    return stratum, [b"" if b < 0 else buckets[b][offset] for b, offset in places]

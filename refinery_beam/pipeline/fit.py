@@ -1,0 +1,148 @@
+"""Statistics fitted on the fit source, exactly: partials of records, merged by CombineGlobally, handed on as side inputs.
+
+What is merged are integer accumulators in their canonical bytes, so any grouping gives the same bytes. They become floats in one place
+(`Worker.derive`), in whichever worker or driver needs them, and nowhere on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import apache_beam as beam
+from apache_beam import coders
+
+from refinery_beam.errors import RefineryError
+from refinery_beam.identity import digest
+from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.readahead import ordered_map
+from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, describe, merge_bytes
+from refinery_beam.plan.nodes import FitPoint, Plan
+from refinery_beam.records import Ref
+
+
+class MergePartials(beam.CombineFn):
+    """Merges the accumulators of one fit point; b'' when there was nothing to merge."""
+
+    def __init__(self, plan: Plan, point: FitPoint) -> None:
+        self._plan, self._point = plan, point
+
+    def setup(self) -> None:
+        self._kind = type(Worker(self._plan).partial(self._point))
+
+    def get_accumulator_coder(self) -> Any:
+        return coders.BytesCoder()
+
+    def create_accumulator(self) -> bytes:
+        return b""
+
+    def add_input(self, accumulator: bytes, element: bytes) -> bytes:
+        return merge_bytes(self._kind, [accumulator, element])
+
+    def merge_accumulators(self, accumulators: Iterable[bytes]) -> bytes:
+        return merge_bytes(self._kind, list(accumulators))
+
+    def extract_output(self, accumulator: bytes) -> bytes:
+        return accumulator
+
+
+class FitPass(beam.PTransform):
+    """References of the fit source -> one (point name, merged accumulator) pair.
+
+    A pass of its own: it decodes and applies the steps before the point, and keeps nothing. `earlier` are the singletons of
+    the points before it.
+    """
+
+    def __init__(self, job: Job, point: FitPoint, earlier: tuple[FitPoint, ...], merged: Any) -> None:
+        super().__init__()
+        self._job, self._point, self._earlier, self._merged = job, point, earlier, merged
+
+    def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[tuple[str, bytes]]:
+        return (
+            refs
+            | "Deal" >> beam.Map(_deal, self._job.buckets).with_output_types(tuple[int, Ref])
+            | "Group" >> beam.GroupByKey()
+            | "Observe" >> beam.ParDo(Observe(self._job, self._point, self._earlier), self._merged).with_output_types(bytes)
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._job.plan, self._point)).without_defaults()
+            | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
+        )
+
+
+class MergeRiding(beam.PTransform):
+    """The (point name, partial) pairs that shards left -> one (point name, merged accumulator) pair of the given point."""
+
+    def __init__(self, plan: Plan, point: FitPoint) -> None:
+        super().__init__()
+        self._plan, self._point = plan, point
+
+    def expand(self, partials: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, bytes]]:
+        return (
+            partials
+            | "Own" >> beam.FlatMap(_own, self._point.name).with_output_types(bytes)
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._plan, self._point)).without_defaults()
+            | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
+        )
+
+
+def merged_side_input(pipeline: Any, fitted: list[Any]) -> Any:
+    """The (name, accumulator) pairs made so far as one side input, a mapping. Flatten materialises, but only these few small pairs."""
+    if not fitted:
+        return {}
+    return beam.pvalue.AsDict(tuple(fitted) | f"Statistics[{len(fitted)}]" >> beam.Flatten(pipeline=pipeline))
+
+
+class Observe(beam.DoFn):
+    """One group of references -> one partial. Records that cannot be decoded are left to the pass that writes, which counts them."""
+
+    def __init__(self, job: Job, point: FitPoint, earlier: tuple[FitPoint, ...]) -> None:
+        self._job, self._point, self._earlier = job, point, earlier
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._heartbeat = Heartbeat(self._job.work, "fit", enabled=self._job.heartbeat)
+
+    def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
+        worker, point = self._worker, self._point
+        fitted = derive_all(worker, self._earlier, merged)
+        fail = self._job.plan.on_error == "fail"
+
+        def one(ref: Ref) -> Any:
+            try:
+                return worker.observe(point, ref, fitted)
+            except BadRecord as error:
+                if fail:
+                    raise describe(ref, error, self._job.plan.sources[ref.source].root) from error
+                return None
+
+        total = worker.partial(point)
+        try:
+            for partial in ordered_map(one, group[1], pool=shared_pool(self._job.threads), threads=self._job.threads):
+                if partial is not None:
+                    total.merge(partial)
+                self._heartbeat.done()
+        except RefineryError as error:
+            report_failure(self._job.work, error)
+            raise
+        self._heartbeat.flush()
+        yield total.dumps()
+
+
+def derive_all(worker: Worker, points: Iterable[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
+    """The statistics of all steps of several points, in order; later points see what earlier ones gave."""
+    fitted: dict[str, Any] = {}
+    for point in points:
+        fitted.update(worker.derive(point, merged.get(point.name, b""), fitted))
+    return fitted
+
+
+def _named(data: bytes, name: str) -> tuple[str, bytes]:
+    return name, data
+
+
+def _own(pair: tuple[str, bytes], name: str) -> Iterable[bytes]:
+    if pair[0] == name:
+        yield pair[1]
+
+
+def _deal(ref: Ref, buckets: int) -> tuple[int, Ref]:
+    return int.from_bytes(digest("fit", ref.key)[:8], "big") % buckets, ref

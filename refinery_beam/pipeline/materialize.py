@@ -1,0 +1,137 @@
+"""Shards: references meet their statistics, are grouped by shard, and come out as files and small rows. The one stage where pixels live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam import coders
+
+from refinery_beam.errors import RefineryError
+from refinery_beam.identity import digest
+from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.fit import derive_all
+from refinery_beam.pipeline.shard import write_shard
+from refinery_beam.pipeline.work import Worker
+from refinery_beam.plan.nodes import FitPoint
+from refinery_beam.records import LedgerRow, Ref, ShardRow
+
+LEDGER = "ledger"
+PARTIALS = "partials"
+
+
+class Written(NamedTuple):
+    """What a write pass leaves in the pipeline: a row a shard, a row a lost record, and (fit point, partial) pairs of riding points."""
+
+    shards: beam.PCollection[ShardRow]
+    ledger: beam.PCollection[LedgerRow]
+    partials: beam.PCollection[tuple[str, bytes]]
+
+
+class WriteShards(beam.PTransform):
+    """References of all splits -> shard files in the staged instance.
+
+    Membership is a hash of the record key; the number of shards of a split follows from its number of records. `fitted` are
+    the points that had
+    passes of their own and their singletons.
+    """
+
+    def __init__(self, job: Job, points: tuple[FitPoint, ...], merged: Any) -> None:
+        super().__init__()
+        self._job, self._points, self._merged = job, points, merged
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Written:
+        counts = (
+            refs
+            | "SplitOf" >> beam.Map(_split_of).with_output_types(tuple[str, int])
+            | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+        )
+        table = beam.pvalue.AsDict(counts)
+        out = (
+            refs
+            | "ShardOf" >> beam.Map(_shard_of, table, self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
+            | "Group" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, main="shards")
+        )
+        out.shards.element_type = ShardRow
+        out[LEDGER].element_type = LedgerRow
+        out[PARTIALS].element_type = tuple[str, bytes]
+        return Written(out.shards, out[LEDGER], out[PARTIALS])
+
+
+class WriteShard(beam.DoFn):
+    """One (split, shard, shards) group of references -> one file, one ShardRow."""
+
+    def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
+        self._job, self._points = job, points
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
+
+    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+        (split, shard, shards), refs = group
+        job = self._job
+        try:
+            written = write_shard(
+                self._worker,
+                refs,
+                derive_all(self._worker, self._points, merged),
+                split=split,
+                shard=shard,
+                shards=shards,
+                folder=f"{job.instance}/dataset",
+                scratch=f"{job.work}/scratch",
+                pool=shared_pool(job.threads),
+                threads=job.threads,
+                progress=self._heartbeat,
+            )
+        except RefineryError as error:
+            report_failure(job.work, error)
+            raise
+        self._heartbeat.flush()
+        yield written.row
+        for row in written.ledger:
+            yield beam.pvalue.TaggedOutput(LEDGER, row)
+        for name in sorted(written.partials):
+            yield beam.pvalue.TaggedOutput(PARTIALS, (name, written.partials[name].dumps()))
+
+
+@beam.typehints.with_input_types(int)
+@beam.typehints.with_output_types(int)
+class Count(beam.CombineFn):
+    """The number of elements, with an accumulator that is written as an integer and not pickled."""
+
+    def get_accumulator_coder(self) -> Any:
+        return coders.VarIntCoder()
+
+    def create_accumulator(self) -> int:
+        return 0
+
+    def add_input(self, accumulator: int, element: Any) -> int:
+        return accumulator + 1
+
+    def merge_accumulators(self, accumulators: Iterable[int]) -> int:
+        return sum(accumulators)
+
+    def extract_output(self, accumulator: int) -> int:
+        return accumulator
+
+
+def shards_for(records: int, shard_records: int) -> int:
+    """How many shards hold `records` rows.
+
+    >>> shards_for(0, 100), shards_for(100, 100), shards_for(101, 100)
+    (1, 1, 2)
+    """
+    return max(1, -(-records // shard_records))
+
+
+def _split_of(ref: Ref) -> tuple[str, int]:
+    return ref.split, 1
+
+
+def _shard_of(ref: Ref, counts: Mapping[str, int], shard_records: int) -> tuple[tuple[str, int, int], Ref]:
+    shards = shards_for(counts[ref.split], shard_records)
+    return (ref.split, int.from_bytes(digest("shard", ref.key)[:8], "big") % shards, shards), ref

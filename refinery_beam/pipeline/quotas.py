@@ -1,0 +1,124 @@
+"""Exact quotas and the cut by rank, as plain functions. No Beam.
+
+Within a stratum, groups stand in the order of their *position*: eight bytes of seeded rank, then the group key, which breaks
+ties. A quota cuts
+that order. To find the cut among a hundred million groups without sorting them, count the groups by the first sixteen bits of their
+position, locate the bucket that holds each cut, and look only into that bucket (a radix selection in two passes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+from refinery_beam.identity import digest
+
+BUCKET_BYTES = 2
+
+
+def position(domain: str, seed: int, name: str, key: bytes) -> bytes:
+    """Where a group stands: 8 bytes of seeded rank and its key, compared as bytes.
+
+    >>> len(position("split", 0, "Splits", b"k" * 32))
+    40
+    """
+    return digest(domain, seed, name, key)[:8] + key
+
+
+def bucket(place: bytes) -> int:
+    """The first sixteen bits of a position: 0..65535."""
+    return int.from_bytes(place[:BUCKET_BYTES], "big")
+
+
+def weights(ratios: Sequence[float]) -> list[Fraction]:
+    """Ratios as exact fractions of their decimal text, scaled to one where rounding put their sum within 1e-9 of it.
+
+    >>> weights([0.7, 0.2, 0.1])
+    [Fraction(7, 10), Fraction(1, 5), Fraction(1, 10)]
+    """
+    exact = [Fraction(repr(float(r))) for r in ratios]
+    total = sum(exact, Fraction(0))
+    if total != 1 and abs(total - 1) <= Fraction(1, 10**9):
+        return [w / total for w in exact]
+    return exact
+
+
+def largest_remainder(count: int, shares: Sequence[Fraction]) -> list[int]:
+    """`count` units dealt by the largest remainder method (Hamilton): every share gets its floor, the rest go to the largest fractions.
+
+    Ties go to the earlier share. When the shares sum to one the result sums to `count`; below one the rest stays with nobody, as if a last
+    share held it.
+
+    >>> largest_remainder(20, weights([0.7, 0.2, 0.1]))
+    [14, 4, 2]
+    >>> largest_remainder(10, weights([0.75, 0.15, 0.1]))
+    [8, 1, 1]
+    """
+    rest = 1 - sum(shares, Fraction(0))
+    full = [*shares, rest] if rest > 0 else list(shares)
+    exact = [count * share for share in full]
+    parts = [int(value) for value in exact]
+    order = sorted(range(len(full)), key=lambda i: (parts[i] - exact[i], i))
+    for i in order[: count - sum(parts)]:
+        parts[i] += 1
+    return parts[: len(shares)]
+
+
+def cumulative(parts: Iterable[int]) -> list[int]:
+    """Running sums: the place behind the last unit of each part.
+
+    >>> cumulative([2, 0, 1])
+    [2, 2, 3]
+    """
+    sums: list[int] = []
+    total = 0
+    for part in parts:
+        total += part
+        sums.append(total)
+    return sums
+
+
+def locate(counts: Mapping[int, int], cuts: Sequence[int]) -> list[tuple[int, int] | None]:
+    """For each cut (a count of groups), the bucket that holds its last group and that group's offset inside the bucket; None
+    for an empty cut.
+
+    >>> locate({0: 2, 7: 3}, [0, 2, 4])
+    [None, (0, 1), (7, 1)]
+    """
+    found: list[tuple[int, int] | None] = []
+    order = sorted(counts.items())
+    for cut in cuts:
+        left = cut
+        place: tuple[int, int] | None = None
+        for key, count in order:
+            if left <= 0:
+                break
+            if left <= count:
+                place = (key, left - 1)
+                break
+            left -= count
+        found.append(place)
+    return found
+
+
+def part_of(place: bytes, thresholds: Sequence[bytes]) -> int:
+    """The index of the first part whose last position is not before `place`; len(thresholds) when it lies behind all. b'' is an empty cut.
+
+    >>> part_of(b"b", [b"", b"c"]), part_of(b"d", [b"", b"c"])
+    (1, 2)
+    """
+    for i, threshold in enumerate(thresholds):
+        if threshold and place <= threshold:
+            return i
+    return len(thresholds)
+
+
+def part_by_hash(place: bytes, shares: Sequence[Fraction]) -> int:
+    """The part by the rank alone, as ``method: hash`` wants: share i owns [sum of earlier shares, its own sum) of the 64-bit range."""
+    rank = int.from_bytes(place[:8], "big")
+    edge = Fraction(0)
+    for i, share in enumerate(shares):
+        edge += share
+        if rank < int(edge * (1 << 64)):
+            return i
+    return len(shares)

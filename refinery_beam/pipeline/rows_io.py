@@ -1,0 +1,140 @@
+"""Rows between driver and pipeline, as files: index parts in, shard rows, ledger rows and statistics out.
+
+Every engine can read and write files; none hands a PCollection back to the driver in the same way. Result files are named by
+their own content,
+so a repeated bundle writes the same file again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.identity import digest
+from refinery_beam.pipeline.coders import ROW_TYPES  # noqa: F401 - registers the coders
+from refinery_beam.records import LedgerRow, Ref, ShardRow
+
+INDEX_GROUP = 512
+"""References in a row group of an index part: the unit a worker reads."""
+
+
+def write_index(path: str, refs: Iterable[Ref]) -> tuple[tuple[str, int], ...]:
+    """Write references to a Parquet part and return the (path, row group) pairs that cover it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text, raw = pa.string(), pa.binary()
+    kinds = {"record_id": text, "key": raw, "source": pa.int32(), "path": text, "size": pa.int64(), "digest": raw}
+    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text}
+    schema = pa.schema(list(kinds.items()))
+    groups = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        batch: list[Ref] = []
+        for ref in refs:
+            batch.append(ref)
+            if len(batch) == INDEX_GROUP:
+                writer.write_table(_table(batch, schema))
+                groups, batch = groups + 1, []
+        if batch:
+            writer.write_table(_table(batch, schema))
+            groups += 1
+    return tuple((path, group) for group in range(groups))
+
+
+def _table(refs: Sequence[Ref], schema: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.table([list(column) for column in zip(*refs, strict=True)], schema=schema)
+
+
+class ReadIndex(beam.PTransform):
+    """The references of an index. Only (path, row group) pairs are in the job graph, however many images there are."""
+
+    def __init__(self, groups: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self._groups = list(groups)
+
+    def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
+        return (
+            pipeline
+            | "Groups" >> beam.Create(self._groups).with_output_types(tuple[str, int])
+            | "Read" >> beam.FlatMap(read_group).with_output_types(Ref)
+        )
+
+
+def read_group(place: tuple[str, int]) -> Iterator[Ref]:
+    """The references of one row group of an index part."""
+    import pyarrow.parquet as pq
+
+    path, group = place
+    with pq.ParquetFile(path) as file:
+        for row in file.read_row_group(group).to_pylist():
+            yield Ref(**row)
+
+
+class WriteRows(beam.PTransform):
+    """Small rows -> JSON lines files in a folder, each named by its content."""
+
+    def __init__(self, folder: str, kind: type, *, files: int) -> None:
+        super().__init__()
+        self._folder, self._kind, self._files = folder, kind, files
+
+    def expand(self, rows: beam.PCollection[Any]) -> beam.PCollection[str]:
+        kind: Any = self._kind
+        return (
+            rows
+            | "Deal" >> beam.Map(_deal, self._files).with_output_types(tuple[int, kind])
+            | "Group" >> beam.GroupByKey()
+            | "File" >> beam.Map(write_rows, self._folder).with_output_types(str)
+        )
+
+
+def write_rows(group: tuple[int, Iterable[Any]], folder: str) -> str:
+    """Write the sorted rows of one group as one file; returns its name."""
+    lines = sorted(json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in group[1])
+    data = ("\n".join(lines) + "\n").encode()
+    name = f"{group[0]:05d}-{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
+    _put(folder, name, data)
+    return name
+
+
+def write_partial(pair: tuple[str, bytes], folder: str) -> str:
+    """Write the merged accumulator of one fit point; returns its name."""
+    name, data = pair
+    _put(folder, name, data)
+    return name
+
+
+def read_rows(folder: str, kind: Any) -> Iterator[Any]:
+    """The rows of a folder, sorted by file, each distinct row once."""
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".jsonl"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                for line in file:
+                    yield kind(*json.loads(line))
+
+
+def read_shard_rows(folder: str) -> list[ShardRow]:
+    """One row a shard, in no promised order of splits. Rows repeated by a replayed bundle are one row."""
+    return sorted(set(read_rows(folder, ShardRow)))
+
+
+def read_ledger(folder: str) -> list[LedgerRow]:
+    """The ledger, sorted by record id and stage."""
+    return sorted(set(read_rows(folder, LedgerRow)))
+
+
+def _put(folder: str, name: str, data: bytes) -> None:
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+    os.replace(temporary, os.path.join(folder, name))
+
+
+def _deal(row: Any, files: int) -> tuple[int, Any]:
+    return int.from_bytes(digest("row-file", *[str(v) for v in row[:3]])[:8], "big") % files, row

@@ -1,0 +1,102 @@
+"""Filters on references: nothing is decoded to decide what stays, and whatever goes is in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.quotas import part_of, position
+from refinery_beam.plan.nodes import FilterStep, Plan
+from refinery_beam.plugins.base import FilterOp
+from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.records import LedgerRow, Ref, read_fields
+
+DROPPED = "dropped"
+
+
+class Selected(NamedTuple):
+    kept: beam.PCollection[Ref]
+    ledger: beam.PCollection[LedgerRow]
+
+
+class Select(beam.PTransform):
+    """One filter: the references that stay and the ledger rows of those that go."""
+
+    def __init__(self, plan: Plan, step: FilterStep) -> None:
+        super().__init__()
+        self._plan = plan
+        self._step = step
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Selected:
+        if self._step.kind == "predicate":
+            out = refs | "Keep" >> beam.ParDo(KeepByPredicate(self._plan, self._step)).with_outputs(DROPPED, main="kept")
+        else:
+            cuts = (
+                refs
+                | "Positions" >> beam.Map(_position_of, self._step).with_output_types(tuple[str, bytes])
+                | "Cut" >> CutByRank(SampleCuts(self._plan, self._step))
+            )
+            out = refs | "Keep" >> beam.ParDo(KeepByRank(self._step), beam.pvalue.AsDict(cuts)).with_outputs(DROPPED, main="kept")
+        return Selected(_typed(out.kept, Ref), _typed(out[DROPPED], LedgerRow))
+
+
+class KeepByPredicate(beam.DoFn):
+    """Keeps a reference when the op says so of its label and metadata."""
+
+    def __init__(self, plan: Plan, step: FilterStep) -> None:
+        self._plugin_name, self._step = plan.plugin, step
+        self._op: Any = None
+        self._params: Any = None
+
+    def setup(self) -> None:
+        self._op = find_plugin(self._plugin_name).ops[self._step.op]
+        self._params = self._op.spec.params.model_validate(dict(self._step.params))
+
+    def process(self, ref: Ref) -> Iterable[Any]:
+        if self._op.keep(ref.label, read_fields(ref), self._params):
+            yield ref
+        else:
+            yield beam.pvalue.TaggedOutput(DROPPED, dropped_row(ref, self._step))
+
+
+class KeepByRank(beam.DoFn):
+    """Keeps the references of lowest seeded rank, up to the quota."""
+
+    def __init__(self, step: FilterStep) -> None:
+        self._step = step
+
+    def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
+        if part_of(_position_of(ref, self._step)[1], cuts[""]) == 0:
+            yield ref
+        else:
+            yield beam.pvalue.TaggedOutput(DROPPED, dropped_row(ref, self._step))
+
+
+class SampleCuts:
+    """The quota of a sampling op for a count of records; a picklable function."""
+
+    def __init__(self, plan: Plan, step: FilterStep) -> None:
+        self._plugin, self._step = plan.plugin, step
+
+    def __call__(self, count: int) -> list[int]:
+        op = find_plugin(self._plugin).ops[self._step.op]
+        assert isinstance(op, FilterOp)
+        return [op.quota(count, op.spec.params.model_validate(dict(self._step.params)))]
+
+
+def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:
+    """The ledger row of a record that a filter took out."""
+    return LedgerRow(ref.record_id, ref.split, "Filters", step.name, "filtered", step.op)
+
+
+def _position_of(ref: Ref, step: FilterStep) -> tuple[str, bytes]:
+    return "", position("filter", step.seed, step.name, ref.key)
+
+
+def _typed(pcoll: Any, kind: type) -> Any:
+    """A tagged output with its element type: untyped ones would be pickled at the next stage boundary."""
+    pcoll.element_type = kind
+    return pcoll

@@ -1,0 +1,55 @@
+"""Plan -> pipeline. Wires, never thinks: a decision about data belongs in `plan.build`.
+
+Labels are stable: they come from the plan's names only, so a job looks the same in every engine's UI and every profile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
+from refinery_beam.pipeline.materialize import WriteShards
+from refinery_beam.pipeline.rows_io import ReadIndex, WriteRows, write_partial
+from refinery_beam.pipeline.select import Select
+from refinery_beam.pipeline.split import LEDGER, AssignSplits
+from refinery_beam.records import LedgerRow, ShardRow
+
+ROWS_A_FILE = 20_000
+
+
+def translate(pipeline: beam.Pipeline, job: Job) -> None:
+    """Build the whole job on `pipeline`. Results are files below ``job.instance`` and ``job.work``; see `rows_io`."""
+    plan = job.plan
+    files = max(1, job.records // ROWS_A_FILE)
+    refs = pipeline | "Index" >> ReadIndex(job.index)
+    lost = []
+    for step in plan.pre_filters:
+        refs, dropped = refs | f"Filter[{step.name}]" >> Select(plan, step)
+        lost.append(dropped)
+
+    branches = refs | "Split" >> AssignSplits(plan, grouped=job.grouped)
+    lost.append(branches.pop(LEDGER))
+    for step in plan.post_filters:
+        for split in step.splits:
+            branches[split], dropped = branches[split] | f"Filter[{step.name}][{split}]" >> Select(plan, step)
+            lost.append(dropped)
+
+    passes = tuple(point for point in plan.fits if not point.riding)
+    fitted: list[Any] = []
+    for i, point in enumerate(passes):
+        merged = merged_side_input(pipeline, fitted)
+        fitted.append(branches[point.split] | f"Fit[{point.name}]" >> FitPass(job, point, passes[:i], merged))
+
+    every = tuple(branches.values()) | "References" >> beam.Flatten()
+    written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
+    for point in plan.fits:
+        if point.riding:
+            fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point))
+    for i, pair in enumerate(fitted):
+        _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
+    _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
+    lost.append(written.ledger)
+    _ = tuple(lost) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)

@@ -1,0 +1,271 @@
+"""Recipe + plugin -> Plan: every decision that depends on what the recipe says is made here, once, before any engine is asked.
+
+Passes, in order: splits, filters, featurizations, chains (type inference and the deferred tail), fit points, output. Each collects
+its errors, so that a user sees all of them at once, each with its place in the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinery_beam.errors import RecipeError, RefineryError, raise_all
+from refinery_beam.plan.chains import build_chains, build_fits
+from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plugins.base import FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
+from refinery_beam.recipe import Recipe, section_seed
+
+METADATA_FIELDS = ("record_id", "path", "partition")
+
+
+def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = (), roots: Sequence[str] | None = None) -> Plan:
+    """The plan of a recipe whose static checks passed.
+
+    `partitions` are the partition names found by listing (for ``{split}`` layouts; declared ones need no listing). `roots` are the absolute
+    source locations, resolved from the recipe when left out. Raises RecipeError or an ErrorGroup of them.
+    """
+    model = recipe.model
+    errors: list[RefineryError] = []
+    split = _split_plan(recipe, partitions)
+    splits = split.splits
+    pre, post = _filters(recipe, plugin, errors)
+    fields = _fields(recipe, plugin, splits, errors)
+    chains, output_type = build_chains(recipe, plugin, splits, errors)
+    raise_all(errors)
+    image_field = next((name for name in model.Output.record_schema if name == "image"), None)
+    output = _output(recipe, fields, splits, image_field, chains, output_type, errors)
+    fits = build_fits(plugin, chains, errors, recipe, rides=True)
+    raise_all(errors)
+    versions = {s.op: s.version for c in chains.values() for s in c.steps}
+    versions |= {f.op: f.version for f in (*pre, *post)}
+    versions |= {f.op: f.version for f in fields}
+    decode = model.Input.decode
+    limits = model.Input.limits
+    return Plan(
+        plugin=plugin.name,
+        plugin_version=plugin.version,
+        seed=recipe.seed,
+        sources=tuple(
+            SourceRoot(name=s.name, root=roots[i] if roots else recipe.resolve(str(s.path))) for i, s in enumerate(model.Input.sources)
+        ),
+        label_field=model.Labels.field,
+        unlabeled=tuple(s.partition for s in model.Input.sources if s.unlabeled and s.partition),
+        decode={"mode": decode.mode, "exif": decode.exif, "alpha": decode.alpha, "draft": decode.draft},
+        limits={"max_pixels": limits.max_pixels, "max_bytes": limits.max_bytes, "formats": list(limits.formats)},
+        on_error=model.Input.on_error,
+        max_bad_fraction=float(model.Input.max_bad_fraction),
+        pre_filters=tuple(pre),
+        post_filters=tuple(post),
+        fields=tuple(fields),
+        split=split,
+        chains=chains,
+        fits=fits,
+        output=output,
+        op_versions=dict(sorted(versions.items())),
+        class_balance=_jsonable(model.Splits.class_balance),
+    )
+
+
+def _split_plan(recipe: Recipe, found: Sequence[str]) -> SplitPlan:
+    model, s = recipe.model, recipe.model.Splits
+    declared = [src.partition for src in model.Input.sources if src.partition]
+    partitions = tuple(dict.fromkeys([*declared, *found]))
+    common: dict[str, Any] = {
+        "seed": section_seed(recipe, s.seed, "Splits"),
+        "method": s.method,
+        "stratify_by": s.stratify_by,
+        "group_by": s.group_by,
+        "keep_duplicates_together": s.keep_duplicates_together not in (False, "false"),
+        "applies_to": s.applies_to,
+    }
+    if s.ratios:
+        ratios = tuple((name, float(value)) for name, value in s.ratios.items())
+        others = tuple(p for p in partitions if p != s.applies_to) if s.applies_to else ()
+        return SplitPlan(mode="ratios", splits=tuple(name for name, _ in ratios) + others, ratios=ratios, **common)
+    if partitions:
+        return SplitPlan(mode="partition", splits=partitions, **common)
+    if s.key_assignment:
+        mapping = dict(s.key_assignment.mapping)
+        return SplitPlan(
+            mode="key",
+            splits=tuple(dict.fromkeys(mapping.values())),
+            key_field=s.key_assignment.field,
+            mapping=mapping,
+            **common,
+        )
+    # A recipe without any rule and without partitions is caught by check 8; a layout's {split} is known only after listing.
+    return SplitPlan(mode="partition", splits=(), **common)
+
+
+def _filters(recipe: Recipe, plugin: Plugin, errors: list[RefineryError]) -> tuple[list[FilterStep], list[FilterStep]]:
+    pre: list[FilterStep] = []
+    post: list[FilterStep] = []
+    for i, f in enumerate(recipe.model.Filters):
+        op = plugin.op(f.op)
+        if not isinstance(op, FilterOp):
+            errors.append(_unknown(recipe, ("Filters", i, "op"), f.op, "Filters"))
+            continue
+        params = _params(op.spec.params, f.params)
+        written = f.seed if f.seed is not None else params.get("seed")
+        seed = section_seed(recipe, written, f.name)
+        stages = list(f.stages) or ["pre_split"]
+        step: dict[str, Any] = {"name": f.name, "op": f.op, "version": op.spec.version, "params": params, "seed": seed, "kind": op.kind}
+        if "pre_split" in stages:
+            pre.append(FilterStep(**step, splits=()))
+        if "post_split" in stages:
+            post.append(FilterStep(**step, splits=tuple(f.splits)))
+    return pre, post
+
+
+def _fields(recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError]) -> list[FieldStep]:
+    model = recipe.model
+    known: dict[str, FieldType] = {name: FieldType("str") for name in (*METADATA_FIELDS, model.Labels.field)}
+    known |= {n: FieldType(f.dtype, None if f.shape is None else tuple(f.shape)) for n, f in model.Output.record_schema.items()}
+    found: list[FieldStep] = []
+    for i, f in enumerate(model.Featurizations):
+        op = plugin.op(f.op)
+        if not isinstance(op, FeaturizeOp):
+            errors.append(_unknown(recipe, ("Featurizations", i, "op"), f.op, "Featurizations"))
+            continue
+        if f.output_field == model.Labels.field and not op.needs_pixels:
+            continue  # the index derives labels from paths before splits; here it would come too late for stratify_by
+        params = _params(op.spec.params, f.params)
+        try:
+            out = op.infer([known.get(name, FieldType("str")) for name in f.inputs], op.spec.params.model_validate(params))
+        except OpTypeError as error:
+            errors.append(
+                RecipeError(
+                    f"featurization {f.name!r}: {error}",
+                    code="op-type",
+                    place=recipe.place(("Featurizations", i)),
+                    value=f.op,
+                    rule=str(error),
+                )
+            )
+            continue
+        known[f.output_field] = out
+        found.append(
+            FieldStep(
+                name=f.name,
+                field=f.output_field,
+                op=f.op,
+                version=op.spec.version,
+                params=params,
+                inputs=tuple(f.inputs),
+                needs_pixels=op.needs_pixels,
+                splits=tuple(f.splits) or tuple(splits),
+                type=out,
+            )
+        )
+    return found
+
+
+def _output(
+    recipe: Recipe,
+    fields: Sequence[FieldStep],
+    splits: Sequence[str],
+    image_field: str | None,
+    chains: Mapping[str, Any],
+    output_type: Any,
+    errors: list[RefineryError],
+) -> OutputPlan:
+    out = recipe.model.Output
+    made = {f.field: set(f.splits) for f in fields}
+    listed: list[tuple[str, FieldType]] = []
+    sidecar = _sidecar_fields(recipe)
+    for name, schema in out.record_schema.items():
+        place = recipe.place(("Output", "record_schema", name))
+        if name == image_field:
+            stored = output_type
+            listed.append((name, FieldType(stored.dtype, stored.shape)))
+            continue
+        if name in made and (missing := [s for s in splits if s not in made[name]]):
+            errors.append(
+                RecipeError(
+                    f"field {name!r} is declared for every row but its featurization does not run on {', '.join(missing)}",
+                    code="schema-reachable",
+                    place=place,
+                    value=name,
+                    rule="every stored row has every field of Output.record_schema",
+                    remedy="add the splits to the featurization, or drop the field from the schema",
+                )
+            )
+        elif name not in made and name not in METADATA_FIELDS and name != recipe.model.Labels.field and not sidecar:
+            errors.append(
+                RecipeError(
+                    f"nothing makes the field {name!r} that Output.record_schema declares",
+                    code="schema-reachable",
+                    place=place,
+                    value=name,
+                    rule="fields: image, record_id, path, partition, the label, sidecar columns, featurization outputs",
+                    remedy="drop it from the schema, or add the featurization that makes it",
+                )
+            )
+        listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))
+    encoding: str | None = out.encoding
+    if image_field is None:
+        encoding = "none"
+    elif encoding is None:
+        encoding = "tensor" if output_type.fixed else "png"
+    assert encoding is not None
+    if image_field is not None:
+        _check_encoding(recipe, encoding, output_type, chains, errors)
+    return OutputPlan(
+        fields=tuple(listed),
+        image_field=image_field,
+        encoding=encoding,
+        quality=int(out.quality) if out.quality is not None else 95,
+        shard_records=out.shard_records,
+        shard_bytes=out.shard_bytes,
+    )
+
+
+def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
+    place = recipe.place(("Output", "encoding") if recipe.model.Output.encoding else ("Output", "record_schema", "image"))
+
+    def refuse(message: str, rule: str, remedy: str) -> None:
+        errors.append(RecipeError(message, code="output-options", place=place, value=encoding, rule=rule, remedy=remedy))
+
+    if encoding == "tensor" and not stored.fixed:
+        refuse(
+            f"encoding tensor needs one shape for all records, but the stored image is {stored}",
+            "a tensor column has a fixed number of bytes a row",
+            "add a resize, center_crop or pad of fixed size, declare the shape in Output.record_schema.image, or use encoding: png",
+        )
+    elif encoding in ("png", "jpeg", "webp"):
+        channels = 1 if len(stored.shape) == 2 else stored.shape[2]
+        allowed = (1, 3, 4) if encoding == "png" else (1, 3)
+        if stored.dtype != "uint8" or (channels is not None and channels not in allowed):
+            refuse(
+                f"encoding {encoding} stores 8-bit images with {' or '.join(map(str, allowed))} channels, but the stored image is {stored}",
+                "image codecs hold 8-bit pixels",
+                "declare dtype uint8 in Output.record_schema.image (normalize is then applied when reading), or use encoding: tensor",
+            )
+    elif encoding == "source":
+        eager = [s.name for c in chains.values() for s in c.eager]
+        if eager:
+            refuse(
+                f"encoding source keeps the original bytes, but {', '.join(sorted(set(eager)))} changes the pixels",
+                "source is legal only when no op changes what is stored",
+                "use encoding: png or tensor",
+            )
+
+
+def _sidecar_fields(recipe: Recipe) -> bool:
+    return any(s.label_from is not None for s in recipe.model.Input.sources)
+
+
+def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Validated parameters with defaults, as JSON. Check `param_types` has already said what is wrong with bad ones."""
+    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json")
+    return params
+
+
+def _unknown(recipe: Recipe, path: tuple[Any, ...], op: str, section: str) -> RecipeError:
+    return RecipeError(
+        f"{op!r} is not an op of {section}", code="unknown-op", place=recipe.place(path), value=op, rule=f"an op of section {section}"
+    )
+
+
+def _jsonable(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value

@@ -1,0 +1,208 @@
+"""The chain of each split: type inference, the place where pixels are stored, the deferred tail, and where statistics are fitted.
+
+Deferring: an op that only changes how one record is represented (normalize, cast) need not be stored applied. When
+Output.record_schema.image
+declares what holds *before* such a tail, the tail is left to readers; its statistics come from the pixels that are stored anyway, so a
+recipe of resize + normalize costs one decoding pass and a quarter of the bytes.
+
+Fitting: a fitted step sees the values left by the steps before it. Where everything between some 8-bit point and the step is
+elementwise, an
+integer histogram at that point determines those values exactly, so any number of fitted steps in such a tail share one histogram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plan.nodes import Chain, FitPoint, Step
+from refinery_beam.plugins.base import ArrayType, FittedOp, OpTypeError, Plugin, TransformOp
+from refinery_beam.recipe import Recipe
+
+DECODED = {
+    "RGB": ArrayType("uint8", (None, None, 3)),
+    "RGBA": ArrayType("uint8", (None, None, 4)),
+    "L": ArrayType("uint8", (None, None)),
+    "keep": ArrayType("uint8", (None, None, None)),
+}
+
+
+def build_chains(
+    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError]
+) -> tuple[dict[str, Chain], ArrayType | None]:
+    """The chain of every split and the one stored type they share (None when images are not stored or errors were found)."""
+    schema = recipe.model.Output.record_schema.get("image")
+    decoded = DECODED[recipe.model.Input.decode.mode]
+    chains: dict[str, Chain] = {}
+    stored: ArrayType | None = None
+    for split in splits:
+        steps = _infer(recipe, plugin, split, decoded, schema, errors)
+        if steps is None:
+            return {}, None
+        types = [decoded, *(s.out for s in steps)]
+        first = _tail_start(plugin, steps)
+        if schema is None:
+            boundary = first
+        else:
+            reach = [b for b in range(first, len(steps) + 1) if _holds(types[b], schema)]
+            if not reach:
+                errors.append(_unreachable(recipe, split, steps, types, schema))
+                continue
+            boundary = reach[-1]
+        here = types[boundary] if schema is None else _declared(types[boundary], schema)
+        chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tuple(steps[boundary:]), decoded=decoded, stored=here)
+        stored = here if stored is None else _join(stored, here)
+    return chains, stored
+
+
+def build_fits(
+    plugin: Plugin, chains: Mapping[str, Chain], errors: list[RefineryError], recipe: Recipe, *, rides: bool
+) -> tuple[FitPoint, ...]:
+    """The fit points in the order they can be computed; a riding one last."""
+    wanted: dict[str, tuple[Step, ...]] = {}
+    for i, t in enumerate(recipe.model.Transformations):
+        step = next((s for c in chains.values() for s in c.steps if s.name == t.name), None)
+        if step is None or not step.needs_fit:
+            continue
+        source = step.fit_source or ""
+        if source not in chains or all(s.name != step.name for s in chains[source].steps):
+            errors.append(
+                RecipeError(
+                    f"{step.name!r} is fitted on {source or 'no split'}, but it does not run on that split",
+                    code="fit-source",
+                    place=recipe.place(("Transformations", i)),
+                    value=source,
+                    rule="a fitted op learns from the values it will see, so it must run on its fit_source",
+                    remedy=f"add {source or 'train'!r} to its splits",
+                )
+            )
+            continue
+        wanted.setdefault(source, ())
+        wanted[source] += (step,)
+    points: list[FitPoint] = []
+    for source, steps in wanted.items():
+        chain = chains[source]
+        by_index: dict[int, list[str]] = {}
+        for step in steps:
+            by_index.setdefault(_fit_index(chain, step), []).append(step.name)
+        boundary = len(chain.eager)
+        late = [index for index in by_index if index >= boundary]
+        for index in sorted(by_index):
+            riding = rides and index == boundary and late == [boundary]
+            points.append(FitPoint(name=f"{source}-{index}", split=source, index=index, steps=tuple(by_index[index]), riding=riding))
+    return tuple(points)
+
+
+def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schema: Any, errors: list[RefineryError]) -> list[Step] | None:
+    steps: list[Step] = []
+    before = decoded
+    for i, t in enumerate(recipe.model.Transformations):
+        op = plugin.op(t.op)
+        if not isinstance(op, TransformOp):
+            errors.append(
+                RecipeError(
+                    f"{t.op!r} is not an op of Transformations",
+                    code="unknown-op",
+                    place=recipe.place(("Transformations", i, "op")),
+                    value=t.op,
+                    rule="an op of section Transformations",
+                )
+            )
+            return None
+        if split not in t.splits:
+            continue
+        params = op.spec.params.model_validate(dict(t.params))
+        try:
+            out = op.infer(before, params)
+        except OpTypeError as error:
+            errors.append(
+                RecipeError(
+                    f"{t.name!r} ({t.op}) cannot take {before}: {error}",
+                    code="op-type",
+                    place=recipe.place(("Transformations", i)),
+                    value=str(before),
+                    rule=str(error),
+                    remedy="reorder the transformations",
+                )
+            )
+            return None
+        if op.spec.fitted and out.dtype == "float32" and schema is not None and schema.dtype in ("float16", "float64"):
+            out = out._replace(dtype=schema.dtype)
+        pinned = op.pinned(params) if isinstance(op, FittedOp) else None
+        steps.append(
+            Step(
+                name=t.name,
+                op=t.op,
+                version=op.spec.version,
+                params=params.model_dump(mode="json"),
+                before=before,
+                out=out,
+                fitted=op.spec.fitted,
+                fit_source=t.fit_source,
+                elementwise=op.spec.elementwise,
+                splits=tuple(t.splits),
+                pinned=pinned,
+            )
+        )
+        before = out
+    return steps
+
+
+def _tail_start(plugin: Plugin, steps: Sequence[Step]) -> int:
+    start = len(steps)
+    while start and plugin.ops[steps[start - 1].op].spec.deferrable:
+        start -= 1
+    return start
+
+
+def _fit_index(chain: Chain, step: Step) -> int:
+    """How many steps come before the values that are accumulated for `step`: the nearest 8-bit point behind elementwise steps,
+    else its own input.
+    """
+    own = next(i for i, s in enumerate(chain.steps) if s.name == step.name)
+    types = [chain.decoded, *(s.out for s in chain.steps)]
+    index = own
+    while index and types[index].dtype != "uint8" and chain.steps[index - 1].elementwise:
+        index -= 1
+    return index if types[index].dtype == "uint8" else own
+
+
+def _holds(actual: ArrayType, schema: Any) -> bool:
+    """Whether the declared dtype and shape can hold of the inferred type; sizes known only from the data are checked record by record."""
+    if actual.dtype != schema.dtype:
+        return False
+    if schema.shape is None:
+        return True
+    have, want = list(actual.shape), list(schema.shape)
+    if len(want) == len(have) + 1 and want[-1] == 1:
+        have.append(1)
+    return len(have) == len(want) and all(h is None or w is None or h == w for h, w in zip(have, want, strict=True))
+
+
+def _declared(actual: ArrayType, schema: Any) -> ArrayType:
+    """The inferred type with what the schema adds: declared sizes where inference knows none, and a trailing 1 for grey images."""
+    if schema.shape is None:
+        return actual
+    have = [*actual.shape, 1] if len(schema.shape) == len(actual.shape) + 1 else list(actual.shape)
+    return ArrayType(actual.dtype, tuple(w if h is None else h for h, w in zip(have, schema.shape, strict=True)))
+
+
+def _join(a: ArrayType, b: ArrayType) -> ArrayType:
+    """The type both splits satisfy; `Output` declares one for all, so only unknown sizes can differ."""
+    if len(a.shape) != len(b.shape):
+        return a
+    return ArrayType(a.dtype, tuple(x if x == y else None for x, y in zip(a.shape, b.shape, strict=True)))
+
+
+def _unreachable(recipe: Recipe, split: str, steps: Sequence[Step], types: Sequence[ArrayType], schema: Any) -> RecipeError:
+    declared = str(ArrayType(schema.dtype, tuple(schema.shape or ()))) if schema.shape is not None else schema.dtype
+    story = [f"decoded {types[0]}", *(f"after {s.name} {s.out}" for s in steps)]
+    return RecipeError(
+        f"Output.record_schema.image declares {declared}, which the images of split {split!r} never are: {'; '.join(story)}",
+        code="schema-reachable",
+        place=recipe.place(("Output", "record_schema", "image")),
+        value=declared,
+        rule="the declared image is what holds at the end of Transformations, or before a tail of normalize, mean_subtract and cast",
+        remedy=f"declare {types[-1]}" + (" (or what holds before the tail)" if len(steps) > 1 else "") + ", or change the transformations",
+    )

@@ -1,0 +1,59 @@
+"""The plan in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from refinery_beam.plan.nodes import Chain, Plan
+
+
+def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:
+    """What a run of the plan does, stage by stage, for a person."""
+    lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
+    lines += [f"Filter before splits: {f.name} ({f.op})" for f in plan.pre_filters]
+    lines.append("Splits: " + _splits(plan))
+    lines += [f"Filter in {', '.join(f.splits)}: {f.name} ({f.op})" for f in plan.post_filters]
+    for point in plan.fits:
+        where = "while shards are written, from the stored pixels" if point.riding else f"in a pass of its own over {point.split}"
+        lines.append(f"Fit {', '.join(point.steps)} on {point.split}: {where}")
+    for chain in _distinct(plan):
+        lines += _chain(chain[0], chain[1])
+    lines += [f"Field {f.field}: {f.op} of {', '.join(f.inputs)}" for f in plan.fields]
+    out = plan.output
+    lines.append("Output: " + ", ".join(f"{name} {t.dtype}{'' if t.shape is None else list(t.shape)}" for name, t in out.fields))
+    lines.append(
+        f"Images: {'not stored' if out.image_field is None else 'encoding ' + out.encoding}"
+        + ("" if plan.decodes else "; nothing is decoded")
+    )
+    return "\n".join(lines)
+
+
+def _splits(plan: Plan) -> str:
+    s = plan.split
+    if s.mode == "partition":
+        return "by the source's partition: " + (", ".join(s.splits) or "found when listing")
+    if s.mode == "key":
+        return f"by field {s.key_field}: " + ", ".join(f"{value} to {name}" for value, name in s.mapping.items())
+    text = ", ".join(f"{name} {ratio:g}" for name, ratio in s.ratios) + f" ({s.method}, seed {s.seed})"
+    if s.applies_to:
+        text += f", of partition {s.applies_to}"
+    if s.stratify_by:
+        text += f", stratified by {s.stratify_by}"
+    if s.group_by:
+        text += f", grouped by {s.group_by}"
+    return text + (", identical files together" if s.keep_duplicates_together else "")
+
+
+def _distinct(plan: Plan) -> list[tuple[list[str], Chain]]:
+    found: dict[tuple[tuple[str, ...], int], tuple[list[str], Chain]] = {}
+    for split, chain in plan.chains.items():
+        found.setdefault((tuple(s.name for s in chain.steps), len(chain.eager)), ([], chain))[0].append(split)
+    return list(found.values())
+
+
+def _chain(splits: Sequence[str], chain: Chain) -> list[str]:
+    steps = [f"decode {chain.decoded}", *(f"{s.name} ({s.op}) {s.out}" for s in chain.eager)]
+    lines = [f"Pixels of {', '.join(splits)}: " + " -> ".join(steps) + f" -> stored as {chain.stored}"]
+    if chain.deferred:
+        lines.append("  applied when reading: " + " -> ".join(f"{s.name} ({s.op}) {s.out}" for s in chain.deferred))
+    return lines

@@ -1,0 +1,237 @@
+"""The plan: what will be done, as small frozen values that can be printed, compared, keyed and sent to workers.
+
+Nothing here does any work. `plan.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, workers
+interpret the steps
+through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and hashes as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from refinery_beam.identity import value_digest
+from refinery_beam.plugins.base import ArrayType, FieldType
+
+UNASSIGNED = "unassigned"
+"""The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRoot:
+    """Where the files of one source lie. The location is not part of any key."""
+
+    name: str
+    root: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One transformation at one place of a chain: the op, its parameters, the array type it meets and the one it leaves."""
+
+    name: str
+    op: str
+    version: int
+    params: Mapping[str, Any]
+    before: ArrayType
+    out: ArrayType
+    fitted: bool
+    fit_source: str | None
+    elementwise: bool
+    splits: tuple[str, ...]
+    pinned: Mapping[str, Any] | None = None
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether its statistics come from data rather than from the recipe."""
+        return self.fitted and self.pinned is None
+
+    @property
+    def statistics(self) -> str | None:
+        """The instance-relative file of its fitted statistics, or None."""
+        return f"fitted_statistics/{self.name}.json" if self.fitted else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form stored in manifest.json, from which readers and `replay` apply the step."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "version": self.version,
+            "params": dict(self.params),
+            "statistics": self.statistics,
+            "before": {"dtype": self.before.dtype, "shape": list(self.before.shape)},
+            "out": {"dtype": self.out.dtype, "shape": list(self.out.shape)},
+            "splits": list(self.splits),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """What happens to the pixels of one split: `eager` steps, then storing as `stored`, then the `deferred` tail that readers apply."""
+
+    split: str
+    eager: tuple[Step, ...]
+    deferred: tuple[Step, ...]
+    decoded: ArrayType
+    stored: ArrayType
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.eager + self.deferred
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitPoint:
+    """One place of the fit source's chain where values are accumulated, and the fitted steps whose statistics follow from it.
+
+    `index` counts the steps applied before accumulating. Every step between `index` and a fitted step is elementwise on uint8, so one
+    integer histogram serves all of them. `riding` points are accumulated while shards are written; the others need a pass of
+    their own, in order.
+    """
+
+    name: str
+    split: str
+    index: int
+    steps: tuple[str, ...]
+    riding: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterStep:
+    """One filter: a predicate on references, or a sample of the lowest seeded ranks. Empty `splits` before splits are made."""
+
+    name: str
+    op: str
+    version: int
+    params: Mapping[str, Any]
+    seed: int
+    kind: Literal["predicate", "sample"]
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldStep:
+    """One featurization: `field` from `inputs`. Metadata ones are computed when the references are made, pixel ones while a
+    shard is written.
+    """
+
+    name: str
+    field: str
+    op: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    needs_pixels: bool
+    splits: tuple[str, ...]
+    type: FieldType
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPlan:
+    """How a record finds its split.
+
+    ``mode``: 'ratios' (of everything, or of partition `applies_to`), 'key' (a field's value through `mapping`), 'partition'
+    (the source says).
+    `ratios` keeps the recipe's order. `splits` is every split that may come out, in report order.
+    """
+
+    mode: Literal["ratios", "key", "partition"]
+    splits: tuple[str, ...]
+    ratios: tuple[tuple[str, float], ...] = ()
+    method: Literal["exact", "hash"] = "exact"
+    seed: int = 0
+    stratify_by: str | None = None
+    group_by: str | None = None
+    keep_duplicates_together: bool = True
+    applies_to: str | None = None
+    key_field: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputPlan:
+    """What a stored row looks like and how rows are cut into files. `fields` keeps the recipe's order and includes the image
+    field if it is stored.
+    """
+
+    fields: tuple[tuple[str, FieldType], ...]
+    image_field: str | None
+    encoding: str
+    quality: int
+    shard_records: int | None
+    shard_bytes: int | None
+
+    def schema(self) -> dict[str, Any]:
+        return {name: {"dtype": t.dtype, "shape": None if t.shape is None else list(t.shape)} for name, t in self.fields}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything a worker must know. Holds locations (`sources`) beside identity; `node_keys` cover identity only."""
+
+    plugin: str
+    plugin_version: int
+    seed: int
+    sources: tuple[SourceRoot, ...]
+    label_field: str
+    unlabeled: tuple[str, ...]
+    decode: Mapping[str, Any]
+    limits: Mapping[str, Any]
+    on_error: Literal["fail", "quarantine"]
+    max_bad_fraction: float
+    pre_filters: tuple[FilterStep, ...]
+    post_filters: tuple[FilterStep, ...]
+    fields: tuple[FieldStep, ...]
+    split: SplitPlan
+    chains: Mapping[str, Chain]
+    fits: tuple[FitPoint, ...]
+    output: OutputPlan
+    op_versions: Mapping[str, int]
+    class_balance: Any = None
+
+    @property
+    def decodes(self) -> bool:
+        """Whether any pixel is ever decoded."""
+        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields)
+
+    @property
+    def stores_pixels(self) -> bool:
+        """Whether stored images are made from decoded pixels (not the untouched source bytes)."""
+        return self.output.image_field is not None and self.output.encoding != "source"
+
+    def fit_chain(self, point: FitPoint) -> Chain:
+        return self.chains[point.split]
+
+    def fitted_steps(self) -> tuple[Step, ...]:
+        """Every fitted step, once, in chain order."""
+        seen: dict[str, Step] = {}
+        for chain in self.chains.values():
+            for step in chain.steps:
+                if step.fitted:
+                    seen.setdefault(step.name, step)
+        return tuple(seen.values())
+
+    def node_keys(self, input_hash: str) -> dict[str, str]:
+        """A key for each part of the result from its own op, version, params and upstream keys.
+
+        Parts: 'select' (filters), 'split', 'fit' (statistics) and 'dataset' (shards). Two plans that differ only in how
+        results are reported share them.
+        """
+        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters]])
+        split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
+        chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
+        fit = value_digest("node", ["fit", split, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
+        dataset = value_digest("node", ["dataset", fit, _plain(self.output), [_plain(f) for f in self.fields]])
+        return {"select": select, "split": split, "fit": fit, "dataset": dataset}
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as canonical JSON; mappings whose order has meaning are tuples of pairs already."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return value

@@ -1,0 +1,174 @@
+"""The protocol between refinery-beam and one kind of data.
+
+A plugin is a value: names, specs and pure functions. It knows no recipe, no Beam and no cache. An op states what it needs (its parameter
+model), what it does to the *type* of a record (`infer`) and what it does to the record (`apply`, `keep`, `featurize`); the compiler
+decides where and when. Every op has an integer `version` that enters the key of every dataset it touched: when its output bytes change,
+the version must change, and golden files in the tests fail the build otherwise.
+
+Parameter models are pydantic models with ``extra="forbid"``: they carry types, ranges, defaults and the words for docs and JSON Schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from refinery_beam.exact import Partial
+
+    Pixels: TypeAlias = Image | np.ndarray[Any, Any]
+
+
+class Params(BaseModel):
+    """Base of every op's parameter model: unknown words refused, frozen, no silent coercion of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+
+
+class ArrayType(NamedTuple):
+    """What is known of an array before a record is read: NumPy dtype name and shape, None for a size that varies.
+
+    Images are (height, width) or (height, width, channels).
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every record has the same shape."""
+        return None not in self.shape
+
+
+class FieldType(NamedTuple):
+    """The declared or inferred type of a record field: a dtype word ('str', 'int64', 'uint8', ...) and a shape, None for a scalar."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpSpec:
+    """What the compiler and the docs know of an op.
+
+    ``fitted``: needs a statistic from train. ``deferrable``: changes only the representation of one record, so it may be
+    applied by readers.
+    ``elementwise``: each output element depends on the input element (and its channel) alone, so statistics after it follow from a
+    histogram before it. ``pixel_altering``: the original file bytes no longer show the record. ``v1_defaults``: parameter values that
+    schema_version 1 recipes left out.
+    """
+
+    name: str
+    section: Literal["Filters", "Generation", "Transformations", "Augmentations", "Featurizations"]
+    version: int
+    params: type[Params]
+    summary: str
+    fitted: bool = False
+    deferrable: bool = False
+    elementwise: bool = False
+    pixel_altering: bool = False
+    dtype_altering: bool = False
+    v1_defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OpTypeError(ValueError):
+    """Raised by `infer` when an op cannot take what comes before it; the message says what it takes."""
+
+
+@runtime_checkable
+class TransformOp(Protocol):
+    """One deterministic change of an image.
+
+    ``apply`` takes and returns either a Pillow image or a NumPy array (uint8 or float, (h, w) or (h, w, c)), whichever is
+    cheaper; helpers in
+    `image_classification.pixels` convert. It never changes its argument.
+    """
+
+    @property
+    def spec(self) -> OpSpec: ...
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
+
+    def apply(self, pixels: Pixels, params: Any, fitted: Mapping[str, Any] | None, out: ArrayType) -> Pixels: ...
+
+
+@runtime_checkable
+class FittedOp(TransformOp, Protocol):
+    """A transform that needs a statistic of the train records' values as they reach it.
+
+    ``partial`` gives an empty exact accumulator; ``fit`` turns the merged one into the fitted statistics: canonical JSON of integers and
+    the floats derived from them, which is what `apply` gets and what is persisted. ``pinned`` gives statistics stated in the recipe.
+    """
+
+    def partial(self, before: ArrayType, params: Any) -> Partial: ...
+
+    def fit(self, merged: Partial, params: Any) -> dict[str, Any]: ...
+
+    def pinned(self, params: Any) -> dict[str, Any] | None: ...
+
+
+@runtime_checkable
+class FilterOp(Protocol):
+    """A choice among records by their metadata.
+
+    ``kind`` 'predicate': `keep` decides one record. ``kind`` 'sample': the `quota(n)` records of lowest seeded rank stay.
+    """
+
+    @property
+    def spec(self) -> OpSpec: ...
+
+    @property
+    def kind(self) -> Literal["predicate", "sample"]: ...
+
+    def keep(self, label: str | None, fields: Mapping[str, Any], params: Any) -> bool: ...
+
+    def quota(self, records: int, params: Any) -> int: ...
+
+
+@runtime_checkable
+class FeaturizeOp(Protocol):
+    """A new field from existing ones. ``needs_pixels`` False: computed on references, before splits, without decoding.
+
+    ``featurize`` gets the input field values in order (pixels as an array) and returns a JSON-able scalar or list.
+    """
+
+    @property
+    def spec(self) -> OpSpec: ...
+
+    @property
+    def needs_pixels(self) -> bool: ...
+
+    def infer(self, inputs: Sequence[FieldType], params: Any) -> FieldType: ...
+
+    def featurize(self, inputs: Sequence[Any], params: Any) -> Any: ...
+
+
+AnyOp: TypeAlias = TransformOp | FilterOp | FeaturizeOp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """One kind of data. ``ops`` are executed; ``known`` are words of the language this release reads but refuses by name ({op:
+    section}).
+    """
+
+    name: str
+    version: int
+    sections: frozenset[str]
+    ops: Mapping[str, AnyOp]
+    known: Mapping[str, str]
+    source_types: frozenset[str]
+    module: str
+
+    def op(self, name: str) -> AnyOp | None:
+        """The op of that name, or None."""
+        return self.ops.get(name)

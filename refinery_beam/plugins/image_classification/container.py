@@ -1,0 +1,164 @@
+"""What the bytes of an image file say about themselves before any decoder is asked: format, declared size, whether they end early."""
+
+from __future__ import annotations
+
+import struct
+
+from PIL import ImageFile
+
+KNOWN = {
+    "jpeg": "a JPEG file",
+    "png": "a PNG file",
+    "webp": "a WebP file",
+    "gif": "a GIF file",
+    "bmp": "a BMP file",
+    "tiff": "a TIFF file",
+    "avif": "an AVIF file",
+    "heic": "a HEIC file",
+    "jpeg2000": "a JPEG 2000 file",
+    "jxl": "a JPEG XL file",
+    "ico": "an icon file",
+    "psd": "a Photoshop file",
+    "svg": "an SVG drawing",
+    "pdf": "a PDF document",
+    "netpbm": "a Netpbm file",
+}
+"""Format words and how to call such a file. The first six can be decoded; the others are known well enough to be refused by name."""
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"BM", "bmp"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+    (b"\xff\x0a", "jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "jxl"),
+    (b"\0\0\1\0", "ico"),
+    (b"8BPS", "psd"),
+    (b"%PDF-", "pdf"),
+    (b"<svg", "svg"),
+)
+
+
+def sniff(data: bytes) -> str | None:
+    """The format word of a file by its first bytes, or None.
+
+    >>> sniff(b"GIF89a..."), sniff(b"hello")
+    ('gif', None)
+    """
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return "avif" if brand in (b"avif", b"avis") else "heic" if brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc") else None
+    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
+        return "netpbm"
+    # A file cut inside its signature is a cut file, not a file of another kind.
+    for signature, kind in _SIGNATURES[:4]:
+        if len(data) >= 2 and signature.startswith(data):
+            return kind
+    return None
+
+
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) a WebP file declares; None if its header is incomplete."""
+    kind = data[12:16]
+    if kind == b"VP8X" and len(data) >= 30:
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L" and len(data) >= 25:
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 " and len(data) >= 30:
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def png_orientation_chunk(data: bytes) -> bytes | None:
+    """The payload of a PNG's eXIf chunk, wherever it stands."""
+    if b"eXIf" not in data:
+        return None
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] == b"eXIf":
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return None
+
+
+def ends_early(data: bytes, kind: str, image: ImageFile.ImageFile | None) -> bool:
+    """Whether the structure of a file that failed to decode promises more bytes than there are. `image` is its header, if that could be read."""
+    try:
+        if kind == "png":
+            return _png_ends_early(data)
+        if kind == "jpeg":
+            return _jpeg_ends_early(data)
+        if kind == "webp":
+            return len(data) < 12 or struct.unpack_from("<I", data, 4)[0] + 8 > len(data)
+        if kind == "gif":
+            return len(data) < 13 or not data.rstrip(b"\0").endswith(b";")
+        if kind == "bmp":
+            return len(data) >= 26 and image is not None and struct.unpack_from("<I", data, 2)[0] > len(data)
+        if kind == "tiff":
+            return _tiff_ends_early(data, image)
+    except (struct.error, IndexError):
+        return True
+    return False
+
+
+def _png_ends_early(data: bytes) -> bool:
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if not kind.isalpha():
+            return False
+        if kind == b"IEND":
+            return False
+        at += 12 + length
+    return True
+
+
+def _jpeg_ends_early(data: bytes) -> bool:
+    at = 2
+    while True:
+        if at + 4 > len(data):
+            return True
+        if data[at] != 0xFF:
+            return False
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker == 0xD9:
+            return False
+        elif marker == 0xDA:
+            return b"\xff\xd9" not in data[at:]
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        order = "<" if data[:1] == b"I" else ">"
+        return len(data) < 8 or (data[2:4] in (b"*\0", b"\0*") and 8 < len(data) <= struct.unpack_from(order + "I", data, 4)[0])
+    for offsets, counts in ((273, 279), (324, 325)):
+        starts, sizes = tags.get(offsets), tags.get(counts)
+        if starts is not None and sizes is not None:
+            pairs = zip(_tuple(starts), _tuple(sizes), strict=False)
+            if any(start + size > len(data) for start, size in pairs):
+                return True
+    return False
+
+
+def _tuple(value: object) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)  # type: ignore[return-value]

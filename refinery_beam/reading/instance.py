@@ -1,0 +1,142 @@
+"""An instance as a value: what it is, and the way to its rows and statistics. Opening one reads the manifest and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from refinery_beam.cache import Manifest, look_at
+from refinery_beam.errors import StoreError, UsageError, did_you_mean
+from refinery_beam.reading.chain import read_statistics
+from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
+
+_STATISTICS = "fitted_statistics/"
+
+
+class Instance:
+    """A complete instance, read-only. Made by `open_instance`; can be pickled and shared."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+
+    @property
+    def path(self) -> str:
+        """The absolute directory."""
+        return self.manifest.place
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits in the recipe's order."""
+        return self.manifest.splits
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by split."""
+        return dict(self.manifest.counts)
+
+    @property
+    def schema(self) -> dict[str, dict[str, Any]]:
+        """The output schema in the recipe's order: {field: {dtype, shape}}, as stored (before the deferred tail)."""
+        schema = self.manifest.schema
+        order = self.manifest.raw.get("output", {}).get("fields") or list(schema)
+        return {name: schema[name] for name in order if name in schema}
+
+    @property
+    def statistics_names(self) -> tuple[str, ...]:
+        """The names of the fitted statistics, sorted."""
+        paths = (f.path for f in self.manifest.files if f.path.startswith(_STATISTICS) and f.path.endswith(".json"))
+        return tuple(sorted(path.removeprefix(_STATISTICS).removesuffix(".json") for path in paths))
+
+    def statistics(self, name: str) -> dict[str, Any]:
+        """The fitted statistics of one op: integers, and the floats derived from them, proved by the manifest's digest.
+
+        UsageError ``unknown-statistics`` names the closest known one; StoreError ``damaged``.
+        """
+        if name not in self.statistics_names:
+            raise UsageError(
+                f"there are no fitted statistics called {name!r}",
+                code="unknown-statistics",
+                place=self.path,
+                value=name,
+                rule="statistics bear the name of their op in the recipe",
+                remedy=did_you_mean(name, self.statistics_names),
+            )
+        return read_statistics(self.manifest, f"{_STATISTICS}{name}.json")
+
+    def split(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
+        """The rows of one split. ``raw`` leaves out the deferred tail; ``columns`` limits the fields; see `SplitReader`.
+
+        UsageError ``unknown-split`` names the closest known split.
+        """
+        if name not in self.splits:
+            raise UsageError(
+                f"there is no split {name!r}",
+                code="unknown-split",
+                place=self.path,
+                value=name,
+                rule="splits are those of the recipe",
+                remedy=did_you_mean(name, self.splits),
+            )
+        return SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())
+        return f"<instance {self.path}: {counts}>"
+
+
+def open_instance(path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None) -> Instance:
+    """Open a finished instance by its directory (or its manifest.json), or by the recipe that made it.
+
+    For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
+    below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
+
+    Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
+
+    ::
+
+        instance = open_instance("recipe.yaml", cache_root="cache")
+        for row in instance.split("train"):
+            row["image"], row["label"]
+    """
+    place = os.path.abspath(os.fspath(path_or_recipe))
+    if os.path.basename(place) == "manifest.json":
+        place = os.path.dirname(place)
+    if os.path.isfile(place):
+        place = _of_recipe(os.fspath(path_or_recipe), cache_root)
+    found = look_at(place)
+    if found.manifest is not None:
+        return Instance(found.manifest)
+    if found.damage is not None:
+        raise StoreError(
+            f"the instance cannot be trusted: {found.damage}",
+            code="damaged",
+            place=place,
+            value=found.damage,
+            rule="an instance is as its manifest says",
+            remedy="run the recipe again: damaged instances are rebuilt",
+        )
+    raise StoreError(
+        f"there is no instance at {place}",
+        code="instance-missing",
+        place=place,
+        rule="an instance is a directory with a manifest.json",
+        remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
+    )
+
+
+def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None) -> str:
+    from refinery_beam.launch import resolve
+
+    root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
+    place = resolve(recipe, cache_root=root)
+    if place is None:
+        raise StoreError(
+            f"{recipe} has no instance below {os.path.abspath(root)}",
+            code="instance-missing",
+            place=recipe,
+            value=os.path.abspath(root),
+            rule="reading never builds",
+            remedy=f"refinery-beam --cache-root {root} run {recipe}",
+        )
+    return place

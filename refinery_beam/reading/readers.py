@@ -1,0 +1,314 @@
+"""One split of an instance as a sequence of rows.
+
+Order is the order of the files: shard by shard, and in a shard by record key. ``reader[i]`` and iteration agree on it. Random access
+decodes one row group and keeps the last few; nothing is held open between two reads, so a reader can be pickled, forked and shared by
+threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+import os
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
+
+from refinery_beam.cache import Manifest
+from refinery_beam.cache.manifest import FileEntry
+from refinery_beam.cache.stored import ImageForm, declared_rank, decode_encoded, image_form, with_rank
+from refinery_beam.errors import UsageError, did_you_mean
+from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    Array = np.ndarray[Any, Any]
+
+Row: TypeAlias = dict[str, Any]
+
+CACHE_BYTES = 64 << 20
+
+
+class _Group(NamedTuple):
+    """One decoded row group: columns of Python values, images as one array (tensor) or as encoded bytes."""
+
+    columns: dict[str, Sequence[Any]]
+    form: ImageForm | None
+    records: int
+    nbytes: int
+
+
+class _Shard(NamedTuple):
+    """What the footer of a shard says: the parsed footer and the first row of every row group (and one past the last)."""
+
+    footer: pq.FileMetaData
+    starts: tuple[int, ...]
+
+
+class SplitReader(Sequence[Row]):
+    """The rows of one split, as dicts: ``record_id``, then the output schema's fields in the recipe's order.
+
+    Images are NumPy arrays, (h, w, c) or as declared, and each row owns its own. Stored pixels go through the deferred tail of the recipe
+    (normalize, ...) unless the reader was opened with ``raw=True``; then they are as stored. Scalars are Python values, lists are lists.
+
+    A map-style dataset as PyTorch's DataLoader wants it, with any start method of its workers; torch is not needed here.
+
+    `len`, ``reader[i]`` (negative too; IndexError beyond the end), slices (a list of rows), iteration, `batches`, `columns`. StoreError
+    ``damaged`` when a shard cannot be read. ``cache_bytes`` bounds what random access keeps decoded; one row group is always kept.
+    """
+
+    def __init__(
+        self, manifest: Manifest, split: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES
+    ) -> None:
+        self.manifest = manifest
+        self.split = split
+        self.raw = raw
+        self.cache_bytes = cache_bytes
+        self.fields = _select(manifest, columns)
+        self._image = manifest.image_field if manifest.image_field in self.fields else None
+        self._rank = declared_rank(manifest.schema, self._image)
+        self._shards: tuple[FileEntry, ...] = manifest.shards(split)
+        self._ends: list[int] = []
+        total = 0
+        for shard in self._shards:
+            total += shard.records or 0
+            self._ends.append(total)
+        self._fresh()
+
+    # -- the sequence -----------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return self.__getitems__(range(*index.indices(len(self))))
+        position = operator.index(index)
+        if position < 0:
+            position += len(self)
+        if not 0 <= position < len(self):
+            raise IndexError(f"row {index} of split {self.split!r}, which has {len(self)}")
+        shard, number, row = self._locate(position)
+        return self._row(self._group(shard, number), row, shard)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Row]:
+        """Several rows in the order asked for; PyTorch calls this with the indices of a batch. Rows of one row group are read together."""
+        order = sorted(range(len(indices)), key=lambda k: indices[k] % max(1, len(self)))
+        rows: dict[int, Row] = {}
+        for k in order:
+            rows[k] = self[indices[k]]
+        return [rows[k] for k in range(len(indices))]
+
+    def __iter__(self) -> Iterator[Row]:
+        for shard in range(len(self._shards)):
+            for number in range(len(self._opened(shard).starts) - 1):
+                # Past groups are not kept: one pass needs each group once, and must not push out what random access keeps.
+                group = self._group(shard, number, keep=False)
+                for row in range(group.records):
+                    yield self._row(group, row, shard)
+
+    def batches(self, size: int, *, drop_last: bool = False) -> Iterator[dict[str, Any]]:
+        """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).
+
+        The last batch may be shorter; ``drop_last`` leaves it out then. UsageError when size is below 1.
+        """
+        if size < 1:
+            raise UsageError(f"a batch of {size} rows", code="batch-size", value=size, rule="a batch has at least one row")
+        return self._batches(size, drop_last=drop_last)
+
+    def columns(self, *names: str) -> SplitReader:
+        """A reader of fewer fields (``record_id`` stays); other columns are not read from disk. UsageError for an unknown name."""
+        return SplitReader(self.manifest, self.split, raw=self.raw, columns=names, cache_bytes=self.cache_bytes)
+
+    def __repr__(self) -> str:
+        return f"<split {self.split!r} of {self.manifest.place}: {len(self)} rows of {', '.join(self.fields)}>"
+
+    # -- pickling and forking -----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_decoder"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[tuple[int, int], _Group] = OrderedDict()
+        self._held = 0
+        self._footers: dict[int, _Shard] = {}
+        self._chain: Chain | None = None
+        self._decoder: Any = None
+
+    # -- row groups -------------------------------------------------------------------------------------------------------------
+
+    def _locate(self, position: int) -> tuple[int, int, int]:
+        shard = bisect_right(self._ends, position)
+        row = position - (self._ends[shard - 1] if shard else 0)
+        starts = self._opened(shard).starts
+        number = bisect_right(starts, row) - 1
+        return shard, number, row - starts[number]
+
+    def _place(self, shard: int) -> str:
+        return os.path.join(self.manifest.place, self._shards[shard].path)
+
+    def _opened(self, shard: int) -> _Shard:
+        known = self._footers.get(shard)
+        if known is not None:
+            return known
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            footer = pq.read_metadata(self._place(shard))
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(self._place(shard), str(error)) from error
+        if footer.num_rows != self._shards[shard].records:
+            raise damaged(self._place(shard), f"it holds {footer.num_rows} rows, the manifest says {self._shards[shard].records}")
+        starts = [0]
+        for number in range(footer.num_row_groups):
+            starts.append(starts[-1] + footer.row_group(number).num_rows)
+        return self._footers.setdefault(shard, _Shard(footer, tuple(starts)))
+
+    def _group(self, shard: int, number: int, *, keep: bool = True) -> _Group:
+        if self._pid != os.getpid():
+            # In a forked child: a lock may have been held by a thread that does not exist here.
+            self._fresh()
+        key = (shard, number)
+        with self._lock:
+            group = self._cache.get(key)
+            if group is not None:
+                self._cache.move_to_end(key)
+                return group
+        # Outside of the lock: two threads may decode the same group, none waits for another's disk.
+        group = self._read(shard, number)
+        if keep:
+            with self._lock:
+                if key not in self._cache:
+                    self._cache[key] = group
+                    self._held += group.nbytes
+                while self._held > self.cache_bytes and len(self._cache) > 1:
+                    self._held -= self._cache.popitem(last=False)[1].nbytes
+        return group
+
+    def _read(self, shard: int, number: int) -> _Group:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        place = self._place(shard)
+        try:
+            # One thread: callers bring their own, and Arrow's pool does not survive every fork.
+            with pq.ParquetFile(place, metadata=self._opened(shard).footer) as file:
+                table = file.read_row_group(number, columns=list(self.fields), use_threads=False)
+        except (OSError, pa.ArrowException) as error:
+            raise damaged(place, str(error)) from error
+        columns: dict[str, Any] = {}
+        form = None
+        for name in self.fields:
+            if name not in table.column_names:
+                raise damaged(place, f"it has no column {name!r}")
+            if name != self._image:
+                columns[name] = table.column(name).to_pylist()
+                continue
+            form = image_form(table.schema.field(name), place=place)
+            column = table.column(name).combine_chunks()
+            columns[name] = _tensors(column, form) if form.encoding == "tensor" else column.field("bytes").to_pylist()
+        return _Group(columns, form, table.num_rows, table.nbytes)
+
+    # -- rows -------------------------------------------------------------------------------------------------------------------
+
+    def _row(self, group: _Group, row: int, shard: int) -> Row:
+        values: Row = {}
+        for name, column in group.columns.items():
+            value = column[row]
+            if name == self._image:
+                value = self._pixels(value, group.form, shard)
+            elif isinstance(value, list):
+                # Cached groups outlive the row: a caller may change what it was given.
+                value = copy.deepcopy(value)
+            values[name] = value
+        return values
+
+    def _pixels(self, cell: Any, form: ImageForm | None, shard: int) -> Array:
+        assert form is not None
+        if form.encoding == "tensor":
+            array: Array = cell.copy()
+        elif form.encoding == "source":
+            array = with_rank(as_array(self._source(cell, shard)), self._rank)
+        else:
+            array = decode_encoded(cell, rank=self._rank, place=self._place(shard))
+        if self.raw:
+            return array
+        if self._chain is None:
+            self._chain = load_chain(self.manifest, self.manifest.raw.get("deferred", ()), self.split)
+        return as_array(self._chain.run(array)) if self._chain.steps else array
+
+    def _source(self, data: bytes, shard: int) -> Any:
+        if self._decoder is None:
+            from refinery_beam.reading.codec import Decoder
+
+            self._decoder = Decoder(self.manifest, self.split)
+        return self._decoder(data, place=self._place(shard))
+
+    def _batches(self, size: int, *, drop_last: bool) -> Iterator[dict[str, Any]]:
+        rows: list[Row] = []
+        for row in self:
+            rows.append(row)
+            if len(rows) == size:
+                yield self._stacked(rows)
+                rows = []
+        if rows and not drop_last:
+            yield self._stacked(rows)
+
+    def _stacked(self, rows: list[Row]) -> dict[str, Any]:
+        batch: dict[str, Any] = {name: [row[name] for row in rows] for name in self.fields}
+        if self._image is not None and len({(image.shape, image.dtype) for image in batch[self._image]}) == 1:
+            import numpy as np
+
+            batch[self._image] = np.stack(batch[self._image])
+        return batch
+
+
+def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...]:
+    output = manifest.raw.get("output", {})
+    # The schema is a JSON object with sorted keys; `fields` keeps the recipe's order.
+    known = list(output.get("fields") or manifest.schema)
+    if columns is not None:
+        for name in columns:
+            if name != "record_id" and name not in known:
+                raise UsageError(
+                    f"the dataset has no field {name!r}",
+                    code="unknown-field",
+                    place=manifest.place,
+                    value=name,
+                    rule="fields are those of Output.record_schema, and record_id",
+                    remedy=did_you_mean(name, known),
+                )
+        known = [name for name in known if name in columns]
+    return ("record_id", *(name for name in known if name != "record_id"))
+
+
+def _tensors(column: Any, form: ImageForm) -> Array:
+    """A fixed-size binary column as one array (rows, *shape), a view of Arrow's memory."""
+    import numpy as np
+
+    assert form.shape is not None
+    dtype = np.dtype(form.dtype)
+    width = column.type.byte_width
+    flat = np.frombuffer(column.buffers()[1], np.uint8, count=len(column) * width, offset=column.offset * width)
+    tensors: Array = flat.view(dtype).reshape(len(column), *form.shape)
+    return tensors

@@ -1,0 +1,27 @@
+"""What the user wrote: a recipe's text, its typed value, its identity and its checks."""
+
+from __future__ import annotations
+
+from refinery_beam.recipe.canonical import canonical
+from refinery_beam.recipe.checks import CheckResult, refuse_unexecuted, run_checks
+from refinery_beam.recipe.effective import effective_yaml
+from refinery_beam.recipe.load import Recipe, load_recipe
+from refinery_beam.recipe.model import RecipeModel
+from refinery_beam.recipe.params import full_params, op_params
+from refinery_beam.recipe.schema import json_schema
+from refinery_beam.recipe.seeds import section_seed
+
+__all__ = [
+    "CheckResult",
+    "Recipe",
+    "RecipeModel",
+    "canonical",
+    "effective_yaml",
+    "full_params",
+    "json_schema",
+    "load_recipe",
+    "op_params",
+    "refuse_unexecuted",
+    "run_checks",
+    "section_seed",
+]

@@ -1,0 +1,61 @@
+"""The identity form of a recipe: what it means, without how it was written and where its data lies."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from refinery_beam.identity import LAW_VERSION, ordered_pairs
+from refinery_beam.recipe.params import full_params
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import Plugin
+    from refinery_beam.recipe.load import Recipe
+
+OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+
+
+def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
+    """A plain mapping for `identity.canonical_bytes`, equal for recipes that mean the same and for no others.
+
+    Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays. Filled in: every default,
+    with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists of splits, stages
+    and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form places 5, 5.0 and "5"
+    differ.
+    """
+    body = full_model(recipe, plugin)
+    for name in ("schema_version", "seed"):
+        del body[name]
+    body["overlays"] = {}
+    body["law"] = LAW_VERSION
+    for source in body["Input"]["sources"]:
+        del source["path"]
+        if source["label_from"] is not None:
+            del source["label_from"]["path"]
+    body["Input"]["limits"]["formats"] = _as_set(body["Input"]["limits"]["formats"])
+    body["Output"]["format"] = _as_set(body["Output"]["format"])
+    if body["Splits"]["ratios"] is not None:
+        body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
+    for section in (*OP_SECTIONS, "Sinks"):
+        for item in body[section]:
+            for name in ("splits", "stages"):
+                if item.get(name) is not None:
+                    item[name] = _as_set(item[name])
+            imported = item.get("params", {}).get("stats_from_instance")
+            if isinstance(imported, dict):
+                imported.pop("recipe", None)
+    return body
+
+
+def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
+    """The model as plain data in the words of schema version 3, defaults written out."""
+    body: dict[str, Any] = recipe.model.model_dump(mode="json", by_alias=True)
+    if plugin is not None:
+        for section in OP_SECTIONS:
+            for index, operation in enumerate(getattr(recipe.model, section)):
+                body[section][index]["params"] = full_params(recipe, section, index, operation, plugin=plugin)
+    return copy.deepcopy(body)
+
+
+def _as_set(words: list[str]) -> list[str]:
+    return sorted(dict.fromkeys(words))

@@ -1,0 +1,193 @@
+"""What every check sees: the recipe, the plugin, and the few facts several checks ask for."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.recipe.load import Recipe
+from refinery_beam.recipe.model_ops import Operation
+from refinery_beam.recipe.params import op_params, op_spec
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import OpSpec, Params, Plugin
+    from refinery_beam.recipe.model import InputSource, RecipeModel
+
+Step: TypeAlias = "str | int"
+OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+TAG_FILTERS = ("sample_per_class", "sample_per_class_fractional")
+LOADER_FIELDS = ("record_id", "path", "image", "partition")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a check says: an error, a warning, or a note on why it passes."""
+
+    kind: Literal["error", "warning", "note"]
+    error: RefineryError | None = None
+    note: str = ""
+
+
+Findings: TypeAlias = "Iterator[Finding]"
+
+
+@dataclass(frozen=True)
+class Context:
+    """A recipe under check. `extra` holds errors found by other rooms, by check name."""
+
+    recipe: Recipe
+    plugin: Plugin
+    cache_root: str | None = None
+    extra: dict[str, Sequence[RefineryError]] = field(default_factory=dict)
+
+    @property
+    def model(self) -> RecipeModel:
+        """The recipe's model."""
+        return self.recipe.model
+
+    def error(self, message: str, *path: Step, key: bool = False, **words: Any) -> Finding:
+        """An error at a path of the recipe; `words` are code, value, rule, remedy."""
+        return Finding("error", RecipeError(message, place=self.recipe.place(path, key=key), **words))
+
+    def warning(self, message: str, *path: Step, **words: Any) -> Finding:
+        """A warning at a path of the recipe."""
+        return Finding("warning", RecipeError(message, place=self.recipe.place(path), **words))
+
+    def note(self, text: str) -> Finding:
+        """Why a check passes, where that is no matter of course."""
+        return Finding("note", note=text)
+
+    def operations(self, *sections: str) -> Iterator[tuple[str, int, Any]]:
+        """(section, index, operation) of the sections, or of all op sections."""
+        for section in sections or OP_SECTIONS:
+            for index, item in enumerate(getattr(self.model, section)):
+                yield section, index, item
+
+    def spec(self, section: str, operation: Operation) -> OpSpec | None:
+        """The plugin's spec of an operation, or None when it is unknown or not executable."""
+        return op_spec(self.plugin, section, operation.op)
+
+    def params(self, section: str, index: int, operation: Operation) -> tuple[Params | None, list[RecipeError]]:
+        """Validated parameters, or None and the errors."""
+        cached = self._params.get((section, index))
+        if cached is None:
+            cached = self._params[section, index] = op_params(self.recipe, section, index, operation, plugin=self.plugin)
+        return cached
+
+    @cached_property
+    def _params(self) -> dict[tuple[str, int], tuple[Params | None, list[RecipeError]]]:
+        return {}
+
+    @property
+    def label(self) -> str:
+        """The label's field name."""
+        return self.model.Labels.field
+
+    @property
+    def partitions(self) -> list[str]:
+        """The declared partitions, in order, each once."""
+        return list(dict.fromkeys(s.partition for s in self.model.Input.sources if s.partition is not None))
+
+    @property
+    def split_layouts(self) -> bool:
+        """Whether a layout with ``{split}`` names partitions that only listing will tell."""
+        return any(s.layout and "{split}" in s.layout for s in self.model.Input.sources)
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether sources name their records' partition."""
+        return bool(self.partitions) or self.split_layouts
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags that sampling filters put on records."""
+        found = [f.params.get("label") for f in self.model.Filters if f.op in TAG_FILTERS]
+        return list(dict.fromkeys(t for t in found if isinstance(t, str)))
+
+    @property
+    def split_names(self) -> list[str]:
+        """Every split the recipe defines by name, in order; more may come from ``{split}`` layouts."""
+        splits = self.model.Splits
+        names = list(splits.ratios or ())
+        if splits.key_assignment is not None:
+            names += list(splits.key_assignment.mapping.values())
+        carved = splits.applies_to
+        names += [p for p in self.partitions if p != carved or not splits.ratios]
+        if carved is not None and not self.partitioned:
+            names += [t for t in self.tags if t != carved]
+        return list(dict.fromkeys(names))
+
+    @cached_property
+    def sidecars(self) -> dict[int, list[str] | None]:
+        """The columns of each source's label table; None where they cannot be told without more than a look at the first line."""
+        found: dict[int, list[str] | None] = {}
+        for index, source in enumerate(self.model.Input.sources):
+            if source.label_from is not None:
+                header = source.label_from.header
+                found[index] = list(header) if header else self._read_header(source)
+        return found
+
+    def _read_header(self, source: InputSource) -> list[str] | None:
+        assert source.label_from is not None
+        try:
+            path = self.recipe.resolve(source.label_from.path)
+        except RefineryError:
+            return None
+        if "://" in path or not os.path.isfile(path):
+            return None
+        return table_columns(path)
+
+    @property
+    def open_fields(self) -> bool:
+        """Whether label tables may add fields whose names are not known here."""
+        return any(columns is None for columns in self.sidecars.values())
+
+    @property
+    def sidecar_fields(self) -> list[str]:
+        """The known columns of label tables."""
+        return list(dict.fromkeys(c for columns in self.sidecars.values() for c in columns or ()))
+
+    def known_fields(self, *, before: int | None = None) -> list[str]:
+        """Fields a record has: from the loader, the schema, label tables, and featurizations (those before an index)."""
+        made = [f.output_field for f in self.model.Featurizations[:before]]
+        return list(dict.fromkeys([*self.model.Output.record_schema, self.label, *LOADER_FIELDS, *self.sidecar_fields, *made]))
+
+    def needs_pixels(self, featurization: Operation) -> bool:
+        """Whether a featurization's op reads pixels (unknown ones: assumed to)."""
+        op = self.plugin.op(featurization.op)
+        return bool(getattr(op, "needs_pixels", True))
+
+    @property
+    def image_is_eager_float(self) -> bool:
+        """Whether the schema asks for pixels that representation-changing ops must have been applied to before they are stored."""
+        image = self.model.Output.record_schema.get("image")
+        return image is not None and image.dtype.startswith("float")
+
+
+def table_columns(path: str) -> list[str] | None:
+    """The column names in the first line of a CSV, TSV or JSONL table; [] for an empty file, None for other formats.
+
+    The delimiter is the one of comma, semicolon and tab that the first line has most of.
+    """
+    suffix = os.path.splitext(path)[1].casefold()
+    if suffix in (".parquet", ".pq"):
+        return None
+    with open(path, "rb") as file:
+        raw = file.readline(1 << 20)
+    line = raw.decode("utf-8-sig", "replace").rstrip("\r\n")
+    if not line.strip():
+        return []
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return None
+        return list(row) if isinstance(row, dict) else None
+    delimiter = max(",;\t", key=line.count)
+    return next(csv.reader([line], delimiter=delimiter))

@@ -1,0 +1,241 @@
+"""Checks of Splits, of what refers to a split, and of SampleData."""
+
+from __future__ import annotations
+
+import math
+
+from refinery_beam.errors import did_you_mean
+from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
+
+
+def splits_partition_correctly(c: Context) -> Findings:
+    """8: exactly one rule makes the splits; ratios are fractions of at most the whole."""
+    splits = c.model.Splits
+    rules = [name for name in ("ratios", "key_assignment") if getattr(splits, name) is not None]
+    if len(rules) == 2:
+        yield c.error(
+            "Splits has ratios and key_assignment",
+            "Splits",
+            "key_assignment",
+            key=True,
+            code="two-split-rules",
+            rule="one rule makes the splits",
+            remedy="remove one of the two",
+        )
+    if not rules and not c.partitioned:
+        yield c.error(
+            "nothing says how records become splits",
+            "Splits",
+            code="no-split-rule",
+            rule="Splits needs ratios or key_assignment, unless every source has a partition",
+            remedy="add 'ratios: {train: 0.8, test: 0.2}' to Splits",
+        )
+    if splits.key_assignment is not None and not splits.key_assignment.mapping:
+        yield c.error(
+            "key_assignment.mapping is empty",
+            "Splits",
+            "key_assignment",
+            "mapping",
+            code="no-splits",
+            rule="the mapping names the split of each value",
+            remedy="add entries such as 'a: train'",
+        )
+    if splits.ratios is None:
+        return
+    if not splits.ratios or not any(ratio > 0 for ratio in splits.ratios.values()):
+        yield c.error(
+            "ratios name no split" if not splits.ratios else "every ratio is 0",
+            "Splits",
+            "ratios",
+            code="no-splits",
+            rule="ratios give each split its share",
+            remedy="for example {train: 0.8, test: 0.2}",
+        )
+        return
+    for name, ratio in splits.ratios.items():
+        if ratio < 0:
+            yield c.error(
+                f"the ratio of {name!r} is {ratio}",
+                "Splits",
+                "ratios",
+                name,
+                code="negative-ratio",
+                value=ratio,
+                rule="a ratio is at least 0",
+                remedy="write a share between 0 and 1",
+            )
+    total = math.fsum(splits.ratios.values())
+    if total > 1 + 1e-9:
+        yield c.error(
+            f"the ratios sum to {round(total, 9)}",
+            "Splits",
+            "ratios",
+            code="ratios-above-one",
+            value=round(total, 9),
+            rule="ratios sum to at most 1",
+            remedy="lower one of them",
+        )
+    elif total < 1 - 1e-9 and all(ratio >= 0 for ratio in splits.ratios.values()):
+        yield c.warning(
+            f"the ratios sum to {round(total, 9)}; the rest of the records stays unassigned",
+            "Splits",
+            "ratios",
+            code="ratios-below-one",
+            value=round(total, 9),
+            rule="records beyond the ratios are left out and counted in the ledger",
+            remedy="raise one of them if that is not meant",
+        )
+
+
+def stratification_keys_exist(c: Context) -> Findings:
+    """9: the fields that decide a record's split exist before splits are made."""
+    splits = c.model.Splits
+    early = ["partition", "path", "record_id", c.label, *c.sidecar_fields]
+    early += [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f)]
+    early = list(dict.fromkeys(early))
+    asked: list[tuple[str, tuple[Step, ...], str | None]] = [
+        ("stratify_by", ("Splits", "stratify_by"), splits.stratify_by),
+        ("group_by", ("Splits", "group_by"), splits.group_by),
+        (
+            "key_assignment.field",
+            ("Splits", "key_assignment", "field"),
+            splits.key_assignment.field if splits.key_assignment else None,
+        ),
+    ]
+    for what, path, name in asked:
+        if name is None or name in early or (c.open_fields and name not in c.model.Output.record_schema):
+            continue
+        declared = name in c.model.Output.record_schema or name in [f.output_field for f in c.model.Featurizations]
+        if declared and c.open_fields:
+            continue
+        yield c.error(
+            f"Splits.{what} names {name!r}, which "
+            + ("does not exist yet when splits are made" if declared else "is no field of the records"),
+            *path,
+            code="unknown-field-name",
+            value=name,
+            rule=f"fields known before splits: {', '.join(early)}",
+            remedy=did_you_mean(name, early),
+        )
+
+
+def class_imbalance_strategy_in_one_place(c: Context) -> Findings:
+    """10: class balance is stated in Splits or by a filter, not both; the splits it names exist."""
+    balance = c.model.Splits.class_balance
+    if balance is None:
+        return
+    for i, f in enumerate(c.model.Filters):
+        if f.op == "class_balance" or f.name == "class_balance" or "class_balance" in f.params:
+            yield c.error(
+                f"class balance is set in Splits and by the filter {f.name!r}",
+                "Filters",
+                i,
+                code="class-balance-twice",
+                value=f.name,
+                rule="one place decides on class balance",
+                remedy="remove one of the two",
+            )
+    if isinstance(balance, str):
+        return
+    for i, name in enumerate(balance.applies_to):
+        if name not in c.split_names and not c.split_layouts:
+            yield c.error(
+                f"class_balance.applies_to names the unknown split {name!r}",
+                "Splits",
+                "class_balance",
+                "applies_to",
+                i,
+                code="unknown-split",
+                value=name,
+                rule=_defined(c),
+                remedy=did_you_mean(name, c.split_names),
+            )
+
+
+def split_references_defined(c: Context) -> Findings:
+    """15: every split an operation names is made by ratios, key_assignment, a partition, a {split} layout or a tag."""
+    if c.split_layouts:
+        yield c.note("layouts with {split} name further splits when files are listed")
+        return
+    for section, i, operation in c.operations():
+        for j, name in enumerate(operation.splits):
+            if name not in c.split_names:
+                yield _unknown(c, name, section, i, "splits", j)
+        source = getattr(operation, "fit_source", None)
+        if source is not None and source not in c.split_names:
+            yield _unknown(c, source, section, i, "fit_source")
+    sample = c.model.SampleData
+    for j, name in enumerate((sample.selector.splits or ()) if sample else ()):
+        if name not in c.split_names:
+            yield _unknown(c, name, "SampleData", "selector", "splits", j)
+    splits = c.model.Splits
+    if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.tags:
+        yield c.error(
+            f"Splits.applies_to names {splits.applies_to!r}, which is neither a partition nor a tag",
+            "Splits",
+            "applies_to",
+            code="unknown-partition",
+            value=splits.applies_to,
+            rule="applies_to names a partition of the sources, or a tag of a sample_per_class filter",
+            remedy="give the sources partitions, or remove applies_to",
+        )
+
+
+def sample_data_strict_subset(c: Context) -> Findings:
+    """16: a sample is n records or a fraction of them, never all."""
+    if c.model.SampleData is None:
+        return
+    selector = c.model.SampleData.selector
+    at = ("SampleData", "selector")
+    if (selector.n is None) == (selector.fraction is None):
+        yield c.error(
+            "the selector has both n and fraction" if selector.n is not None else "the selector has neither n nor fraction",
+            *at,
+            code="sample-size",
+            rule="a sample is n records or a fraction of them",
+            remedy="write one of the two",
+        )
+    if selector.n is not None and selector.n < 1:
+        yield c.error(
+            f"n is {selector.n}", *at, "n", code="sample-size", value=selector.n, rule="n is at least 1", remedy="write 1 or more"
+        )
+    if selector.fraction is not None and not 0 < selector.fraction < 1:
+        yield c.error(
+            f"fraction is {selector.fraction}",
+            *at,
+            "fraction",
+            code="sample-size",
+            value=selector.fraction,
+            rule="a fraction lies between 0 and 1, both excluded",
+            remedy="write for example 0.1",
+        )
+
+
+def splits_operate_at_clip_level(c: Context) -> Findings:
+    """29: windows of a clip do not decide splits."""
+    name = c.model.Splits.stratify_by
+    if name in ("window_index", "source_record_id") and any(g.replace_input_records for g in c.model.Generation):
+        yield c.error(
+            f"stratify_by {name!r} is made by a Generation, after splits",
+            "Splits",
+            "stratify_by",
+            code="unknown-field-name",
+            value=name,
+            rule="splits are made of whole clips, before windows are cut",
+            remedy="stratify by a field of the clip",
+        )
+
+
+def _unknown(c: Context, name: str, *path: Step) -> Finding:
+    return c.error(
+        f"unknown split {name!r}",
+        *path,
+        code="unknown-split",
+        value=name,
+        rule=_defined(c),
+        remedy=did_you_mean(name, c.split_names) if c.split_names else "define splits first",
+    )
+
+
+def _defined(c: Context) -> str:
+    return "defined splits: " + (", ".join(c.split_names) or "none")

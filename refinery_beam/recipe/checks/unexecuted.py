@@ -1,0 +1,116 @@
+"""What the language has but this release does not carry out yet: refused by name, never ignored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.recipe.checks.context import TAG_FILTERS, Context, Finding, Step
+from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
+from refinery_beam.recipe.load import Recipe
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import Plugin
+
+ALWAYS = ("Input", "Output", "Labels", "Splits")
+OPTIONAL = (
+    "SampleData",
+    "InputContracts",
+    "Filters",
+    "Generation",
+    "Transformations",
+    "Augmentations",
+    "Featurizations",
+    "OutputExpectations",
+    "Visualizations",
+    "Sinks",
+    "extensions",
+)
+
+
+def refuse_unexecuted(recipe: Recipe, plugin: Plugin) -> list[RefineryError]:
+    """Every section, op and option the recipe uses that loads but is not executed yet, as errors of code ``not-executed-yet``.
+
+    What is executed is told by the plugin: its ``sections``, ``ops`` and ``source_types``. Overlays that were not selected are not looked
+    at.
+    """
+    c = Context(recipe, plugin)
+    return [f.error for f in _findings(c) if f.error is not None]
+
+
+def _no(c: Context, what: str, *path: Step, remedy: str = "remove it", value: Any = None, key: bool = False) -> Finding:
+    error = RecipeError(
+        f"{what} is not executed yet",
+        code="not-executed-yet",
+        place=c.recipe.place(path, key=key),
+        value=value,
+        rule="this release reads the whole language and carries out a part of it; the rest is refused, not ignored",
+        remedy=remedy,
+    )
+    return Finding("error", error)
+
+
+def _findings(c: Context) -> list[Finding]:
+    found: list[Finding] = []
+    for section in OPTIONAL:
+        if getattr(c.model, section) and section not in c.plugin.sections:
+            found.append(_no(c, f"the section {section}", section, remedy=f"remove {section}", value=section, key=True))
+    for section, i, operation in c.operations():
+        if section not in c.plugin.sections:
+            continue
+        if operation.op in c.plugin.known and c.plugin.op(operation.op) is None:
+            have = sorted(n for n, o in c.plugin.ops.items() if o.spec.section == section)
+            found.append(
+                _no(
+                    c,
+                    f"the op {operation.op!r}",
+                    section,
+                    i,
+                    "op",
+                    remedy=f"remove {operation.name!r}" + (f"; {section} executes {', '.join(have)}" if have else ""),
+                    value=operation.op,
+                )
+            )
+        if "stats_from_instance" in operation.params:
+            found.append(_no(c, "stats_from_instance", section, i, "params", "stats_from_instance", remedy="fit here", key=True))
+    found += _sources(c)
+    found += _options(c)
+    return found
+
+
+def _sources(c: Context) -> list[Finding]:
+    found: list[Finding] = []
+    executed = ", ".join(sorted(c.plugin.source_types))
+    for i, source in enumerate(c.model.Input.sources):
+        at = ("Input", "sources", i)
+        if source.type in SOURCE_TYPES and source.type not in c.plugin.source_types:
+            found.append(_no(c, f"the source type {source.type}", *at, "type", remedy=f"executed: {executed}", value=source.type))
+        elif source.target_sample_rate is not None:
+            found.append(_no(c, "target_sample_rate", *at, "target_sample_rate", value=source.target_sample_rate))
+        locations = [("path", source.path)]
+        if source.label_from is not None:
+            locations.append(("label_from", source.label_from.path))
+        for name, location in locations:
+            if "://" in location and not location.startswith("file://"):
+                path = (*at, name) if name == "path" else (*at, name, "path")
+                remedy = "copy the data to a local folder and name that"
+                found.append(_no(c, f"reading from {location.split('://')[0]}://", *path, remedy=remedy, value=location))
+    return found
+
+
+def _options(c: Context) -> list[Finding]:
+    found: list[Finding] = []
+    output, splits = c.model.Output, c.model.Splits
+    for i, word in enumerate(output.format):
+        if word != "parquet":
+            found.append(_no(c, f"Output.format {word}", "Output", "format", i, remedy="write 'format: parquet'", value=word))
+    if output.encoding == "webp":
+        found.append(_no(c, "encoding webp", "Output", "encoding", remedy="write 'encoding: png' or 'encoding: jpeg'", value="webp"))
+    if splits.keep_duplicates_together == "near":
+        remedy = "write 'keep_duplicates_together: exact'"
+        found.append(_no(c, "keep_duplicates_together: near", "Splits", "keep_duplicates_together", remedy=remedy, value="near"))
+    tagged = any(f.op in TAG_FILTERS and "label" in f.params for f in c.model.Filters)
+    if splits.applies_to is not None and not c.partitioned and tagged:
+        remedy = "give the sources partitions"
+        found.append(_no(c, "splitting by tags", "Splits", "applies_to", remedy=remedy, value=splits.applies_to))
+    return found

@@ -1,0 +1,283 @@
+"""From recipe text to a `Recipe`: parse, version gate, overlays, migrations, validation; every error with its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
+from refinery_beam.recipe import yaml_nodes
+from refinery_beam.recipe.migrate import migrate
+from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
+from refinery_beam.recipe.overlays import apply_overlays, rename_variants
+from refinery_beam.recipe.words import dotted, plain, shown, translate
+from refinery_beam.recipe.yaml_nodes import Node
+
+SUPPORTED = (1, 2, 3)
+
+_ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A loaded recipe: the validated model, and where it came from.
+
+    ``path`` is the name used in messages and ``base_dir`` the absolute folder relative paths count from. ``seed`` is the effective master
+    seed (an override wins over the recipe). ``overlays`` are the applied names in order.
+    """
+
+    model: RecipeModel
+    path: str
+    base_dir: str
+    overlays: tuple[str, ...]
+    seed: int
+    schema_version_written: int
+    _root: Node = field(repr=False, compare=False)
+
+    def place(self, dotted_path: str | Sequence[str | int], *, key: bool = False) -> str:
+        """``file:line:col`` of what is written at a path of the model, or of its closest written ancestor.
+
+        Paths are ``"Splits.ratios"``, ``"Input.sources[0].path"``, ``"Input.sources.0.path"`` or tuples of steps. Scalars and flow
+        collections (``[...]``, ``{...}``) are shown where they start; block collections, and everything with ``key=True``, at their key.
+        After an overlay or a migration the place is that of the text the value really came from.
+        """
+        steps = parse_path(dotted_path) if isinstance(dotted_path, str) else tuple(dotted_path)
+        return place_in(self._root, self.path, steps, key=key)
+
+    def resolve(self, location: str) -> str:
+        """A location as something that can be opened: an absolute path, or the URL of a remote one as it is.
+
+        ``${env:NAME}`` at its start is replaced; RecipeError ``env-missing`` names a variable that is not set. ``file://`` URLs become
+        paths.
+        """
+        text = self._expand(location)
+        if text.startswith("file://"):
+            text = unquote(urlsplit(text).path)
+        if _SCHEME.match(text):
+            return text
+        return os.path.normpath(os.path.join(self.base_dir, text))
+
+    def absolute(self, location: str) -> str:
+        """A location as it can be written into another file: relative paths made absolute, variables and URLs left as they are."""
+        if location.startswith("${env:") or _SCHEME.match(location):
+            return location
+        return os.path.normpath(os.path.join(self.base_dir, location))
+
+    def _expand(self, location: str) -> str:
+        match = _ENV.match(location)
+        if match is None:
+            return location
+        value = os.environ.get(match[1])
+        if not value:
+            raise RecipeError(
+                f"the environment variable {match[1]} is not set" if value is None else f"the environment variable {match[1]} is empty",
+                code="env-missing",
+                place=self._place_of_location(location),
+                value=location,
+                rule="${env:NAME} in a location stands for the value of that variable",
+                remedy=f"set {match[1]}, or write the path itself",
+            )
+        return value + location[match.end() :]
+
+    def _place_of_location(self, location: str) -> str:
+        for path, value in scalars(yaml_nodes.to_data(self._root)):
+            if value == location and is_location(path):
+                return self.place(path)
+        return f"{self.path}:1:1"
+
+
+def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int | None = None, text: str | None = None) -> Recipe:
+    """Load a recipe file (or `text` under the name `source`), apply overlays, and validate its shape.
+
+    Accepts schema_version 1, 2 and 3; the model is always in the words of 3. Raises RecipeError, or an ErrorGroup of everything found at
+    once, each with place, value, rule and remedy. Nothing a recipe can hold is executed, and no file but the recipe is opened.
+
+    >>> text = "schema_version: 3\\nplugin: p\\nInput: {sources: [{name: a, type: image_folder, path: x}]}\\n"
+    >>> text += "Output: {record_schema: {label: {dtype: str}}}\\nLabels: {field: label, source: {kind: direct}}"
+    >>> recipe = load_recipe("r.yaml", text=text)
+    >>> recipe.model.Input.sources[0].name, recipe.place("Input.sources[0].path")
+    ('a', 'r.yaml:3:55')
+    """
+    name = str(source)
+    if seed is not None and (isinstance(seed, bool) or not SEED_MIN <= seed <= SEED_MAX):
+        raise UsageError(
+            f"the seed {seed} is out of range",
+            code="bad-seed",
+            value=seed,
+            rule=f"a seed is a whole number from {SEED_MIN} to {SEED_MAX}",
+            remedy="choose a smaller number",
+        )
+    root = yaml_nodes.parse_yaml(text if text is not None else _read(name), name=name)
+    if not root.is_map:
+        raise RecipeError(
+            "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(yaml_nodes.to_data(root))}",
+            code="not-a-mapping",
+            place=place_in(root, name, ()),
+            rule="a recipe is a mapping that starts with schema_version",
+            remedy="write 'schema_version: 3' and the sections below it",
+        )
+    rename_variants(root, file=name)
+    root = apply_overlays(root, tuple(overlays), file=name)
+    version = _gate(root, name)
+    errors: list[RecipeError] = migrate(root, version, file=name)
+    data = yaml_nodes.to_data(root)
+    errors += _misplaced_variables(root, name, data)
+    model = None
+    try:
+        # JSON mode is the strictest: text never becomes a number, and lists are what tuples come from.
+        model = RecipeModel.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        errors += translate(error, data=data, model=RecipeModel, place=lambda path, key=False: place_in(root, name, path, key=key))
+    raise_all(sorted(errors, key=_place_order))
+    assert model is not None
+    return Recipe(
+        model=_normal(model),
+        path=name,
+        base_dir=os.path.dirname(os.path.abspath(name)),
+        overlays=tuple(overlays),
+        seed=model.seed if seed is None else seed,
+        schema_version_written=version,
+        _root=root,
+    )
+
+
+def parse_path(text: str) -> tuple[str | int, ...]:
+    """The steps of a dotted path.
+
+    >>> parse_path("Input.sources[0].path")
+    ('Input', 'sources', 0, 'path')
+    """
+    steps: list[str | int] = []
+    for part in _STEP.findall(text):
+        bare = part.strip("[]")
+        steps.append(int(bare) if bare.isdigit() else bare)
+    return tuple(steps)
+
+
+def place_in(root: Node, file: str, path: Sequence[str | int], *, key: bool = False) -> str:
+    """``file:line:col`` of a path in a tree, or of its closest written ancestor."""
+    node, known = root.find(tuple(path))
+    line, column = node.key if key and node.key and known == len(path) else node.place
+    return f"{file}:{line}:{column}"
+
+
+def is_location(path: Sequence[str | int]) -> bool:
+    """Whether a path of the model holds a location: the only places where ``${env:NAME}`` is legal."""
+    if path[:2] == ("Input", "sources") and len(path) > 3:
+        return tuple(path[3:]) in (("path",), ("label_from", "path"))
+    return tuple(path[2:]) == ("params", "stats_from_instance", "recipe")
+
+
+def scalars(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Every scalar of plain data with its path."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from scalars(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from scalars(value, (*path, index))
+    else:
+        yield path, data
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(name, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > yaml_nodes.MAX_BYTES:
+                raise yaml_nodes.too_large(name, size)
+            return file.read(yaml_nodes.MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else (getattr(error, "strerror", None) or str(error)).lower()
+        raise RecipeError(
+            f"cannot read the recipe: {reason}",
+            code="recipe-unreadable",
+            place=name,
+            value=name,
+            rule="the recipe is a readable file",
+            remedy="check the path",
+        ) from None
+
+
+def _gate(root: Node, file: str) -> int:
+    node = root.get("schema_version")
+    if node is None:
+        raise RecipeError(
+            "the recipe lacks 'schema_version'",
+            code="schema-version",
+            place=place_in(root, file, ()),
+            rule="every recipe says which version of the language it speaks",
+            remedy="write 'schema_version: 3' as its first line",
+        )
+    value = yaml_nodes.to_data(node)
+    if isinstance(value, bool) or not isinstance(value, int) or value not in SUPPORTED:
+        quoted = isinstance(value, str) and value.isdigit()
+        raise RecipeError(
+            f"schema_version must be 1, 2 or 3, not {shown(value)}",
+            code="schema-version",
+            place=place_in(root, file, ("schema_version",)),
+            value=plain(value),
+            rule="schema_version is the whole number 1, 2 or 3",
+            remedy="remove the quotes" if quoted else "write 'schema_version: 3'",
+        )
+    return value
+
+
+def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
+    """Environment variables outside locations, and locations that use them in a way that means nothing."""
+    errors = []
+    for path, value in scalars({k: v for k, v in data.items() if k != "overlays"}):
+        if not isinstance(value, str) or "${" not in value:
+            continue
+        place = place_in(root, file, path)
+        if not is_location(path):
+            if "${env:" in value:
+                errors.append(
+                    RecipeError(
+                        f"{dotted(path)} uses an environment variable",
+                        code="env-not-location",
+                        place=place,
+                        value=value,
+                        rule="${env:NAME} is legal in locations only (path, label_from.path, stats_from_instance.recipe): "
+                        "a recipe means the same on every machine",
+                        remedy="write the value itself, or use an overlay",
+                    )
+                )
+        elif not _ENV.match(value) or value.count("${") > 1:
+            errors.append(
+                RecipeError(
+                    f"{dotted(path)} is not of the form ${{env:NAME}}/sub",
+                    code="bad-location",
+                    place=place,
+                    value=value,
+                    rule="a variable stands at the start of a location: ${env:NAME} or ${env:NAME}/sub",
+                    remedy="write ${env:NAME}/rest/of/the/path",
+                )
+            )
+    return errors
+
+
+def _normal(model: RecipeModel) -> RecipeModel:
+    """The model with mappings whose order means nothing in sorted order, so that nothing downstream can depend on it."""
+    output = model.Output.model_copy(update={"record_schema": dict(sorted(model.Output.record_schema.items()))})
+    update: dict[str, Any] = {"Output": output}
+    keys = model.Splits.key_assignment
+    if keys is not None:
+        keys = keys.model_copy(update={"mapping": dict(sorted(keys.mapping.items()))})
+        update["Splits"] = model.Splits.model_copy(update={"key_assignment": keys})
+    return model.model_copy(update=update)
+
+
+def _place_order(error: RefineryError) -> tuple[int, int]:
+    parts = error.place.rsplit(":", 2)
+    return (int(parts[1]), int(parts[2])) if len(parts) == 3 and parts[1].isdigit() else (0, 0)

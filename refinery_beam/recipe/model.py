@@ -1,0 +1,273 @@
+"""The recipe as a typed, frozen value: one model a section, attributes named exactly as in the YAML.
+
+These models say what a well-formed recipe is; whether it makes sense is the business of `refinery_beam.recipe.checks`. Unknown words are
+refused everywhere but inside ``params``, ``assertion`` and ``extensions``. Text is never read as a number, and true and false never are.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from refinery_beam.recipe.model_ops import (
+    Augmentation,
+    Contract,
+    Featurization,
+    FieldSchema,
+    Filter,
+    FromMaster,
+    GenerationStep,
+    Section,
+    SeedForm,
+    Sink,
+    Transformation,
+    Visualization,
+    rule_error,
+)
+
+SCHEMA_VERSION = 3
+IMAGE_FORMATS = ("png", "jpeg", "webp", "bmp", "gif", "tiff")
+SEED_MIN, SEED_MAX = -(2**63), 2**64 - 1
+
+__all__ = [
+    "IMAGE_FORMATS",
+    "SCHEMA_VERSION",
+    "SEED_MAX",
+    "SEED_MIN",
+    "Augmentation",
+    "ClassBalance",
+    "Contract",
+    "Decode",
+    "Featurization",
+    "FieldSchema",
+    "Filter",
+    "FromMaster",
+    "GenerationStep",
+    "InputSection",
+    "InputSource",
+    "KeyAssignment",
+    "LabelFrom",
+    "LabelSource",
+    "LabelsSection",
+    "Limits",
+    "OutputSection",
+    "RecipeModel",
+    "SampleDataSection",
+    "Section",
+    "SeedForm",
+    "Selector",
+    "Sink",
+    "SplitsSection",
+    "Transformation",
+    "Visualization",
+]
+
+
+def _location(value: Any) -> Any:
+    if isinstance(value, str):
+        if not value.strip():
+            raise PydanticCustomError("recipe_rule", "is empty", {"code": "bad-location", "rule": "a location names a file or folder"})
+        if any(ord(c) < 32 or ord(c) == 127 for c in value):
+            raise PydanticCustomError(
+                "recipe_rule", "holds a control character", {"code": "bad-location", "rule": "a location is printable text"}
+            )
+    return value
+
+
+Location: TypeAlias = Annotated[
+    str, BeforeValidator(_location), Field(description="A path (relative ones to the recipe file), a URL, or ${env:NAME}/sub.")
+]
+
+
+def _one_or_many(value: Any) -> Any:
+    # A function between JSON and the strict model must hand on a tuple: JSON's lists are accepted only where nothing touched them.
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+class LabelFrom(Section):
+    """A table of labels beside the images. ``header`` names the columns of a table that has no header row."""
+
+    path: Location
+    join: Literal["by_id", "by_row_order"]
+    header: tuple[str, ...] | None = None
+    id_field: str | None = None
+    label_field: str
+
+    @model_validator(mode="after")
+    def _columns(self) -> LabelFrom:
+        if self.join == "by_id" and self.id_field is None:
+            raise rule_error("lacks 'id_field'", code="missing-field", rule="join: by_id needs id_field, the column of image names")
+        if self.header is not None:
+            if not self.header:
+                raise rule_error("has an empty header", at="header", rule="header names every column, in order")
+            if len(set(self.header)) != len(self.header):
+                raise rule_error("names a column twice", at="header", rule="column names are unique")
+            for role in ("label_field", "id_field"):
+                column = getattr(self, role)
+                if column is not None and column not in self.header:
+                    raise rule_error(
+                        f"{role} {column!r} is not in header", at=role, rule="label_field and id_field are columns", known=self.header
+                    )
+        return self
+
+
+class InputSource(Section):
+    """One place images come from. ``partition`` makes all its records one split; ``unlabeled`` says they carry no label."""
+
+    name: str
+    type: str
+    path: Location
+    label_from: LabelFrom | None = None
+    partition: str | None = None
+    unlabeled: bool = False
+    layout: str | None = None
+    target_sample_rate: Annotated[int, Field(gt=0)] | None = None
+
+
+class Limits(Section):
+    """What a file header may claim before anything is decoded."""
+
+    max_pixels: Annotated[int, Field(gt=0)] = 178_956_970
+    max_bytes: Annotated[int, Field(gt=0)] = 268_435_456
+    formats: Annotated[tuple[Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], ...], Field(min_length=1)] = (
+        "png",
+        "jpeg",
+        "webp",
+        "bmp",
+        "gif",
+        "tiff",
+    )
+
+
+class Decode(Section):
+    """How a file becomes pixels: colour mode, EXIF orientation, what lies behind alpha, JPEG draft decoding."""
+
+    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["white", "black", "drop"] = "white"
+    draft: bool = False
+
+
+class InputSection(Section):
+    """Sources, and what happens to files that cannot be used."""
+
+    sources: Annotated[tuple[InputSource, ...], Field(min_length=1)]
+    on_error: Literal["fail", "quarantine"] = "fail"
+    max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
+    limits: Limits = Limits()
+    decode: Decode = Decode()
+
+
+class OutputSection(Section):
+    """What is stored. ``encoding`` None leaves the choice to the compiler: tensor for a fixed shape, else png."""
+
+    record_schema: Annotated[dict[str, FieldSchema], Field(min_length=1)]
+    format: Annotated[
+        tuple[Literal["parquet", "jsonl", "webdataset", "tfrecord"], ...], BeforeValidator(_one_or_many), Field(min_length=1)
+    ] = ("parquet",)
+    encoding: Literal["tensor", "png", "jpeg", "webp", "source"] | None = None
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    shard_records: Annotated[int, Field(gt=0)] | None = None
+    shard_bytes: Annotated[int, Field(ge=1 << 16)] = 134_217_728
+
+
+class LabelSource(Section):
+    """Direct labels come with the source (folder, table); derived ones from the file's path or a featurization."""
+
+    kind: Literal["direct", "derived"] = "direct"
+    derivation: Literal["parent_directory_name", "filename", "stem"] | None = None
+
+
+class LabelsSection(Section):
+    """The label's field name and where labels come from."""
+
+    field: Annotated[str, Field(min_length=1)]
+    source: LabelSource
+
+
+class Selector(Section):
+    """Which records a sample takes: exactly one of ``n`` and ``fraction``."""
+
+    n: int | None = None
+    fraction: float | None = None
+    seed: SeedForm | None = None
+    kind: Literal["uniform", "per_class"] = "uniform"
+    splits: tuple[str, ...] | None = None
+
+
+class SampleDataSection(Section):
+    """A small sample written beside the dataset."""
+
+    selector: Selector
+
+
+class KeyAssignment(Section):
+    """Splits by a field's value: each value names its split."""
+
+    field: str
+    mapping: dict[str, str]
+
+
+class ClassBalance(Section):
+    """A tag for trainers; nothing is resampled."""
+
+    strategy: str
+    applies_to: tuple[str, ...] = ()
+
+
+def _no_number(value: Any) -> Any:
+    # Python's 0 == False would let the number 0 in.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _balance_form(value: Any) -> str:
+    return "<map>" if isinstance(value, dict | ClassBalance) else "<text>"
+
+
+class SplitsSection(Section):
+    """How records are divided. The order of ``ratios`` has meaning; the sum may stay below 1 (the rest is unassigned)."""
+
+    ratios: dict[str, float] | None = None
+    key_assignment: KeyAssignment | None = None
+    stratify_by: str | None = None
+    seed: SeedForm | None = None
+    class_balance: Annotated[Annotated[str, Tag("<text>")] | Annotated[ClassBalance, Tag("<map>")], Discriminator(_balance_form)] | None = (
+        None
+    )
+    applies_to: str | None = None
+    method: Literal["exact", "hash"] = "exact"
+    group_by: str | None = None
+    keep_duplicates_together: Annotated[Literal["exact", "near", False], BeforeValidator(_no_number)] = "exact"
+
+
+class RecipeModel(BaseModel):
+    """A whole recipe after overlays and migrations, always in the words of schema version 3.
+
+    ``overlays`` keeps what the recipe declares, unvalidated; those that were selected are already in the sections.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[3] = 3
+    plugin: str
+    seed: Annotated[int, Field(ge=SEED_MIN, le=SEED_MAX)] = 0
+    Input: InputSection
+    Output: OutputSection
+    Labels: LabelsSection
+    SampleData: SampleDataSection | None = None
+    InputContracts: tuple[Contract, ...] = ()
+    Filters: tuple[Filter, ...] = ()
+    Generation: tuple[GenerationStep, ...] = ()
+    Splits: SplitsSection = SplitsSection()
+    Transformations: tuple[Transformation, ...] = ()
+    Augmentations: tuple[Augmentation, ...] = ()
+    Featurizations: tuple[Featurization, ...] = ()
+    OutputExpectations: tuple[Contract, ...] = ()
+    Visualizations: tuple[Visualization, ...] = ()
+    Sinks: tuple[Sink, ...] = ()
+    overlays: dict[str, dict[str, Any]] = {}
+    extensions: dict[str, dict[str, Any]] = {}

@@ -1,0 +1,76 @@
+"""An operation's parameters through the plugin's own parameter model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from refinery_beam.errors import RecipeError
+from refinery_beam.recipe.model_ops import Filter, Operation
+from refinery_beam.recipe.words import translate
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import OpSpec, Params, Plugin
+    from refinery_beam.recipe.load import Recipe
+
+
+def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *, plugin: Plugin) -> tuple[Params | None, list[RecipeError]]:
+    """The validated parameters of one operation, or None with the errors (places inside the recipe).
+
+    None with no errors means the plugin has no executable op of that name and section, so there is nothing to validate against.
+    ``stats_from_instance`` is read by the compiler, not by the op, and is left out. Text never becomes a number.
+    """
+    spec = op_spec(plugin, section, operation.op)
+    if spec is None:
+        return None, []
+    params = given_params(recipe, operation, spec)
+    try:
+        return spec.params.model_validate_json(json.dumps(params), strict=True), []
+    except ValidationError as error:
+        if _only_lists_for_tuples(error):
+            # A model with functions of its own before a tuple sees a list there, which strictness refuses.
+            try:
+                return spec.params.model_validate(params), []
+            except ValidationError as lax:
+                error = lax
+        return None, translate(error, data=params, model=spec.params, place=recipe.place, prefix=(section, index, "params"))
+
+
+def _only_lists_for_tuples(error: ValidationError) -> bool:
+    kinds = ("tuple_type", "set_type", "frozen_set_type")
+    return all(detail["type"] in kinds and isinstance(detail["input"], list) for detail in error.errors(include_url=False))
+
+
+def op_spec(plugin: Plugin, section: str, name: str) -> OpSpec | None:
+    """The spec of an executable op in a section, or None."""
+    op = plugin.op(name)
+    return op.spec if op is not None and op.spec.section == section else None
+
+
+def given_params(recipe: Recipe, operation: Operation, spec: OpSpec) -> dict[str, Any]:
+    """The parameters as written, with what schema_version 1 recipes leave out, without what is not the op's own business."""
+    params = {k: v for k, v in operation.params.items() if k != "stats_from_instance" or k in spec.params.model_fields}
+    if recipe.schema_version_written == 1:
+        params = {**spec.v1_defaults, **params}
+    seed = spec.params.model_fields.get("seed")
+    if seed is not None and seed.is_required() and isinstance(operation, Filter) and "seed" not in params:
+        # A filter's seed stands beside its op; an op that insists on seeing one is shown the one that counts.
+        from refinery_beam.recipe.seeds import section_seed
+
+        params["seed"] = section_seed(recipe, operation.seed, operation.name)
+    return params
+
+
+def full_params(recipe: Recipe, section: str, index: int, operation: Operation, *, plugin: Plugin) -> dict[str, Any]:
+    """Plain parameters with every default written out; as written where the op is unknown or its parameters do not validate."""
+    validated, _ = op_params(recipe, section, index, operation, plugin=plugin)
+    if validated is None:
+        return dict(operation.params)
+    full: dict[str, Any] = validated.model_dump(mode="json", by_alias=True)
+    if isinstance(operation, Filter):
+        full.pop("seed", None)
+    if "stats_from_instance" in operation.params:
+        full["stats_from_instance"] = operation.params["stats_from_instance"]
+    return full

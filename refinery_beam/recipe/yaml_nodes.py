@@ -1,0 +1,419 @@
+"""YAML text to a tree that remembers where everything was written.
+
+A recipe is read as *events*, one at a time, and every limit is enforced on the way: nothing is composed, resolved or copied before it is
+known to be small, shallow and free of aliases. Scalars follow the YAML 1.2 core schema, not 1.1: ``no`` and ``on`` are text, ``1e-3`` is a
+number, dates stay text. Whole numbers with leading zeros (``007``) stay text: 1.1 reads them as octal, 1.2 as decimal, and a class folder
+of that name is neither.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import yaml
+
+from refinery_beam.errors import RecipeError, raise_all
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+MAX_REPORTED = 25
+
+Scalar: TypeAlias = "bool | int | float | str | None"
+Path: TypeAlias = "tuple[str | int, ...]"
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_WORDS: dict[str, Scalar] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\Z")
+_RADIX = re.compile(r"0(?:o[0-7]+|x[0-9a-fA-F]+)\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+
+
+@dataclass(slots=True)
+class Node:
+    """One YAML value with its place; ``value`` is a scalar, a list of nodes, or a mapping of text to nodes.
+
+    ``line`` and ``column`` are 1-based. ``key`` is the place of the key that names the node, if any. ``at_key`` is set where the key
+    shows a person better where to look than the value does: block collections (which start at their first child) and empty values.
+    """
+
+    value: Any
+    line: int
+    column: int
+    key: tuple[int, int] | None = None
+    at_key: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where to point a person to."""
+        return self.key if self.at_key and self.key else (self.line, self.column)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a mapping."""
+        return isinstance(self.value, dict)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return isinstance(self.value, list)
+
+    def get(self, name: str) -> Node | None:
+        """The child of a mapping, or None (also when this is no mapping)."""
+        found = self.value.get(name) if isinstance(self.value, dict) else None
+        return found if isinstance(found, Node) else None
+
+    def find(self, path: Path) -> tuple[Node, int]:
+        """The deepest known node on the way to `path`, and how many steps of it were known."""
+        node = self
+        for depth, step in enumerate(path):
+            child: Any = None
+            if isinstance(node.value, dict):
+                child = node.value.get(str(step))
+            elif isinstance(node.value, list) and isinstance(step, int) and 0 <= step < len(node.value):
+                child = node.value[step]
+            if child is None:
+                return node, depth
+            node = child
+        return node, len(path)
+
+    def like(self, value: Any) -> Node:
+        """A new node for a value nobody wrote, placed where this one is."""
+        line, column = self.place
+        return Node(value, line, column, self.key)
+
+
+def to_data(node: Node) -> Any:
+    """The plain Python value of a node: dicts, lists and scalars.
+
+    >>> to_data(parse_yaml("a: [1, no, 1e-3]", name="r.yaml"))
+    {'a': [1, 'no', 0.001]}
+    """
+    if isinstance(node.value, dict):
+        return {key: to_data(child) for key, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [to_data(child) for child in node.value]
+    return node.value
+
+
+def parse_yaml(text: str | bytes, *, name: str) -> Node:
+    """Parse one YAML document under the limits of this module.
+
+    Raises RecipeError (or an ErrorGroup of several) that names ``name:line:column``: malformed YAML, text that is not UTF-8, more than 1
+    MiB, deeper than 64, more than 100,000 values, anchors and aliases, tags, duplicate keys, keys that are not text, a second document,
+    numbers that are not finite.
+    """
+    return _Builder(_decode(text, name), name).build()
+
+
+def resolve_scalar(text: str) -> Scalar:
+    """The YAML 1.2 core value of a plain scalar; raises ValueError for numbers that are not finite or too long.
+
+    >>> [resolve_scalar(t) for t in ("on", "1e-3", "0o17", "017", "2024-01-01", "~", "5")]
+    ['on', 0.001, 15, '017', '2024-01-01', None, 5]
+    """
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.match(text):
+        if len(text) > 40:
+            raise ValueError("a whole number of more than 40 digits")
+        return int(text)
+    if _RADIX.match(text):
+        if len(text) > 40:
+            raise ValueError("a whole number of more than 40 digits")
+        return int(text, 0)
+    if _FLOAT.match(text):
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError("a number too large for a double")
+        return number
+    if _NOT_FINITE.match(text):
+        raise ValueError("infinity or not-a-number")
+    return text
+
+
+@dataclass(slots=True)
+class _Frame:
+    node: Node
+    key: str | None = None
+    key_place: tuple[int, int] | None = None
+    awaiting_value: bool = False
+
+
+class _Builder:
+    """Builds the tree from events with an explicit stack: depth costs no Python recursion."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.name = name
+        self.errors: list[RecipeError] = []
+        self.root: Node | None = None
+        self.stack: list[_Frame] = []
+        self.nodes = 0
+        self.documents = 0
+
+    def error(self, message: str, *, code: str, mark: Any = None, place: tuple[int, int] | None = None, **words: Any) -> RecipeError:
+        line, column = place or ((mark.line + 1, mark.column + 1) if mark else (1, 1))
+        return RecipeError(message, code=code, place=f"{self.name}:{line}:{column}", **words)
+
+    def build(self) -> Node:
+        try:
+            for event in self.events():
+                self.take(event)
+        except yaml.YAMLError as error:
+            raise self.translate(error) from None
+        raise_all(self.errors)
+        if self.root is None:
+            return Node(None, 1, 1)
+        return self.root
+
+    def events(self) -> Iterator[Any]:
+        loader = _LOADER(self.text)
+        try:
+            while loader.check_event():
+                yield loader.get_event()
+        finally:
+            loader.dispose()
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                raise self.error(
+                    "a second YAML document starts here",
+                    code="yaml-many-documents",
+                    mark=event.start_mark,
+                    rule="a recipe is one YAML document",
+                    remedy="remove the '---' line or keep the documents in files of their own",
+                )
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self.stack.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            raise self.refuse_alias(event, "alias")
+        elif isinstance(event, yaml.ScalarEvent):
+            self.check_node(event)
+            self.take_scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self.check_node(event)
+            if len(self.stack) >= MAX_DEPTH:
+                raise self.error(
+                    f"nested deeper than {MAX_DEPTH} levels",
+                    code="yaml-too-deep",
+                    mark=event.start_mark,
+                    rule=f"a recipe nests at most {MAX_DEPTH} levels",
+                    remedy="flatten this part",
+                )
+            value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            mark: Any = event.start_mark
+            node = Node(value, mark.line + 1, mark.column + 1, at_key=not event.flow_style)
+            self.place(node, event)
+            self.stack.append(_Frame(node))
+
+    def take_scalar(self, event: Any) -> None:
+        mark = event.start_mark
+        value: Scalar = event.value
+        if event.implicit[0]:
+            try:
+                value = resolve_scalar(event.value)
+            except ValueError as error:
+                self.report(
+                    self.error(
+                        f"{event.value[:60]!r} is {error}",
+                        code="yaml-number",
+                        mark=mark,
+                        value=event.value[:60],
+                        rule="numbers in a recipe are finite and fit a double",
+                        remedy="write an ordinary number, or quote it if it is text",
+                    )
+                )
+                value = 0
+        elif any("\ud800" <= c <= "\udfff" for c in event.value):
+            raise self.error("half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode")
+        empty = event.implicit[0] and event.value == ""
+        self.place(Node(value, mark.line + 1, mark.column + 1, at_key=empty), event)
+
+    def check_node(self, event: Any) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self.error(
+                f"more than {MAX_NODES} values",
+                code="yaml-too-many-values",
+                mark=event.start_mark,
+                rule=f"a recipe holds at most {MAX_NODES} keys and values",
+                remedy="keep long tables in files of their own (label_from, ...)",
+            )
+        if event.anchor is not None:
+            raise self.refuse_alias(event, "anchor")
+        if event.tag is not None:
+            self.report(
+                self.error(
+                    f"the tag {event.tag.replace('tag:yaml.org,2002:', '!!')[:80]} is not allowed",
+                    code="yaml-tag",
+                    mark=event.start_mark,
+                    value=event.tag[:80],
+                    rule="a recipe is plain data; its values carry no tags",
+                    remedy="remove the tag; quote the value if it shall be text",
+                )
+            )
+
+    def refuse_alias(self, event: Any, kind: str) -> RecipeError:
+        sign = "*" if kind == "alias" else "&"
+        return self.error(
+            f"the {kind} {sign}{event.anchor} is not allowed",
+            code="yaml-alias",
+            mark=event.start_mark,
+            value=f"{sign}{event.anchor}",
+            rule="a recipe has no anchors and no aliases: each value stands where it is used",
+            remedy="write the value out in each place",
+        )
+
+    def place(self, node: Node, event: Any) -> None:
+        """Hang a node under its parent, as list item, key or value."""
+        if not self.stack:
+            self.root = node
+            return
+        frame = self.stack[-1]
+        if isinstance(frame.node.value, list):
+            frame.node.value.append(node)
+        elif frame.awaiting_value:
+            node.key = frame.key_place
+            if frame.key is not None:
+                frame.node.value[frame.key] = node
+            frame.awaiting_value = False
+        else:
+            frame.key = self.key_text(node, frame)
+            frame.key_place = (node.line, node.column)
+            frame.awaiting_value = True
+
+    def key_text(self, node: Node, frame: _Frame) -> str | None:
+        """The key's text, or None (with a report) when it cannot be one; its value is then read and left out."""
+        where = (node.line, node.column)
+        if not isinstance(node.value, str):
+            shown = "a collection" if isinstance(node.value, dict | list) else repr(node.value).replace("None", "null")
+            self.report(
+                self.error(
+                    f"the key {shown} is not text",
+                    code="yaml-key-not-text",
+                    place=where,
+                    value=shown,
+                    rule="keys are text",
+                    remedy=f'write it in quotes: "{shown}"' if not isinstance(node.value, dict | list) else "use a name as key",
+                )
+            )
+            return None
+        before = frame.node.value.get(node.value)
+        if before is not None:
+            line, column = before.key or before.place
+            self.report(
+                self.error(
+                    f"the key {node.value!r} is written twice; the first is at {self.name}:{line}:{column}",
+                    code="yaml-duplicate-key",
+                    place=where,
+                    value=node.value,
+                    rule="a mapping has each key once",
+                    remedy="remove one of the two",
+                )
+            )
+            return None
+        return node.value
+
+    def report(self, error: RecipeError) -> None:
+        self.errors.append(error)
+        if len(self.errors) >= MAX_REPORTED:
+            raise_all(self.errors)
+
+    def translate(self, error: yaml.YAMLError) -> RecipeError:
+        if isinstance(error, yaml.reader.ReaderError):
+            # With text as input the position counts bytes in the C reader; the first odd character is found again here.
+            at = _first_odd(self.text)
+            line, column = _line_column(self.text, at)
+            return self.error(
+                f"the character U+{ord(self.text[at]):04X} is not allowed in YAML" if at < len(self.text) else "unreadable text",
+                code="yaml-characters",
+                place=(line, column),
+                rule="a recipe is printable UTF-8 text",
+                remedy='write it as an escape in double quotes, such as "\\x07", or remove it',
+            )
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = getattr(error, "problem", None) or "malformed YAML"
+        context = getattr(error, "context", None)
+        remedy = "check indentation, quotes and brackets around this place"
+        if "\\t" in problem or "'\t'" in problem or "tab" in problem:
+            remedy = "indent with spaces, not tabs"
+        elif "mapping values are not allowed" in problem:
+            remedy = "put text that holds ': ' in quotes, or check the indentation"
+        return self.error(
+            f"malformed YAML: {problem}" + (f" ({context})" if context else ""),
+            code="yaml-syntax",
+            mark=mark,
+            rule="the recipe must be valid YAML",
+            remedy=remedy,
+        )
+
+
+def too_large(name: str, size: int) -> RecipeError:
+    """The refusal of a recipe of more than `MAX_BYTES`."""
+    return RecipeError(
+        f"the recipe has {size} bytes",
+        code="yaml-too-large",
+        place=f"{name}:1:1",
+        value=size,
+        rule=f"a recipe has at most {MAX_BYTES} bytes",
+        remedy="keep tables and lists of files in files of their own (label_from, ...)",
+    )
+
+
+def _decode(text: str | bytes, name: str) -> str:
+    if isinstance(text, str):
+        if len(text) > MAX_BYTES:
+            raise too_large(name, len(text))
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError as error:
+            line, column = _line_column(text, error.start)
+            raise RecipeError(
+                "half of a surrogate pair is no character",
+                code="yaml-not-utf8",
+                place=f"{name}:{line}:{column}",
+                rule="a recipe is UTF-8 text",
+            ) from None
+    else:
+        encoded = text
+    if len(encoded) > MAX_BYTES:
+        raise too_large(name, len(encoded))
+    try:
+        return encoded.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = encoded[: error.start]
+        line, column = _line_column(before.decode("utf-8", "replace"), len(before.decode("utf-8", "replace")))
+        raise RecipeError(
+            f"the byte 0x{encoded[error.start]:02X} is not UTF-8",
+            code="yaml-not-utf8",
+            place=f"{name}:{line}:{column}",
+            rule="a recipe is UTF-8 text",
+            remedy="save the file as UTF-8",
+        ) from None
+
+
+def _line_column(text: str, at: int) -> tuple[int, int]:
+    head = text[:at]
+    return head.count("\n") + 1, at - (head.rfind("\n") + 1) + 1
+
+
+_ODD = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def _first_odd(text: str) -> int:
+    found = _ODD.search(text)
+    return found.start() if found else len(text)

@@ -1,0 +1,74 @@
+"""The rows that cross stages: frozen, of plain types, about 1 KB at most, and never holding pixels.
+
+`pipeline.coders` registers them with Beam's deterministic row coder; this module knows no Beam. Optional text is the empty string rather
+than None where "absent" and "empty" mean the same, which keeps the coder simple.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Ref(NamedTuple):
+    """A reference to one record: what is known of it without its pixels.
+
+    ``key`` is `identity.record_key` of ``record_id``. ``source`` is the index into ``Plan.sources`` and ``path`` the file's path below that
+    source, exactly as stored there (``record_id`` holds its NFC form), so an absolute location never enters a row. ``digest`` is the raw
+    content digest the index saw; a worker that reads other bytes reports ``changed_during_run``. ``fields`` is canonical JSON of the
+    record's other metadata (sidecar columns, metadata featurizations) or ''. ``lineage`` is canonical JSON of how a generated record is
+    made from its parent file, or ''. ``group`` is the group that splits never divide; ``split`` is '' until splits are made.
+    """
+
+    record_id: str
+    key: bytes
+    source: int
+    path: str
+    size: int
+    digest: bytes
+    label: str | None
+    partition: str
+    group: bytes
+    split: str
+    fields: str
+    lineage: str
+
+
+class LedgerRow(NamedTuple):
+    """One record that did not come out, and why. ``reason`` is one of the stable words of docs/errors.md; ``detail`` holds no
+    machine paths.
+    """
+
+    record_id: str
+    split: str
+    stage: str
+    op: str
+    reason: str
+    detail: str
+
+
+class ShardRow(NamedTuple):
+    """What one written shard proves about itself. ``file`` is its staging name; ``labels`` is canonical JSON {label: records}."""
+
+    split: str
+    shard: int
+    shards: int
+    records: int
+    file: str
+    bytes: int
+    sha256: str
+    rows_digest: str
+    labels: str
+
+
+def read_fields(ref: Ref) -> dict[str, Any]:
+    """The metadata mapping of a reference; empty when it has none."""
+    return json.loads(ref.fields) if ref.fields else {}
+
+
+def write_fields(fields: Mapping[str, Any]) -> str:
+    """Canonical JSON for ``Ref.fields``; '' for an empty mapping."""
+    from refinery_beam.identity import canonical_bytes
+
+    return canonical_bytes(dict(fields)).decode() if fields else ""

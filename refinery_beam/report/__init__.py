@@ -1,0 +1,8 @@
+"""The report of an instance: what went in, what came out, what was fitted, what was lost. Byte-stable: no time, host, path or
+worker count.
+"""
+
+from refinery_beam.report.ledger import write_ledger
+from refinery_beam.report.markdown import ReportFacts, render_report
+
+__all__ = ["ReportFacts", "render_report", "write_ledger"]

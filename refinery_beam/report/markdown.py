@@ -1,0 +1,161 @@
+"""report.md: plain Markdown, readable as text, the same bytes for the same instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from refinery_beam.records import LedgerRow
+
+LEDGER_LINES = 20
+CLASS_LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFacts:
+    """What a report says, as plain values.
+
+    `sources` are (name, type, files, skipped {extension: files}); `operations` are (section, name, op, params, splits);
+    `fitted` is statistics by step.
+    """
+
+    plugin: str
+    recipe_hash: str
+    input_hash: str
+    seed: int
+    logical_digest: str
+    sources: Sequence[tuple[str, str, int, Mapping[str, int]]]
+    records_in: int
+    counts: Mapping[str, int]
+    classes: Mapping[str, Mapping[str, int]]
+    unlabeled: Sequence[str]
+    stored: str
+    encoding: str
+    operations: Sequence[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]
+    deferred: Sequence[str]
+    fitted: Mapping[str, Mapping[str, Any]]
+    ledger: Sequence[LedgerRow]
+    warnings: Sequence[tuple[str, str]]
+    notes: Sequence[str]
+
+
+def render_report(facts: ReportFacts) -> str:
+    """The report as Markdown text ending in a newline."""
+    parts = [
+        _title(facts),
+        _inputs(facts),
+        _splits(facts),
+        _operations(facts),
+        _fitted(facts),
+        _ledger(facts),
+        _remarks("Warnings", [f"`{code}`: {message}" for code, message in facts.warnings]),
+        _remarks("Notes", list(facts.notes)),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _title(facts: ReportFacts) -> str:
+    rows = [
+        ("Recipe", f"`{facts.recipe_hash}`"),
+        ("Input", f"`{facts.input_hash}`"),
+        ("Seed", str(facts.seed)),
+        ("Rows", f"`{facts.logical_digest}`"),
+        ("Plugin", facts.plugin),
+    ]
+    lost = len(facts.ledger)
+    summary = f"{facts.records_in:,} records in, {sum(facts.counts.values()):,} out, {lost:,} in the ledger."
+    return "# Instance report\n\n" + summary + "\n\n" + _table(("", ""), rows)
+
+
+def _inputs(facts: ReportFacts) -> str:
+    rows = [(name, kind, f"{files:,}", _skipped(skipped)) for name, kind, files, skipped in facts.sources]
+    return "## Inputs\n\n" + _table(("source", "type", "files", "skipped"), rows)
+
+
+def _splits(facts: ReportFacts) -> str:
+    total = sum(facts.counts.values())
+    rows = []
+    for split, count in facts.counts.items():
+        mark = " *(unlabeled)*" if split in facts.unlabeled else ""
+        rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
+    text = "## Splits\n\n" + _table(("split", "records", "share"), rows)
+    labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
+    labels = sorted({label for counts in labelled.values() for label in counts})
+    if not labels:
+        return text
+    splits = list(labelled)
+    table = [(_cell(label), *[f"{labelled[s].get(label, 0):,}" for s in splits]) for label in labels[:CLASS_LINES]]
+    text += "\n### Classes\n\n" + _table(("label", *splits), table)
+    if len(labels) > CLASS_LINES:
+        text += f"\n{len(labels) - CLASS_LINES:,} more classes are in manifest.json.\n"
+    return text
+
+
+def _operations(facts: ReportFacts) -> str:
+    rows = []
+    for section, name, op, params, splits in facts.operations:
+        shown = ", ".join(f"{k}={_value(v)}" for k, v in sorted(params.items()) if v is not None)
+        when = "when reading" if name in facts.deferred else "stored"
+        rows.append((section, name, op, shown, ", ".join(splits), when if section == "Transformations" else ""))
+    stored = f"Stored images: {facts.stored}, encoding {facts.encoding}." if facts.encoding != "none" else "No images are stored."
+    if not rows:
+        return f"## Operations\n\n{stored}\n"
+    return f"## Operations\n\n{stored}\n\n" + _table(("section", "name", "op", "parameters", "splits", "applied"), rows)
+
+
+def _fitted(facts: ReportFacts) -> str:
+    if not facts.fitted:
+        return ""
+    text = "## Fitted statistics\n"
+    for name, statistics in facts.fitted.items():
+        rows = []
+        channels = statistics.get("channels") or [{}] * len(statistics.get("mean", []))
+        for i, channel in enumerate(channels):
+            floats = [f"{statistics[key][i]!r}" if key in statistics else "" for key in ("mean", "std")]
+            integers = [str(channel.get(key, "")) for key in ("min", "max", "count")]
+            rows.append((str(i), *floats, *integers))
+        text += f"\n### {name}\n\n" + _table(("channel", "mean", "std", "min", "max", "values"), rows)
+    return text
+
+
+def _ledger(facts: ReportFacts) -> str:
+    if not facts.ledger:
+        return "## Ledger\n\nEvery record came out.\n"
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in facts.ledger:
+        key = (row.reason, row.stage, row.op)
+        counts[key] = counts.get(key, 0) + 1
+    text = "## Ledger\n\n" + _table(("reason", "stage", "op", "records"), [(*key, f"{n:,}") for key, n in sorted(counts.items())])
+    bad = [row for row in facts.ledger if row.stage in ("Input", "Output")]
+    if bad:
+        shown = [(f"`{_cell(r.record_id)}`", r.reason, _cell(r.detail)) for r in bad[:LEDGER_LINES]]
+        text += "\n### Bad records\n\n" + _table(("record", "reason", "detail"), shown)
+        if len(bad) > LEDGER_LINES:
+            text += f"\n{len(bad) - LEDGER_LINES:,} more are in report/ledger.parquet.\n"
+    return text
+
+
+def _remarks(title: str, lines: Sequence[str]) -> str:
+    return f"## {title}\n\n" + "".join(f"- {line}\n" for line in lines) if lines else ""
+
+
+def _skipped(skipped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {word}" for word, count in sorted(skipped.items())) or "none"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that came from file names and labels, kept from breaking out of its table cell."""
+    return "".join("\\" + c if c in "|`*_<>[]\\" else c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,1 @@
+"""Where a plan runs. Importing a module of this package imports Beam."""

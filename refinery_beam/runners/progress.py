@@ -1,0 +1,118 @@
+"""A live line on stderr: what is being done, how many of how many, how fast, how long still.
+
+Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same in threads and
+in processes. On a
+terminal one line is redrawn; elsewhere a plain line appears every ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+WORDS = {"fit": "fitting", "write": "writing"}
+
+
+def read_counts(work: str) -> dict[str, int]:
+    """Finished records by phase, summed over heartbeats."""
+    folder = os.path.join(work, "progress")
+    counts: dict[str, int] = {}
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return counts
+    for name in names:
+        phase = name.split("-", 1)[0]
+        try:
+            with open(os.path.join(folder, name)) as file:
+                counts[phase] = counts.get(phase, 0) + int(file.read() or 0)
+        except (OSError, ValueError):
+            continue  # being written this very moment
+    return counts
+
+
+def render(phase: str, done: int, total: int, seconds: float) -> str:
+    """The line.
+
+    >>> render("write", 1234, 4000, 2.0)
+    'writing 1,234 of 4,000 images (31%), 617 images/s, 0:05 left'
+    """
+    rate = done / seconds if seconds > 0 else 0.0
+    done = min(done, total) if total else done
+    text = f"{WORDS.get(phase, phase)} {done:,} of {total:,} images"
+    if total:
+        text += f" ({100 * done // total}%)"
+    if rate > 0:
+        left = max(0.0, (total - done) / rate)
+        text += f", {rate:,.0f} images/s, {int(left) // 60}:{int(left + 0.999) % 60:02d} left"
+    return text
+
+
+@contextmanager
+def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool = True) -> Iterator[None]:
+    """Show progress while the body runs. Never writes to stdout, never fails the run."""
+    out = stream or sys.stderr
+    if not enabled or total <= 0:
+        yield
+        return
+    stop = threading.Event()
+    line = _Line(out, total)
+    thread = threading.Thread(target=_watch, args=(work, line, stop), name="refinery-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=2)
+        line.clear()
+
+
+class _Line:
+    def __init__(self, out: TextIO, total: int) -> None:
+        self._out, self._total = out, total
+        self._terminal = out.isatty()
+        self._started: dict[str, float] = {}
+        self._last_plain = time.monotonic()
+        self._width = 0
+
+    def show(self, counts: dict[str, int]) -> None:
+        phase = "write" if "write" in counts else next(iter(sorted(counts)), None)
+        if phase is None:
+            return
+        now = time.monotonic()
+        begun = self._started.setdefault(phase, now)
+        text = render(phase, counts[phase], self._total, now - begun)
+        if self._terminal:
+            width = max(20, _columns() - 1)
+            text = text[:width]
+            self._out.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        elif now - self._last_plain >= 10:
+            self._last_plain = now
+            self._out.write(text + "\n")
+        self._out.flush()
+
+    def clear(self) -> None:
+        if self._terminal and self._width:
+            self._out.write("\r" + " " * self._width + "\r")
+            self._out.flush()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 80
+
+
+def _watch(work: str, line: _Line, stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        try:
+            line.show(read_counts(work))
+        except (OSError, ValueError):
+            return

@@ -1,0 +1,78 @@
+"""Fixtures for every room. Image sets are drawn once a session; `copy_of` gives one that a test may change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from refinery_beam.testing import awkward, images
+
+# One seed for all machines: a property that fails here fails everywhere, today and tomorrow.
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fixed")
+
+# Several test processes share the cores: native thread pools of their own only get in each other's way.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of the person running the tests reaches them."""
+    for name in [n for n in os.environ if n.startswith("REFINERY_BEAM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """36 pictures, PNG and JPEG, in the class folders circle, square and triangle."""
+    root = tmp_path_factory.mktemp("folders") / "my-images"
+    images.class_folders(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def flat_with_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """images/ with 36 pictures and labels.csv (filename, class)."""
+    root = tmp_path_factory.mktemp("flat") / "my-dataset"
+    images.flat_with_csv(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def train_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ with 36 and test/ with 9 pictures in class folders."""
+    root = tmp_path_factory.mktemp("train_test") / "my-dataset"
+    images.train_test(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def unlabeled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ with 36 pictures in class folders and a flat test/ with 9."""
+    root = tmp_path_factory.mktemp("unlabeled") / "my-dataset"
+    images.unlabeled(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def awkward_files(tmp_path_factory: pytest.TempPathFactory) -> list[awkward.AwkwardFile]:
+    """One of each awkward file, in one folder, with what a careful reader makes of it."""
+    return awkward.awkward_files(tmp_path_factory.mktemp("awkward"))
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copy an image set into this test's own folder, to change it there."""
+
+    def copy(root: Path) -> Path:
+        return Path(shutil.copytree(root, tmp_path / root.name))
+
+    return copy

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+FAR_PAST = 1_500_000_000
+
+
+class FakeRecipe:
+    """What the index room needs of a recipe, without the recipe room."""
+
+    def __init__(self, base: Path, model: Any) -> None:
+        self.base = base
+        self.model = model
+
+    def resolve(self, location: str) -> str:
+        return os.path.normpath(os.path.join(self.base, location))
+
+    def place(self, path: Any) -> str:
+        return "recipe.yaml:" + ".".join(str(step) for step in path)
+
+
+def label_from(path: str, *, join: str = "by_id", id_field: str | None = "id", label_field: str = "label", header: Any = None) -> Any:
+    return SimpleNamespace(path=path, join=join, id_field=id_field if join == "by_id" else None, label_field=label_field, header=header)
+
+
+def source(name: str = "s", type: str = "image_folder", path: str = "images", **more: Any) -> Any:
+    given = {"label_from": None, "partition": None, "unlabeled": False, "layout": None, **more}
+    return SimpleNamespace(name=name, type=type, path=path, **given)
+
+
+def recipe(
+    base: Path,
+    *sources: Any,
+    on_error: str = "fail",
+    derivation: str | None = None,
+    kind: str | None = None,
+    field: str = "label",
+    schema: tuple[str, ...] = ("image", "label"),
+    **sections: Any,
+) -> FakeRecipe:
+    model = SimpleNamespace(
+        Input=SimpleNamespace(sources=sources, on_error=on_error),
+        Output=SimpleNamespace(record_schema=dict.fromkeys(schema)),
+        Labels=SimpleNamespace(
+            field=field, source=SimpleNamespace(kind=kind or ("derived" if derivation else "direct"), derivation=derivation)
+        ),
+        Splits=sections.pop("Splits", None),
+        Filters=sections.pop("Filters", ()),
+        Featurizations=sections.pop("Featurizations", ()),
+        **sections,
+    )
+    return FakeRecipe(base, model)
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file below tmp_path (text or bytes; default: bytes made of its own name), old enough for the hint cache."""
+
+    def write(name: str, content: bytes | str | None = None, *, old: bool = True) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = name.encode("utf-8", "surrogateescape") if content is None else content
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        if old:
+            os.utime(path, (FAR_PAST, FAR_PAST))
+        return path
+
+    return write

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from refinery_beam.errors import DataError
+from refinery_beam.index import Source, SourceListing, list_source
+
+Put = Callable[..., Path]
+
+
+def listing(root: Path, type: str = "image_folder", **more: str) -> SourceListing:
+    return list_source(Source(name="s", type=type, root=str(root), place="r.yaml:4:7", **more))  # type: ignore[arg-type]
+
+
+def paths(found: SourceListing) -> list[str]:
+    return [f.path for f in found.files]
+
+
+def test_folder(tmp_path: Path, put: Put) -> None:
+    for name in ("dog/b.jpg", "dog/a.PNG", "cat/with space.jpeg", "cat/x.TIFF", "cat/x.WebP"):
+        put(f"r/{name}")
+    found = listing(tmp_path / "r")
+    assert [(f.path, f.label, f.partition) for f in found.files] == [
+        ("cat/with space.jpeg", "cat", None),
+        ("cat/x.TIFF", "cat", None),
+        ("cat/x.WebP", "cat", None),
+        ("dog/a.PNG", "dog", None),
+        ("dog/b.jpg", "dog", None),
+    ]
+    assert found.skipped == {} and found.notes == ()
+    fact = os.stat(tmp_path / "r/dog/b.jpg")
+    assert found.files[4][1:5] == (fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino)
+
+
+def test_what_is_skipped_is_counted(tmp_path: Path, put: Put) -> None:
+    for name in (
+        "cat/1.png", "cat/notes.txt", "cat/more.TXT", "cat/README", "cat/.DS_Store", "cat/._1.png", "cat/Thumbs.db", "cat/x.db",
+        "cat/deep/2.png", "cat/deep/er/3.png", "top.png", ".git/4.png", "cat/a.name with many words",
+    ):  # fmt: skip
+        put(f"r/{name}")
+    (tmp_path / "r/empty").mkdir()
+    (tmp_path / "r/cat/gone.png").symlink_to("nowhere")
+    (tmp_path / "r/cat/self.png").symlink_to("self.png")
+    (tmp_path / "r/cat/lost").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "r/cat/pipe.png")
+    found = listing(tmp_path / "r")
+    assert paths(found) == ["cat/1.png"]
+    assert found.skipped == {
+        "(none)": 1, "(other)": 1, ".db": 1, ".txt": 2, "broken_link": 3, "hidden": 4, "nested": 2, "special": 1, "top_level": 1,
+    }  # fmt: skip
+    assert found.notes == (
+        "source 's': 1 class folder without an image: 'empty'",
+        "source 's': 1 image outside any class folder skipped",
+        "source 's': 2 images deeper than a class folder skipped",
+    )
+
+
+def test_flat_any_depth_in_order_of_path(tmp_path: Path, put: Put) -> None:
+    for name in ("b.png", "a/z.png", "a.png", "a-b.png"):
+        put(f"r/{name}")
+    found = listing(tmp_path / "r", "image_flat")
+    assert paths(found) == ["a-b.png", "a.png", "a/z.png", "b.png"]
+    assert {f.label for f in found.files} == {None}
+
+
+def test_order_is_that_of_composed_names(tmp_path: Path, put: Put) -> None:
+    for name in ("e\u0301.png", "f.png", "\u00e8.png"):
+        put(f"r/{name}")
+    # Decomposed bytes would put 'e' + accent before 'f'.
+    assert paths(listing(tmp_path / "r", "image_flat")) == ["f.png", "\u00e8.png", "e\u0301.png"]
+
+
+def test_tree(tmp_path: Path, put: Put) -> None:
+    for name in ("train/x/cat/1.png", "val/cat/2.png", "val/3.png"):
+        put(f"r/{name}")
+    found = listing(tmp_path / "r", "image_tree", layout="{split}/**/{label}/{file}")
+    assert [(f.path, f.label, f.partition) for f in found.files] == [("train/x/cat/1.png", "cat", "train"), ("val/cat/2.png", "cat", "val")]
+    assert found.skipped == {"unmatched": 1}
+
+
+def test_partition_of_the_source(tmp_path: Path, put: Put) -> None:
+    put("r/cat/1.png")
+    assert [f.partition for f in listing(tmp_path / "r", partition="test").files] == ["test"]
+
+
+def test_links_are_followed_but_never_in_circles(tmp_path: Path, put: Put) -> None:
+    put("r/cat/1.png")
+    put("elsewhere/2.png")
+    (tmp_path / "r/cat/loop").symlink_to(tmp_path / "r")
+    (tmp_path / "r/cat/self").symlink_to(".")
+    (tmp_path / "r/dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "r/cat/3.png").symlink_to(tmp_path / "elsewhere/2.png")
+    found = listing(tmp_path / "r", "image_flat")
+    assert paths(found) == ["cat/1.png", "cat/3.png", "dog/2.png"]
+    assert found.skipped == {"link_loop": 2}
+    assert found.files[1].size == len("elsewhere/2.png")
+
+
+def test_folders_that_link_crosswise_end(tmp_path: Path, put: Put) -> None:
+    names = "abcd"
+    for one in names:
+        put(f"r/{one}/1.png")
+        for two in names:
+            if one != two:
+                (tmp_path / f"r/{one}/{two}").symlink_to(tmp_path / f"r/{two}")
+    found = listing(tmp_path / "r", "image_flat")
+    assert len(found.files) == 4 * (1 + 3 + 3 * 2 + 3 * 2 * 1)
+    assert found.skipped == {"link_loop": 4 * (3 * 1 + 6 * 2 + 6 * 3)}
+
+
+def test_bytes_that_are_no_text_come_through(tmp_path: Path, put: Put) -> None:
+    put("r/caf\udce9.png")
+    found = listing(tmp_path / "r", "image_flat")
+    assert paths(found) == ["caf\udce9.png"]
+
+
+def error_of(root: Path, type: str = "image_folder", **more: str) -> DataError:
+    with pytest.raises(DataError) as caught:
+        listing(root, type, **more)
+    assert caught.value.place == "r.yaml:4:7" and caught.value.rule and caught.value.remedy
+    return caught.value
+
+
+def test_errors_name_the_place(tmp_path: Path, put: Put) -> None:
+    file = put("file.png")
+    put("flat/1.png")
+    put("none/cat/readme.txt")
+    (tmp_path / "nil").mkdir()
+    assert error_of(tmp_path / "nowhere").message == f"source 's': '{tmp_path}/nowhere' does not exist"
+    assert error_of(file).message == f"source 's': '{file}' is not a folder"
+    assert error_of(tmp_path / "flat").code == "no-class-folder"
+    assert error_of(tmp_path / "nil", "image_flat").code == "no-images"
+    assert error_of(tmp_path / "none").message == f"source 's': no image was found in '{tmp_path}/none' (skipped .txt: 1)"
+    assert error_of(tmp_path / "flat", "image_cloud").code == "source-type"
+
+
+def test_layout_errors(tmp_path: Path, put: Put) -> None:
+    put("r/a/1.png")
+    assert error_of(tmp_path / "r", "image_tree", layout="{label}").code == "layout"
+    error = error_of(tmp_path / "r", "image_tree", layout="x/{label}/{file}")
+    assert (error.code, error.value) == ("no-images", "x/{label}/{file}")
+    assert "no image matches the layout" in error.message and "unmatched: 1" in error.message
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("r/cat/1.png")
+    put("r/dog/1.png")
+    real = os.scandir
+
+    def guarded(path: str) -> object:
+        if str(path).rstrip("/").endswith("dog"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    error = error_of(tmp_path / "r")
+    assert error.code == "unreadable-folder"
+    assert error.message == f"source 's': cannot read '{tmp_path}/r/dog/': permission denied"

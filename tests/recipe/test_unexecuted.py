@@ -1,0 +1,65 @@
+"""What loads but is not executed yet is refused by name; what is executed is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from refinery_beam.plugins.base import Plugin
+from refinery_beam.recipe import load_recipe, refuse_unexecuted
+
+LAST = "    splits: [train]\n"
+
+NOT_YET: list[tuple[str, str, str]] = [
+    (LAST, LAST + "§Augmentations: [{name: a, op: horizontal_flip}]\n", "Augmentations"),
+    (LAST, LAST + "§Generation: [{name: a, op: duplicate_minority_class, seed: 1, output_schema: matches_input}]\n", "Generation"),
+    (LAST, LAST + "§InputContracts: [{field: image, assertion: {kind: required_field}}]\n", "InputContracts"),
+    (LAST, LAST + "§OutputExpectations: [{field: image, assertion: {kind: required_field}}]\n", "OutputExpectations"),
+    (LAST, LAST + "§Visualizations: [{name: v, op: sample_grid, stage: post_pipeline, mode: reporting}]\n", "Visualizations"),
+    (LAST, LAST + "§Sinks: [{name: s, stage: post_Splits, field: image, format: png_per_record, path_template: '{record_id}'}]\n", "Sinks"),
+    (LAST, LAST + "§SampleData: {selector: {n: 3}}\n", "SampleData"),
+    (LAST, LAST + "§extensions: {ns: {key: 1}}\n", "extensions"),
+    ("    op: filter_by_label\n", "    op: §sample_per_class\n", "sample_per_class"),
+    ("    op: filter_by_label\n", "    op: §drop_duplicates\n", "drop_duplicates"),
+    ("    op: image_size_stats\n", "    op: §categorical_encode\n", "categorical_encode"),
+    ("    fit_source: train\n", "    params: {§stats_from_instance: {recipe: a.yaml, op_id: n}}\n", "stats_from_instance"),
+    ("Output:\n", "Output:\n  format: [parquet, §jsonl]\n", "jsonl"),
+    ("Output:\n", "Output:\n  format: §webdataset\n", "webdataset"),
+    ("Output:\n", "Output:\n  encoding: §webp\n", "webp"),
+    ("  stratify_by: label\n", "  keep_duplicates_together: §near\n", "near"),
+    ("path: images", "path: §gs://bucket/images", "gs://"),
+    ("path: images\n", "path: images\n      label_from: {path: §s3://b/l.csv, join: by_row_order, label_field: a}\n", "s3://"),
+    ("type: image_folder", "type: §image_table", "image_table"),
+    ("type: image_folder", "type: §image_parquet", "image_parquet"),
+    ("type: image_folder", "type: §webdataset", "webdataset"),
+    ("type: image_folder", "type: §instance", "instance"),
+    ("type: image_folder", "type: §audio_flat", "audio_flat"),
+    ("path: images\n", "path: images\n      target_sample_rate: §16000\n", "target_sample_rate"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "word"), NOT_YET)
+def test_refused_by_name(old: str, new: str, word: str, base: str, edit: Any, marked: Any, plugin: Plugin) -> None:
+    case = marked(edit(base, old, new))
+    errors = refuse_unexecuted(load_recipe("r.yaml", text=case.text), plugin)
+    assert [(e.code, e.place) for e in errors] == [("not-executed-yet", case.place)]
+    assert word in errors[0].message and errors[0].remedy and errors[0].exit_code == 1
+
+
+def test_tag_splits(base: str, edit: Any, plugin: Plugin) -> None:
+    text = edit(base, "Filters:\n", "Filters:\n  - {name: t, op: sample_per_class, params: {n_per_class: 5, label: probe}}\n")
+    text = edit(text, "  stratify_by: label\n", "  applies_to: probe\n")
+    messages = [e.message for e in refuse_unexecuted(load_recipe("r.yaml", text=text), plugin)]
+    assert messages == ["the op 'sample_per_class' is not executed yet", "splitting by tags is not executed yet"]
+
+
+def test_what_is_executed_passes(base: str, edit: Any, plugin: Plugin) -> None:
+    assert refuse_unexecuted(load_recipe("r.yaml", text=base), plugin) == []
+    overlay = base + "overlays: {a: {Augmentations: [{name: a, op: horizontal_flip}]}}\n"
+    assert refuse_unexecuted(load_recipe("r.yaml", text=overlay), plugin) == []
+    assert len(refuse_unexecuted(load_recipe("r.yaml", text=overlay, overlays=["a"]), plugin)) == 1
+    empty = base + "Augmentations: []\nextensions: {}\nSampleData: null\n"
+    assert refuse_unexecuted(load_recipe("r.yaml", text=empty), plugin) == []
+    local = edit(base, "path: images", "path: file:///data/images")
+    assert refuse_unexecuted(load_recipe("r.yaml", text=local), plugin) == []

@@ -1,0 +1,206 @@
+"""The house keeps its shape: imports go one way, Beam stays in its two rooms, and nothing that reaches output can see a clock or chance.
+
+All of it is read from the syntax tree, so an import inside a function counts as much as one at the top.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "refinery_beam"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
+GROUND = {"errors", "identity", "exact", "records", "rows"}
+
+# Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "identity": set(),
+    "exact": {"errors", "identity"},
+    "records": {"identity"},
+    "rows": {"errors", "identity", "records"},
+    "plugins": GROUND,
+    "recipe": GROUND | {"plugins"},
+    "index": GROUND | {"plugins", "recipe"},
+    "plan": GROUND | {"plugins", "recipe", "index"},
+    "pipeline": GROUND | {"plugins", "plan"},
+    "runners": GROUND | {"pipeline"},
+    "cache": GROUND | {"plugins"},
+    "report": GROUND | {"plugins", "recipe", "plan", "cache"},
+    "reading": GROUND | {"plugins", "recipe", "index", "cache"},
+    "launch": GROUND | {"plugins", "recipe", "index", "plan", "pipeline", "runners", "cache", "report", "reading"},
+    "testing": GROUND | {"plugins", "recipe", "index", "plan", "pipeline", "runners", "cache", "report", "reading", "launch"},
+}
+ARROWS["cli"] = {*ARROWS, "__init__"}
+ARROWS["__main__"] = {"cli"}
+ARROWS["__init__"] = set(ARROWS) - {"cli", "__main__"}
+
+BEAM_ROOMS = {"pipeline", "runners"}
+
+# Rooms whose code may see the clock: none of it reaches a file of an instance.
+CLOCK_ROOMS = {"cli", "runners"}
+
+# Single lines elsewhere that may, by file; each says why it does not reach output.
+ALLOWED_LINES: dict[str, dict[str, str]] = {}
+
+
+def room_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else file.stem
+
+
+def imported_modules(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+    """Every absolute module name an import statement asks for, `from x import y` also as x.y."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative imports hide who imports whom"
+            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
+
+
+def rooms_imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    rooms = {room_of(f) for f in FILES}
+    for name, node in imported_modules(tree):
+        head, _, rest = name.partition(".")
+        if head == PACKAGE.name:
+            room = rest.partition(".")[0]
+            if room in rooms:
+                yield room, node.lineno
+            elif room != "__version__":
+                yield "__init__", node.lineno
+
+
+def test_every_room_is_in_the_table() -> None:
+    assert {room_of(f) for f in FILES} <= set(ARROWS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.relative_to(PACKAGE).as_posix())
+def test_imports_follow_the_arrows(file: Path) -> None:
+    room = room_of(file)
+    wrong = [
+        f"{file.relative_to(PACKAGE)}:{line} imports {target}"
+        for target, line in rooms_imported(ast.parse(file.read_bytes()))
+        if target != room and target not in ARROWS[room]
+    ]
+    assert not wrong
+
+
+def test_the_arrows_make_no_circle() -> None:
+    rank = {room: n for n, room in enumerate(ARROWS)}
+    package = {"cli", "__main__", "__init__"}
+    assert [(a, b) for a, allowed in ARROWS.items() for b in allowed if a not in package and rank[b] >= rank[a]] == []
+
+
+def test_beam_stays_in_its_rooms() -> None:
+    wrong = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in FILES
+        if room_of(file) not in BEAM_ROOMS
+        for name, node in imported_modules(ast.parse(file.read_bytes()))
+        if name.split(".")[0] == "apache_beam"
+    ]
+    assert not wrong
+
+
+CHANCE = {"uuid", "random", "secrets", "time", "datetime"}
+
+
+def odd_lines(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Lines that could let a clock, chance or a salted order into output."""
+    for name, statement in imported_modules(tree):
+        if name.split(".")[0] in CHANCE:
+            yield statement.lineno, f"imports {name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called in {"hash", "os.urandom", "os.getrandom"} or called.startswith(("np.random.", "numpy.random.")):
+                yield node.lineno, f"calls {called}"
+            if called in {"list", "tuple", "enumerate", "iter", "next", "zip", "map"} or called.endswith(".join"):
+                yield from ((node.lineno, "takes a set's order") for argument in node.args if is_set(argument))
+        iterated: list[ast.expr] = []
+        if isinstance(node, ast.For):
+            iterated = [node.iter]
+        elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.DictComp):
+            iterated = [g.iter for g in node.generators]
+        yield from ((e.lineno, "iterates over a set") for e in iterated if is_set(e))
+
+
+def is_set(node: ast.expr) -> bool:
+    """Whether an expression is plainly a set. Names are not followed."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
+        return is_set(node.left) or is_set(node.right)
+    return isinstance(node, ast.Set | ast.SetComp) or (isinstance(node, ast.Call) and ast.unparse(node.func) in {"set", "frozenset"})
+
+
+# `any(... for x in {...})` and `sorted(x for x in {...})` give one answer whatever the order.
+ORDER_FREE = {"any", "all", "sorted", "sum", "min", "max", "set", "frozenset", "len"}
+
+
+def without_order_free_generators(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ORDER_FREE:
+            for generator in (a for a in node.args if isinstance(a, ast.GeneratorExp | ast.ListComp)):
+                for part in generator.generators:
+                    part.iter = ast.Name("anything", lineno=node.lineno)
+    return tree
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) not in CLOCK_ROOMS], ids=lambda f: f.relative_to(PACKAGE).as_posix())
+def test_no_clock_and_no_chance(file: Path) -> None:
+    name, lines = file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8").splitlines()
+    allowed = ALLOWED_LINES.get(name, {})
+    found = {
+        lines[line - 1].strip(): f"{name}:{line} {why}"
+        for line, why in odd_lines(without_order_free_generators(ast.parse("\n".join(lines))))
+    }
+    assert [where for text, where in found.items() if text not in allowed] == []
+
+
+def test_no_permission_outlives_its_line() -> None:
+    stale = [
+        (name, text)
+        for name, allowed in ALLOWED_LINES.items()
+        for text in allowed
+        if text not in {line.strip() for line in (PACKAGE / name).read_text(encoding="utf-8").splitlines()}
+    ]
+    assert not stale
+
+
+@pytest.mark.parametrize(
+    ("code", "odd"),
+    [
+        ("import time", True),
+        ("def f():\n    from datetime import datetime", True),
+        ("x = hash('a')", True),
+        ("for x in {1, 2}: pass", True),
+        ("y = [x for x in set(z) | w]", True),
+        ("y = ','.join({'a'})", True),
+        ("for x in sorted({1, 2}): pass", False),
+        ("ok = any(x for x in {1, 2})", False),
+        ("from numpy.random import Philox", False),
+    ],
+)
+def test_the_check_itself(code: str, odd: bool) -> None:
+    assert bool(list(odd_lines(without_order_free_generators(ast.parse(code))))) is odd
+
+
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        ("refinery_beam", "apache_beam pydantic yaml PIL numpy pyarrow typer"),
+        ("refinery_beam.cli refinery_beam.recipe refinery_beam.index refinery_beam.cache", "apache_beam pyarrow numpy"),
+        ("refinery_beam.plan refinery_beam.plugins.discovery refinery_beam.reading", "apache_beam pyarrow"),
+    ],
+)
+def test_importing_stays_cheap(modules: str, unwanted: str) -> None:
+    code = f"import sys\nfor m in {modules.split()}: __import__(m)\nprint(*[m for m in {unwanted.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
