@@ -5,10 +5,12 @@ end. Two accumulators, both made of Python integers, both mergeable in any order
 
 * `ChannelHistogram` for 8-bit images: 256 counts a channel. Sum, sum of squares, minimum, maximum follow exactly, and so do the statistics
   after any elementwise op (`through`), because there are only 256 values to send through it.
-* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in that unit and
+* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in
+that unit and
   sums of squares integers in units of 2**-2148. NumPy adds the mantissas of one exponent in limbs small enough to be exact in a double.
 
-The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where floats are
+The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where
+floats are
 made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met one is refused.
 """
 
@@ -17,8 +19,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 from refinery_beam.identity import canonical_bytes
 
@@ -38,10 +41,12 @@ _CHUNK = 1 << 17
 
 
 class ExactError(ValueError):
-    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, NaN or infinity at the end."""
+    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, NaN or infinity at
+    the end."""
 
 
-class ChannelSums(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ChannelSums:
     """What is known of one channel: the number of values, their exact sum and sum of squares, the least and the greatest.
 
     >>> ChannelSums(4, Fraction(10), Fraction(30), Fraction(1), Fraction(4)).mean()
@@ -77,7 +82,8 @@ class ChannelSums(NamedTuple):
 class Partial(Protocol):
     """An exact accumulator of images. ``merge`` is associative and commutative, and an empty accumulator is its neutral element.
 
-    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one image at a time
+    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one
+    image at a time
     can name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores them.
     """
 
@@ -325,7 +331,8 @@ def sqrt_float(value: Fraction) -> float:
     return (2 * root + sticky) / (1 << (shift + 1))
 
 
-class _Moments(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Moments:
     count: int
     nan: int
     inf: int

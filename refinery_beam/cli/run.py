@@ -21,6 +21,8 @@ def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
         return
     print(summary(result))
     if not options.quiet:
+        for note in result.notes:
+            typer.echo(f"note: {note}", err=True)
         for warning in result.manifest.raw["warnings"]:
             typer.echo(f"warning: {warning['message']} [{warning['code']}]", err=True)
 

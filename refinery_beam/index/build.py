@@ -120,7 +120,7 @@ def input_hash(files: Iterable[tuple[str, bytes, int, str, str]], tables: Iterab
         # No file name holds a NUL, so this joins without ambiguity.
         by_source.setdefault(name, []).append(b"%b\0%d\0%b\0%b" % (path, size, kind.encode(), sha.encode()))
     parts = [digest("source", name, *sorted(rows)) for name, rows in sorted(by_source.items())]
-    parts += [digest("labels", name) for name, sha in sorted(tables)]
+    parts += [digest("labels", name, sha) for name, sha in sorted(tables)]
     return digest("input", *parts).hex()
 
 

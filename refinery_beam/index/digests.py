@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from refinery_beam.index.hints import SETTLED_NS, FileState, HintCache
+from refinery_beam.index.hints import FileState, HintCache, is_settled
 from refinery_beam.index.sources import FileFact, SourceListing
 
 KIND = "sha256"
@@ -115,10 +114,8 @@ def _hash_file(path: str, fact: FileFact, buffer: memoryview) -> _Done:
         return b"", False, ("unreadable", (error.strerror or type(error).__name__).lower())
     if total != fact.size or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         return b"", False, ("changed_during_run", f"listed with {fact.size} bytes, read {total}")
-    # The clock decides only whether a hint is kept: it reaches no output. A file from the future never settles, so it is hashed each time.
     state = FileState(after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino)
-    settled = state == _state(fact) and max(fact.mtime_ns, fact.ctime_ns) <= time.time_ns() - SETTLED_NS
-    return h.digest(), settled, None
+    return h.digest(), state == _state(fact) and is_settled(state), None
 
 
 def _state(fact: FileFact) -> FileState:

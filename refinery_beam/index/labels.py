@@ -137,7 +137,7 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
     forms = [("relative path", whole), ("file name", names), ("stem", [_stem(name) for name in names])]
     if names == whole:
         del forms[0]  # a flat folder: say 'file name', the same thing
-    found = [sum(map(rows.__contains__, set(keys))) for _, keys in forms]
+    found = [len(rows.keys() & keys) for _, keys in forms]
     clashes = [_clash(rows, keys, paths) if count else None for (_, keys), count in zip(forms, found, strict=True)]
     order = sorted(range(len(forms)), key=lambda k: -found[k])  # stable: the more exact form wins a tie
     best = order[0]

@@ -21,7 +21,7 @@ PNG_OF_JPEG = 6
 """A PNG of a photograph is about six times its JPEG. Only the size of shards depends on it."""
 
 
-def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest, tuple[str, ...]]:
+def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
     leaves nothing then.
     """
@@ -39,8 +39,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest, tuple[
         _run_job(prepared, staging.instance, work)
         collected = collect(prepared, staging.instance, work)
         body = manifest_body(prepared, staging.instance, collected)
-        status, manifest = promote(staging, body)
-        return status, manifest, collected.notes
+        return promote(staging, body)
 
 
 def _run_job(prepared: Prepared, instance: str, work: str) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
@@ -29,7 +29,6 @@ class Collected:
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     warnings: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -64,7 +63,6 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         counts=counts,
         classes=classes,
         warnings=tuple(_warnings(prepared, counts, classes)),
-        notes=tuple(index.notes),
     )
 
 

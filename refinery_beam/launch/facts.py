@@ -24,7 +24,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         input_hash=prepared.key.input_hash,
         seed=prepared.key.seed,
         logical_digest=logical_digest,
-        sources=[(s.name, s.type, files[i], dict(index.skipped.get(s.name, {}))) for i, s in enumerate(index.sources)],
+        sources=[(s.name, s.type, files[i]) for i, s in enumerate(index.sources)],
         records_in=collected.records_in,
         counts=collected.counts,
         classes=collected.classes,
@@ -36,7 +36,6 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         fitted={s.name: collected.fitted[s.name] for s in plan.fitted_steps()},
         ledger=collected.ledger,
         warnings=collected.warnings,
-        notes=collected.notes,
     )
 
 

@@ -87,18 +87,19 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
     begun = monotonic()
     check_settings(settings)
     prepared = prepare(recipe, settings)
+    notes = listing_notes(prepared)
     journal = RunJournal(settings.cache_root)
     journal.start(**_journal_facts(prepared))
     try:
         found = prepared.look()
         if found.manifest is not None:
-            result = RunResult(status="hit", path=prepared.place, manifest=found.manifest, seconds=monotonic() - begun)
+            result = RunResult(status="hit", path=prepared.place, manifest=found.manifest, seconds=monotonic() - begun, notes=notes)
         else:
             if found.damage:
                 settings.tell(f"rebuilding: {found.damage}")
             from refinery_beam.launch.build import build
 
-            status, manifest, notes = build(prepared)
+            status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
     except BaseException as error:
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
@@ -142,6 +143,17 @@ def check_settings(settings: Settings) -> None:
         )
 
 
+def listing_notes(prepared: Prepared) -> tuple[str, ...]:
+    """What listing the sources noticed. Told and journalled, never stored: a stray file must not change a byte of an instance."""
+    index = prepared.index
+    skipped = [
+        f"source {name!r}: skipped " + ", ".join(f"{count:,} {word}" for word, count in sorted(words.items()))
+        for name, words in index.skipped.items()
+        if words
+    ]
+    return (*skipped, *index.notes, *index.run_notes)
+
+
 def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
     key = prepared.key
     return {
@@ -153,4 +165,7 @@ def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
         "workers": prepared.settings.workers,
         "mode": prepared.settings.mode,
         "overlays": list(prepared.settings.overlays),
+        "records_in": prepared.index.records_in,
+        "hashed": prepared.index.hashed,
+        "notes": list(listing_notes(prepared)),
     }

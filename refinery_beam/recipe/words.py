@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from refinery_beam.errors import RecipeError, did_you_mean
+from refinery_beam.errors import RecipeError, closest, did_you_mean
 
 Path: TypeAlias = "tuple[str | int, ...]"
 PlaceOf: TypeAlias = Callable[..., str]
@@ -93,16 +93,22 @@ def translate(
     ``bad-type``, ``bad-value``, or the rule's own.
     """
     grouped: dict[tuple[Path, str], list[Any]] = {}
+    misspelt: set[Path] = set()
     for detail in error.errors(include_url=False):
         path = _clean(detail["loc"], data, detail["type"])
         kind = detail["type"] if detail["type"] in ("missing", "extra_forbidden") else "value"
         if detail["type"] == "too_short" and _length(data, path) > 0:
             continue  # only because its items were already refused
+        if kind == "extra_forbidden":
+            meant = closest(str(path[-1]), known_fields(model, path[:-1]))
+            misspelt |= {(*path[:-1], meant)} if meant else set()
         grouped.setdefault((path, kind), []).append(detail)
     found = []
     for (path, kind), details in grouped.items():
         if kind == "value" and any(other != path and other[: len(path)] == path for other, _ in grouped):
             continue  # a deeper error says more than "not of the other kind"
+        if kind == "missing" and path in misspelt:
+            continue  # it is there, misspelt, and reported as that
         build = {"missing": _missing, "extra_forbidden": _unknown}.get(kind, _value)
         words = build(path, details, data, model, prefix)
         key = words.pop("at_key")
@@ -165,9 +171,12 @@ def _value(path: Path, details: list[Any], data: Any, model: type[BaseModel], pr
             "path": path,
             "at_key": False,
         }
+    if any(d["type"] in _BOUNDS for d in details):
+        # The value is of a kind that is taken, so what another kind would look like is no help.
+        details = [d for d in details if d["type"] not in _SHAPES]
     wanted = list(dict.fromkeys(_wanted(d) for d in details))
     rule = "must be " + " or ".join(wanted)
-    words = [w for d in details if d["type"] in ("literal_error", "enum") for w in _literals(d)]
+    words = [w for d in details if d["type"] in ("literal_error", "enum") for w in _literals(d, every=True)]
     return {
         "message": f"{name} {rule}, not {shown(value)}",
         "code": "bad-type" if all(d["type"] in _SHAPES for d in details) else "bad-value",
@@ -223,7 +232,9 @@ def _either(words: list[str]) -> str:
 def _remedy(value: Any, details: list[Any], words: list[str]) -> str:
     kinds = {d["type"] for d in details}
     if words:
-        return did_you_mean(value, words) if isinstance(value, str) else "one of: " + ", ".join(words)
+        spelt = [w if isinstance(w, str) else str(w).lower() for w in words]
+        meant = closest(value, spelt) if isinstance(value, str) else None
+        return f"did you mean {meant!r}?" if meant else "one of: " + ", ".join(spelt)
     if value is None:
         empty = "[]" if kinds & {"list_type", "tuple_type"} else "{}" if kinds & {"dict_type", "model_type"} else "a value"
         return f"write {empty}, or remove the key"

@@ -349,7 +349,7 @@ class _Builder:
         problem = getattr(error, "problem", None) or "malformed YAML"
         context = getattr(error, "context", None)
         remedy = "check indentation, quotes and brackets around this place"
-        if "\\t" in problem or "'\t'" in problem or "tab" in problem:
+        if mark is not None and self.text[mark.index : mark.index + 1] == "\t":
             remedy = "indent with spaces, not tabs"
         elif "mapping values are not allowed" in problem:
             remedy = "put text that holds ': ' in quotes, or check the indentation"

@@ -16,7 +16,7 @@ CLASS_LINES = 200
 class ReportFacts:
     """What a report says, as plain values.
 
-    `sources` are (name, type, files, skipped {extension: files}); `operations` are (section, name, op, params, splits);
+    `sources` are (name, type, files); `operations` are (section, name, op, params, splits);
     `fitted` is statistics by step.
     """
 
@@ -25,7 +25,7 @@ class ReportFacts:
     input_hash: str
     seed: int
     logical_digest: str
-    sources: Sequence[tuple[str, str, int, Mapping[str, int]]]
+    sources: Sequence[tuple[str, str, int]]
     records_in: int
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
@@ -37,7 +37,6 @@ class ReportFacts:
     fitted: Mapping[str, Mapping[str, Any]]
     ledger: Sequence[LedgerRow]
     warnings: Sequence[tuple[str, str]]
-    notes: Sequence[str]
 
 
 def render_report(facts: ReportFacts) -> str:
@@ -50,7 +49,6 @@ def render_report(facts: ReportFacts) -> str:
         _fitted(facts),
         _ledger(facts),
         _remarks("Warnings", [f"`{code}`: {message}" for code, message in facts.warnings]),
-        _remarks("Notes", list(facts.notes)),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -69,8 +67,8 @@ def _title(facts: ReportFacts) -> str:
 
 
 def _inputs(facts: ReportFacts) -> str:
-    rows = [(name, kind, f"{files:,}", _skipped(skipped)) for name, kind, files, skipped in facts.sources]
-    return "## Inputs\n\n" + _table(("source", "type", "files", "skipped"), rows)
+    rows = [(name, kind, f"{files:,}") for name, kind, files in facts.sources]
+    return "## Inputs\n\n" + _table(("source", "type", "files"), rows)
 
 
 def _splits(facts: ReportFacts) -> str:
@@ -138,10 +136,6 @@ def _ledger(facts: ReportFacts) -> str:
 
 def _remarks(title: str, lines: Sequence[str]) -> str:
     return f"## {title}\n\n" + "".join(f"- {line}\n" for line in lines) if lines else ""
-
-
-def _skipped(skipped: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {word}" for word, count in sorted(skipped.items())) or "none"
 
 
 def _value(value: Any) -> str:

@@ -28,7 +28,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(p for f in ("docs/*.md", "examples/*.md", "launchers/**/*.md") for p in sorted(ROOT.glob(f)))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(p for f in ("docs/*.md", "examples/*.md", "launchers/**/*.md") for p in sorted(ROOT.glob(f))),
+]
 EXAMPLES = sorted(ROOT.glob("examples/*/README.md"))
 
 _NOTE = re.compile(r"<!-- *(?P<key>[a-z]+): *(?P<value>.*?) *-->")

@@ -318,3 +318,16 @@ def test_order_never_matters(files: list[Any], tables: list[Any], rnd: random.Ra
 @given(_files, _files)
 def test_other_files_other_hash(one: list[Any], two: list[Any]) -> None:
     assert (input_hash(one) == input_hash(two)) == (sorted(one) == sorted(two))
+
+
+def test_layout_errors_point_at_the_layout(tmp_path: Path, put: Put) -> None:
+    put("images/cat/1.png")
+    for layout, words in (
+        (None, "image_tree without a layout"),
+        ("{lable}/{file}", "'{lable}' is neither"),
+        ("x/{file}", "no image matches"),
+    ):
+        with pytest.raises(DataError) as caught:
+            build(recipe(tmp_path, source("s", "image_tree", layout=layout)))
+        assert words in caught.value.message
+        assert caught.value.place == "recipe.yaml:Input.sources.0.layout"

@@ -30,7 +30,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ("  stratify_by: label\n", "  stratify_by: label\n  method: §exakt\n", "bad-value", "did you mean 'exact'?"),
     ("  stratify_by: label\n", "  stratify_by: label\n  seed: {from: §mster}\n", "bad-value", "did you mean 'master'?"),
     ("  stratify_by: label\n", "  stratify_by: label\n  seed: {§form: master, from: master}\n", "unknown-field", "did you mean 'from'?"),
-    ("  stratify_by: label\n", "  stratify_by: label\n  keep_duplicates_together: §true\n", "bad-value", "one of: exact, near"),
+    ("  stratify_by: label\n", "  stratify_by: label\n  keep_duplicates_together: §true\n", "bad-value", "one of: exact, near, false"),
     ("  stratify_by: label\n", "  stratify_by: label\n  keep_duplicates_together: §0\n", "bad-value", "exact"),
     ("  stratify_by: label\n", "  stratify_by: label\n  class_balance: §3\n", "bad-type", 'in quotes: "3"'),
     ("  stratify_by: label\n", "  stratify_by: label\n  class_balance: {strategy: x, §to: [train]}\n", "unknown-field", ""),
@@ -54,7 +54,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
         "bad-value",
         "",
     ),
-    ("      path: images\n", "      path: images\n  on_error: §skip\n", "bad-value", "known: fail, quarantine"),
+    ("      path: images\n", "      path: images\n  on_error: §skip\n", "bad-value", "one of: fail, quarantine"),
     ("      path: images\n", "      path: images\n  max_bad_fraction: §1.5\n", "bad-value", ""),
     ("      path: images\n", "      path: images\n  limits: {formats: [§jpg]}\n", "bad-value", "did you mean 'jpeg'?"),
     ("      path: images\n", "      path: images\n  limits: {formats: §[]}\n", "bad-value", ""),
@@ -110,6 +110,18 @@ def test_everything_wrong_is_found_in_one_go_in_reading_order(base: str, edit: A
     with pytest.raises(ErrorGroup) as caught:
         load_recipe("r.yaml", text=text)
     assert [e.place for e in caught.value.errors()] == ["r.yaml:3:7", "r.yaml:16:18", "r.yaml:22:19"]
+
+
+def test_a_misspelt_key_is_not_also_reported_as_lacking(base: str, edit: Any) -> None:
+    with pytest.raises(RefineryError) as caught:
+        load_recipe("r.yaml", text=edit(base, "Labels:", "Label:"))
+    assert [(e.place, e.remedy) for e in caught.value.errors()] == [("r.yaml:14:1", "did you mean 'Labels'?")]
+
+
+def test_tabs_are_named(base: str, edit: Any) -> None:
+    with pytest.raises(RefineryError) as caught:
+        load_recipe("r.yaml", text=edit(base, "  field: label", "\tfield: label"))
+    assert (caught.value.place, caught.value.remedy) == ("r.yaml:15:1", "indent with spaces, not tabs")
 
 
 def test_defaults(base: str) -> None:

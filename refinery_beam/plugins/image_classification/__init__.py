@@ -1,0 +1,69 @@
+"""The built-in plugin: images with class labels. `PLUGIN` is its whole face; importing it loads Pillow and no NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from refinery_beam.plugins.base import AnyOp, Plugin
+from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
+from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
+from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
+from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
+from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
+
+_OPS: tuple[AnyOp, ...] = (
+    Resize(),
+    CenterCrop(),
+    Pad(),
+    ToGrayscale(),
+    ToRgb(),
+    Cast(),
+    Normalize(),
+    MeanSubtract(),
+    FilterByLabel(),
+    RandomSample(),
+    LabelFromPath(),
+    ImageSizeStats(),
+)
+
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "Filters": (
+        "sample_per_class",
+        "sample_per_class_fractional",
+        "drop_by_label",
+        "drop_duplicates",
+        "image_size",
+        "filter_by_field",
+    ),
+    "Generation": ("duplicate_minority_class", "imagecorruptions_apply"),
+    "Transformations": ("cast_dtype",),
+    "Augmentations": (
+        "horizontal_flip",
+        "vertical_flip",
+        "random_crop",
+        "color_jitter",
+        "random_erasing",
+        "rotate",
+        "gaussian_blur",
+    ),
+    "Featurizations": ("categorical_encode", "flatten", "perceptual_hash"),
+    "Visualizations": (
+        "class_distribution_histogram",
+        "sample_grid",
+        "mean_image_per_class",
+        "pixel_distribution",
+        "augmented_sample_grid",
+        "corruption_severity_grid",
+        "severity_ladder",
+    ),
+}
+
+PLUGIN = Plugin(
+    name="image_classification",
+    version=1,
+    sections=frozenset({"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}),
+    ops={op.spec.name: op for op in _OPS},
+    known={op: section for section, ops in _KNOWN.items() for op in ops},
+    source_types=frozenset({"image_folder", "image_flat", "image_tree"}),
+    module=__name__,
+)

@@ -96,7 +96,8 @@ def png_orientation_chunk(data: bytes) -> bytes | None:
 
 
 def ends_early(data: bytes, kind: str, image: ImageFile.ImageFile | None) -> bool:
-    """Whether the structure of a file that failed to decode promises more bytes than there are. `image` is its header, if that could be read."""
+    """Whether the structure of a file that failed to decode promises more bytes than there are. `image` is its header, if that
+    could be read."""
     try:
         if kind == "png":
             return _png_ends_early(data)
@@ -161,4 +162,4 @@ def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
 
 
 def _tuple(value: object) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)  # type: ignore[return-value]
+    return value if isinstance(value, tuple) else (value,)

@@ -24,14 +24,18 @@
    anything -> RGBA       alpha 255 where there is none
    =====================  ==========================================================================================
 
-   ``mode: keep`` leaves L, LA, RGB, RGBA, 16-bit grey (uint16), 32-bit integers and floats as decoded; 1 bit becomes L, palettes become RGB, or
+   ``mode: keep`` leaves L, LA, RGB, RGBA, 16-bit grey (uint16), 32-bit integers and floats as decoded; 1 bit becomes L, palettes
+   become RGB, or
    RGBA if an entry is transparent, and CMYK, YCbCr, HSV and LAB become RGB.
 
-``draft`` lets the JPEG decoder shrink by 2, 4 or 8 while decoding, never below the target size. It changes pixels, so it is part of the recipe.
+``draft`` lets the JPEG decoder shrink by 2, 4 or 8 while decoding, never below the target size. It changes pixels, so it is part
+of the recipe.
 
 Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
-``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the header first;
-``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file is ours and
+``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the
+header first;
+``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file
+is ours and
 ``warnings.catch_warnings`` would not be safe in threads.
 """
 
@@ -44,7 +48,17 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from refinery_beam.plugins.image_classification.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
 from refinery_beam.plugins.image_classification.orient import TURNS, UNTURNS, orientation_of
@@ -75,7 +89,8 @@ class DecodePolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeLimits:
-    """What is refused unread; the recipe's ``Input.limits``. ``formats`` are words like 'jpeg', 'png', any case; jpg and tif are understood.
+    """What is refused unread; the recipe's ``Input.limits``. ``formats`` are words like 'jpeg', 'png', any case; jpg and tif are
+    understood.
 
     >>> DecodeLimits(formats=("JPG", "png")).formats
     ('jpeg', 'png')
@@ -96,7 +111,8 @@ class DecodeLimits:
 def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None = None) -> Image.Image:
     """The image in `data`, of the policy's mode, upright, without metadata.
 
-    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadImage with one of the
+    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadImage
+    with one of the
     reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated, damaged.
 
     >>> file = io.BytesIO(); Image.new("L", (3, 2), 7).save(file, "PNG")
@@ -271,7 +287,7 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFile | None) -> BadImage:
     """The reason word for whatever the decoder raised."""
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         error = _inner_error(data, kind) or error
     words = _words(error)
     said = words.lower()

@@ -1,0 +1,81 @@
+"""Ops that make a new field: label_from_path, image_size_stats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from pydantic import Field
+
+from refinery_beam.identity import nfc
+from refinery_beam.plugins.base import FieldType, OpSpec, OpTypeError, Params
+
+
+class LabelFromPathParams(Params):
+    """Parameters of label_from_path."""
+
+    source: Literal["parent_directory_name", "filename", "stem"] = Field(
+        default="parent_directory_name",
+        description="The name of the folder the file lies in, the file's name, or the file's name without its last extension.",
+    )
+
+
+class ImageSizeStatsParams(Params):
+    """image_size_stats has no parameters."""
+
+
+class LabelFromPath:
+    """A part of a path as text, in Unicode NFC (file systems disagree on the form of one name). Input: a path with forward slashes."""
+
+    spec = OpSpec(
+        name="label_from_path",
+        section="Featurizations",
+        version=1,
+        params=LabelFromPathParams,
+        summary="Take a label from a file's path.",
+        v1_defaults={"source": "parent_directory_name"},
+    )
+    needs_pixels = False
+
+    def infer(self, inputs: Sequence[FieldType], params: LabelFromPathParams) -> FieldType:
+        """Text."""
+        if len(inputs) != 1 or inputs[0].dtype not in ("str", "string"):
+            raise OpTypeError("label_from_path takes one input of text, the path")
+        return FieldType("str")
+
+    def featurize(self, inputs: Sequence[Any], params: LabelFromPathParams) -> str:
+        """The part of the path. Raises ValueError for a path without a folder if that is what is wanted.
+
+        >>> LabelFromPath().featurize(["photos/cat/1.png"], LabelFromPathParams())
+        'cat'
+        """
+        path = PurePosixPath(inputs[0])
+        part = {"parent_directory_name": path.parent.name, "filename": path.name, "stem": path.stem}[params.source]
+        if not part:
+            raise ValueError(f"{inputs[0]!r} has no {params.source}")
+        return nfc(part)
+
+
+class ImageSizeStats:
+    """The shape of the image as a list: [height, width, channels], or [height, width] of a grey one."""
+
+    spec = OpSpec(
+        name="image_size_stats",
+        section="Featurizations",
+        version=1,
+        params=ImageSizeStatsParams,
+        summary="Note the shape of every image.",
+    )
+    needs_pixels = True
+
+    def infer(self, inputs: Sequence[FieldType], params: ImageSizeStatsParams) -> FieldType:
+        """int64, as many as the image has axes."""
+        if len(inputs) != 1:
+            raise OpTypeError("image_size_stats takes one input, the image")
+        shape = inputs[0].shape
+        return FieldType("int64", (3 if shape is None else len(shape),))
+
+    def featurize(self, inputs: Sequence[Any], params: ImageSizeStatsParams) -> list[int]:
+        """The shape."""
+        return [int(n) for n in inputs[0].shape]

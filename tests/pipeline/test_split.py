@@ -1,0 +1,157 @@
+"""Splits on a real runner: exact quotas, groups whole, strata by real labels, the rest in the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+import refinery_beam.pipeline.coders  # noqa: F401
+from refinery_beam.identity import record_key
+from refinery_beam.pipeline.quotas import largest_remainder, position, weights
+from refinery_beam.pipeline.split import LEDGER, AssignSplits
+from refinery_beam.plan.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.records import Ref
+
+RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
+
+
+def make_plan(split: SplitPlan) -> Plan:
+    output = OutputPlan(fields=(), image_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None)
+    return Plan(
+        plugin="image_classification",
+        plugin_version=1,
+        seed=0,
+        sources=(SourceRoot(name="s", root="/"),),
+        label_field="label",
+        unlabeled=(),
+        decode={},
+        limits={},
+        on_error="fail",
+        max_bad_fraction=0.0,
+        pre_filters=(),
+        post_filters=(),
+        fields=(),
+        split=split,
+        chains={},
+        fits=(),
+        output=output,
+        op_versions={},
+    )
+
+
+def make_ref(number: int, *, label: str | None = "cat", partition: str = "", group: bytes | None = None, fields: str = "") -> Ref:
+    record_id = f"s/{number:04d}.png"
+    key = record_key(record_id)
+    return Ref(record_id, key, 0, f"{number:04d}.png", 1, b"d", label, partition, group or key, "", fields, "")
+
+
+def assign(refs: Iterable[Ref], plan: Plan, *, grouped: bool = False, workers: int = 1) -> dict[str, str]:
+    """{record_id: split}, '' for the ledger."""
+    import tempfile
+    from pathlib import Path
+
+    shuffled = list(refs)
+    random.Random(workers).shuffle(shuffled)
+    with tempfile.TemporaryDirectory() as folder:
+        options = PipelineOptions([f"--direct_num_workers={workers}", "--direct_running_mode=in_memory"])
+        with beam.Pipeline(runner="FnApiRunner", options=options) as p:
+            outputs = p | beam.Create(shuffled).with_output_types(Ref) | AssignSplits(plan, grouped=grouped)
+            for name, rows in outputs.items():
+                _ = (
+                    rows
+                    | f"Id[{name}]" >> beam.Map(lambda row: row.record_id)
+                    | f"Write[{name}]" >> beam.io.WriteToText(str(Path(folder) / f"out-{name}"))
+                )
+        found: dict[str, str] = {}
+        for name in [*plan.split.splits, LEDGER]:
+            for path in sorted(Path(folder).glob(f"out-{name}-*")):
+                for line in path.read_text().splitlines():
+                    assert line not in found
+                    found[line] = name
+    return found
+
+
+def expected(refs: list[Ref], seed: int) -> dict[str, str]:
+    """The obvious way: sort every class by position and cut."""
+    found = {}
+    for label in {r.label for r in refs}:
+        order = sorted((r for r in refs if r.label == label), key=lambda r: position("split", seed, "Splits", r.group))
+        names = [n for n, q in zip([n for n, _ in RATIOS], largest_remainder(len(order), weights([x for _, x in RATIOS])), strict=True) for _ in range(q)]
+        found.update({r.record_id: name for r, name in zip(order, names, strict=True)})
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_stratified_quotas_are_exact(workers: int) -> None:
+    refs = [make_ref(i, label=("cat", "dog", "owl")[i % 3]) for i in range(90)]
+    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, seed=11, stratify_by="label"))
+    got = assign(refs, plan, workers=workers)
+    assert got == expected(refs, 11)
+    assert Counter((got[r.record_id], r.label) for r in refs) == {
+        (s, c): n for s, n in (("train", 21), ("val", 6), ("test", 3)) for c in ("cat", "dog", "owl")
+    }
+
+
+def test_ratio_order_matters() -> None:
+    refs = [make_ref(i) for i in range(40)]
+    base = SplitPlan(mode="ratios", splits=("a", "b"), ratios=(("a", 0.5), ("b", 0.5)))
+    other = replace(base, ratios=(("b", 0.5), ("a", 0.5)))
+    assert assign(refs, make_plan(base)) != assign(refs, make_plan(other))
+
+
+def test_the_rest_is_unassigned() -> None:
+    refs = [make_ref(i) for i in range(20)]
+    got = assign(refs, make_plan(SplitPlan(mode="ratios", splits=("train",), ratios=(("train", 0.75),))))
+    assert Counter(got.values()) == {"train": 15, "": 5}
+
+
+def test_groups_are_never_divided_and_cut_by_group() -> None:
+    refs = [make_ref(i, group=hashlib.sha256(str(i // 4).encode()).digest()) for i in range(40)]
+    got = assign(refs, make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS)), grouped=True)
+    by_group: dict[bytes, set[str]] = {}
+    for ref in refs:
+        by_group.setdefault(ref.group, set()).add(got[ref.record_id])
+    assert all(len(splits) == 1 for splits in by_group.values())
+    assert Counter(next(iter(s)) for s in by_group.values()) == {"train": 7, "val": 2, "test": 1}
+
+
+def test_grouping_singletons_changes_nothing() -> None:
+    refs = [make_ref(i, label=("cat", "dog")[i % 2]) for i in range(30)]
+    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, stratify_by="label"))
+    assert assign(refs, plan, grouped=True) == assign(refs, plan, grouped=False)
+
+
+def test_hash_method_does_not_move_old_records() -> None:
+    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, method="hash", seed=3))
+    few = assign([make_ref(i) for i in range(50)], plan)
+    more = assign([make_ref(i) for i in range(80)], plan)
+    assert {k: more[k] for k in few} == few
+
+
+def test_applies_to_leaves_other_partitions_alone() -> None:
+    refs = [make_ref(i, partition="train" if i < 20 else "test", label=None if i >= 20 else "cat") for i in range(25)]
+    split = SplitPlan(
+        mode="ratios", splits=("train", "val", "test"), ratios=(("train", 0.8), ("val", 0.2)), applies_to="train", stratify_by="label"
+    )
+    for grouped in (False, True):
+        got = assign(refs, make_plan(split), grouped=grouped)
+        assert Counter(got.values()) == {"train": 16, "val": 4, "test": 5}
+        assert {got[r.record_id] for r in refs[20:]} == {"test"}
+
+
+def test_partitions_and_mappings() -> None:
+    by_partition = make_plan(SplitPlan(mode="partition", splits=("train", "test")))
+    refs = [make_ref(0, partition="train"), make_ref(1, partition="test")]
+    assert assign(refs, by_partition) == {"s/0000.png": "train", "s/0001.png": "test"}
+    by_key = make_plan(SplitPlan(mode="key", splits=("train", "test"), key_field="site", mapping={"a": "train", "1": "test"}))
+    sites: list[Any] = ['{"site":"a"}', '{"site":1}', '{"site":"zzz"}', ""]
+    got = assign([make_ref(i, fields=f) for i, f in enumerate(sites)], by_key)
+    assert [got[f"s/{i:04d}.png"] for i in range(4)] == ["train", "test", "", ""]
