@@ -41,6 +41,7 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "multiple_of": ("multiple_of", "a multiple of"),
 }
+_LENGTHS = ("too_short", "too_long", "too_few", "string_too_short", "string_too_long")
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -73,8 +74,8 @@ def shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value for an error's ``value``: scalars as they are, collections by their kind."""
-    return value if isinstance(value, str | int | float | bool | None) else shown(value)
+    """The value for an error's ``value``: scalars as they are; collections are shown by their place alone."""
+    return value if isinstance(value, str | int | float | bool) else None
 
 
 def translate(
@@ -94,7 +95,11 @@ def translate(
     """
     grouped: dict[tuple[Path, str], list[Any]] = {}
     misspelt: set[Path] = set()
-    for detail in error.errors(include_url=False):
+    for raw in error.errors(include_url=False):
+        detail: dict[str, Any] = {**raw}
+        if detail["type"] == "missing" and isinstance(detail["loc"][-1], int):
+            # An item a tuple of fixed length lacks: the list is at fault, not a key.
+            detail = {**detail, "type": "too_few", "loc": detail["loc"][:-1], "ctx": {"items": detail["loc"][-1] + 1}}
         path = _clean(detail["loc"], data, detail["type"])
         kind = detail["type"] if detail["type"] in ("missing", "extra_forbidden") else "value"
         if detail["type"] == "too_short" and _length(data, path) > 0:
@@ -171,14 +176,14 @@ def _value(path: Path, details: list[Any], data: Any, model: type[BaseModel], pr
             "path": path,
             "at_key": False,
         }
-    if any(d["type"] in _BOUNDS for d in details):
+    if any(d["type"] in _BOUNDS or d["type"] in _LENGTHS for d in details):
         # The value is of a kind that is taken, so what another kind would look like is no help.
         details = [d for d in details if d["type"] not in _SHAPES]
     wanted = list(dict.fromkeys(_wanted(d) for d in details))
-    rule = "must be " + " or ".join(wanted)
+    rule = "must not be empty" if wanted == ["not empty"] else "must be " + " or ".join(wanted)
     words = [w for d in details if d["type"] in ("literal_error", "enum") for w in _literals(d, every=True)]
     return {
-        "message": f"{name} {rule}, not {shown(value)}",
+        "message": f"{name} {rule}" + ("" if wanted == ["not empty"] else f", not {_counted(value, details)}"),
         "code": "bad-type" if all(d["type"] in _SHAPES for d in details) else "bad-value",
         "value": plain(value),
         "rule": f"{name} {rule}",
@@ -186,6 +191,11 @@ def _value(path: Path, details: list[Any], data: Any, model: type[BaseModel], pr
         "path": path,
         "at_key": False,
     }
+
+
+def _counted(value: Any, details: list[Any]) -> str:
+    sized = isinstance(value, list) and all(d["type"] in _LENGTHS for d in details)
+    return f"one of {len(value)}" if sized else shown(value)
 
 
 def _wanted(detail: Any) -> str:
@@ -197,11 +207,13 @@ def _wanted(detail: Any) -> str:
         return f"{words} {context[key]}"
     if kind in ("literal_error", "enum"):
         return _either([f"'{w}'" if isinstance(w, str) else str(w).lower() for w in _literals(detail, every=True)])
-    if kind in ("too_short", "string_too_short"):
-        unit = "characters" if kind.startswith("string") else "items"
-        return "not empty" if context["min_length"] == 1 else f"of at least {context['min_length']} {unit}"
-    if kind in ("too_long", "string_too_long"):
-        return f"of at most {context['max_length']} {'characters' if kind.startswith('string') else 'items'}"
+    if kind == "too_few":
+        return f"a list of {context['items']} items"
+    if kind in _LENGTHS:
+        what, unit = ("text", "characters") if kind.startswith("string") else ("a list", "items")
+        if kind.endswith("short"):
+            return "not empty" if context["min_length"] == 1 else f"{what} of at least {context['min_length']} {unit}"
+        return f"{what} of at most {context['max_length']} {unit}"
     text = str(detail["msg"])
     for head in ("Input should be ", "Value should be "):
         text = text.removeprefix(head)
@@ -221,7 +233,7 @@ def _literals(detail: Any, *, every: bool = False) -> list[Any]:
         if len(word) > 1 and word[0] == word[-1] == "'":
             found.append(word[1:-1])
         elif every and word:
-            found.append({"False": False, "True": True}.get(word, word))
+            found.append({"False": False, "True": True}.get(word, int(word) if word.lstrip("-").isdigit() else word))
     return found
 
 
@@ -242,6 +254,8 @@ def _remedy(value: Any, details: list[Any], words: list[str]) -> str:
         return "write true or false"
     if "string_type" in kinds and isinstance(value, int | float):
         return f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+    if "int_type" in kinds and isinstance(value, float):
+        return f"write {int(value)}" if value == int(value) else "write a whole number"
     if kinds & {"int_type", "float_type"} and isinstance(value, str):
         try:
             float(value)
@@ -249,7 +263,7 @@ def _remedy(value: Any, details: list[Any], words: list[str]) -> str:
             return "write a number"
         return "remove the quotes" if value.strip() == value and not _leading_zero(value) else "write it without leading zeros"
     if kinds & {"list_type", "tuple_type"}:
-        return f"write [{value}]" if isinstance(value, str | int | float) else "write a list: [a, b]"
+        return f"write [{value}]" if isinstance(value, str | int | float) and not isinstance(value, bool) else "write a list: [a, b]"
     if kinds & {"dict_type", "model_type", "model_attributes_type"}:
         return "write 'key: value' pairs"
     return "change the value"

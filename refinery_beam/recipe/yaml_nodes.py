@@ -1,6 +1,6 @@
 """YAML text to a tree that remembers where everything was written.
 
-A recipe is read as *events*, one at a time, and every limit is enforced on the way: nothing is composed, resolved or copied before it is
+A recipe is read as *events*, twice: the first pass enforces every limit and builds nothing, the second builds the tree of a text that is
 known to be small, shallow and free of aliases. Scalars follow the YAML 1.2 core schema, not 1.1: ``no`` and ``on`` are text, ``1e-3`` is a
 number, dates stay text. Whole numbers with leading zeros (``007``) stay text: 1.1 reads them as octal, 1.2 as decimal, and a class folder
 of that name is neither.
@@ -161,6 +161,7 @@ class _Builder:
         self.root: Node | None = None
         self.stack: list[_Frame] = []
         self.nodes = 0
+        self.depth = 0
         self.documents = 0
 
     def error(self, message: str, *, code: str, mark: Any = None, place: tuple[int, int] | None = None, **words: Any) -> RecipeError:
@@ -169,6 +170,8 @@ class _Builder:
 
     def build(self) -> Node:
         try:
+            for event in self.events():
+                self.limit(event)
             for event in self.events():
                 self.take(event)
         except yaml.YAMLError as error:
@@ -186,8 +189,33 @@ class _Builder:
         finally:
             loader.dispose()
 
-    def take(self, event: Any) -> None:
-        if isinstance(event, yaml.DocumentStartEvent):
+    def limit(self, event: Any) -> None:
+        """The first pass: nothing is built before the whole text is known to be one document, shallow, small and free of aliases."""
+        if isinstance(event, yaml.NodeEvent):
+            self.nodes += 1
+            if event.anchor is not None:
+                raise self.refuse_alias(event)
+            if self.nodes > MAX_NODES:
+                raise self.error(
+                    f"more than {MAX_NODES} values",
+                    code="yaml-too-many-values",
+                    mark=event.start_mark,
+                    rule=f"a recipe holds at most {MAX_NODES} keys and values",
+                    remedy="keep long tables in files of their own (label_from, ...)",
+                )
+            if isinstance(event, yaml.CollectionStartEvent):
+                self.depth += 1
+                if self.depth > MAX_DEPTH:
+                    raise self.error(
+                        f"nested deeper than {MAX_DEPTH} levels",
+                        code="yaml-too-deep",
+                        mark=event.start_mark,
+                        rule=f"a recipe nests at most {MAX_DEPTH} levels",
+                        remedy="flatten this part",
+                    )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self.depth -= 1
+        elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
                 raise self.error(
@@ -197,35 +225,30 @@ class _Builder:
                     rule="a recipe is one YAML document",
                     remedy="remove the '---' line or keep the documents in files of their own",
                 )
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            self.stack.pop()
-        elif isinstance(event, yaml.AliasEvent):
-            raise self.refuse_alias(event, "alias")
-        elif isinstance(event, yaml.ScalarEvent):
-            self.check_node(event)
+
+    def take(self, event: Any) -> None:
+        """The second pass: one event into the tree."""
+        if isinstance(event, yaml.ScalarEvent):
+            self.check_tag(event)
             self.take_scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
-            self.check_node(event)
-            if len(self.stack) >= MAX_DEPTH:
-                raise self.error(
-                    f"nested deeper than {MAX_DEPTH} levels",
-                    code="yaml-too-deep",
-                    mark=event.start_mark,
-                    rule=f"a recipe nests at most {MAX_DEPTH} levels",
-                    remedy="flatten this part",
-                )
+            self.check_tag(event)
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
             mark: Any = event.start_mark
             node = Node(value, mark.line + 1, mark.column + 1, at_key=not event.flow_style)
-            self.place(node, event)
+            self.place(node)
             self.stack.append(_Frame(node))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self.stack.pop()
 
     def take_scalar(self, event: Any) -> None:
         mark = event.start_mark
-        value: Scalar = event.value
-        if event.implicit[0]:
+        text = event.value
+        value: Scalar = text
+        plain = event.implicit[0]
+        if plain:
             try:
-                value = resolve_scalar(event.value)
+                value = resolve_scalar(text)
             except ValueError as error:
                 self.report(
                     self.error(
@@ -238,23 +261,11 @@ class _Builder:
                     )
                 )
                 value = 0
-        elif any("\ud800" <= c <= "\udfff" for c in event.value):
+        elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
             raise self.error("half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode")
-        empty = event.implicit[0] and event.value == ""
-        self.place(Node(value, mark.line + 1, mark.column + 1, at_key=empty), event)
+        self.place(Node(value, mark.line + 1, mark.column + 1, None, plain and text == ""))
 
-    def check_node(self, event: Any) -> None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise self.error(
-                f"more than {MAX_NODES} values",
-                code="yaml-too-many-values",
-                mark=event.start_mark,
-                rule=f"a recipe holds at most {MAX_NODES} keys and values",
-                remedy="keep long tables in files of their own (label_from, ...)",
-            )
-        if event.anchor is not None:
-            raise self.refuse_alias(event, "anchor")
+    def check_tag(self, event: Any) -> None:
         if event.tag is not None:
             self.report(
                 self.error(
@@ -267,8 +278,8 @@ class _Builder:
                 )
             )
 
-    def refuse_alias(self, event: Any, kind: str) -> RecipeError:
-        sign = "*" if kind == "alias" else "&"
+    def refuse_alias(self, event: Any) -> RecipeError:
+        kind, sign = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         return self.error(
             f"the {kind} {sign}{event.anchor} is not allowed",
             code="yaml-alias",
@@ -278,7 +289,7 @@ class _Builder:
             remedy="write the value out in each place",
         )
 
-    def place(self, node: Node, event: Any) -> None:
+    def place(self, node: Node) -> None:
         """Hang a node under its parent, as list item, key or value."""
         if not self.stack:
             self.root = node

@@ -1,4 +1,3 @@
-import json
 import os
 import threading
 from datetime import UTC, datetime
@@ -98,7 +97,6 @@ CANARY = "c4n4ry"
         {"args": (f"az://a@b/?sig={CANARY}",)},
         {"password": CANARY, "API_KEY": CANARY, "GitHubToken": CANARY, "aws_secret_access_key": CANARY, "account_key": CANARY},
         {"nested": [{"connection_string": CANARY}]},
-        {"object": Path(f"https://u:{CANARY}@h")},
     ],
 )
 def test_no_secret_is_ever_written(tmp_path: Path, facts: dict[str, Any]) -> None:
@@ -106,10 +104,10 @@ def test_no_secret_is_ever_written(tmp_path: Path, facts: dict[str, Any]) -> Non
     journal.start(**facts)
     journal.end(status="failed", exit_code=1, **facts)
     assert journal.notes == [] and journal.path is not None
-    assert CANARY not in Path(journal.path).read_text() or "object" in facts
+    assert CANARY not in Path(journal.path).read_text()
 
 
 def test_what_is_no_secret_stays() -> None:
     facts = {"recipe_hash": "ab", "seed": 3, "url": "abfss://container@account.dfs/x?n=1", "workers": None, "keys": ["a@b"], "ratio": 0.5}
     assert redact(facts) == facts
-    assert json.dumps(redact({"a": {2, 1}})) == '{"a": ["1", "2"]}' or redact({"a": {2, 1}}) == {"a": [1, 2]}
+    assert redact({"a": {2, 1}, "b": (Path("x"),)}) == {"a": [1, 2], "b": ["x"]}

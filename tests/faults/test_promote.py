@@ -1,64 +1,72 @@
 """The commit under fire: real processes, killed between any two steps, and several at once."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import handmade
 import pytest
 
 from refinery_beam.cache import Staging, find, instance_dir, promote, verify
+from refinery_beam.errors import RefineryError
 
 KEY = handmade.KEY
-ROOT = str(Path(__file__).resolve().parents[2])
+MODULE = sys.modules["refinery_beam.cache.promote"]
+# Forked, not spawned: a child is a process of its own either way, and importing Arrow again would cost a second each.
+FORK = multiprocessing.get_context("fork")
 
-RUN = """
-import os, signal, sys
-import handmade
-import refinery_beam.cache as cache
-from refinery_beam.errors import RefineryError
-root, kill_at, tweak, gate = sys.argv[1:5]
-module = sys.modules["refinery_beam.cache.promote"]
-def step(name):
-    if name == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-module._step = step
-try:
-    with cache.Staging.open(root, handmade.KEY) as staging:
-        body = handmade.fill(staging, tweak=tweak)
-        if kill_at == "filled":
+
+class Run:
+    """A run of the whole commit in a process of its own, which may kill itself at a step or wait for a word before it promotes."""
+
+    def __init__(self, root: Path, *, kill_at: str = "", tweak: str = "", gate: bool = False) -> None:
+        self.ours, theirs = FORK.Pipe()
+        self.process = FORK.Process(target=_run, args=(theirs, str(root), kill_at, tweak, gate))
+        self.process.start()
+        theirs.close()
+
+    def wait(self) -> tuple[str, int | None]:
+        """What it said last, and its exit code."""
+        try:
+            said = str(self.ours.recv())
+        except EOFError:
+            said = ""
+        self.process.join()
+        return said, self.process.exitcode
+
+
+def _run(pipe: Connection, root: str, kill_at: str, tweak: str, gate: bool) -> None:
+    def step(name: str) -> None:
+        if name == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        if gate:
-            print("ready", flush=True)
-            sys.stdin.readline()
-        print(cache.promote(staging, body)[0], flush=True)
-        if kill_at == "done":
-            os.kill(os.getpid(), signal.SIGKILL)
-except RefineryError as error:
-    print(error.code, flush=True)
-    sys.exit(error.exit_code)
-"""
+
+    MODULE._step = step  # type: ignore[attr-defined]
+    try:
+        with Staging.open(root, KEY) as staging:
+            body = handmade.fill(staging, tweak=tweak)
+            step("filled")
+            if gate:
+                pipe.send("ready")
+                pipe.recv()
+            status = promote(staging, body)[0]
+            step("done")
+        pipe.send(status)
+    except RefineryError as error:
+        pipe.send(error.code)
+        os._exit(error.exit_code)
+    os._exit(0)
 
 
-def start(root: Path, *, kill_at: str = "", tweak: str = "", gate: str = "") -> subprocess.Popen[str]:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([ROOT, str(Path(handmade.__file__).parent)])}
-    command = [sys.executable, "-c", RUN, str(root), kill_at, tweak, gate]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-
-
-def race(root: Path, tweaks: list[str]) -> list[tuple[str, int]]:
-    """Let several finished builds promote at the same moment; gives what each printed and its exit code."""
-    children = [start(root, tweak=tweak, gate="gate") for tweak in tweaks]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    return [(child.communicate()[0].strip(), child.returncode) for child in children]
+def race(root: Path, tweaks: list[str]) -> list[tuple[str, int | None]]:
+    """Let several finished builds promote at the same moment; gives what each said and its exit code."""
+    runs = [Run(root, tweak=tweak, gate=True) for tweak in tweaks]
+    assert [run.ours.recv() for run in runs] == ["ready"] * len(runs)
+    for run in runs:
+        run.ours.send("go")
+    return [run.wait() for run in runs]
 
 
 def contents(place: str) -> dict[str, bytes]:
@@ -69,9 +77,7 @@ def contents(place: str) -> dict[str, bytes]:
 def test_kill_9_between_any_two_steps(tmp_path: Path, step: str) -> None:
     clean = contents(handmade.build(str(tmp_path / "clean")).place)
     root = tmp_path / "root"
-    child = start(root, kill_at=step)
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
+    assert Run(root, kill_at=step).wait() == ("", -signal.SIGKILL)
     promoted = step in ("published", "done")
     assert (find(str(root), KEY).manifest is not None) == promoted
     assert os.path.lexists(instance_dir(str(root), KEY)) == promoted
@@ -90,9 +96,7 @@ def test_kill_9_while_healing(tmp_path: Path, step: str) -> None:
     place = Path(handmade.build(str(tmp_path)).place)
     good = contents(str(place))
     (place / "manifest.json").write_text("{")
-    child = start(tmp_path, kill_at=step)
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
+    assert Run(tmp_path, kill_at=step).wait() == ("", -signal.SIGKILL)
     assert find(str(tmp_path), KEY).manifest is None
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging), durable=False)[0] == "built"
@@ -100,16 +104,16 @@ def test_kill_9_while_healing(tmp_path: Path, step: str) -> None:
 
 
 def test_several_at_once_one_wins(tmp_path: Path) -> None:
-    results = race(tmp_path, [""] * 3)
-    assert sorted(results) == [("built", 0), ("hit", 0), ("hit", 0)]
+    results = race(tmp_path, [""] * 4)
+    assert sorted(results) == [("built", 0), ("hit", 0), ("hit", 0), ("hit", 0)]
     assert verify(instance_dir(str(tmp_path), KEY), deep=True).ok
 
 
 def test_several_heal_at_once(tmp_path: Path) -> None:
     place = Path(handmade.build(str(tmp_path)).place)
     next(place.rglob("*.parquet")).unlink()
-    results = race(tmp_path, [""] * 3)
-    assert sorted(results) == [("built", 0), ("hit", 0), ("hit", 0)]
+    results = race(tmp_path, [""] * 4)
+    assert sorted(results) == [("built", 0), ("hit", 0), ("hit", 0), ("hit", 0)]
     assert verify(str(place), deep=True).ok
 
 
@@ -120,9 +124,8 @@ def test_different_bytes_at_once_are_never_a_silent_winner(tmp_path: Path) -> No
 
 
 def test_a_run_that_starts_beside_a_living_one_leaves_it_alone(tmp_path: Path) -> None:
-    child = start(tmp_path, gate="gate")
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
+    run = Run(tmp_path, gate=True)
+    assert run.ours.recv() == "ready"
     handmade.build(str(tmp_path))
-    assert child.communicate("go\n")[0].strip() == "hit"
-    assert child.returncode == 0
+    run.ours.send("go")
+    assert run.wait() == ("hit", 0)

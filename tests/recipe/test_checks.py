@@ -259,6 +259,21 @@ def test_remedies_name_the_closest_word(base: str, edit: Any, folder: Path, plug
         assert f"did you mean '{word}'?" in errors[0].remedy
 
 
+WORDS = [
+    ("size: 8", "size: [8]", "Transformations[0].params.size must be a list of 2 items, not one of 1"),
+    ("size: 8", "size: [8, 9, 10]", "Transformations[0].params.size must be a list of at most 2 items, not one of 3"),
+    ("size: 8", "size: 8.0", "Transformations[0].params.size must be a whole number or a list, not the number 8.0"),
+    ("size: 8", "size: -1", "Transformations[0].params.size must be more than 0, not the number -1"),
+    ("size: 8", "size: [8, a]", "Transformations[0].params.size[1] must be a whole number, not the text 'a'"),
+    ("size: 8", "size: {a: 1}", "Transformations[0].params.size must be a whole number or a list, not a mapping"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WORDS)
+def test_words_of_parameter_errors(old: str, new: str, message: str, base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
+    assert [e.message for e in outcome(edit(base, old, new), folder, plugin)[104].errors] == [message]
+
+
 def test_warnings_do_not_fail(base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
     below = outcome(edit(base, "test: 0.15}", "test: 0.1}"), folder, plugin)[8]
     assert (below.status, below.errors[0].code) == ("warn", "ratios-below-one")

@@ -19,7 +19,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ("plugin: image_classification\n", "plugin: §5\n", "bad-type", 'in quotes: "5"'),
     ("seed: 7", 'seed: §"7"', "bad-type", "remove the quotes"),
     ("seed: 7", "seed: §true", "bad-type", "change the value"),
-    ("seed: 7", "seed: §7.0", "bad-type", "change the value"),
+    ("seed: 7", "seed: §7.0", "bad-type", "write 7"),
     ("seed: 7", "seed: §017", "bad-type", "leading zeros"),
     ("seed: 7", "seed: §18446744073709551616", "bad-value", "change the value"),
     ("seed: 7", "§seed:", "bad-type", "a value"),

@@ -46,6 +46,10 @@ _SIGNATURES = (
 )
 
 
+_TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+"""Bytes a value by TIFF field type."""
+
+
 def sniff(data: bytes) -> str | None:
     """The format word of a file by its first bytes, or None.
 
@@ -148,16 +152,22 @@ def _jpeg_ends_early(data: bytes) -> bool:
 
 
 def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        order = "<" if data[:1] == b"I" else ">"
-        return len(data) < 8 or (data[2:4] in (b"*\0", b"\0*") and 8 < len(data) <= struct.unpack_from(order + "I", data, 4)[0])
+    order = "<" if data[:1] == b"I" else ">"
+    if len(data) < 8:
+        return True
+    if data[2:4] in (b"*\0", b"\0*"):
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        (entries,) = struct.unpack_from(order + "H", data, at)
+        for i in range(entries):
+            tag, kind, count, where = struct.unpack_from(order + "HHII", data, at + 2 + 12 * i)
+            if tag < 1 << 15 and kind in _TIFF_SIZES and (size := count * _TIFF_SIZES[kind]) > 4 and where + size > len(data):
+                return True
+    tags = getattr(image, "tag_v2", {})
     for offsets, counts in ((273, 279), (324, 325)):
         starts, sizes = tags.get(offsets), tags.get(counts)
-        if starts is not None and sizes is not None:
-            pairs = zip(_tuple(starts), _tuple(sizes), strict=False)
-            if any(start + size > len(data) for start, size in pairs):
-                return True
+        pairs = zip(_tuple(starts), _tuple(sizes), strict=False)
+        if starts is not None and sizes is not None and any(start + size > len(data) for start, size in pairs):
+            return True
     return False
 
 

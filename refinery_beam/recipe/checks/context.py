@@ -173,7 +173,7 @@ class Context:
 def table_columns(path: str) -> list[str] | None:
     """The column names in the first line of a CSV, TSV or JSONL table; [] for an empty file, None for other formats.
 
-    The delimiter is the one of comma, semicolon and tab that the first line has most of.
+    The delimiter is the one of comma, semicolon and tab that gives the first line most cells.
     """
     suffix = os.path.splitext(path)[1].casefold()
     if suffix in (".parquet", ".pq"):
@@ -189,5 +189,4 @@ def table_columns(path: str) -> list[str] | None:
         except ValueError:
             return None
         return list(row) if isinstance(row, dict) else None
-    delimiter = max(",;\t", key=line.count)
-    return next(csv.reader([line], delimiter=delimiter))
+    return max((next(csv.reader([line], delimiter=d), []) for d in ",;\t"), key=len)

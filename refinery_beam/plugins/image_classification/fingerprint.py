@@ -1,0 +1,113 @@
+"""What the codecs on this machine do, as a digest: part of the key of every dataset.
+
+Version strings say too much and too little. An upgrade of Pillow that changes no pixel should keep every cache, and two builds of one
+version may link different JPEG libraries. So a handful of small images is decoded, a generated pattern is resized with every filter,
+converted and encoded, and the results are hashed. It takes a few milliseconds and no NumPy, because it runs before the cache is looked up.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+
+from PIL import Image
+
+from refinery_beam.identity import digest
+from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
+from refinery_beam.plugins.image_classification.encode import encode
+from refinery_beam.plugins.image_classification.geometry import FILTERS
+
+ABSENT = "absent"
+"""The word for a codec this machine does not have."""
+
+_WIDTH, _HEIGHT = 61, 43
+
+
+def codec_fingerprint() -> str:
+    """64 hex digits over all of `codec_parts`; equal where the codecs give equal pixels and bytes.
+
+    >>> len(codec_fingerprint())
+    64
+    """
+    return digest("codecs", *(f"{name}={part}" for name, part in sorted(codec_parts().items()))).hex()
+
+
+def codec_parts() -> dict[str, str]:
+    """Part name -> 16 hex digits, or 'absent': ``decode-*`` by format, ``resize-*`` by filter, ``convert-*``, ``encode-*``.
+
+    Comparing two of these says which codec changed.
+
+    >>> "resize-bilinear" in codec_parts()
+    True
+    """
+    return dict(_parts())
+
+
+@lru_cache(maxsize=1)
+def _parts() -> tuple[tuple[str, str], ...]:
+    checks: dict[str, Callable[[], bytes]] = {f"decode-{name}": _decoder(name) for name in CALIBRATION}
+    checks["decode-jpeg_draft"] = _decoder("jpeg_420", target=(18, 10))
+    pattern, plane = _pattern(), _pattern().getchannel("G").convert("F")
+    for name, method in FILTERS.items():
+        checks[f"resize-{name}"] = _resizer(pattern, plane, method)
+    checks["convert-luma"] = lambda: pattern.convert("L").tobytes()
+    checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
+    checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()
+    checks["convert-alpha"] = _blended
+    checks["encode-png"] = lambda: encode(pattern, "png")
+    checks["encode-jpeg"] = lambda: encode(pattern, "jpeg", quality=90)
+    return tuple((name, _outcome(check)) for name, check in sorted(checks.items()))
+
+
+def _outcome(check: Callable[[], bytes]) -> str:
+    try:
+        return hashlib.sha256(check()).hexdigest()[:16]
+    except Exception:
+        # Whatever keeps a codec from a known good image, it cannot be used here; that is what the key must say.
+        return ABSENT
+
+
+def _decoder(name: str, target: tuple[int, int] | None = None) -> Callable[[], bytes]:
+    policy = DecodePolicy(draft=target is not None)
+
+    def check() -> bytes:
+        image = decode(base64.b64decode(CALIBRATION[name]), policy=policy, limits=DecodeLimits(), target=target)
+        return b"%d %d " % image.size + image.tobytes()
+
+    return check
+
+
+def _resizer(pattern: Image.Image, plane: Image.Image, method: Image.Resampling) -> Callable[[], bytes]:
+    def check() -> bytes:
+        down, up = pattern.resize((23, 17), method), pattern.resize((97, 71), method)
+        part = pattern.resize((31, 31), method, (3.25, 0.5, 44.0, 41.25))
+        return down.tobytes() + up.tobytes() + part.tobytes() + plane.resize((19, 29), method).tobytes()
+
+    return check
+
+
+def _blended() -> bytes:
+    image = Image.frombytes("RGBA", (_WIDTH, _HEIGHT), _noise(4))
+    ground = Image.new("RGB", image.size, (255, 255, 255))
+    ground.paste(image, (0, 0), image.getchannel("A"))
+    return ground.tobytes()
+
+
+def _noise(planes: int) -> bytes:
+    return hashlib.shake_128(b"refinery-beam codec fingerprint").digest(_WIDTH * _HEIGHT * planes)
+
+
+def _pattern() -> Image.Image:
+    """A gradient in every channel, with an edge, under noise of an eighth of the range."""
+    values = bytes(
+        ((x * step + y * other) % 224) + (noise >> 3)
+        for (x, y, step, other), noise in zip(
+            ((x, y, step, other) for y in range(_HEIGHT) for x in range(_WIDTH) for step, other in ((3, 1), (1, 4), (7, 5))),
+            _noise(3),
+            strict=True,
+        )
+    )
+    return Image.frombytes("RGB", (_WIDTH, _HEIGHT), values)

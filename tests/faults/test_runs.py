@@ -1,0 +1,132 @@
+"""Faults of whole runs: two at once, killed in the middle, interrupted, a worker that dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RECIPE = """\
+schema_version: 3
+plugin: image_classification
+Input: {{sources: [{{name: photos, type: image_folder, path: {path}}}]}}
+Output:
+  record_schema: {{image: {{dtype: uint8, shape: [48, 48, 3]}}, label: {{dtype: str}}}}
+  shard_records: 5
+Labels: {{field: label, source: {{kind: direct}}}}
+Splits: {{ratios: {{train: 0.8, test: 0.2}}, stratify_by: label}}
+Transformations:
+  - {{name: resize, op: resize, params: {{size: 48, method: lanczos}}, splits: [train, test]}}
+"""
+
+
+@pytest.fixture
+def recipe(class_folders: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE.format(path=class_folders))
+    return path
+
+
+def start(recipe: Path, *more: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(recipe.parent / "cache"), "--json", *more]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, dict[str, object]]:
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, json.loads(out)
+
+
+def instances(recipe: Path) -> list[Path]:
+    return sorted((recipe.parent / "cache" / "instances").glob("*/*/*"))
+
+
+def test_two_runs_at_once(recipe: Path) -> None:
+    runs = [start(recipe), start(recipe)]
+    results = [finish(r) for r in runs]
+    assert [code for code, _ in results] == [0, 0]
+    assert {body["status"] for _, body in results} <= {"built", "hit"}
+    assert results[0][1]["files_digest"] == results[1][1]["files_digest"]
+    assert len(instances(recipe)) == 1
+    assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
+
+
+def slow(recipe: Path) -> dict[str, str]:
+    """An environment in which every decode takes a while, so that there is a middle to stop in."""
+    hook = recipe.parent / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import time\n"
+        "import PIL.Image as I\n"
+        "plain = I.open\n"
+        "def waiting(*a, **k):\n"
+        "    time.sleep(0.25)\n"
+        "    return plain(*a, **k)\n"
+        "I.open = waiting\n"
+    )
+    return {"PYTHONPATH": f"{hook}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+
+
+def wait_for_shard(recipe: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if list((recipe.parent / "cache" / "staging").glob("*/instance/dataset/*/part-*")):
+            return
+        time.sleep(0.02)
+    raise AssertionError("no shard was ever written")
+
+
+def test_kill_in_the_middle(recipe: Path) -> None:
+    process = start(recipe, env=slow(recipe))
+    wait_for_shard(recipe)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert instances(recipe) == []
+    code, body = finish(start(recipe))
+    assert (code, body["status"]) == (0, "built")
+    clean = recipe.parent / "clean"
+    clean.mkdir()
+    (clean / "recipe.yaml").write_text(recipe.read_text())
+    _, other = finish(start(clean / "recipe.yaml"))
+    assert other["files_digest"] == body["files_digest"]
+    assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
+
+
+def test_interrupt(recipe: Path) -> None:
+    process = start(recipe, env=slow(recipe))
+    wait_for_shard(recipe)
+    process.send_signal(signal.SIGINT)
+    code, body = finish(process)
+    assert code == 130
+    assert [e["code"] for e in body["errors"]] == ["interrupted"]  # type: ignore[attr-defined]
+    assert instances(recipe) == []
+    assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
+
+
+def test_a_dead_worker_ends_the_run(recipe: Path) -> None:
+    hook = recipe.parent / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if any('sdk_worker_main' in a for a in sys.orig_argv):\n"
+        "    import PIL.Image as I\n"
+        "    def deadly(*a, **k):\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "    I.open = deadly\n"
+    )
+    process = start(recipe, "--mode", "processes", "--workers", "2", env={"PYTHONPATH": str(hook)})
+    begun = time.monotonic()
+    code, body = finish(process)
+    assert code == 4
+    assert [e["code"] for e in body["errors"]] == ["worker-died"]  # type: ignore[attr-defined]
+    assert time.monotonic() - begun < 60
+    assert instances(recipe) == []

@@ -1,0 +1,157 @@
+"""What is a hit, what is a miss, and one digest whatever the engine does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from launch_helpers import Run, main_recipe
+from PIL import Image
+
+from refinery_beam.launch import RunResult
+
+
+@pytest.fixture
+def images(class_folders: Path, copy_of: Callable[[Path], Path]) -> Path:
+    return copy_of(class_folders)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: "# a remark\n\n" + t.replace("seed: 0", "seed:    0  # zero"),
+        lambda t: t.replace("plugin: image_classification\nseed: 0\n", "seed: 0\nplugin: image_classification\n"),
+        lambda t: t.replace("params: {size: 32, method: bilinear}", "params: {method: bilinear, size: 32}"),
+        lambda t: t.replace("method: bilinear}", "method: bilinear, mode: stretch}"),
+        lambda t: t + "InputContracts: []\n",
+        lambda t: t.replace("schema_version: 3", "schema_version: 2"),
+        lambda t: t + "overlays: {unused: {Filters: []}}\n",
+    ],
+    ids=["remarks", "key-order", "param-order", "written-default", "written-empty", "schema-version", "unused-overlay"],
+)
+def test_cosmetic_edits_hit(images: Path, tmp_path: Path, run: Run, edit: Callable[[str], str]) -> None:
+    first = run(main_recipe(images, tmp_path))
+    second = run(main_recipe(images, tmp_path, name="edited.yaml", change=edit))
+    assert (first.status, second.status) == ("built", "hit")
+    assert second.path == first.path
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t: t.replace("train: 0.7, val: 0.15, test: 0.15", "train: 0.8, val: 0.1, test: 0.1"),
+        lambda t: t.replace("train: 0.7, val: 0.15, test: 0.15", "train: 0.7, test: 0.15, val: 0.15"),
+        lambda t: t.replace("method: bilinear", "method: bicubic"),
+        lambda t: t.replace("seed: 11", "seed: 12"),
+        lambda t: t.replace("seed: 0", "seed: 1"),
+        lambda t: t.replace("name: photos", "name: pictures"),
+    ],
+    ids=["ratio", "ratio-order", "op-parameter", "split-seed", "seed", "source-name"],
+)
+def test_meaningful_edits_miss(images: Path, tmp_path: Path, run: Run, edit: Callable[[str], str]) -> None:
+    first = run(main_recipe(images, tmp_path))
+    second = run(main_recipe(images, tmp_path, name="edited.yaml", change=edit))
+    assert (first.status, second.status) == ("built", "built")
+    assert second.path != first.path
+
+
+def test_files_decide_by_content(images: Path, tmp_path: Path, run: Run) -> None:
+    recipe = main_recipe(images, tmp_path)
+    first = run(recipe)
+    victim = sorted((images / "circle").iterdir())[0]
+    os.utime(victim, (time.time() - 100, time.time() - 100))
+    (images / "circle" / ".DS_Store").write_bytes(b"stray")
+    (images / "notes.txt").write_text("stray")
+    assert run(recipe).status == "hit"
+    with Image.open(victim) as picture:
+        changed = picture.convert("RGB")
+    changed.putpixel((0, 0), (1, 2, 3))
+    changed.save(victim)
+    assert run(recipe).status == "built"
+    victim.rename(images / "square" / "moved.png")
+    third = run(recipe)
+    assert (third.status, third.path == first.path) == ("built", False)
+
+
+def test_moving_everything_is_a_hit(images: Path, tmp_path: Path, run: Run) -> None:
+    first = run(main_recipe(images, tmp_path))
+    moved = images.rename(images.parent / "elsewhere")
+    second = run(main_recipe(moved, tmp_path, name="moved.yaml"))
+    assert (second.status, second.path) == ("hit", first.path)
+
+
+def test_a_hit_imports_no_engine(images: Path, tmp_path: Path, run: Run) -> None:
+    recipe = main_recipe(images, tmp_path)
+    run(recipe)
+    code = (
+        "import sys\n"
+        "from refinery_beam.cli.app import call\n"
+        f"code = call(['run', {str(recipe)!r}, '--cache-root', {str(tmp_path / 'cache')!r}, '--json'])\n"
+        "heavy = [m for m in ('apache_beam', 'numpy', 'pyarrow', 'pandas', 'fsspec') if m in sys.modules]\n"
+        "print(code, heavy)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert json.loads(out[0])["status"] == "hit"
+    assert out[1] == "0 []"
+
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "one thread": {"workers": 1, "mode": "threads"},
+    "two threads": {"workers": 2, "mode": "threads"},
+    "four threads": {"workers": 4, "mode": "threads"},
+    "two processes": {"workers": 2, "mode": "processes"},
+    "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    from refinery_beam.launch import run as launch
+
+    folder = tmp_path_factory.mktemp("reference")
+    return launch(main_recipe(class_folders, folder, change=eager), cache_root=folder / "cache", workers=1)
+
+
+def eager(text: str) -> str:
+    """The recipe with statistics in a pass of their own."""
+    return text.replace("dtype: uint8", "dtype: float32")
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
+    result = run(main_recipe(class_folders, tmp_path, change=eager), **SETTINGS[name])
+    assert result.status == "built"
+    for key in ("files_digest", "logical_digest"):
+        assert result.manifest.raw[key] == reference.manifest.raw[key]
+    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes()
+
+
+def test_order_of_listing_does_not_matter(
+    class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import refinery_beam.launch.build as build
+
+    make = build.make_refs
+
+    def shuffled(entries: list[object], plan: object, plugin: object) -> object:
+        refs, grouped = make(entries, plan, plugin)  # type: ignore[arg-type]
+        return iter(sorted(refs, key=lambda r: r.digest)), grouped
+
+    monkeypatch.setattr(build, "make_refs", shuffled)
+    result = run(main_recipe(class_folders, tmp_path, change=eager))
+    assert result.manifest.raw["files_digest"] == reference.manifest.raw["files_digest"]
+
+
+def test_a_damaged_instance_is_rebuilt(images: Path, tmp_path: Path, run: Run) -> None:
+    recipe = main_recipe(images, tmp_path)
+    first = run(recipe)
+    next((Path(first.path) / "dataset" / "train").iterdir()).unlink()
+    again = run(recipe)
+    assert (again.status, again.path) == ("built", first.path)
+    assert again.manifest.raw == first.manifest.raw
