@@ -11,19 +11,19 @@ echo; echo '$ refinery-beam run demo/recipe.yaml --cache-root demo/cache'
 refinery-beam run demo/recipe.yaml --cache-root demo/cache
 
 # Asking again is a hit: it costs a fraction of a second and tells where the instance is.
-instance=$(refinery-beam run demo/recipe.yaml --cache-root demo/cache --json | python -c 'import json, sys; print(json.load(sys.stdin)["instance"])')
+instance=$(refinery-beam run demo/recipe.yaml --cache-root demo/cache --json |
+    python -c 'import json, os, sys; print(os.path.relpath(json.load(sys.stdin)["instance"]))')
 
 cat <<TEXT
 
-The dataset is in $instance/dataset
-What went in and came out: $instance/report/report.md
+The dataset:  $instance/dataset
+Its report:   $instance/report/report.md
 
-Try next (first: source .venv/bin/activate)
+Try next, after \`source .venv/bin/activate\`:
 
-  the same command again            nothing is rebuilt: a hit
-  edit a ratio in demo/recipe.yaml  and run again: a miss, another instance beside the first
-  refinery-beam verify '$instance'
-                                    every file re-hashed against the manifest
+  refinery-beam run demo/recipe.yaml --cache-root demo/cache      again: a hit, nothing is rebuilt
+                                                                  after editing a ratio in the recipe: a miss
+  refinery-beam verify demo/recipe.yaml --cache-root demo/cache   every file hashed again
 
   python
   >>> import refinery_beam as rb

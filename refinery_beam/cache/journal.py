@@ -137,9 +137,9 @@ def _stamp(moment: datetime) -> str:
 
 
 def _user() -> str:
-    import getpass
-
     try:
+        import getpass
+
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
         return str(os.getuid()) if hasattr(os, "getuid") else ""

@@ -72,8 +72,9 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4) -> VerifyRepo
 
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
     ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, and with ``deep`` also ``schema``, ``order``, ``duplicate-id``, ``value``,
-    ``rows-digest``, ``logical-digest``. StoreError when there is no such directory (``instance-missing``), when a newer release wrote it,
-    or when it cannot be read at all.
+    ``rows-digest`` (with every one of them proved, the logical digest follows from the manifest).
+
+    StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
     """
     place = os.path.abspath(instance)
     if not os.path.isdir(place):

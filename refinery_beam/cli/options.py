@@ -66,6 +66,7 @@ class Options:
             mode=self.mode or "auto",
             runner=self.runner or "direct",
             progress=not self.quiet,
+            debug=self.debug,
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
         )
 

@@ -43,10 +43,12 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
 
 
 def _run_job(prepared: Prepared, instance: str, work: str) -> None:
-    from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
-    from refinery_beam.pipeline.rows_io import write_index
-    from refinery_beam.pipeline.translate import translate
-    from refinery_beam.runners.local import choose, run_local
+    from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
+
+    with quiet_beam(enabled=not prepared.settings.debug):
+        from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
+        from refinery_beam.pipeline.rows_io import write_index
+        from refinery_beam.pipeline.translate import translate
     from refinery_beam.runners.progress import live
 
     settings, plan, entries = prepared.settings, prepared.plan, prepared.index.entries
@@ -68,8 +70,12 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     )
     settings.tell(f"running on the local engine: {options.workers} {options.mode}, {len(entries)} records")
     try:
-        with live(work, len(entries), enabled=settings.progress):
-            run_local(lambda pipeline: translate(pipeline, job), options)
+        aside = options.mode == "processes" and not settings.debug
+        with (
+            stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
+            live(work, len(entries), stream=stream, enabled=settings.progress),
+        ):
+            run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
     except KeyboardInterrupt as error:
         raise Interrupted(
             "interrupted: nothing was promoted",

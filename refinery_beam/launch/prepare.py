@@ -34,6 +34,7 @@ class Settings:
     runner: str = "direct"
     progress: bool = False
     bundle_repeat: int = 0
+    debug: bool = False
     say: Callable[[str], None] | None = None
 
     def tell(self, text: str) -> None:

@@ -89,7 +89,7 @@ def arrow_schema(output: OutputPlan) -> pa.Schema:
     """The Arrow schema of a shard: record_id, then the declared fields in the recipe's order."""
     import pyarrow as pa
 
-    columns = [pa.field("record_id", pa.string(), nullable=False)]
+    columns = [pa.field("record_id", pa.string())]
     for name, declared in output.fields:
         if name == "record_id":
             continue
@@ -115,7 +115,8 @@ def _image_field(name: str, declared: FieldType, output: OutputPlan) -> pa.Field
 
     if output.encoding != "tensor":
         kind = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
-        return pa.field(name, kind, nullable=False, metadata={b"refinery:encoding": output.encoding.encode()})
+        # Nullable, though it never is null: `datasets` believes its own metadata only where the field equals its own, which are nullable.
+        return pa.field(name, kind, metadata={b"refinery:encoding": output.encoding.encode()})
     metadata = {
         b"refinery:encoding": b"tensor",
         b"refinery:dtype": declared.dtype.encode(),

@@ -112,6 +112,14 @@ class ShardFile:
         self._writer.close()
         self.file.close()
 
+    def abandon(self) -> None:
+        """Close without caring for content. A pyarrow writer left open would close itself later, on a closed file, loudly."""
+        try:
+            self._writer.close()
+        except Exception:
+            pass
+        self.file.close()
+
     def _flush(self) -> None:
         import pyarrow as pa
 
@@ -187,7 +195,7 @@ def write_shard(
                 progress.done()
         out.close()
     except BaseException:
-        out.file.close()
+        out.abandon()
         os.unlink(temporary)
         raise
     sha256 = out.file.hexdigest()

@@ -172,7 +172,7 @@ class OutputSection(Section):
     encoding: Literal["tensor", "png", "jpeg", "webp", "source"] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     shard_records: Annotated[int, Field(gt=0)] | None = None
-    shard_bytes: Annotated[int, Field(ge=1 << 16)] = 134_217_728
+    shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None
 
 
 class LabelSource(Section):

@@ -12,18 +12,19 @@ threads. Pillow, hashlib
 are many cores.
 
 A worker process that dies (out of memory, a crashing codec) would leave FnApiRunner waiting for ever: the thread that watches the process
-raises, the main thread never hears of it. `death_guard` turns that into an EngineError.
+raises, the main thread never hears of it. `guarded` turns that into an EngineError.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from refinery_beam.errors import EngineError
 
@@ -73,16 +74,16 @@ def available_cpus() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def run_local(build: Callable[[Any], None], options: LocalOptions) -> None:
+def run_local(build: Callable[[Any], None], options: LocalOptions, *, talk: bool = False) -> None:
     """Run the pipeline that `build` makes, to its end. Raises EngineError, or whatever the worker code raised.
 
-    Call it on the main thread: the death guard interrupts that one.
+    Call it on the main thread: a dead worker interrupts that one. `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    import apache_beam as beam
+    with quiet_beam(enabled=not talk), guarded():
+        import apache_beam as beam
 
-    pipeline_options = _pipeline_options(options)
-    with quiet_beam(), death_guard():
+        pipeline_options = _pipeline_options(options)
         pipeline = beam.Pipeline(runner=constructed_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
         result = pipeline.run()
@@ -122,34 +123,51 @@ def cap_native_threads() -> None:
 
 
 @contextmanager
-def quiet_beam() -> Iterator[None]:
-    """Beam's loggers at WARNING while a job runs; its INFO lines drown the progress line."""
+def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
+    """No log lines of Beam's own while it is imported and runs a job.
+
+    It warns about libraries nobody asked for, and logs every exception of a worker with two tracebacks before it raises it. What went
+    wrong reaches the user through the exception, once.
+    """
     import logging
 
-    logger = logging.getLogger("apache_beam")
-    before = logger.level
-    logger.setLevel(max(before, logging.WARNING))
+    before = logging.root.manager.disable
+    if enabled:
+        logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        logging.disable(before)
 
 
 @contextmanager
-def death_guard() -> Iterator[None]:
-    """Inside, the death of a worker process ends the run with EngineError instead of waiting for ever."""
+def guarded() -> Iterator[None]:
+    """Inside, the death of a worker process ends the run with EngineError, and Ctrl-C with KeyboardInterrupt.
+
+    Neither comes by itself. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in
+    the threads mode runs on the main thread, comes back wrapped as a RuntimeError of the engine.
+    """
     dead: list[str] = []
-    before = threading.excepthook
+    interrupted: list[bool] = []
+    hook_before = threading.excepthook
+    main = threading.current_thread() is threading.main_thread()
+    handler_before = signal.getsignal(signal.SIGINT) if main else None
 
     def hook(args: Any) -> None:
         text = str(args.exc_value)
         if "Worker subprocess exited" in text:
             dead.append(text)
             os.kill(os.getpid(), signal.SIGINT)
-        else:
-            before(args)
+        elif not _hangs_up(args):
+            hook_before(args)
+
+    def handler(number: int, frame: Any) -> None:
+        interrupted.append(True)
+        signal.default_int_handler(number, frame)
 
     threading.excepthook = hook
+    if main:
+        signal.signal(signal.SIGINT, handler)
     try:
         yield
     except BaseException as error:
@@ -161,6 +179,38 @@ def death_guard() -> Iterator[None]:
                 rule="worker processes live until the job is done",
                 remedy="it was probably killed for lack of memory, or a codec crashed: try --workers 1, or --mode threads",
             ) from error
+        if interrupted:
+            raise KeyboardInterrupt from error
         raise
     finally:
-        threading.excepthook = before
+        threading.excepthook = hook_before
+        if main:
+            signal.signal(signal.SIGINT, handler_before)
+
+
+def _hangs_up(args: Any) -> bool:
+    """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
+    name = args.thread.name if args.thread is not None else ""
+    kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
+    return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))
+
+
+@contextmanager
+def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
+    """Send what worker processes print on stderr to a file; gives a stream that still reaches the user. Not enabled: changes nothing.
+
+    Worker processes inherit the descriptor and print import warnings and tracebacks of hung-up connections there.
+    """
+    if not enabled:
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(path, "ab", buffering=0) as file, os.fdopen(saved, "w", buffering=1, closefd=False) as kept:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield kept
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,10 @@ def write_shard(
     row_group: int = 3,
     tweak: str = "",
     order: bool = True,
+    image: Callable[[str], np.ndarray[Any, Any]] | None = None,
 ) -> dict[str, Any]:
     ids = sorted(ids, key=record_key) if order else list(ids)
-    arrays = [pixels(i + tweak, shape) for i in ids]
+    arrays = [image(i) if image else pixels(i + tweak, shape) for i in ids]
     labels = [i.split("/")[1] if "/" in i else "x" for i in ids]
     columns: dict[str, Any] = {"record_id": pa.array(ids, pa.string())}
     fields = [pa.field("record_id", pa.string())]
@@ -100,6 +101,7 @@ def fill(
     extra: Mapping[str, Any] | None = None,
     statistics: Mapping[str, Any] | None = None,
     order: bool = True,
+    image: Callable[[str], np.ndarray[Any, Any]] | None = None,
 ) -> dict[str, Any]:
     """Write everything an instance holds; gives the manifest's body."""
     splits = {"train": 14, "val": 3} if splits is None else splits
@@ -108,7 +110,9 @@ def fill(
         ids = [f"s/{'cat' if n % 2 else 'dog'}/{split}-{n}.png" for n in range(records)]
         for shard in range(shards):
             entries.append(
-                write_shard(staging, split, shard, shards, ids[shard::shards], encoding=encoding, tweak=tweak, shape=shape, order=order)
+                write_shard(
+                    staging, split, shard, shards, ids[shard::shards], encoding=encoding, tweak=tweak, shape=shape, order=order, image=image
+                )
             )
     for name, text in {"recipe.yaml": "schema_version: 3\n", "report/report.md": "# Report\n"}.items():
         with open(os.path.join(staging.instance, name), "w", encoding="utf-8") as file:

@@ -14,7 +14,9 @@ from refinery_beam.cache.locks import take
 from refinery_beam.errors import StoreError
 
 KEY = handmade.KEY
-HOLD = "import sys, time; from refinery_beam.cache.locks import take; l = take(sys.argv[1]); print(l is not None, flush=True); time.sleep(60)"
+HOLD = (
+    "import sys, time; from refinery_beam.cache.locks import take; l = take(sys.argv[1]); print(l is not None, flush=True); time.sleep(60)"
+)
 
 
 def attempts(root: Path) -> list[str]:

@@ -69,7 +69,7 @@ def test_only_our_errors_come_out(version: int, base: str, plugin: Plugin) -> No
     whole = to_data(parse_yaml(base + EXTRA, name="r.yaml"))
     whole["schema_version"] = version
     loaded = 0
-    for _ in range(300):
+    for _ in range(120):
         data = damage(whole, rng)
         if rng.random() < 0.3 and isinstance(data, dict):
             data = damage(data, rng)
@@ -86,13 +86,13 @@ def test_only_our_errors_come_out(version: int, base: str, plugin: Plugin) -> No
         refuse_unexecuted(recipe, plugin)
         again = load_recipe("r.yaml", text=effective_yaml(recipe, plugin))
         assert canonical_bytes(canonical(again, plugin)) == canonical_bytes(canonical(recipe, plugin))
-    assert loaded > 20
+    assert loaded > 10
 
 
 def test_noise_in_the_text(base: str) -> None:
     rng = random.Random(7)
     noise = [*"\t:-{['\"\n#!|>%@`é\x85\u2028", "&a ", "*a", "  ", "", "? ", "---\n"]
-    for _ in range(400):
+    for _ in range(200):
         text = list(base)
         for _ in range(rng.randrange(1, 4)):
             text[rng.randrange(len(text))] = rng.choice(noise)

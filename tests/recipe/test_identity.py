@@ -304,7 +304,7 @@ def shuffled(value: Any, rng: random.Random, keep: bool = False) -> Any:
     return [shuffled(v, rng) for v in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(recipes, st.randoms(use_true_random=False))
 def test_generated_recipes_survive_the_round_trip_and_key_order(data: dict[str, Any], rng: random.Random) -> None:
     import json

@@ -34,7 +34,6 @@ _SIGNATURES = (
     (b"MM\0*", "tiff"),
     (b"II+\0", "tiff"),
     (b"MM\0+", "tiff"),
-    (b"BM", "bmp"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "jpeg2000"),
     (b"\xff\x4f\xff\x51", "jpeg2000"),
     (b"\xff\x0a", "jxl"),
@@ -59,6 +58,9 @@ def sniff(data: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
+    if data[:2] == b"BM" and data[6:10].strip(b"\0") == b"" and int.from_bytes(data[14:18], "little") <= 124:
+        # Two letters prove nothing: the reserved bytes are zero and the second header has one of its few sizes.
+        return "bmp"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     if data[4:8] == b"ftyp":
