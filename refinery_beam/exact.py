@@ -3,15 +3,15 @@
 Adding floats rounds at every step, so a mean computed by four workers differs from one computed by two. Nothing here rounds before the
 end. Two accumulators, both made of Python integers, both mergeable in any order and written as canonical bytes:
 
-* `ChannelHistogram` for 8-bit images: 256 counts a channel. Sum, sum of squares, minimum, maximum follow exactly, and so do the statistics
-  after any elementwise op (`through`), because there are only 256 values to send through it.
-* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in
-that unit and
-  sums of squares integers in units of 2**-2148. NumPy adds the mantissas of one exponent in limbs small enough to be exact in a double.
+* `ChannelHistogram` for 8-bit images: 256 counts a channel. Sum, sum of squares, minimum, maximum follow exactly, and so do the
+  statistics after any elementwise op (`through`), because there are only 256 values to send through it.
+* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in that
+  unit and sums of squares integers in units of 2**-2148. NumPy adds the mantissas of one exponent in limbs small enough to be exact in
+  a double.
 
 The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where
-floats are
-made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met one is refused.
+floats are made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met
+one is refused.
 """
 
 from __future__ import annotations
@@ -33,16 +33,20 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Mapped: TypeAlias = Array | Callable[[Array], Array]
 
-_BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _SUM_UNIT = 1074
+"""Sums are integers in units of 2**-1074, the least double above zero."""
+
 _SQUARE_UNIT = 2 * _SUM_UNIT
+"""Sums of squares are integers in units of 2**-2148."""
+
 # 2**17 products of two 18-bit limbs stay below 2**53, so every partial sum a double holds is an exact integer.
 _CHUNK = 1 << 17
 
+_BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+
 
 class ExactError(ValueError):
-    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, NaN or infinity at
-    the end."""
+    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, or NaN or infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,9 @@ class ChannelSums:
 class Partial(Protocol):
     """An exact accumulator of images. ``merge`` is associative and commutative, and an empty accumulator is its neutral element.
 
-    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one
-    image at a time
-    can name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores them.
+    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one image at
+    a time can name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores
+    them.
     """
 
     @property
@@ -166,8 +170,8 @@ class ChannelHistogram:
     def through(self, mapping: Mapped) -> FloatMoments:
         """The moments of the same images after an elementwise op, without seeing them again.
 
-        ``mapping`` is what the 256 levels become: an array (256,), (256, 1), (256, c) or (256, 1, c) of any real dtype, or a function from
-        `levels()` to such an array. The result equals `FloatMoments` of the mapped images, bytes included.
+        ``mapping`` is what the 256 levels become: an array (256,), (256, 1), (256, c) or (256, 1, c) of any real dtype, or a function
+        from `levels()` to such an array. The result equals `FloatMoments` of the mapped images, bytes included.
 
         >>> import numpy as np
         >>> h = ChannelHistogram(); h.add(np.array([[0, 255]], np.uint8))
@@ -237,7 +241,7 @@ class FloatMoments:
         planes = array[:, :, None] if array.ndim == 2 else array
         if planes.ndim != 3:
             raise ExactError(f"an image is (h, w) or (h, w, c), not {list(array.shape)}")
-        self._merge([_moments(planes[:, :, i]) for i in range(planes.shape[2])], 1)
+        self._merge([_moments_of(planes[:, :, i]) for i in range(planes.shape[2])], 1)
 
     def merge(self, other: FloatMoments) -> None:
         """Add what `other` added."""
@@ -291,7 +295,7 @@ class FloatMoments:
             moments = _EMPTY
             for value, times in zip(values, bins, strict=True):
                 if times:
-                    moments = _join(moments, _one(value, times))
+                    moments = _join(moments, _one_value(value, times))
             made._channels.append(moments)
         return made
 
@@ -333,6 +337,8 @@ def sqrt_float(value: Fraction) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Moments:
+    """The sums of one channel; `nan` and `inf` values are counted and in no sum. `low` and `high` are None while no value is finite."""
+
     count: int
     nan: int
     inf: int
@@ -343,15 +349,18 @@ class _Moments:
 
 
 _EMPTY = _Moments(0, 0, 0, 0, 0, None, None)
+"""The neutral element of `_join`."""
 
 
 def _join(a: _Moments, b: _Moments) -> _Moments:
+    """The moments of both."""
     low = b.low if a.low is None else a.low if b.low is None else min(a.low, b.low)
     high = b.high if a.high is None else a.high if b.high is None else max(a.high, b.high)
     return _Moments(a.count + b.count, a.nan + b.nan, a.inf + b.inf, a.sum + b.sum, a.squares + b.squares, low, high)
 
 
-def _one(value: float, times: int) -> _Moments:
+def _one_value(value: float, times: int) -> _Moments:
+    """The moments of one value that occurs `times` times."""
     if not math.isfinite(value):
         nan = math.isnan(value)
         return _Moments(times, times if nan else 0, 0 if nan else times, 0, 0, None, None)
@@ -360,7 +369,8 @@ def _one(value: float, times: int) -> _Moments:
     return _Moments(times, 0, 0, units * times, units * units * times, exact, exact)
 
 
-def _moments(plane: Array) -> _Moments:
+def _moments_of(plane: Array) -> _Moments:
+    """The moments of an array of any real dtype but long doubles. Raises ExactError for another one."""
     import numpy as np
 
     flat = np.ascontiguousarray(plane).reshape(-1)

@@ -17,6 +17,11 @@ from refinery_beam.errors import StoreError
 from refinery_beam.rows import files_digest, logical_digest
 
 MANIFEST_NAME = "manifest.json"
+
+RECIPE_NAME = "recipe.yaml"
+"""The effective recipe. It says where the sources lie, which is not what the data is: the same dataset built from another
+folder, or on another
+machine, has other bytes here and the same manifest. So it is not among the listed files; its *meaning* is proved, by ``recipe_digest``."""
 CONTRACT = 1
 
 _REQUIRED: dict[str, type | tuple[type, ...]] = {

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from refinery_beam.cache.address import find, instance_dir, look_at, staging_root
 from refinery_beam.cache.files import file_sha256, walk_files
 from refinery_beam.cache.locks import take
-from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, FileEntry, Manifest, manifest_bytes, self_check
+from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
 from refinery_beam.cache.staging import Staging, trash_path
 from refinery_beam.cache.stores import LocalStore, store_error, sync_directory, sync_file
 from refinery_beam.errors import EngineError, StoreError
@@ -110,6 +110,8 @@ def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = Fals
         if path not in present:
             raise _incomplete(f"{path} was reported but never written", folder)
         if path not in listed:
+            if path == RECIPE_NAME:
+                continue
             raise _incomplete(f"{path} was written but never reported", folder)
         entry, size = listed[path], present[path]
         if size != entry.bytes:

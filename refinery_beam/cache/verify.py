@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.cache.deep import check_rows
 from refinery_beam.cache.files import hash_files, walk_files
 from refinery_beam.cache.findings import Finding
-from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, FileEntry, Manifest, ManifestDamage, parse_manifest, self_check
+from refinery_beam.cache.manifest import (
+    CONTRACT,
+    MANIFEST_NAME,
+    RECIPE_NAME,
+    FileEntry,
+    Manifest,
+    ManifestDamage,
+    parse_manifest,
+    self_check,
+)
 from refinery_beam.cache.stores import LocalStore, store_error
-from refinery_beam.errors import StoreError
+from refinery_beam.errors import RefineryError, StoreError
 
 __all__ = ["Finding", "VerifyReport", "verify"]
 
@@ -67,11 +76,14 @@ class _Tally:
         self.findings.append(Finding(code, path, message))
 
 
-def verify(instance: str, *, deep: bool = False, threads: int = 4) -> VerifyReport:
+def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest: Callable[[str], str] | None = None) -> VerifyReport:
     """Check an instance directory; finds everything that is wrong rather than the first thing.
 
+    ``recipe_digest`` gives the digest of what a recipe file means (this room knows no recipes); without it recipe.yaml is only looked for.
+
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
-    ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, and with ``deep`` also ``schema``, ``order``, ``duplicate-id``, ``value``,
+    ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, ``recipe-changed``, and with ``deep`` also ``schema``, ``order``,
+    ``duplicate-id``, ``value``,
     ``rows-digest`` (with every one of them proved, the logical digest follows from the manifest).
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
@@ -91,6 +103,7 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4) -> VerifyRepo
         _check_place(manifest, tally)
         try:
             sound = _check_files(manifest, tally, threads=threads)
+            _check_recipe(manifest, tally, recipe_digest)
         except OSError as error:
             raise store_error(error, "verify", place) from error
         _check_counts(manifest, sound, tally, deep=deep)
@@ -143,7 +156,7 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
         tally.add("odd-file", os.path.relpath(error.place, manifest.place), error.message)
         return set()
     listed = {entry.path: entry for entry in manifest.files}
-    for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME}):
+    for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME, RECIPE_NAME}):
         tally.add("unlisted", path, "is not in the manifest")
     readable = []
     for path, entry in sorted(listed.items()):
@@ -163,6 +176,22 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
         else:
             tally.add("wrong-digest", path, f"has sha256 {digests[path]}, the manifest says {listed[path].sha256}")
     return sound
+
+
+def _check_recipe(manifest: Manifest, tally: _Tally, digest_of: Callable[[str], str] | None) -> None:
+    place = os.path.join(manifest.place, RECIPE_NAME)
+    wanted = manifest.raw.get("recipe_digest")
+    if wanted is None:
+        return
+    if not os.path.exists(place):
+        tally.add("missing", RECIPE_NAME, "every instance keeps its recipe")
+    elif digest_of is not None:
+        try:
+            got = digest_of(place)
+        except RefineryError as error:
+            got = error.message
+        if got != wanted:
+            tally.add("recipe-changed", RECIPE_NAME, f"does not mean what the manifest says: {got}")
 
 
 def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: bool) -> None:

@@ -12,7 +12,7 @@ from refinery_beam.cache import verify as verify_instance
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json
 from refinery_beam.errors import StoreError
-from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.prepare import digest_of_recipe, prepare
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again and prove the digests of rows.")]
 
@@ -23,7 +23,7 @@ def verify(
 ) -> None:
     """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
     place = os.path.abspath(target) if os.path.isdir(target) else _place_of(target, options)
-    report = verify_instance(place, deep=deep)
+    report = verify_instance(place, deep=deep, recipe_digest=digest_of_recipe)
     if options.json:
         print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
     else:

@@ -131,6 +131,12 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
     }
 
 
+def digest_of_recipe(path: str | Path) -> str:
+    """The digest of what a recipe file means, apart from where its sources lie: ``recipe_digest`` in a manifest."""
+    recipe = load_recipe(path)
+    return value_digest("recipe", canonical(recipe, find_plugin(recipe.model.plugin)))
+
+
 def hints_path(cache_root: str) -> str:
     """The hint cache of a cache root."""
     return os.path.join(os.path.abspath(cache_root), "hints.sqlite")

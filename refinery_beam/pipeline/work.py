@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from refinery_beam.errors import DataError
-from refinery_beam.exact import ChannelHistogram, Partial
+from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
 from refinery_beam.plugins.base import ArrayType
@@ -94,10 +94,13 @@ class Worker:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
 
     def run(self, pixels: Any, steps: Sequence[Step], fitted: Fitted) -> Any:
-        """The pixels after `steps`."""
+        """The pixels after `steps`. Raises BadRecord for a record an op cannot take (too small to crop, say)."""
         for step in steps:
             op: Any = self.plugin.ops[step.op]
-            pixels = op.apply(pixels, self._params[step.name], fitted.get(step.name, step.pinned), step.out)
+            try:
+                pixels = op.apply(pixels, self._params[step.name], fitted.get(step.name, step.pinned), step.out)
+            except BadImage as error:
+                raise BadRecord(error.reason, error.detail, stage="Transformations", op=step.name) from error
         return pixels
 
     def _draft_target(self, chain: Chain) -> tuple[int, int] | None:
@@ -129,7 +132,10 @@ class Worker:
 
     def _accumulate(self, point: FitPoint, pixels: Any) -> Partial:
         partial = self.partial(point)
-        partial.add(pixels)
+        try:
+            partial.add(pixels)
+        except ExactError as error:
+            raise BadRecord("unsupported_mode", str(error), stage="Transformations", op=point.steps[0]) from error
         if partial.nonfinite:
             raise BadRecord("not_finite", f"{partial.nonfinite} values are NaN or infinite", stage="Transformations", op=point.steps[0])
         return partial

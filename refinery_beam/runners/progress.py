@@ -40,7 +40,7 @@ def render(phase: str, done: int, total: int, seconds: float) -> str:
     """The line.
 
     >>> render("write", 1234, 4000, 2.0)
-    'writing 1,234 of 4,000 images (31%), 617 images/s, 0:05 left'
+    'writing 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
     """
     rate = done / seconds if seconds > 0 else 0.0
     done = min(done, total) if total else done

@@ -27,6 +27,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from refinery_beam.plugins.discovery import find_plugin
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",
@@ -157,6 +159,14 @@ def anchors(page: Path) -> set[str]:
 def test_every_page_is_on_the_index() -> None:
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     assert [p.name for p in ROOT.glob("docs/*.md") if p.name != "index.md" and f"({p.name})" not in index] == []
+
+
+def test_every_op_is_described() -> None:
+    page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
+    plugin = find_plugin("image_classification")
+    rows = {row[0]: row[1] for row in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", page, flags=re.MULTILINE)}
+    told = {name: set(re.findall(r"`(\w+)`", rows.get(name, ""))) for name in plugin.ops}
+    assert told == {name: set(op.spec.params.model_fields) for name, op in plugin.ops.items()}
 
 
 def test_blocks_are_read_as_written() -> None:

@@ -45,5 +45,3 @@ def main_recipe(images: Path, folder: Path, *, name: str = "recipe.yaml", change
     path = folder / name
     path.write_text(text)
     return path
-
-

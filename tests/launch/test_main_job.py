@@ -20,6 +20,7 @@ from refinery_beam.cache import verify
 from refinery_beam.exact import sqrt_float
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
+from refinery_beam.launch.prepare import digest_of_recipe
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,13 @@ def test_statistics_are_exact(built: RunResult, class_folders: Path) -> None:
     got = json.loads((Path(built.path) / "fitted_statistics/normalize.json").read_text())
     for i in range(3):
         n, s, q = count, int(total[i]), int(squares[i])
-        assert got["channels"][i] == {"count": n, "sum": s, "sum_squares": q, "min": int(values[:, i].min()), "max": int(values[:, i].max())}
+        assert got["channels"][i] == {
+            "count": n,
+            "sum": s,
+            "sum_squares": q,
+            "min": int(values[:, i].min()),
+            "max": int(values[:, i].max()),
+        }
         assert got["mean"][i] == float(Fraction(s, n))
         assert got["std"][i] == sqrt_float(Fraction(q, n) - Fraction(s, n) ** 2)
 
@@ -106,7 +113,7 @@ def test_layout(built: RunResult) -> None:
     recipe16, input16, seed = place.parts[-3:]
     assert (recipe16, input16, seed) == (built.manifest.recipe_hash[:16], built.manifest.input_hash[:16], "0")
     names = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
-    assert names == {f.path for f in built.manifest.files} | {"manifest.json"}
+    assert names == {f.path for f in built.manifest.files} | {"manifest.json", "recipe.yaml"}
     assert {n for n in names if not n.startswith("dataset/")} == {
         "recipe.yaml",
         "manifest.json",
@@ -117,7 +124,7 @@ def test_layout(built: RunResult) -> None:
 
 
 def test_it_verifies(built: RunResult) -> None:
-    report = verify(built.path, deep=True)
+    report = verify(built.path, deep=True, recipe_digest=digest_of_recipe)
     assert report.ok, report.findings
     assert report.records_checked == 36
 

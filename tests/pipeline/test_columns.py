@@ -33,7 +33,18 @@ def test_lossless(value: Any, dtype: str, want: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "dtype"),
-    [("007", "int64"), ("1.0", "int64"), (" 7", "int64"), (True, "int64"), (256, "uint8"), (-1, "uint8"), (5, "str"), (1.5, "int64"), ("x", "float32"), (1, "bool")],
+    [
+        ("007", "int64"),
+        ("1.0", "int64"),
+        (" 7", "int64"),
+        (True, "int64"),
+        (256, "uint8"),
+        (-1, "uint8"),
+        (5, "str"),
+        (1.5, "int64"),
+        ("x", "float32"),
+        (1, "bool"),
+    ],
 )
 def test_lossy_is_refused(value: Any, dtype: str) -> None:
     with pytest.raises(FieldMismatch, match="field 'f' is"):

@@ -84,7 +84,8 @@ def expected(refs: list[Ref], seed: int) -> dict[str, str]:
     found = {}
     for label in {r.label for r in refs}:
         order = sorted((r for r in refs if r.label == label), key=lambda r: position("split", seed, "Splits", r.group))
-        names = [n for n, q in zip([n for n, _ in RATIOS], largest_remainder(len(order), weights([x for _, x in RATIOS])), strict=True) for _ in range(q)]
+        quotas = largest_remainder(len(order), weights([ratio for _, ratio in RATIOS]))
+        names = [name for (name, _), quota in zip(RATIOS, quotas, strict=True) for _ in range(quota)]
         found.update({r.record_id: name for r, name in zip(order, names, strict=True)})
     return found
 

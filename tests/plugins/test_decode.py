@@ -108,7 +108,9 @@ def test_random_damage_gives_a_reason_or_an_image_and_never_another_error(name: 
             assert error.reason in REASONS
 
 
-@pytest.mark.parametrize("data", [b"not a picture at all", b"\0" * 500, b"BMW is a car, not a bitmap", b"\x89PNG\n" * 9, b"II*\0" + b"x" * 90])
+@pytest.mark.parametrize(
+    "data", [b"not a picture at all", b"\0" * 500, b"BMW is a car, not a bitmap", b"\x89PNG\n" * 9, b"II*\0" + b"x" * 90]
+)
 def test_garbage_is_not_an_image(data: bytes) -> None:
     assert reason(data) in ("not_an_image", "truncated" if data[:2] == b"II" else "not_an_image")
 
@@ -127,7 +129,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
     bomb = png(60_000, 60_000, (b"IDAT", zlib.compress(b"\0")))
     assert len(bomb) < 100
     assert reason(bomb) == "too_many_pixels"
-    with pytest.raises(BadImage, match="60000 x 60000 = 3600000000 pixels, the limit is 100000000"):
+    with pytest.raises(BadImage, match="60000 x 60000 = 3600000000 pixels, the limit is 178956970"):
         read_header(bomb, policy=POLICY, limits=LIMITS)
 
 
@@ -182,7 +184,7 @@ def test_details_hold_no_addresses_and_no_paths(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_reasons_survive_pickling() -> None:
-    again = pickle.loads(pickle.dumps(BadImage("truncated", "it ends")))
+    again = pickle.loads(pickle.dumps(BadImage("truncated", "it ends")))  # noqa: S301
     assert (again.reason, again.detail, str(again)) == ("truncated", "it ends", "truncated: it ends")
 
 

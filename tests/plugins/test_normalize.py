@@ -58,7 +58,9 @@ def test_every_number_of_channels(shape: tuple[int, ...]) -> None:
     planes = shape[2] if len(shape) == 3 else 1
     mean, std = [float(10 * i) for i in range(planes)], [float(i + 1) for i in range(planes)]
     seen: Any = Normalize().apply(array, NormalizeParams(), {"mean": mean, "std": std}, FLOAT32)
-    expected = ((array.astype(np.float64) - (mean if array.ndim == 3 else mean[0])) / (std if array.ndim == 3 else std[0])).astype(np.float32)
+    expected = ((array.astype(np.float64) - (mean if array.ndim == 3 else mean[0])) / (std if array.ndim == 3 else std[0])).astype(
+        np.float32
+    )
     assert np.array_equal(seen, expected) and seen.shape == shape
     one: Any = Normalize().apply(array, NormalizeParams(mean=5, std=2), None, FLOAT32)
     assert np.array_equal(one, ((array - 5.0) / 2.0).astype(np.float32))

@@ -24,9 +24,8 @@ class ToRgbParams(Params):
 
 
 class ToGrayscale:
-    """ITU-R 601 luma. uint8: Pillow's integer form, (19595 R + 38470 G + 7471 B + 32768) >> 16. Floats: (0.299 R + 0.587 G) +
-    0.114 B in float64,
-    rounded once to the image's dtype. An alpha channel is dropped; grey images stay as they are.
+    """ITU-R 601 luma. uint8: Pillow's integer form, (19595 R + 38470 G + 7471 B + 32768) >> 16. Floats: (0.299 R + 0.587 G) + 0.114 B
+    in float64, rounded once to the image's dtype. An alpha channel is dropped; grey images stay as they are.
     """
 
     spec = OpSpec(
@@ -66,8 +65,9 @@ class ToGrayscale:
 
 
 class ToRgb:
-    """Three channels: grey is replicated; RGBA and LA images (uint8) are laid over white, each channel rounded half up; RGB stays
-    as it is."""
+    """Three channels: grey is replicated; RGBA and LA images (uint8) are laid over white, each channel rounded half up; RGB stays as it
+    is.
+    """
 
     spec = OpSpec(
         name="to_rgb",

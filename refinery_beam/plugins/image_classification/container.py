@@ -102,8 +102,9 @@ def png_orientation_chunk(data: bytes) -> bytes | None:
 
 
 def ends_early(data: bytes, kind: str, image: ImageFile.ImageFile | None) -> bool:
-    """Whether the structure of a file that failed to decode promises more bytes than there are. `image` is its header, if that
-    could be read."""
+    """Whether the structure of a file that failed to decode promises more bytes than there are. `image` is its header, if that could be
+    read.
+    """
     try:
         if kind == "png":
             return _png_ends_early(data)

@@ -24,19 +24,16 @@
    anything -> RGBA       alpha 255 where there is none
    =====================  ==========================================================================================
 
-   ``mode: keep`` leaves L, LA, RGB, RGBA, 16-bit grey (uint16), 32-bit integers and floats as decoded; 1 bit becomes L, palettes
-   become RGB, or
-   RGBA if an entry is transparent, and CMYK, YCbCr, HSV and LAB become RGB.
+   ``mode: keep`` leaves L, LA, RGB, RGBA, 16-bit grey (uint16), 32-bit integers and floats as decoded; 1 bit becomes L, palettes become
+   RGB, or RGBA if an entry is transparent, and CMYK, YCbCr, HSV and LAB become RGB.
 
-``draft`` lets the JPEG decoder shrink by 2, 4 or 8 while decoding, never below the target size. It changes pixels, so it is part
-of the recipe.
+``draft`` lets the JPEG decoder shrink by 2, 4 or 8 while decoding, never below the target size. It changes pixels, so it is part of the
+recipe.
 
 Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
-``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the
-header first;
-``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file
-is ours and
-``warnings.catch_warnings`` would not be safe in threads.
+``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the header
+first; ``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file
+is ours and ``warnings.catch_warnings`` would not be safe in threads.
 """
 
 from __future__ import annotations
@@ -96,8 +93,8 @@ class DecodeLimits:
     ('jpeg', 'png')
     """
 
-    max_pixels: int = 100_000_000
-    max_bytes: int = 200_000_000
+    max_pixels: int = 178_956_970
+    max_bytes: int = 268_435_456
     formats: tuple[str, ...] = _FORMATS
 
     def __post_init__(self) -> None:
@@ -111,9 +108,9 @@ class DecodeLimits:
 def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None = None) -> Image.Image:
     """The image in `data`, of the policy's mode, upright, without metadata.
 
-    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadImage
-    with one of the
-    reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated, damaged.
+    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadImage with
+    one of the reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated,
+    damaged.
 
     >>> file = io.BytesIO(); Image.new("L", (3, 2), 7).save(file, "PNG")
     >>> image = decode(file.getvalue(), policy=DecodePolicy(), limits=DecodeLimits())

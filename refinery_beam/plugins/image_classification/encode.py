@@ -1,8 +1,9 @@
 """From pixels to the bytes that are stored: raw tensors, PNG, JPEG. Only pixels go in: no profile, comment, date or other metadata.
 
-PNG uses zlib level 1: on photographs of 224 x 224, Pillow's own choice, level 6, took four times as long and saved an eighth of the bytes.
-The level shapes the stored bytes, so it is fixed here and no option. JPEG is baseline with 4:2:0 chroma, which is what most decoders see,
-and the standard Huffman tables: 4:4:4 is a fifth larger, and tables made for each image take twice the time to save a twentieth.
+PNG uses zlib level 1: on photographs of 224 x 224, Pillow's own choice, level 6, took four times as long and saved an eighth of the
+bytes. The level shapes the stored bytes, so it is fixed here and no option. JPEG is baseline with 4:2:0 chroma, which is what most
+decoders see, and the standard Huffman tables: 4:4:4 is a fifth larger, and tables made for each image take twice the time to save a
+twentieth.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class EncodeError(ValueError):
 
 
 def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
-    """The image in an encoding: 'tensor' (any dtype, raw C-order bytes), 'png' (uint8, 1 to 4 channels) or 'jpeg' (uint8, 1 or 3 channels).
+    """The image in an encoding: 'tensor' (any dtype, raw C-order bytes), 'png' (uint8, 1 to 4 channels) or 'jpeg' (uint8, 1 or 3
+    channels).
 
     `quality` 1..100 is JPEG's. Raises EncodeError.
 

@@ -2,7 +2,8 @@
 
 Version strings say too much and too little. An upgrade of Pillow that changes no pixel should keep every cache, and two builds of one
 version may link different JPEG libraries. So a handful of small images is decoded, a generated pattern is resized with every filter,
-converted and encoded, and the results are hashed. It takes a few milliseconds and no NumPy, because it runs before the cache is looked up.
+converted and encoded, and the results are hashed. It takes a few milliseconds and no NumPy, because it runs before the cache is looked
+up.
 """
 
 from __future__ import annotations

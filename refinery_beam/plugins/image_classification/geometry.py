@@ -1,5 +1,6 @@
 """Ops that change the size of an image: resize, center_crop, pad. Arithmetic of sizes is in integers, so no platform rounds it
-otherwise."""
+otherwise.
+"""
 
 from __future__ import annotations
 
@@ -89,11 +90,10 @@ class PadParams(Params):
 class Resize:
     """Pillow's resize, without its reducing_gap shortcut.
 
-    Rounding: `fit` and `pad` scale the other side to the nearest whole pixel, halves up, at least 1. `cover` resamples straight from the
-    centred part of the source (a box with fractions of pixels), as ``PIL.ImageOps.fit`` does. `pad` puts the odd pixel below and right.
-    RGBA and LA images are weighted by their alpha while resampling (Pillow's rule). Float images go through Pillow's 32-bit mode
-    F, channel by
-    channel, and keep their dtype. An image that has the size already is returned as it is.
+    Rounding: `fit` and `pad` scale the other side to the nearest whole pixel, halves up, at least 1. `cover` resamples straight from
+    the centred part of the source (a box with fractions of pixels), as ``PIL.ImageOps.fit`` does. `pad` puts the odd pixel below and
+    right. RGBA and LA images are weighted by their alpha while resampling (Pillow's rule). Float images go through Pillow's 32-bit mode
+    F, channel by channel, and keep their dtype. An image that has the size already is returned as it is.
     """
 
     spec = OpSpec(
@@ -173,7 +173,8 @@ class CenterCrop:
 
 class Pad:
     """New pixels around the image. With `size` the odd pixel goes below and right; images larger than that raise BadImage
-    ``wrong_size``."""
+    ``wrong_size``.
+    """
 
     spec = OpSpec(
         name="pad",
@@ -263,8 +264,9 @@ def margins(padding: int | tuple[int, ...]) -> tuple[int, int, int, int]:
 
 
 def padded(pixels: Pixels, around: tuple[int, int, int, int], fill: float | Sequence[float]) -> Pixels:
-    """The image on a ground of `fill`, with (above, below, left, right) new pixels. Raises BadImage if the fill has another number
-    of channels."""
+    """The image on a ground of `fill`, with (above, below, left, right) new pixels. Raises BadImage if the fill has another number of
+    channels.
+    """
     top, bottom, left, right = around
     planes = channels(pixels)
     values = list(fill) if isinstance(fill, Sequence) else [fill]

@@ -1,7 +1,8 @@
-"""Ops that change how values are represented: cast, normalize, mean_subtract. All are elementwise and can be left to readers (deferred).
+"""Ops that change how values are represented: cast, normalize, mean_subtract. All are elementwise and can be left to readers
+(deferred).
 
-An elementwise op on uint8 is a table of 256 values a channel. Looking values up gives the very bits of computing them, since each output
-depends on one input value; it is only faster.
+An elementwise op on uint8 is a table of 256 values a channel. Looking values up gives the very bits of computing them, since each
+output depends on one input value; it is only faster.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class MeanSubtractParams(Params):
 class Cast:
     """value * scale in float64, then to the dtype without wrapping.
 
-    Integers: rounded half to even, held at the dtype's least and greatest value, NaN becomes 0. Floats: rounded half to even; finite values
-    beyond the dtype's range are held at its greatest finite value. Integers to integers with scale 1 never pass through floats.
+    Integers: rounded half to even, held at the dtype's least and greatest value, NaN becomes 0. Floats: rounded half to even; finite
+    values beyond the dtype's range are held at its greatest finite value. Integers to integers with scale 1 never pass through floats.
     """
 
     spec = OpSpec(
@@ -102,8 +103,8 @@ class Cast:
 class Normalize:
     """(x - mean) / std for each channel in float64, rounded once to the output dtype. A std of 0 counts as 1.
 
-    Fitted on the values as they arrive, over all pixels of all records: the exact mean and the exact population standard deviation, each
-    rounded once to a double.
+    Fitted on the values as they arrive, over all pixels of all records: the exact mean and the exact population standard deviation,
+    each rounded once to a double.
     """
 
     spec = OpSpec(
@@ -125,8 +126,9 @@ class Normalize:
         return ArrayType("float32", before.shape)
 
     def apply(self, pixels: Pixels, params: NormalizeParams, fitted: Mapping[str, Any] | None, out: ArrayType) -> Pixels:
-        """An array of ``out.dtype``. ``fitted`` holds mean and std, lists of one number or one a channel; pinned ones are used
-        without it."""
+        """An array of ``out.dtype``. ``fitted`` holds mean and std, lists of one number or one a channel; pinned ones are used without
+        it.
+        """
         found = fitted if fitted is not None else self.pinned(params)
         if found is None:
             raise ValueError("normalize has neither fitted statistics nor mean and std")
@@ -212,10 +214,12 @@ def shifted(pixels: Pixels, mean: Sequence[float], std: Sequence[float] | None, 
             raise BadImage("wrong_size", f"an image of {planes} channels, statistics of {len(values)}")
 
     def compute(values: Array) -> Array:
-        moved = values.astype(np.float64) - np.asarray(mean, np.float64)
-        if std is not None:
-            moved /= np.asarray(std, np.float64)
-        return moved.astype(dtype, copy=False)
+        # Values beyond a narrow dtype become infinite, which the schema checks name; a warning on stderr names nothing.
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = values.astype(np.float64) - np.asarray(mean, np.float64)
+            if std is not None:
+                moved /= np.asarray(std, np.float64)
+            return moved.astype(dtype, copy=False)
 
     if str(array.dtype) == "uint8":
         return looked_up(array, compute)
@@ -223,8 +227,9 @@ def shifted(pixels: Pixels, mean: Sequence[float], std: Sequence[float] | None, 
 
 
 def looked_up(array: Array, compute: Callable[[Array], Array]) -> Array:
-    """`compute` of a uint8 image, by computing the 256 levels of each channel once; `compute` must be elementwise over a last axis
-    of channels."""
+    """`compute` of a uint8 image, by computing the 256 levels of each channel once; `compute` must be elementwise over a last axis of
+    channels.
+    """
     import numpy as np
 
     planes = channels(array)
@@ -251,11 +256,12 @@ def cast_array(array: Array, dtype: str, scale: float) -> Array:
         have = np.iinfo(array.dtype)
         held = np.clip(array, max(limits.min, have.min), min(limits.max, have.max))
         return held.astype(target)
-    values = array.astype(np.float64) * scale
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = array.astype(np.float64) * scale
     if target.kind == "f":
         top = float(np.finfo(target).max)
-        finite = np.isfinite(values)
-        return np.where(finite, np.clip(values, -top, top), values).astype(target)
+        # Infinities that were there stay; those the scale made are held like any value out of range.
+        return np.where(np.isfinite(array), np.clip(values, -top, top), values).astype(target)
     limits = np.iinfo(target)
     values = np.rint(np.nan_to_num(values, nan=0.0, posinf=math.inf, neginf=-math.inf))
     # 2**63 - 1 and 2**64 - 1 are no doubles, so the ends are chosen rather than clipped to.

@@ -1,8 +1,7 @@
 """The orientation an image states, read straight from its EXIF bytes or XMP text.
 
 Pillow's own EXIF reader parses every tag, warns on odd ones and raises on broken ones; one number is wanted here, and a file whose
-metadata is
-broken is still an image. For well-formed metadata the answer is that of ``ImageOps.exif_transpose``.
+metadata is broken is still an image. For well-formed metadata the answer is that of ``ImageOps.exif_transpose``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Between Pillow and NumPy: the two forms an image takes on its way, and when each is meant.
 
-A Pillow image of mode L, LA, RGB or RGBA is a uint8 array (h, w), (h, w, 2), (h, w, 3) or (h, w, 4); modes I;16, I and F are
-uint16, int32 and
-float32 arrays (h, w). Ops take either form and give whichever is cheaper; nobody changes an image it was given.
+A Pillow image of mode L, LA, RGB or RGBA is a uint8 array (h, w), (h, w, 2), (h, w, 3) or (h, w, 4); modes I;16, I and F are uint16,
+int32 and float32 arrays (h, w). Ops take either form and give whichever is cheaper; nobody changes an image it was given.
 """
 
 from __future__ import annotations
@@ -102,9 +101,8 @@ def is_bytes(pixels: Pixels) -> bool:
 def through_pillow(pixels: Pixels, change: Callable[[Image.Image], Image.Image]) -> Pixels:
     """The image after a change of size that only Pillow can make.
 
-    uint8 images of one to four channels go as they are; other arrays go channel by channel as Pillow mode F (32-bit floats) and
-    come back in
-    their own dtype. The rank is kept: (h, w, 1) stays (h, w, 1).
+    uint8 images of one to four channels go as they are; other arrays go channel by channel as Pillow mode F (32-bit floats) and come
+    back in their own dtype. The rank is kept: (h, w, 1) stays (h, w, 1).
     """
     if isinstance(pixels, Image.Image) and pixels.mode in BYTE_MODES:
         return change(pixels)

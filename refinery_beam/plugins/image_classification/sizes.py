@@ -17,8 +17,7 @@ Fill: TypeAlias = Number | Annotated[tuple[Number, ...], Field(min_length=1)]
 
 SIZE_WORDS = "One number for a square, or [height, width], in pixels."
 FILL_WORDS = (
-    "The value of new pixels: one number for every channel, or a list of one number a channel. "
-    "uint8 images take whole numbers 0..255."
+    "The value of new pixels: one number for every channel, or a list of one number a channel. uint8 images take whole numbers 0..255."
 )
 
 

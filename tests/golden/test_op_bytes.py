@@ -1,0 +1,181 @@
+"""Golden bytes: an op whose output bytes change must have a new version.
+
+`ops.json` holds a digest of what every op makes of generated inputs, by op, version and case; `decode.json` does the same for decoding,
+under the part of the codec fingerprint it rests on, so another JPEG library is told apart from another rule of ours.
+
+After adding an op, a case or a version:  python tests/golden/test_op_bytes.py
+writes what is missing. It never replaces a digest that is there: to change one is to change every dataset made with that version.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from refinery_beam.identity import canonical_bytes
+from refinery_beam.plugins.base import ArrayType, FittedOp
+from refinery_beam.plugins.image_classification import PLUGIN
+from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
+from refinery_beam.plugins.image_classification.encode import encode
+from refinery_beam.plugins.image_classification.fingerprint import codec_parts
+from refinery_beam.plugins.image_classification.pixels import as_array
+
+HERE = Path(__file__).parent
+OPS, DECODE = HERE / "ops.json", HERE / "decode.json"
+PARAMS: dict[str, list[dict[str, Any]]] = {
+    "resize": [
+        *({"size": [17, 23], "method": m} for m in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")),
+        {"size": [70, 90], "method": "bilinear"},
+        {"size": 20, "mode": "fit"},
+        {"size": 20, "mode": "cover"},
+        {"size": [33, 20], "mode": "pad", "fill": 9},
+    ],
+    "center_crop": [{"size": [13, 20]}],
+    "pad": [{"padding": 3, "fill": 7}, {"size": [41, 52], "mode": "reflect"}, {"padding": [1, 2, 3, 4], "mode": "edge"}],
+    "to_grayscale": [{}, {"channels": 3}],
+    "to_rgb": [{}],
+    "cast": [
+        {"dtype": "float32", "scale": 1 / 255},
+        {"dtype": "uint8", "scale": 0.5},
+        {"dtype": "int8"},
+        {"dtype": "float16", "scale": -1e3},
+    ],
+    "normalize": [{}, {"mean": 120, "std": 60.5}],
+    "mean_subtract": [{}, {"mean": 120.25}],
+    "filter_by_label": [{"labels": ["a", 0]}, {"labels": ["a"], "action": "exclude"}],
+    "random_sample": [{"fraction": 0.1}, {"fraction": 0.29}, {"n": 7}],
+    "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
+    "image_size_stats": [{}],
+}
+
+
+def generated(mode: str) -> Image.Image:
+    planes = len(mode)
+    return Image.frombytes(mode, (43, 31), bytes((i * 37 + i // 7 * 11 + (i * i >> 6)) & 255 for i in range(43 * 31 * planes)))
+
+
+def inputs() -> dict[str, Any]:
+    floats = (np.arange(31 * 43 * 3) * 7919 % 10007 / 7 - 300).astype(np.float32).reshape(31, 43, 3)
+    return {"RGB": generated("RGB"), "L": generated("L"), "RGBA": generated("RGBA"), "float32": floats}
+
+
+def shown(pixels: Any) -> bytes:
+    array = as_array(pixels)
+    return f"{array.dtype} {array.shape} ".encode() + array.tobytes()
+
+
+def results(name: str) -> dict[str, bytes]:
+    """Case -> output bytes of one op."""
+    op: Any = PLUGIN.ops[name]
+    found: dict[str, bytes] = {}
+    for given in PARAMS.get(name, []):
+        params = op.spec.params.model_validate(given)
+        case = json.dumps(given, sort_keys=True)
+        if op.spec.section == "Filters":
+            kept = [op.keep(label, {}, params) for label in ("a", "b", "0", None)]
+            found[case] = canonical_bytes([kept, [op.quota(n, params) for n in (0, 9, 10, 70, 100, 12345)]])
+        elif name == "label_from_path":
+            found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
+        else:
+            for kind, pixels in inputs().items():
+                if op.spec.section == "Featurizations":
+                    found[f"{case} of {kind}"] = canonical_bytes(op.featurize([as_array(pixels)], params))
+                    continue
+                array = as_array(pixels)
+                if name == "to_rgb" and kind == "float32":
+                    pixels = array = np.ascontiguousarray(array[:, :, :1])
+                fitted = None
+                if isinstance(op, FittedOp) and op.pinned(params) is None:
+                    partial = op.partial(ArrayType(str(array.dtype), array.shape), params)
+                    partial.add(pixels)
+                    fitted = op.fit(partial, params)
+                    found[f"fit of {kind}"] = canonical_bytes(fitted)
+                out = op.infer(ArrayType(str(array.dtype), array.shape), params)
+                found[f"{case} of {kind}"] = shown(op.apply(pixels, params, fitted, out))
+    return found
+
+
+def op_digests(name: str) -> dict[str, str]:
+    return {case: hashlib.sha256(data).hexdigest()[:32] for case, data in results(name).items()}
+
+
+def decode_digests() -> dict[str, dict[str, str]]:
+    """Codec part -> policy -> digest, of every calibration file; and of what is encoded."""
+    found: dict[str, dict[str, str]] = {}
+    parts = codec_parts()
+    for name, text in CALIBRATION.items():
+        part = parts[f"decode-{name}"]
+        if part == "absent":
+            continue
+        for mode in ("RGB", "L", "RGBA", "keep"):
+            image = decode(base64.b64decode(text), policy=DecodePolicy(mode=mode), limits=DecodeLimits())  # type: ignore[arg-type]
+            found.setdefault(f"decode-{name} {part}", {})[mode] = hashlib.sha256(shown(image)).hexdigest()[:32]
+    for encoding in ("png", "jpeg"):
+        key = f"encode-{encoding} {parts[f'encode-{encoding}']}"
+        found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in ("L", "RGB")}
+    return found
+
+
+@pytest.mark.parametrize("name", PLUGIN.ops)
+def test_bytes_change_only_with_the_version(name: str) -> None:
+    golden = json.loads(OPS.read_text())
+    key = f"{name}@{PLUGIN.ops[name].spec.version}"
+    assert key in golden, f"{key} has no golden bytes. If its version is new on purpose, run: python tests/golden/{Path(__file__).name}"
+    now = op_digests(name)
+    assert set(now) == set(golden[key]), f"the cases of {key} and of {OPS.name} differ; run: python tests/golden/{Path(__file__).name}"
+    changed = sorted(case for case in now if now[case] != golden[key][case])
+    assert not changed, (
+        f"{name} gives other bytes than version {PLUGIN.ops[name].spec.version} promised, for: {'; '.join(changed)}. "
+        f"Every dataset made with it would silently differ: bump OpSpec.version of {name!r}, "
+        f"then run python tests/golden/{Path(__file__).name}"
+    )
+
+
+def test_every_op_has_cases() -> None:
+    assert set(PARAMS) == set(PLUGIN.ops)
+
+
+def test_decoding_follows_the_codecs() -> None:
+    golden, now = json.loads(DECODE.read_text()), decode_digests()
+    known = {key: value for key, value in now.items() if key in golden}
+    if not known:
+        pytest.skip("these codecs give other pixels than any recorded ones")
+    for key, value in known.items():
+        assert value == golden[key], (
+            f"{key}: the codec gives the pixels it gave, but decode or encode makes others of them. That changes every dataset: "
+            "give the plugin a new version, and record the new bytes"
+        )
+
+
+def test_a_changed_op_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    op: Any = PLUGIN.ops["cast"]
+    real = type(op).apply
+    monkeypatch.setattr(type(op), "apply", lambda self, *args: as_array(real(self, *args))[::-1])
+    with pytest.raises(AssertionError, match=r"bump OpSpec.version of 'cast'"):
+        test_bytes_change_only_with_the_version("cast")
+
+
+def record() -> None:
+    """Write the digests that are missing, and only those."""
+    golden = json.loads(OPS.read_text()) if OPS.exists() else {}
+    for name, op in PLUGIN.ops.items():
+        entry = golden.setdefault(f"{name}@{op.spec.version}", {})
+        for case, value in op_digests(name).items():
+            entry.setdefault(case, value)
+    OPS.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    codecs = json.loads(DECODE.read_text()) if DECODE.exists() else {}
+    for key, value in decode_digests().items():
+        codecs.setdefault(key, value)
+    DECODE.write_text(json.dumps(codecs, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    record()

@@ -1,0 +1,122 @@
+"""The plugin as a whole: protocol, words, thread safety, discovery."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from refinery_beam.errors import PluginError
+from refinery_beam.plugins.base import ArrayType, FeaturizeOp, FilterOp, FittedOp, Params, TransformOp
+from refinery_beam.plugins.discovery import find_plugin, plugin_names
+from refinery_beam.plugins.image_classification import PLUGIN
+from refinery_beam.plugins.image_classification.pixels import as_array
+
+PROTOCOLS = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "resize": {"size": 16},
+    "center_crop": {"size": 16},
+    "pad": {"padding": 2},
+    "to_grayscale": {},
+    "to_rgb": {},
+    "cast": {"dtype": "float32"},
+    "normalize": {"mean": 1, "std": 2},
+    "mean_subtract": {"mean": 1},
+    "filter_by_label": {"labels": ["a"]},
+    "random_sample": {"n": 3},
+    "label_from_path": {},
+    "image_size_stats": {},
+}
+
+
+@pytest.mark.parametrize("name", PLUGIN.ops)
+def test_every_op_keeps_the_protocol(name: str) -> None:
+    op = PLUGIN.ops[name]
+    spec = op.spec
+    assert spec.name == name and spec.version >= 1 and spec.summary.endswith(".")
+    assert isinstance(op, PROTOCOLS[spec.section])
+    assert isinstance(op, FittedOp) == spec.fitted
+    assert issubclass(spec.params, Params)
+    assert not spec.deferrable or spec.elementwise
+    params = spec.params.model_validate(EXAMPLES[name])
+    # The plan keeps parameters as JSON and reads them back in every worker.
+    assert spec.params.model_validate(params.model_dump(mode="json")) == params
+    assert type(pickle.loads(pickle.dumps(op))) is type(op)  # noqa: S301
+
+
+@pytest.mark.parametrize("name", PLUGIN.ops)
+def test_every_parameter_is_described_and_unknown_ones_refused(name: str) -> None:
+    model = PLUGIN.ops[name].spec.params
+    assert all(field.description for field in model.model_fields.values())
+    assert model.model_json_schema()["additionalProperties"] is False
+    with pytest.raises(ValueError, match="no_such_word"):
+        model.model_validate({**EXAMPLES[name], "no_such_word": 1})
+
+
+def test_v1_defaults_are_parameters() -> None:
+    found = {name: dict(op.spec.v1_defaults) for name, op in PLUGIN.ops.items() if op.spec.v1_defaults}
+    assert found == {
+        "resize": {"method": "bilinear"},
+        "filter_by_label": {"action": "include"},
+        "label_from_path": {"source": "parent_directory_name"},
+    }
+
+
+def test_known_words_are_not_executed_ones() -> None:
+    assert not set(PLUGIN.known) & set(PLUGIN.ops)
+    wanted = {
+        "sample_per_class": "Filters",
+        "drop_duplicates": "Filters",
+        "duplicate_minority_class": "Generation",
+        "imagecorruptions_apply": "Generation",
+        "horizontal_flip": "Augmentations",
+        "color_jitter": "Augmentations",
+        "categorical_encode": "Featurizations",
+        "flatten": "Featurizations",
+        "sample_grid": "Visualizations",
+        "severity_ladder": "Visualizations",
+    }
+    assert wanted.items() <= PLUGIN.known.items()
+    assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
+    assert PLUGIN.sections == {"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}
+
+
+@pytest.mark.parametrize("name", [n for n, op in PLUGIN.ops.items() if op.spec.section == "Transformations"])
+def test_ops_are_safe_in_threads(name: str) -> None:
+    op: Any = PLUGIN.ops[name]
+    params = op.spec.params.model_validate(EXAMPLES[name])
+    images = [Image.frombytes("RGB", (40, 30), bytes((i * k) & 255 for i in range(3600))) for k in range(1, 20)]
+    out = op.infer(ArrayType("uint8", (30, 40, 3)), params)
+
+    def work(image: Image.Image) -> bytes:
+        return as_array(op.apply(image, params, None, out)).tobytes()
+
+    serial = [work(image) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, images * 4)) == serial * 4
+
+
+@pytest.mark.parametrize("name", [n for n, op in PLUGIN.ops.items() if op.spec.section == "Transformations"])
+@pytest.mark.parametrize("before", ["uint8 RGB", "uint8 L", "float32 RGB"])
+def test_what_comes_out_is_what_was_inferred(name: str, before: str) -> None:
+    op: Any = PLUGIN.ops[name]
+    params = op.spec.params.model_validate(EXAMPLES[name])
+    array = np.zeros((30, 40) if before.endswith("L") else (30, 40, 3), before.split()[0])
+    out = op.infer(ArrayType(str(array.dtype), array.shape), params)
+    done = as_array(op.apply(array, params, None, out))
+    assert (str(done.dtype), done.shape) == out
+
+
+def test_discovery() -> None:
+    assert find_plugin("image_classification") is PLUGIN
+    assert plugin_names() == ("image_classification",)
+    with pytest.raises(PluginError) as caught:
+        find_plugin("image-clasification")
+    assert caught.value.code == "unknown-plugin" and caught.value.remedy == "did you mean 'image_classification'?"
+    with pytest.raises(PluginError) as caught:
+        find_plugin("tabular")
+    assert caught.value.code == "not-executed-yet"
