@@ -32,7 +32,7 @@ def verify(
         word = "verified" if report.ok else "damaged"
         print(f"{word}: {report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records")
         if not report.ok:
-            print("  remedy: run the recipe again; a damaged instance is rebuilt, never trusted")
+            print(f"  remedy: remove {place} and run its recipe again")
     if not report.ok:
         raise typer.Exit(3)
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG includes MPO, which Pillow opens by the same door
 _ORIENTATION = 0x0112
+
+MAX_PIXELS = 178_956_970
+"""Pixels of the largest image a header may announce; the default of Input.limits.max_pixels."""
+
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 
 
@@ -72,6 +76,9 @@ def probe_file(path: str) -> HeaderFact:
             warnings.simplefilter("ignore")  # large images are the limits' business, and odd metadata is not a fault
             with Image.open(path, formats=_FORMATS) as image:
                 width, height = image.size
+                # Pillow's own limit is a global that other code may have lifted.
+                if width * height > MAX_PIXELS:
+                    raise BadHeader("too_many_pixels", f"{width} x {height} pixels, the limit is {MAX_PIXELS}")
                 orientation = _orientation(image)
                 if image.format == "TIFF" and orientation >= 5:
                     width, height = height, width  # Pillow turns TIFFs itself, in the header already

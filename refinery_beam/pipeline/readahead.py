@@ -15,11 +15,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WINDOW_PER_THREAD = 4
-"""Results that may wait for each thread. Bounds memory to threads x 4 decoded images."""
+"""Results that may wait for each thread when nothing is known of their size: bounds memory to threads x 4 images."""
+
+WINDOW_BYTES = 8 << 20
+"""Results of known size that may wait, in bytes. As much as a row group, so that the threads have work while one is compressed."""
 
 
-def ordered_map(work: Callable[[T], R], items: Iterable[T], *, pool: ThreadPoolExecutor | None, threads: int) -> Iterator[R]:
-    """`map(work, items)`, in order, at most ``threads * WINDOW_PER_THREAD`` items ahead. No pool: the plain loop.
+def window(threads: int, item_bytes: int | None) -> int:
+    """How many items to be ahead: what `WINDOW_BYTES` hold, at least two and at most 64 a thread.
+
+    >>> window(2, 150_528), window(2, 12 << 20), window(2, None)
+    (55, 4, 8)
+    """
+    if item_bytes is None:
+        return threads * WINDOW_PER_THREAD
+    return min(64 * threads, max(2 * threads, WINDOW_BYTES // max(1, item_bytes)))
+
+
+def ordered_map(
+    work: Callable[[T], R], items: Iterable[T], *, pool: ThreadPoolExecutor | None, threads: int, item_bytes: int | None = None
+) -> Iterator[R]:
+    """`map(work, items)`, in order, at most `window` items ahead. No pool: the plain loop.
 
     An exception from `work` is raised at its item's place; items already submitted are waited for, not lost in the background.
 
@@ -31,11 +47,11 @@ def ordered_map(work: Callable[[T], R], items: Iterable[T], *, pool: ThreadPoolE
         yield from map(work, items)
         return
     waiting: deque[Future[R]] = deque()
-    source = iter(items)
+    ahead = window(threads, item_bytes)
     try:
-        for item in source:
+        for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) >= threads * WINDOW_PER_THREAD:
+            if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.exact import Partial
-from refinery_beam.pipeline.columns import arrow_schema
+from refinery_beam.pipeline.columns import arrow_schema, row_bytes
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import BadRecord, Fitted, Prepared, Worker, describe, label_counts
 from refinery_beam.plan.nodes import OutputPlan
@@ -228,4 +228,7 @@ def _prepared(
                 raise describe(ref, error, worker.plan.sources[ref.source].root) from error
             return LedgerRow(ref.record_id, ref.split, error.stage, error.op, error.reason, error.detail)
 
-    return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads)
+    output = worker.plan.output
+    tensors = output.image_field is not None and output.encoding == "tensor"
+    size = row_bytes(dict(output.fields)[output.image_field]) if tensors and output.image_field else None
+    return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads, item_bytes=size)

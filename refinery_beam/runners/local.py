@@ -5,11 +5,10 @@ engine by looking at the graph, so the engine changed with the recipe and with t
 
 Modes
 -----
-* ``threads`` (default for small and middling jobs): one Beam worker in this process whose write DoFn reads ahead with a few
-threads. Pillow, hashlib
-  and zstd release the GIL, there is no start-up to pay, and no image crosses a process.
-* ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
-are many cores.
+* ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the other reads, which
+  share a few read-ahead threads. Pillow, hashlib and zstd release the GIL, there is no start-up to pay, and no image crosses a process.
+* ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there are
+  many cores.
 
 A worker process that dies (out of memory, a crashing codec) would leave FnApiRunner waiting for ever: the thread that watches the process
 raises, the main thread never hears of it. `guarded` turns that into an EngineError.
@@ -106,7 +105,7 @@ def constructed_runner(options: Any) -> Any:
 def _pipeline_options(options: LocalOptions) -> Any:
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    flags = [f"--direct_num_workers={options.workers if options.mode == 'processes' else 1}"]
+    flags = [f"--direct_num_workers={options.workers if options.mode == 'processes' else min(2, options.workers)}"]
     flags.append("--direct_running_mode=" + ("multi_processing" if options.mode == "processes" else "in_memory"))
     if options.bundle_repeat:
         flags.append(f"--direct_runner_bundle_repeat={options.bundle_repeat}")
