@@ -5,10 +5,11 @@ engine by looking at the graph, so the engine changed with the recipe and with t
 
 Modes
 -----
-* ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the other reads, which
+* ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the
+other reads, which
   share a few read-ahead threads. Pillow, hashlib and zstd release the GIL, there is no start-up to pay, and no image crosses a process.
-* ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there are
-  many cores.
+* ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
+  are many cores.
 
 A worker process that dies (out of memory, a crashing codec) would leave FnApiRunner waiting for ever: the thread that watches the process
 raises, the main thread never hears of it. `guarded` turns that into an EngineError.

@@ -1,0 +1,61 @@
+"""Only small rows with deterministic coders cross the stages of every kind of plan; and the check would notice if they did not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+
+from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.lint import crossings, offences
+from refinery_beam.pipeline.translate import translate
+
+RECIPE = """\
+schema_version: 3
+plugin: image_classification
+Input: {{sources: [{{name: photos, type: image_folder, path: {path}}}]}}
+Output:
+  record_schema: {{image: {{dtype: {dtype}, shape: [8, 8, 3]}}, label: {{dtype: str}}}}
+Labels: {{field: label, source: {{}}}}
+Filters:
+  - {{name: some, op: random_sample, params: {{fraction: 0.9}}}}
+  - {{name: cut, op: random_sample, params: {{n: 5}}, stages: [post_split], splits: [train]}}
+  - {{name: not_squares, op: filter_by_label, params: {{labels: [square], action: exclude}}, stages: [post_split], splits: [test]}}
+Splits: {{ratios: {{train: 0.5, test: 0.4}}, stratify_by: label, method: {method}}}
+Transformations:
+  - {{name: resize, op: resize, params: {{size: 8, method: bilinear}}, splits: [train, test]}}
+  - {{name: normalize, op: normalize, fit_source: train, splits: [train, test]}}
+"""
+
+
+def pipeline_of(class_folders: Path, folder: Path, *, dtype: str, method: str, grouped: bool) -> beam.Pipeline:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype, method=method))
+    prepared = prepare(recipe, Settings(cache_root=str(folder / "cache")))
+    job = Job(
+        plan=prepared.plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=grouped, index=(("/i.parquet", 0),)
+    )
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    translate(pipeline, job)
+    return pipeline
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("method", ["exact", "hash"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str, method: str, grouped: bool) -> None:
+    pipeline = pipeline_of(class_folders, tmp_path, dtype=dtype, method=method, grouped=grouped)
+    assert offences(pipeline) == []
+    assert any("row(record_id, key" in c.coder for c in crossings(pipeline))
+
+
+def test_pixels_across_a_stage_are_noticed() -> None:
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    refs = pipeline | beam.Create(["a", "b"])
+    images = refs | "Decode" >> beam.Map(lambda ref: np.zeros((4, 4)))
+    total = images | "Sum" >> beam.CombineGlobally(sum)
+    _ = images | "Normalize" >> beam.Map(lambda image, t: image - t, beam.pvalue.AsSingleton(total))
+    assert any(c.producer == "Decode" for c in offences(pipeline))

@@ -1,0 +1,89 @@
+"""The local engine by itself: what it chooses, what it does with exceptions, and that nothing of Beam's is printed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from refinery_beam.errors import EngineError
+from refinery_beam.runners.local import LocalOptions, choose, guarded, quiet_beam, run_local, stderr_set_aside
+from refinery_beam.runners.progress import live, read_counts
+
+
+def test_choices() -> None:
+    assert choose(100, cpus=2) == LocalOptions(mode="threads", workers=2)
+    assert choose(100_000, cpus=2).mode == "threads"
+    assert choose(100_000, cpus=8) == LocalOptions(mode="processes", workers=8)
+    assert choose(100_000, cpus=8, workers=3) == LocalOptions(mode="threads", workers=3)
+    assert choose(10, mode="processes", workers=2, cpus=8) == LocalOptions(mode="processes", workers=2)
+    assert choose(10, cpus=8, workers=5).threads == 5
+    assert choose(10, mode="processes", cpus=8).threads == 1
+
+
+def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
+    def build(pipeline: Any) -> None:
+        _ = pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda n: (tmp_path / str(n)).touch())
+
+    run_local(build, LocalOptions(mode="threads", workers=1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
+
+
+def test_ctrl_c_comes_out_as_itself() -> None:
+    def build(pipeline: Any) -> None:
+        _ = pipeline | beam.Create([1]) | beam.Map(lambda _: os.kill(os.getpid(), signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run_local(build, LocalOptions(mode="threads", workers=1))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_dead_worker_is_an_engine_error() -> None:
+    import threading
+
+    def die() -> None:
+        raise RuntimeError("Worker subprocess exited with return code -9")
+
+    with pytest.raises(EngineError) as caught, guarded():
+        thread = threading.Thread(target=die)
+        thread.start()
+        thread.join()
+        signal.pause()
+    assert caught.value.code == "worker-died"
+
+
+def test_quiet_means_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    with quiet_beam():
+        logging.getLogger("apache_beam").error("noise")
+    assert caplog.records == []
+    with quiet_beam(enabled=False):
+        logging.getLogger("apache_beam").error("wanted")
+    assert [r.message for r in caplog.records] == ["wanted"]
+
+
+def test_stderr_of_workers_is_set_aside(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with stderr_set_aside(str(tmp_path / "log"), enabled=True) as stream:
+        os.write(2, b"noise of a worker\n")
+        stream.write("progress\n")
+    os.write(2, b"after\n")
+    assert (tmp_path / "log").read_bytes() == b"noise of a worker\n"
+    assert capfd.readouterr().err == "progress\nafter\n"
+
+
+def test_counts_are_summed_by_phase(tmp_path: Path) -> None:
+    (tmp_path / "progress").mkdir()
+    for name, text in {"write-1-a": "3", "write-2-b": "4", "fit-1-c": "5", "fit-1-d": ""}.items():
+        (tmp_path / "progress" / name).write_text(text)
+    assert read_counts(str(tmp_path)) == {"write": 7, "fit": 5}
+    assert read_counts(str(tmp_path / "nowhere")) == {}
+
+
+def test_progress_never_fails_a_run(tmp_path: Path) -> None:
+    with live(str(tmp_path / "nowhere"), 10):
+        pass
