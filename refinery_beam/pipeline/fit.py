@@ -12,9 +12,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.errors import RefineryError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, describe, merge_bytes
 from refinery_beam.plan.nodes import FitPoint, Plan
@@ -115,14 +114,11 @@ class Observe(beam.DoFn):
                 return None
 
         total = worker.partial(point)
-        try:
+        with working(self._job):
             for partial in ordered_map(one, group[1], pool=shared_pool(self._job.threads), threads=self._job.threads):
                 if partial is not None:
                     total.merge(partial)
                 self._heartbeat.done()
-        except RefineryError as error:
-            report_failure(self._job.work, error)
-            raise
         self._heartbeat.flush()
         yield total.dumps()
 
