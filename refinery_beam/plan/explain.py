@@ -11,7 +11,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     """What a run of the plan does, stage by stage, for a person."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
     lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
-    lines.append("Splits: " + _splits(plan))
+    lines.append("Splits: " + split_rule(plan))
     lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
     for point in plan.fits:
         where = "while shards are written, from the stored pixels" if point.riding else f"in a pass of its own over {point.split}"
@@ -28,7 +28,8 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     return "\n".join(lines)
 
 
-def _splits(plan: Plan) -> str:
+def split_rule(plan: Plan) -> str:
+    """How records find their splits."""
     s = plan.split
     if s.mode == "partition":
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")
