@@ -47,7 +47,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
     for point in plan.fits:
         if point.riding:
-            fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point))
+            fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point, job.work))
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)

@@ -226,7 +226,14 @@ def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[
     def refuse(message: str, rule: str, remedy: str) -> None:
         errors.append(RecipeError(message, code="output-options", place=place, value=encoding, rule=rule, remedy=remedy))
 
-    if encoding == "tensor" and not stored.fixed:
+    if recipe.model.Output.encoding is None and not stored.fixed and stored.dtype != "uint8":
+        refuse(
+            f"the stored image is {stored}: without one shape for all it is no tensor, and without 8-bit values no image file",
+            "images of one shape are stored as tensors, 8-bit images of any shape as PNG",
+            "give all images one shape (resize, center_crop, pad; Output.record_schema.image), or declare what holds before the operations "
+            "that make it " + stored.dtype,
+        )
+    elif encoding == "tensor" and not stored.fixed:
         refuse(
             f"encoding tensor needs one shape for all records, but the stored image is {stored}",
             "a tensor column has a fixed number of bytes a row",

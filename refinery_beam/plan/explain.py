@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refinery_beam.plan.nodes import Chain, Plan
+from refinery_beam.plan.nodes import Chain, Plan, Step
 
 
 def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:
     """What a run of the plan does, stage by stage, for a person."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
-    lines += [f"Filter before splits: {f.name} ({f.op})" for f in plan.pre_filters]
-    lines.append("Splits: " + _splits(plan))
-    lines += [f"Filter in {', '.join(f.splits)}: {f.name} ({f.op})" for f in plan.post_filters]
+    lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
+    lines.append("Splits: " + split_rule(plan))
+    lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
     for point in plan.fits:
         where = "while shards are written, from the stored pixels" if point.riding else f"in a pass of its own over {point.split}"
         lines.append(f"Fit {', '.join(point.steps)} on {point.split}: {where}")
@@ -28,7 +28,8 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     return "\n".join(lines)
 
 
-def _splits(plan: Plan) -> str:
+def split_rule(plan: Plan) -> str:
+    """How records find their splits."""
     s = plan.split
     if s.mode == "partition":
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")
@@ -52,8 +53,16 @@ def _distinct(plan: Plan) -> list[tuple[list[str], Chain]]:
 
 
 def _chain(splits: Sequence[str], chain: Chain) -> list[str]:
-    steps = [f"decode {chain.decoded}", *(f"{s.name} ({s.op}) {s.out}" for s in chain.eager)]
+    steps = [f"decode {chain.decoded}", *map(_step, chain.eager)]
     lines = [f"Pixels of {', '.join(splits)}: " + " -> ".join(steps) + f" -> stored as {chain.stored}"]
     if chain.deferred:
-        lines.append("  applied when reading: " + " -> ".join(f"{s.name} ({s.op}) {s.out}" for s in chain.deferred))
+        lines.append("  applied when reading: " + " -> ".join(map(_step, chain.deferred)))
     return lines
+
+
+def _step(step: Step) -> str:
+    return f"{_named(step.name, step.op)} {step.out}"
+
+
+def _named(name: str, op: str) -> str:
+    return name if name == op else f"{name} ({op})"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 
-from refinery_beam.errors import RefineryError, did_you_mean
+from refinery_beam.errors import RefineryError, closest, did_you_mean
 from refinery_beam.recipe.checks.context import LOADER_FIELDS, Context, Finding, Findings
 
 FLAT = ("image_flat", "audio_flat")
@@ -27,7 +28,7 @@ def labels_resolvable(c: Context) -> Findings:
             code="label-not-in-schema",
             value=labels.field,
             rule="the label is a field of Output.record_schema",
-            remedy=did_you_mean(labels.field, c.model.Output.record_schema),
+            remedy=_closest(labels.field, c.model.Output.record_schema) or f"add '{labels.field}: {{dtype: str}}' to Output.record_schema",
         )
     makers = [(i, f) for i, f in enumerate(c.model.Featurizations) if f.output_field == labels.field]
     if labels.source.kind == "derived":
@@ -180,7 +181,7 @@ def partitions_consistent(c: Context) -> Findings:
             "ratios",
             code="ratios-with-partitions",
             rule="partitions are the splits; ratios divide one of them, named by applies_to",
-            remedy="add 'applies_to: train' to Splits, or remove ratios",
+            remedy=f"add 'applies_to: {_to_divide(c.partitions)}' to Splits, or remove ratios",
         )
     if splits.applies_to is not None and splits.ratios is None:
         yield c.error(
@@ -484,8 +485,29 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
             code="path-not-a-folder" if other else "path-missing",
             value=location,
             rule="relative paths count from the recipe's folder",
-            remedy="check the path",
+            remedy=_neighbour(location, resolved) or "check the path",
         )
+
+
+def _neighbour(location: str, resolved: str) -> str:
+    """The path with its last part as it is really spelt, if something beside it has such a name."""
+    folder, name = os.path.split(resolved.rstrip("/"))
+    try:
+        meant = closest(name, [n for n in os.listdir(folder) if n != name])
+    except OSError:
+        return ""
+    if meant is None:
+        return ""
+    return f"did you mean {os.path.join(os.path.dirname(location.rstrip('/')), meant)!r}?"
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    meant = closest(word, known)
+    return f"did you mean {meant!r}?" if meant else ""
+
+
+def _to_divide(partitions: Sequence[str]) -> str:
+    return "train" if "train" in partitions or not partitions else partitions[0]
 
 
 def _extra(c: Context, name: str) -> Findings:
