@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
+from refinery_beam.launch.losses import emptied_classes, refuse_empty
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
 
-CHOSEN = frozenset({"filtered", UNASSIGNED})
+CHOSEN = frozenset({"filtered", "duplicate", UNASSIGNED})
 """Ledger reasons the recipe asked for; every other reason is a bad record and counts against max_bad_fraction."""
 
 
@@ -55,6 +56,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(records_in, counts, ledger)
     refuse_empty(records_in, ledger, out=sum(counts.values()))
     check_budget(plan, records_in, ledger)
+    refuse_empty(counts, ledger)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -63,7 +65,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=tuple(_warnings(prepared, counts, classes)),
+        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
     )
 
 
