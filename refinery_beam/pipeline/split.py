@@ -181,7 +181,7 @@ def tag_split(ref: Ref, tag: str) -> Ref | None:
             f"{ref.record_id} has the tags {', '.join(tags)}, and a record is in one split",
             code="two-tags",
             place=ref.record_id,
-            value=tags,
+            value=", ".join(tags),
             rule=f"with Splits.applies_to {tag!r} every other record is in the split named by its only tag",
             remedy="let each sampling filter exclude_already_labeled the tags of those before it",
         )
