@@ -56,7 +56,9 @@ def ids_of(folder: Path, label: str) -> list[str]:
 
 
 def test_sample_per_class_drops_the_others(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}")))
+    result = run(
+        main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}"))
+    )
     want = set().union(*(lowest(ids_of(class_folders, c), 5, seed=3, name="few") for c in ("circle", "square", "triangle")))
     assert set(rows(result)) == want
     gone = ledger(result)
@@ -92,9 +94,13 @@ def test_tags_are_stored_and_steer_later_filters(class_folders: Path, tmp_path: 
 
 
 def test_the_old_spelling_means_the_same(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    new = run(main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}")))
+    new = run(
+        main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}"))
+    )
     change = with_filters("{name: few, predicate: {op: sample_per_class, n_per_class: 5, seed: 3}}")
-    v1 = run(main_recipe(class_folders, tmp_path, name="v1.yaml", change=lambda t: change(t).replace("schema_version: 3", "schema_version: 1")))
+    v1 = run(
+        main_recipe(class_folders, tmp_path, name="v1.yaml", change=lambda t: change(t).replace("schema_version: 3", "schema_version: 1"))
+    )
     assert (v1.status, v1.path) == ("hit", new.path)
 
 
@@ -244,7 +250,13 @@ def test_fields_of_a_table(flat_with_csv: Path, tmp_path: Path, run: Run) -> Non
         source = f"label_from: {{path: {table}, join: by_id, id_field: filename, label_field: class}}"
         return text.replace("type: image_folder, path: ", f"type: image_flat, {source}, path: ")
 
-    for rule, count in {"min: 2010": 26, "min: 2010, max: 2011.5": 2, "equals: 2003": 1, "in: [2001, '2002']": 2, "not_in: [2001]": 35}.items():
+    for rule, count in {
+        "min: 2010": 26,
+        "min: 2010, max: 2011.5": 2,
+        "equals: 2003": 1,
+        "in: [2001, '2002']": 2,
+        "not_in: [2001]": 35,
+    }.items():
         result = run(main_recipe(flat_with_csv / "images", tmp_path, name="f.yaml", change=lambda t, r=rule: change(t, r)))
         assert sum(result.counts.values()) == count, rule
         assert result.manifest.raw["ledger"] == {"filtered": 36 - count}
@@ -278,7 +290,9 @@ def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, re
     assert json.loads((Path(result.path) / "manifest.json").read_text()) == reference.manifest.raw
 
 
-def test_order_does_not_matter(class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_does_not_matter(
+    class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import refinery_beam.launch.build as build
 
     make = build.make_refs
