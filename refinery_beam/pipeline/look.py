@@ -42,8 +42,8 @@ class LookInto(beam.PTransform):
             | "Group" >> beam.GroupByKey()
             | "Look" >> beam.ParDo(Look(self._job, self._step)).with_outputs(LOST, main="seen")
         )
-        # Untyped tagged outputs would be pickled at the next stage boundary.
-        out.seen.element_type = tuple[bytes, Ref]
+        # Untyped tagged outputs would be pickled at the next stage boundary; set by hand, a pair must be in the engine's own words.
+        out.seen.element_type = beam.typehints.Tuple[bytes, Ref]
         out[LOST].element_type = LedgerRow
         return Looked(out.seen, out[LOST])
 

@@ -267,7 +267,8 @@ EVERYTHING = with_tag_splits(
     "{name: size, op: image_size, params: {min_width: 8}}",
     "{name: named, op: filter_by_field, params: {field: label, not_in: [none]}}",
     *PROBES,
-    "{name: fewer, op: sample_per_class_fractional, params: {n_per_class_base: 3, fractions: {circle: 0.5}}, stages: [post_split], splits: [train]}",
+    "{name: fewer, op: sample_per_class_fractional, params: {n_per_class_base: 3, fractions: {circle: 0.5}}, "
+    "stages: [post_split], splits: [train]}",
     splits=BY_TAG + "  keep_duplicates_together: near\n",
 )
 SETTINGS: dict[str, dict[str, object]] = {

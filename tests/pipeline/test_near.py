@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 import apache_beam as beam
 import pytest
@@ -82,7 +83,7 @@ def test_the_pigeonhole(word: int, distance: int, flips: set[int]) -> None:
 
 @given(signatures=clustered(), seed=st.integers(0, 5), cut=st.integers(0, 20))
 def test_unions_in_any_order_and_grouping(signatures: list[bytes], seed: int, cut: int) -> None:
-    pairs = list(zip(signatures, signatures[1:], strict=False))
+    pairs = list(pairwise(signatures))
     shuffled = pairs[:]
     random.Random(seed).shuffle(shuffled)
     parts = [components(shuffled[:cut]), components(shuffled[cut:])]

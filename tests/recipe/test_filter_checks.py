@@ -91,7 +91,8 @@ def test_tags_in_the_schema_are_a_list_of_text(edit: Any) -> None:
 
 
 def test_unlabeled_records_are_in_no_class(edit: Any) -> None:
-    sources = "{name: photos, type: image_folder, path: ., partition: train}, {name: t, type: image_flat, path: ., partition: test, unlabeled: true}"
+    sources = "{name: photos, type: image_folder, path: ., partition: train}, "
+    sources += "{name: t, type: image_flat, path: ., partition: test, unlabeled: true}"
     text = edit(RECIPE, "{name: photos, type: image_folder, path: .}", sources)
     text = edit(text, "applies_to: main", "applies_to: train")
     codes = [code for code, _ in failures(text)]
