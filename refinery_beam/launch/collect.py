@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
-from refinery_beam.launch.losses import emptied_classes, refuse_empty
+from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
@@ -56,7 +56,6 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(records_in, counts, ledger)
     refuse_empty(records_in, ledger, out=sum(counts.values()))
     check_budget(plan, records_in, ledger)
-    refuse_empty(counts, ledger)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),

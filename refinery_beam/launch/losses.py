@@ -1,4 +1,4 @@
-"""What filters took out, looked at from the classes: a class that is gone is named, a dataset that is gone is no dataset."""
+"""What filters took out, looked at from the classes: a class that is gone is named."""
 
 from __future__ import annotations
 
@@ -6,27 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from refinery_beam.errors import DataError
 from refinery_beam.records import LedgerRow
 
 FILTERS = "Filters"
 """The stage of ledger rows that filters leave."""
-
-
-def refuse_empty(counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """DataError when no record came out at all."""
-    if any(counts.values()):
-        return
-    took = Counter(row.op or row.stage for row in ledger)
-    who = ", ".join(f"{name} took {n:,}" for name, n in sorted(took.items()))
-    raise DataError(
-        "no record is left to prepare" + (f": {who}" if who else ""),
-        code="no-records",
-        place="Filters" if any(row.stage == FILTERS for row in ledger) else "Splits",
-        value=0,
-        rule="an instance has at least one record",
-        remedy="loosen the filters or the splits that took them",
-    )
 
 
 def emptied_classes(entries: Iterable[Any], ledger: Sequence[LedgerRow], classes: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from refinery_beam.errors import RefineryError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import BadRecord, Worker, describe
 from refinery_beam.plan.nodes import FilterStep
@@ -71,14 +70,14 @@ class Look(beam.DoFn):
                     raise describe(ref, error, job.plan.sources[ref.source].root) from error
                 return LedgerRow(ref.record_id, ref.split, error.stage, error.op, error.reason, error.detail)
 
-        try:
+        found = []
+        with working(job):
             for result in ordered_map(one, group[1], pool=shared_pool(job.threads), threads=job.threads):
+                found.append(result)
                 self._heartbeat.done()
-                yield beam.pvalue.TaggedOutput(LOST, result) if isinstance(result, LedgerRow) else result
-        except RefineryError as error:
-            report_failure(job.work, error)
-            raise
         self._heartbeat.flush()
+        for result in found:
+            yield beam.pvalue.TaggedOutput(LOST, result) if isinstance(result, LedgerRow) else result
 
 
 class Seer:

@@ -116,7 +116,7 @@ def test_quotas_after_the_split_are_a_splits_own(class_folders: Path, tmp_path: 
 
 
 def test_nothing_left_is_no_dataset(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    with pytest.raises(DataError, match="no record is left to prepare: none took 36") as caught:
+    with pytest.raises(DataError, match="none of 36 records came out: 36 filtered") as caught:
         run(main_recipe(class_folders, tmp_path, change=with_filters("{name: none, op: random_sample, params: {n: 0}}")))
     assert caught.value.code == "no-records"
 
@@ -275,6 +275,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
     "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
+    "a hostile engine": {"workers": 1, "mode": "threads", "hostile": 3},
+    "another hostile engine": {"workers": 1, "mode": "threads", "hostile": 8},
 }
 
 
