@@ -1,4 +1,4 @@
-"""Filters on references: nothing is decoded to decide what stays, and whatever goes is in the ledger."""
+"""Filters on references: only sizes and near duplicates look into files (`look`), and whatever goes is in the ledger."""
 
 from __future__ import annotations
 
