@@ -11,11 +11,12 @@ from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
+from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
 
-CHOSEN = frozenset({"filtered", UNASSIGNED})
+CHOSEN = frozenset({"filtered", "duplicate", UNASSIGNED})
 """Ledger reasons the recipe asked for; every other reason is a bad record and counts against max_bad_fraction."""
 
 
@@ -64,7 +65,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=tuple(_warnings(prepared, counts, classes)),
+        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
     )
 
 

@@ -141,7 +141,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "plugin_version": plan.plugin_version,
         "recipe": identity,
         "ops": dict(plan.op_versions),
-        "codecs": fingerprint if plan.decodes else None,
+        "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
     }
 
 

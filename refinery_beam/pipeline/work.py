@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +19,12 @@ from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
-from refinery_beam.plugins.base import ArrayType
+from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, looks_whole, read_header
 from refinery_beam.plugins.image_classification.encode import EncodeError, encode
 from refinery_beam.plugins.image_classification.pixels import as_array, channels
-from refinery_beam.records import Ref, read_fields
+from refinery_beam.records import Ref, read_fields, read_tags
 from refinery_beam.rows import Pixels, SourceBytes, row_digest
 
 Fitted = Mapping[str, Mapping[str, Any]]
@@ -92,6 +92,24 @@ class Worker:
             return decode(data, policy=self._policy, limits=self._limits, target=self._draft_target(chain))
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
+
+    def header(self, data: bytes) -> tuple[int, int]:
+        """The upright (width, height) a file states; nothing is decoded. Raises BadRecord with the decoder's reason word."""
+        try:
+            return read_header(data, policy=self._policy, limits=self._limits)
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
+
+    def signature(self, data: bytes, op: Any, *, name: str) -> int:
+        """The signature a duplicates op gives a file's pixels, decoded whole whatever ``decode.draft`` says. Raises BadRecord."""
+        try:
+            pixels = decode(data, policy=replace(self._policy, draft=False), limits=self._limits)
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
+        try:
+            return int(op.signature(pixels))
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
 
     def run(self, pixels: Any, steps: Sequence[Step], fitted: Fitted) -> Any:
         """The pixels after `steps`. Raises BadRecord for a record an op cannot take (too small to crop, say)."""
@@ -185,6 +203,7 @@ class Worker:
             "path": ref.path,
             "partition": ref.partition or None,
             **read_fields(ref),
+            TAGS_FIELD: read_tags(ref),
             plan.label_field: ref.label,
         }
         data = b""

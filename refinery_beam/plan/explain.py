@@ -23,7 +23,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     lines.append("Output: " + ", ".join(f"{name} {t.dtype}{'' if t.shape is None else list(t.shape)}" for name, t in out.fields))
     lines.append(
         f"Images: {'not stored' if out.image_field is None else 'encoding ' + out.encoding}"
-        + ("" if plan.decodes else "; nothing is decoded")
+        + ("" if plan.decodes or plan.selects_by_files else "; nothing is decoded")
     )
     return "\n".join(lines)
 
@@ -38,10 +38,14 @@ def split_rule(plan: Plan) -> str:
     text = ", ".join(f"{name} {ratio:g}" for name, ratio in s.ratios) + f" ({s.method}, seed {s.seed})"
     if s.applies_to:
         text += f", of partition {s.applies_to}"
+    if s.tag:
+        text += f", of the records tagged {s.tag}; others go where their tag says"
     if s.stratify_by:
         text += f", stratified by {s.stratify_by}"
     if s.group_by:
         text += f", grouped by {s.group_by}"
+    if s.near_distance is not None:
+        return text + f", pictures within {s.near_distance} bits together"
     return text + (", identical files together" if s.keep_duplicates_together else "")
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from refinery_beam.errors import RefineryError, closest, did_you_mean
-from refinery_beam.recipe.checks.context import LOADER_FIELDS, Context, Finding, Findings
+from refinery_beam.recipe.checks.context import LOADER_FIELDS, TAG_FILTERS, Context, Finding, Findings
 
 FLAT = ("image_flat", "audio_flat")
 FOLDER = ("image_folder", "audio_folder")
@@ -163,6 +163,7 @@ def partitions_consistent(c: Context) -> Findings:
             remedy="rename it",
         )
     if not c.partitioned:
+        yield from _tag_splits(c)
         return
     if splits.applies_to is not None and not c.split_layouts and splits.applies_to not in c.partitions:
         yield c.error(
@@ -218,6 +219,36 @@ def partitions_consistent(c: Context) -> Findings:
             )
 
 
+def _tag_splits(c: Context) -> Findings:
+    """What ``applies_to`` needs where it names a tag."""
+    splits = c.model.Splits
+    if splits.applies_to is None or splits.applies_to not in c.early_tags:
+        return
+    if splits.ratios is None:
+        yield c.error(
+            "Splits.applies_to needs ratios",
+            "Splits",
+            "applies_to",
+            code="applies-to-without-ratios",
+            value=splits.applies_to,
+            rule="applies_to names the tag of the records that ratios divide",
+            remedy="add ratios, or remove applies_to",
+        )
+    for name in splits.ratios or ():
+        if name != splits.applies_to and name in c.early_tags:
+            yield c.error(
+                f"the split {name!r} of ratios is also a tag",
+                "Splits",
+                "ratios",
+                name,
+                key=True,
+                code="split-name-collision",
+                value=name,
+                rule="splits carved by ratios and splits named by tags have different names",
+                remedy="rename one of them",
+            )
+
+
 def unlabeled_consistency(c: Context) -> Findings:
     """21: unlabeled records meet nothing that asks for their label."""
     unlabeled: set[str] = set()
@@ -268,7 +299,8 @@ def unlabeled_consistency(c: Context) -> Findings:
             remedy="remove stratify_by, or name a labeled partition in applies_to",
         )
     for section, i, operation in c.operations("Filters", "Featurizations"):
-        reads = operation.op in ("filter_by_label", "sample_per_class") or c.label in getattr(operation, "inputs", ())
+        labels = operation.op in ("filter_by_label", *TAG_FILTERS) or operation.params.get("field") == c.label
+        reads = (labels and section == "Filters") or c.label in getattr(operation, "inputs", ())
         reads = reads and (section == "Featurizations" or "post_split" in operation.stages)
         touched = [s for s in operation.splits if s in unlabeled]
         if reads and touched:
@@ -282,7 +314,7 @@ def unlabeled_consistency(c: Context) -> Findings:
                 rule="what reads labels runs on labeled splits only",
                 remedy=f"remove {touched[0]} from its splits",
             )
-        elif operation.op == "filter_by_label" and unlabeled and section == "Filters" and "pre_split" in operation.stages:
+        elif labels and unlabeled and section == "Filters" and "pre_split" in operation.stages:
             yield c.error(
                 f"{operation.name!r} filters by label before the split, where unlabeled records are too",
                 section,

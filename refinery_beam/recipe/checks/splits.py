@@ -173,15 +173,17 @@ def split_references_defined(c: Context) -> Findings:
         if name not in c.split_names:
             yield _unknown(c, name, "SampleData", "selector", "splits", j)
     splits = c.model.Splits
-    if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.tags:
+    if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.early_tags:
+        late = splits.applies_to in c.tags
         yield c.error(
-            f"Splits.applies_to names {splits.applies_to!r}, which is neither a partition nor a tag",
+            f"Splits.applies_to names {splits.applies_to!r}, "
+            + ("a tag that is given only after the split" if late else "which is neither a partition nor a tag"),
             "Splits",
             "applies_to",
             code="unknown-partition",
             value=splits.applies_to,
-            rule="applies_to names a partition of the sources, or a tag of a sample_per_class filter",
-            remedy="give the sources partitions, or remove applies_to",
+            rule="applies_to names a partition of the sources, or a tag that a sample_per_class filter gives before the split",
+            remedy="add pre_split to the stages of its filter" if late else "give the sources partitions, or remove applies_to",
         )
 
 
