@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plan.build_variants import augmented, odd_augmentation, retyped
 from refinery_beam.plan.nodes import Chain, FitPoint, Step
+from refinery_beam.plan.variants import AugmentStep
 from refinery_beam.plugins.base import ArrayType, FittedOp, OpTypeError, Plugin, TransformOp
 from refinery_beam.recipe import Recipe
 
@@ -29,7 +31,7 @@ DECODED = {
 
 
 def build_chains(
-    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError]
+    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError], augmentations: Sequence[AugmentStep] = ()
 ) -> tuple[dict[str, Chain], ArrayType | None]:
     """The chain of every split and the one stored type they share (None when images are not stored or errors were found)."""
     schema = recipe.model.Output.record_schema.get("image")
@@ -46,14 +48,28 @@ def build_chains(
         if schema is None:
             boundary = first
         else:
-            reach = [b for b in range(first, len(steps) + 1) if _holds(types[b], schema)]
+            ends = _ends(plugin, augmentations, split, types, first)
+            reach = [b for b, end in ends.items() if isinstance(end, ArrayType) and _holds(end, schema)]
+            odd = next((end for end in ends.values() if isinstance(end, OpTypeError)), None)
+            if not reach and odd is not None:
+                errors.append(odd_augmentation(recipe, split, odd))
+                continue
             if not reach:
                 # One error for all splits of one story.
                 unreachable.setdefault(tuple(types), ([], steps, first))[0].append(split)
                 continue
             boundary = reach[-1]
-        here = types[boundary] if schema is None else _declared(types[boundary], schema)
-        chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tuple(steps[boundary:]), decoded=decoded, stored=here)
+        here, tail = types[boundary], tuple(steps[boundary:])
+        if schema is not None:
+            try:
+                here = augmented(plugin, augmentations, split, here)
+                augmented(plugin, augmentations, split, here, lazy=True)
+            except OpTypeError as error:
+                errors.append(odd_augmentation(recipe, split, error))
+                continue
+            tail = retyped(plugin, tail, here) if here != types[boundary] else tail
+            here = _declared(here, schema)
+        chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tail, decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
     errors += [_unreachable(recipe, among, steps, types, schema, first) for types, (among, steps, first) in unreachable.items()]
     return chains, stored
@@ -150,6 +166,19 @@ def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schem
         )
         before = out
     return steps
+
+
+def _ends(
+    plugin: Plugin, augmentations: Sequence[AugmentStep], split: str, types: Sequence[ArrayType], first: int
+) -> dict[int, ArrayType | OpTypeError]:
+    """What would be stored if the tail began at each place from `first` on: after the split's stored augmentations."""
+    found: dict[int, ArrayType | OpTypeError] = {}
+    for place in range(first, len(types)):
+        try:
+            found[place] = augmented(plugin, augmentations, split, types[place])
+        except OpTypeError as error:
+            found[place] = error
+    return found
 
 
 def _tail_start(plugin: Plugin, steps: Sequence[Step]) -> int:

@@ -71,12 +71,14 @@ def impulse_noise(image: Array, severity: int, stream: Stream) -> Array:
 
     share = (0.03, 0.06, 0.09, 0.17, 0.27)[severity - 1]
     hit, white = uniforms(stream, image.shape) < share, uniforms(stream, image.shape) < 0.5
-    return np.where(hit, white.astype(np.float64), image)
+    result: Array = np.where(hit, white.astype(np.float64), image)
+    return result
 
 
 def speckle_noise(image: Array, severity: int, stream: Stream) -> Array:
     """x + x * normal noise."""
-    return image + image * normals(stream, image.shape, 0.0, (0.15, 0.2, 0.35, 0.45, 0.6)[severity - 1])
+    result: Array = image + image * normals(stream, image.shape, 0.0, (0.15, 0.2, 0.35, 0.45, 0.6)[severity - 1])
+    return result
 
 
 def gaussian_blur(image: Array, severity: int, stream: Stream) -> Array:
@@ -136,7 +138,8 @@ def brightness(image: Array, severity: int, stream: Stream) -> Array:
 
     value = image.max(axis=2, keepdims=True)
     raised = np.clip(value + (0.1, 0.2, 0.3, 0.4, 0.5)[severity - 1], 0.0, 1.0)
-    return np.where(value > 0, image * raised / np.where(value > 0, value, 1.0), raised)
+    result: Array = np.where(value > 0, image * raised / np.where(value > 0, value, 1.0), raised)
+    return result
 
 
 def saturate(image: Array, severity: int, stream: Stream) -> Array:

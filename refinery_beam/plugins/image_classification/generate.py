@@ -120,7 +120,7 @@ class DuplicateMinorityClass:
 
 
 class ImagecorruptionsApply:
-    """One child a (corruption, severity) pair, ``parent#name:fog:3``, and with `preserve_original` an unchanged one, ``parent#name:none:0``.
+    """One child a (corruption, severity) pair, ``parent#name:fog:3``; with `preserve_original` an unchanged one, ``parent#name:none:0``.
 
     Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on which others are asked
     for. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
