@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam.cache import Manifest
-from refinery_beam.errors import PluginError
+from refinery_beam.errors import DataError, PluginError
 from refinery_beam.identity import Stream, record_key
 from refinery_beam.plugins.base import ArrayType
+from refinery_beam.plugins.image_classification.pixels import BadImage
 from refinery_beam.reading.chain import as_array, plugin_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,18 @@ class Policy:
         for step in self.steps:
             stream = Stream(seed=step.seed, op=step.name, key=key, replica=epoch, domain=DOMAIN)
             pixels = as_array(pixels)
-            sampled = step.op.draw(stream, step.params, ArrayType(str(pixels.dtype), pixels.shape))
-            pixels = step.op.apply(pixels, sampled, step.params)
+            try:
+                sampled = step.op.draw(stream, step.params, ArrayType(str(pixels.dtype), pixels.shape))
+                pixels = step.op.apply(pixels, sampled, step.params)
+            except BadImage as error:
+                raise DataError(
+                    f"{record_id} cannot be augmented by {step.name!r}: {error.detail}",
+                    code=error.reason,
+                    place=record_id,
+                    value=error.detail,
+                    rule="a lazy augmentation takes every image of its split",
+                    remedy="bring the images to one size in Transformations, or read without an epoch",
+                ) from error
         done = as_array(pixels)
         # A mirrored array may be a read-only view of what an op was given; a row owns its image.
         return done if done.flags.writeable else done.copy()

@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refinery_beam.identity import canonical_bytes
+from refinery_beam.identity import Stream, canonical_bytes, record_key
 from refinery_beam.plugins.base import ArrayType, FittedOp
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.calibration import CALIBRATION
 from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
 from refinery_beam.plugins.image_classification.encode import encode
 from refinery_beam.plugins.image_classification.fingerprint import codec_parts
+from refinery_beam.plugins.image_classification.generate import NAMES
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 HERE = Path(__file__).parent
@@ -54,6 +55,15 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "random_sample": [{"fraction": 0.1}, {"fraction": 0.29}, {"n": 7}],
     "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
     "image_size_stats": [{}],
+    "duplicate_minority_class": [{}],
+    "imagecorruptions_apply": [{"corruption_types": [name], "severities": [1, 2, 3, 4, 5]} for name in NAMES],
+    "horizontal_flip": [{}, {"p": 1}],
+    "vertical_flip": [{"p": 1}],
+    "random_crop": [{"size": [20, 30]}, {"size": 35, "padding": 4, "padding_mode": "replicate"}, {"size": 33, "padding": 3}],
+    "color_jitter": [{"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2}, {"hue": 0.5}],
+    "random_erasing": [{"p": 1}, {"p": 1, "scale": [0.4, 0.6], "ratio": [1, 1]}],
+    "rotate": [{"degrees": 40}, {"degrees": 180, "fill": 9}],
+    "gaussian_blur": [{}, {"sigma": [3, 5]}],
 }
 
 
@@ -82,6 +92,10 @@ def results(name: str) -> dict[str, bytes]:
         if op.spec.section == "Filters":
             kept = [op.keep(label, {}, params) for label in ("a", "b", "0", None)]
             found[case] = canonical_bytes([kept, [op.quota(n, params) for n in (0, 9, 10, 70, 100, 12345)]])
+        elif op.spec.section == "Generation":
+            found |= made_by(op, params, case)
+        elif op.spec.section == "Augmentations":
+            found |= varied_by(op, params, case)
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
         else:
@@ -100,6 +114,31 @@ def results(name: str) -> dict[str, bytes]:
                     found[f"fit of {kind}"] = canonical_bytes(fitted)
                 out = op.infer(ArrayType(str(array.dtype), array.shape), params)
                 found[f"{case} of {kind}"] = shown(op.apply(pixels, params, fitted, out))
+    return found
+
+
+def made_by(op: Any, params: Any, case: str) -> dict[str, bytes]:
+    """A generation's children of a grey and a coloured image, all severities in one digest; or the counts of a balancing op."""
+    if op.kind == "balance":
+        return {case: canonical_bytes([op.extra(n, 10, params) for n in (1, 3, 10)])}
+    found = {}
+    for mode in ("RGB", "L"):
+        image = generated(mode).resize((48, 40), Image.Resampling.BOX)
+        streams = [(v, Stream(seed=1, op="golden", key=record_key("a"), replica=v.name)) for v in op.variants(params)]
+        found[f"{case} of {mode}"] = b"".join(v.name.encode() + shown(op.apply(image, v.params, stream)) for v, stream in streams)
+    return found
+
+
+def varied_by(op: Any, params: Any, case: str) -> dict[str, bytes]:
+    """What an augmentation draws and makes for four replicas of an image."""
+    found = {}
+    for mode in ("RGB", "L"):
+        array, parts = as_array(generated(mode)), []
+        for replica in range(4):
+            stream = Stream(seed=1, op="golden", key=record_key("a"), replica=replica)
+            sampled = op.draw(stream, params, ArrayType("uint8", array.shape))
+            parts += [canonical_bytes(sampled), shown(op.apply(array, sampled, params))]
+        found[f"{case} of {mode}"] = b"".join(parts)
     return found
 
 

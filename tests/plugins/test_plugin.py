@@ -11,12 +11,18 @@ import pytest
 from PIL import Image
 
 from refinery_beam.errors import PluginError
-from refinery_beam.plugins.base import ArrayType, FeaturizeOp, FilterOp, FittedOp, Params, TransformOp
+from refinery_beam.plugins.base import ArrayType, AugmentOp, FeaturizeOp, FilterOp, FittedOp, GenerateOp, Params, TransformOp
 from refinery_beam.plugins.discovery import find_plugin, plugin_names
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.pixels import as_array
 
-PROTOCOLS = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
+PROTOCOLS = {
+    "Transformations": TransformOp,
+    "Filters": FilterOp,
+    "Featurizations": FeaturizeOp,
+    "Generation": GenerateOp,
+    "Augmentations": AugmentOp,
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "resize": {"size": 16},
     "center_crop": {"size": 16},
@@ -30,6 +36,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "random_sample": {"n": 3},
     "label_from_path": {},
     "image_size_stats": {},
+    "duplicate_minority_class": {},
+    "imagecorruptions_apply": {"corruption_types": ["fog"], "severities": [1, 5]},
+    "horizontal_flip": {},
+    "vertical_flip": {"p": 1},
+    "random_crop": {"size": 16},
+    "color_jitter": {"brightness": 0.5},
+    "random_erasing": {},
+    "rotate": {"degrees": 30},
+    "gaussian_blur": {},
 }
 
 
@@ -71,10 +86,6 @@ def test_known_words_are_not_executed_ones() -> None:
     wanted = {
         "sample_per_class": "Filters",
         "drop_duplicates": "Filters",
-        "duplicate_minority_class": "Generation",
-        "imagecorruptions_apply": "Generation",
-        "horizontal_flip": "Augmentations",
-        "color_jitter": "Augmentations",
         "categorical_encode": "Featurizations",
         "flatten": "Featurizations",
         "sample_grid": "Visualizations",
@@ -82,7 +93,9 @@ def test_known_words_are_not_executed_ones() -> None:
     }
     assert wanted.items() <= PLUGIN.known.items()
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
-    assert PLUGIN.sections == {"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}
+    assert PLUGIN.sections == {
+        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations")
+    }
 
 
 @pytest.mark.parametrize("name", [n for n, op in PLUGIN.ops.items() if op.spec.section == "Transformations"])
