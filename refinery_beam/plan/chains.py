@@ -38,7 +38,7 @@ def build_chains(
     decoded = DECODED[recipe.model.Input.decode.mode]
     chains: dict[str, Chain] = {}
     stored: ArrayType | None = None
-    unreachable: dict[tuple[ArrayType, ...], tuple[list[str], list[Step], int]] = {}
+    unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
     for split in splits:
         steps = _infer(recipe, plugin, split, decoded, schema, errors)
         if steps is None:
@@ -50,13 +50,14 @@ def build_chains(
         else:
             ends = _ends(plugin, augmentations, split, types, first)
             reach = [b for b, end in ends.items() if isinstance(end, ArrayType) and _holds(end, schema)]
-            odd = next((end for end in ends.values() if isinstance(end, OpTypeError)), None)
+            odd = next((end for b, end in ends.items() if isinstance(end, OpTypeError) and _holds(types[b], schema)), None)
             if not reach and odd is not None:
                 errors.append(odd_augmentation(recipe, split, odd))
                 continue
             if not reach:
                 # One error for all splits of one story.
-                unreachable.setdefault(tuple(types), ([], steps, first))[0].append(split)
+                end = next((e for b, e in ends.items() if isinstance(e, ArrayType) and e != types[b]), None)
+                unreachable.setdefault((tuple(types), end), ([], steps, first))[0].append(split)
                 continue
             boundary = reach[-1]
         here, tail = types[boundary], tuple(steps[boundary:])
@@ -71,7 +72,9 @@ def build_chains(
             here = _declared(here, schema)
         chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tail, decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
-    errors += [_unreachable(recipe, among, steps, types, schema, first) for types, (among, steps, first) in unreachable.items()]
+    errors += [
+        _unreachable(recipe, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()
+    ]
     return chains, stored
 
 
@@ -228,12 +231,19 @@ def _join(a: ArrayType, b: ArrayType) -> ArrayType:
 
 
 def _unreachable(
-    recipe: Recipe, splits: Sequence[str], steps: Sequence[Step], types: Sequence[ArrayType], schema: Any, first: int
+    recipe: Recipe,
+    splits: Sequence[str],
+    steps: Sequence[Step],
+    types: Sequence[ArrayType],
+    schema: Any,
+    first: int,
+    end: ArrayType | None,
 ) -> RecipeError:
     declared = str(ArrayType(schema.dtype, tuple(schema.shape or ()))) if schema.shape is not None else schema.dtype
     story = [f"decoded {types[0]}", *(f"after {s.name} {s.out}" for s in steps)]
+    story += [f"after the stored augmentations {end}"] if end is not None else []
     # Of what could be declared, what differs least: the dtype is seldom the slip.
-    fitting = next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
+    fitting = end or next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
     shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
     among = f"the images of split {splits[0]!r}" if len(splits) == 1 else f"the images of splits {', '.join(splits)}"
     return RecipeError(
