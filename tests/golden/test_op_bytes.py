@@ -23,6 +23,7 @@ from refinery_beam.identity import Stream, canonical_bytes, record_key
 from refinery_beam.plugins.base import ArrayType, FittedOp
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.corruptions import corrupt
 from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
 from refinery_beam.plugins.image_classification.encode import encode
 from refinery_beam.plugins.image_classification.fingerprint import codec_parts
@@ -56,7 +57,7 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
     "image_size_stats": [{}],
     "duplicate_minority_class": [{}],
-    "imagecorruptions_apply": [{"corruption_types": [name], "severities": [1, 2, 3, 4, 5]} for name in NAMES],
+    "imagecorruptions_apply": [{"corruption_types": [name], "severities": [1, 2, 3, 4, 5]} for name in NAMES if name != "jpeg_compression"],
     "horizontal_flip": [{}, {"p": 1}],
     "vertical_flip": [{"p": 1}],
     "random_crop": [{"size": [20, 30]}, {"size": 35, "padding": 4, "padding_mode": "replicate"}, {"size": 33, "padding": 3}],
@@ -157,6 +158,12 @@ def decode_digests() -> dict[str, dict[str, str]]:
         for mode in ("RGB", "L", "RGBA", "keep"):
             image = decode(base64.b64decode(text), policy=DecodePolicy(mode=mode), limits=DecodeLimits())  # type: ignore[arg-type]
             found.setdefault(f"decode-{name} {part}", {})[mode] = hashlib.sha256(shown(image)).hexdigest()[:32]
+    stream = Stream(seed=1, op="golden", key=b"")  # JPEG compression draws nothing
+    low = f"encode-jpeg_low {parts['encode-jpeg_low']} {parts['encode-jpeg']}"
+    for mode in ("L", "RGB"):
+        image = generated(mode).resize((48, 40), Image.Resampling.BOX)
+        corrupted = b"".join(shown(corrupt(image, "jpeg_compression", s, stream)) for s in range(1, 6))
+        found.setdefault(low, {})[mode] = hashlib.sha256(corrupted).hexdigest()[:32]
     for encoding in ("png", "jpeg"):
         key = f"encode-{encoding} {parts[f'encode-{encoding}']}"
         found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in ("L", "RGB")}

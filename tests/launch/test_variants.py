@@ -205,6 +205,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "four threads": {"workers": 4, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
     "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
+    "hostile bundles 1": {"workers": 1, "mode": "threads", "hostile": 1},
+    "hostile bundles 2": {"workers": 1, "mode": "threads", "hostile": 2},
 }
 
 
