@@ -72,9 +72,7 @@ def build_chains(
             here = _declared(here, schema)
         chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tail, decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
-    errors += [
-        _unreachable(recipe, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()
-    ]
+    errors += [_unreachable(recipe, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()]
     return chains, stored
 
 
