@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from apache_beam import coders
 
-from refinery_beam.records import LedgerRow, Ref, ShardRow
+from refinery_beam.records import GrowthRow, LedgerRow, Ref, ShardRow
 
-for _row in (Ref, LedgerRow, ShardRow):
+for _row in (Ref, LedgerRow, ShardRow, GrowthRow):
     coders.registry.register_coder(_row, coders.RowCoder)
 
-ROW_TYPES = (Ref, LedgerRow, ShardRow)
+ROW_TYPES = (Ref, LedgerRow, ShardRow, GrowthRow)
