@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinery_beam.errors import RecipeError, RefineryError, raise_all
+from refinery_beam.errors import RecipeError, RefineryError, closest, raise_all
 from refinery_beam.plan.chains import build_chains, build_fits
 from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
 from refinery_beam.plugins.base import FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
@@ -191,6 +191,7 @@ def _output(
                 )
             )
         elif name not in made and name not in METADATA_FIELDS and name != recipe.model.Labels.field and not sidecar:
+            meant = closest(name, {"image", *METADATA_FIELDS, recipe.model.Labels.field, *made} - set(out.record_schema))
             errors.append(
                 RecipeError(
                     f"nothing makes the field {name!r} that Output.record_schema declares",
@@ -198,7 +199,7 @@ def _output(
                     place=place,
                     value=name,
                     rule="fields: image, record_id, path, partition, the label, sidecar columns, featurization outputs",
-                    remedy="drop it from the schema, or add the featurization that makes it",
+                    remedy=(f"did you mean {meant!r}?" if meant else "drop it from the schema, or add the featurization that makes it"),
                 )
             )
         listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))
