@@ -46,6 +46,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
 
     with quiet_beam(enabled=not prepared.settings.debug):
+        from refinery_beam.pipeline.cancel import cancel
         from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
         from refinery_beam.pipeline.rows_io import write_index
         from refinery_beam.pipeline.translate import translate
@@ -56,7 +57,9 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         os.makedirs(os.path.join(work, name), exist_ok=True)
     refs, grouped = make_refs(entries, plan, prepared.plugin)
     groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
-    options = choose(len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat)
+    options = choose(
+        len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
+    )
     job = Job(
         plan=plan,
         instance=instance,
@@ -69,6 +72,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         heartbeat=settings.progress,
     )
     settings.tell(f"running on the local engine: {options.workers} {options.mode}, {len(entries)} records")
+    finished = False
     try:
         aside = options.mode == "processes" and not settings.debug
         with (
@@ -76,6 +80,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             live(work, len(entries), stream=stream, enabled=settings.progress),
         ):
             run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
+        finished = True
     except KeyboardInterrupt as error:
         raise Interrupted(
             "interrupted: nothing was promoted",
@@ -96,6 +101,9 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             rule="the pipeline runs to its end",
             remedy="run again with --debug to see the whole traceback; nothing was promoted",
         ) from error
+    finally:
+        if not finished:
+            cancel(work)
 
 
 def shard_records(output: OutputPlan, sizes: Sequence[int]) -> int:

@@ -34,6 +34,7 @@ class Settings:
     runner: str = "direct"
     progress: bool = False
     bundle_repeat: int = 0
+    hostile: int | None = None
     debug: bool = False
     say: Callable[[str], None] | None = None
 

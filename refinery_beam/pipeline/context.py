@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.errors import RefineryError
+from refinery_beam.pipeline.cancel import at_work, check
 from refinery_beam.plan.nodes import Plan
 
 
@@ -42,13 +45,15 @@ WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failur
 class Heartbeat:
     """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum.
 
-    Beam's own counters arrive only after the job on most engines. The file is outside the instance and deleted with the staging folder.
+    Between records it also asks whether the job is over. Beam's own counters arrive only after the job on most engines. The
+    file is outside the instance and deleted with the staging folder.
     """
 
     INTERVAL = 0.2
 
     def __init__(self, folder: str, phase: str, *, enabled: bool = True) -> None:
         # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
+        self._work = folder
         self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")
         self._enabled = enabled
         self._count = 0
@@ -57,6 +62,7 @@ class Heartbeat:
     def done(self, count: int = 1) -> None:
         from time import monotonic
 
+        check(self._work)
         self._count += count
         now = monotonic()
         if self._enabled and now - self._written >= self.INTERVAL:
@@ -71,6 +77,18 @@ class Heartbeat:
                 file.write(str(self._count))
         except OSError:
             self._enabled = False  # progress is a comfort: it never fails a run
+
+
+@contextmanager
+def working(job: Job) -> Iterator[None]:
+    """Inside, a DoFn works for the job: it stops when the job is over, and what it raises reaches the driver whole."""
+    try:
+        with at_work(job.work):
+            yield
+    except RefineryError as error:
+        if error.code != "cancelled":
+            report_failure(job.work, error)
+        raise
 
 
 def report_failure(work: str, error: RefineryError) -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.errors import RefineryError
 from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, add_partial, describe, merge_bytes, mixed_channels
 from refinery_beam.plan.nodes import FitPoint, Plan
@@ -124,17 +123,13 @@ class Observe(beam.DoFn):
                 return None
 
         total = worker.partial(point)
-        try:
+        with working(self._job):
             refs = list(group[1])
-            for ref, partial in zip(
-                refs, ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads), strict=True
-            ):
+            partials = ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads)
+            for ref, partial in zip(refs, partials, strict=True):
                 if partial is not None:
                     add_partial(total, partial, point, record_id=ref.record_id)
                 self._heartbeat.done()
-        except RefineryError as error:
-            report_failure(self._job.work, error)
-            raise
         self._heartbeat.flush()
         yield total.dumps()
 

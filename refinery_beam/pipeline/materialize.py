@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.errors import RefineryError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool
+from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
@@ -73,7 +72,7 @@ class WriteShard(beam.DoFn):
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
         (split, shard, shards), refs = group
         job = self._job
-        try:
+        with working(job):
             written = write_shard(
                 self._worker,
                 refs,
@@ -87,9 +86,6 @@ class WriteShard(beam.DoFn):
                 threads=job.threads,
                 progress=self._heartbeat,
             )
-        except RefineryError as error:
-            report_failure(job.work, error)
-            raise
         self._heartbeat.flush()
         yield written.row
         for row in written.ledger:

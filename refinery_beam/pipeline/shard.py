@@ -7,14 +7,17 @@ to a name that holds its own digest, so a retried or a duplicated attempt can on
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.pipeline.columns import arrow_schema, row_bytes
 from refinery_beam.pipeline.readahead import ordered_map
@@ -84,16 +87,10 @@ class ShardFile:
     """A Parquet file of prepared rows, cut into row groups by image bytes."""
 
     def __init__(self, path: str, output: OutputPlan) -> None:
-        import pyarrow.parquet as pq
-
         self._output = output
         self._schema = arrow_schema(output)
         self.file = HashingFile(path)
-        plain = [c.name for c in self._schema if c.name != output.image_field]
-        # The leaves of a struct column are named by path; listing the plain columns leaves the image's own leaves out.
-        self._writer = pq.ParquetWriter(
-            self.file, self._schema, compression="zstd", compression_level=COMPRESSION_LEVEL, use_dictionary=plain, write_statistics=plain
-        )
+        self._writer: Any = None
         self._rows: list[Prepared] = []
         self._bytes = 0
         self.records = 0
@@ -109,16 +106,31 @@ class ShardFile:
     def close(self) -> None:
         if self._rows:
             self._flush()
-        self._writer.close()
+        self._opened().close()
         self.file.close()
 
     def abandon(self) -> None:
         """Close without caring for content. A pyarrow writer left open would close itself later, on a closed file, loudly."""
-        try:
+        with suppress(Exception):
             self._writer.close()
-        except Exception:
-            pass
         self.file.close()
+
+    def _opened(self) -> Any:
+        """The writer, made at its first use: making one writes already, and may fail like any write."""
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            # The leaves of a struct column are named by path; listing the plain columns leaves the image's own leaves out.
+            plain = [c.name for c in self._schema if c.name != self._output.image_field]
+            self._writer = pq.ParquetWriter(
+                self.file,
+                self._schema,
+                compression="zstd",
+                compression_level=COMPRESSION_LEVEL,
+                use_dictionary=plain,
+                write_statistics=plain,
+            )
+        return self._writer
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -136,7 +148,7 @@ class ShardFile:
             else:
                 columns.append(pa.array(values, type=column.type))
         batch = pa.record_batch(columns, schema=self._schema)
-        self._writer.write_batch(batch, row_group_size=len(self._rows))
+        self._opened().write_batch(batch, row_group_size=len(self._rows))
         self._rows = []
         self._bytes = 0
 
@@ -195,13 +207,16 @@ def write_shard(
             if progress is not None:
                 progress.done()
         out.close()
-    except BaseException:
+        sha256 = out.file.hexdigest()
+        name = shard_name(shard, shards, sha256)
+        os.replace(temporary, os.path.join(folder, split, name))
+    except BaseException as error:
         out.abandon()
-        os.unlink(temporary)
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise _cannot_write(error, folder) from error
         raise
-    sha256 = out.file.hexdigest()
-    name = shard_name(shard, shards, sha256)
-    os.replace(temporary, os.path.join(folder, split, name))
     row = ShardRow(
         split=split,
         shard=shard,
@@ -214,6 +229,18 @@ def write_shard(
         labels=label_counts(labels),
     )
     return Shard(row=row, ledger=ledger, partials=partials)
+
+
+def _cannot_write(error: OSError, folder: str) -> StoreError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return StoreError(
+        f"a shard cannot be written: {error.strerror or error}",
+        code="no-space" if full else "store-io",
+        place=folder,
+        value=error.errno,
+        rule="the cache root has room for the whole dataset",
+        remedy="free some space, or name another --cache-root; nothing was promoted" if full else "check the disk; nothing was promoted",
+    )
 
 
 def _prepared(

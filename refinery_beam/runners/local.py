@@ -38,11 +38,14 @@ NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "N
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode, workers (threads or processes), and how often each bundle is replayed (a test of idempotence)."""
+    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, and a
+    seed for hostility.
+    """
 
     mode: Mode
     workers: int
     bundle_repeat: int = 0
+    hostile: int | None = None
 
     @property
     def threads(self) -> int:
@@ -51,22 +54,28 @@ class LocalOptions:
 
 
 def choose(
-    records: int, *, mode: str = "auto", workers: int | None = None, cpus: int | None = None, bundle_repeat: int = 0
+    records: int,
+    *,
+    mode: str = "auto",
+    workers: int | None = None,
+    cpus: int | None = None,
+    bundle_repeat: int = 0,
+    hostile: int | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
     (more than four).
 
     >>> choose(4_000, cpus=2)
-    LocalOptions(mode='threads', workers=2, bundle_repeat=0)
+    LocalOptions(mode='threads', workers=2, bundle_repeat=0, hostile=None)
     >>> choose(1_000_000, cpus=16)
-    LocalOptions(mode='processes', workers=16, bundle_repeat=0)
+    LocalOptions(mode='processes', workers=16, bundle_repeat=0, hostile=None)
     """
     cores = cpus or available_cpus()
     count = workers or cores
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
     chosen: Mode = "processes" if mode == "processes" else "threads"
-    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat)
+    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile)
 
 
 def available_cpus() -> int:
@@ -84,7 +93,7 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, talk: bool
         import apache_beam as beam
 
         pipeline_options = _pipeline_options(options)
-        pipeline = beam.Pipeline(runner=constructed_runner(pipeline_options), options=pipeline_options)
+        pipeline = beam.Pipeline(runner=constructed_runner(pipeline_options, hostile=options.hostile), options=pipeline_options)
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()
@@ -92,7 +101,7 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, talk: bool
         raise EngineError(f"the local engine ended in state {result.state}", code="engine-state", value=str(result.state))
 
 
-def constructed_runner(options: Any) -> Any:
+def constructed_runner(options: Any, *, hostile: int | None = None) -> Any:
     """An FnApiRunner with provision info. By name ('FnApiRunner') it has none, and worker processes start without any pipeline option."""
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import fn_runner
@@ -100,7 +109,12 @@ def constructed_runner(options: Any) -> Any:
 
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))
+    provision = fn_runner.ExtendedProvisionInfo(info)
+    if hostile is not None:
+        from refinery_beam.runners.hostile import HostileRunner
+
+        return HostileRunner(hostile, provision_info=provision)
+    return fn_runner.FnApiRunner(provision_info=provision)
 
 
 def _pipeline_options(options: LocalOptions) -> Any:
@@ -132,10 +146,17 @@ def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
     import logging
 
     before = logging.root.manager.disable
+    own = logging.getLogger("apache_beam")
     if enabled:
         logging.disable(logging.CRITICAL)
     try:
         yield
+        own.setLevel(logging.NOTSET)
+    except BaseException:
+        # The threads of a failed job go on for a moment, and then complain of files that are gone.
+        if enabled:
+            own.setLevel(logging.CRITICAL + 1)
+        raise
     finally:
         logging.disable(before)
 

@@ -107,6 +107,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "four threads": {"workers": 4, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
     "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
+    **{f"hostile bundles {seed}": {"workers": 1, "mode": "threads", "hostile": seed} for seed in range(4)},
 }
 
 
