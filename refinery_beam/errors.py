@@ -70,7 +70,7 @@ class RefineryError(Exception):
             lines.append(f"  rule:   {self.rule}")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
-        return "\n".join(_printable(line) for line in lines)
+        return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 
 
 class RecipeError(RefineryError):
@@ -185,11 +185,15 @@ def _said(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _printable(text: str) -> str:
-    """The text without control characters, so that no file name can move a cursor or colour a terminal. Line breaks stay."""
+def printable(text: str) -> str:
+    r"""The text with control characters escaped, so that no file name can move a cursor or break a line.
+
+    >>> printable("a\nb.png")
+    'a\\nb.png'
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def _shorten(text: str, limit: int = 200) -> str:
