@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from refinery_beam.errors import DataError, printable
+from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
@@ -283,14 +283,14 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
         "unreadable": "check the file's permissions",
     }
     fix = remedies.get(error.reason, "mend or remove the file")
-    who = printable(ref.record_id)
+    who = display(ref.record_id)
     if error.reason.startswith("schema:"):
         fix = "correct Output.record_schema or the operations of the split"
         who += f" of split {ref.split}"
     return DataError(
         f"{error.reason}: {error.detail} (record {who})",
         code=error.reason,
-        place=printable(os.path.join(source_root, *ref.path.split("/"))),
+        place=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,
         rule="every record is readable and has the declared schema (Input.on_error: fail)",
         remedy=fix + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",
@@ -307,11 +307,11 @@ def add_partial(total: Partial, other: Partial, point: FitPoint, *, record_id: s
 
 def mixed_channels(point: FitPoint, detail: str, *, record_id: str = "") -> DataError:
     """Grey, colour and see-through images met in one statistic: no rule says which of them is wrong."""
-    who = f", met at {printable(record_id)}" if record_id else ""
+    who = f", met at {display(record_id)}" if record_id else ""
     return DataError(
         f"{', '.join(point.steps)} cannot be fitted on images of different numbers of channels: {detail}{who}",
         code="mixed-channels",
-        place=printable(record_id) or "Transformations",
+        place=display(record_id) or "Transformations",
         value=", ".join(point.steps),
         rule="a statistic has one value a channel, so all images it is fitted on have the same channels",
         remedy="set Input.decode.mode to RGB or L, put to_rgb or to_grayscale first, or declare the channels in Output.record_schema.image",
