@@ -59,7 +59,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     growth = read_growth(plan, work)
     account(growth.total(records_in), counts, ledger)
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
-    refuse_empty(records_in, ledger, out=sum(counts.values()))
+    refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -105,13 +105,14 @@ def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerR
         )
 
 
-def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int) -> None:
+def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "") -> None:
     """DataError when nothing at all came out: an empty dataset is never what somebody wanted."""
     if out == 0:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(row.reason for row in ledger).items()))
         raise DataError(
             f"none of {records_in} records came out: {reasons}",
             code="no-records",
+            place=place,
             value=0,
             rule="an instance has at least one record",
             remedy="check the filters, the split ratios and the input",

@@ -329,10 +329,12 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
         "unreadable": "check the file's permissions",
     }
     fix = remedies.get(error.reason, "mend or remove the file")
+    who = display(ref.record_id)
     if error.reason.startswith("schema:"):
-        fix = "correct Output.record_schema or the transformations"
+        fix = "correct Output.record_schema or the operations of the split"
+        who += f" of split {ref.split}"
     return DataError(
-        f"{error.reason}: {error.detail} (record {display(ref.record_id)})",
+        f"{error.reason}: {error.detail} (record {who})",
         code=error.reason,
         place=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from refinery_beam.errors import RecipeError, RefineryError, raise_all
+from refinery_beam.errors import RecipeError, RefineryError, closest, raise_all
 from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
 from refinery_beam.plan.chains import DECODED, build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
@@ -216,6 +216,7 @@ def _output(
                 )
             )
         elif name not in {*made, *children, *METADATA_FIELDS, TAGS_FIELD, recipe.model.Labels.field} and not sidecar:
+            meant = closest(name, {"image", *METADATA_FIELDS, recipe.model.Labels.field, *made} - set(out.record_schema))
             errors.append(
                 RecipeError(
                     f"nothing makes the field {name!r} that Output.record_schema declares",
@@ -224,7 +225,7 @@ def _output(
                     value=name,
                     rule="fields: image, record_id, path, partition, label, sample_per_class_tags, sidecar columns, "
                     "featurization outputs, generation tags",
-                    remedy="drop it from the schema, or add the featurization that makes it",
+                    remedy=f"did you mean {meant!r}?" if meant else "drop it from the schema, or add the featurization that makes it",
                 )
             )
         listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))

@@ -243,6 +243,7 @@ def _unreachable(
     # Of what could be declared, what differs least: the dtype is seldom the slip.
     fitting = end or next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
     shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
+    grey = schema.shape is not None and (len(schema.shape) == 2 or schema.shape[-1] == 1) and types[0].shape[2:] == (3,)
     among = f"the images of split {splits[0]!r}" if len(splits) == 1 else f"the images of splits {', '.join(splits)}"
     return RecipeError(
         f"Output.record_schema.image declares {declared}, which {among} never are: {'; '.join(story)}",
@@ -250,5 +251,6 @@ def _unreachable(
         place=recipe.place(("Output", "record_schema", "image")),
         value=declared,
         rule="the declared image is what holds at the end of Transformations, or before a tail of normalize, mean_subtract and cast",
-        remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or change the transformations",
+        remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or "
+        + ("set Input.decode.mode: L" if grey else "change the transformations"),
     )

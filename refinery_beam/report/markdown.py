@@ -92,7 +92,7 @@ def _splits(facts: ReportFacts) -> str:
     for split, count in facts.counts.items():
         mark = " *(unlabeled)*" if split in facts.unlabeled else ""
         rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
-    rule = f"{facts.split_rule}.\n\n" if facts.split_rule else ""
+    rule = f"{_cell(facts.split_rule)}.\n\n" if facts.split_rule else ""
     text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
     labels = sorted({label for counts in labelled.values() for label in counts})
