@@ -28,6 +28,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "mean_subtract": {"mean": 1},
     "filter_by_label": {"labels": ["a"]},
     "random_sample": {"n": 3},
+    "sample_per_class": {"n_per_class": 3, "label": "t", "exclude_already_labeled": ["u"]},
+    "sample_per_class_fractional": {"n_per_class_base": 3, "fractions": {"a": 0.5}},
+    "drop_by_label": {"labels": ["t"]},
+    "drop_duplicates": {"kind": "near"},
+    "image_size": {"min_width": 3, "max_aspect": 2.5},
+    "filter_by_field": {"field": "f", "in": [1, "x", 0.5, True]},
     "label_from_path": {},
     "image_size_stats": {},
 }
@@ -69,8 +75,6 @@ def test_v1_defaults_are_parameters() -> None:
 def test_known_words_are_not_executed_ones() -> None:
     assert not set(PLUGIN.known) & set(PLUGIN.ops)
     wanted = {
-        "sample_per_class": "Filters",
-        "drop_duplicates": "Filters",
         "duplicate_minority_class": "Generation",
         "imagecorruptions_apply": "Generation",
         "horizontal_flip": "Augmentations",
