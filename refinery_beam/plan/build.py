@@ -291,7 +291,7 @@ def _sidecar_fields(recipe: Recipe) -> bool:
 
 def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
     """Validated parameters with defaults, as JSON. Check `param_types` has already said what is wrong with bad ones."""
-    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json", by_alias=True)
+    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json")
     return params
 
 
