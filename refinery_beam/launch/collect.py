@@ -6,12 +6,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
 from refinery_beam.launch.losses import emptied_classes
+from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
@@ -31,6 +32,7 @@ class Collected:
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     warnings: tuple[tuple[str, str], ...]
+    beside: BesideFacts = field(default_factory=BesideFacts)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -57,6 +59,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(records_in, counts, ledger)
     check_budget(plan, records_in, ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     refuse_empty(records_in, ledger, out=sum(counts.values()))
+    beside = collect_beside(prepared, work, ledger)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -65,7 +68,8 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
+        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes), *beside.warnings),
+        beside=beside,
     )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from apache_beam import coders
 
-from refinery_beam.records import LedgerRow, Ref, ShardRow
+from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
 
-for _row in (Ref, LedgerRow, ShardRow):
+for _row in (Ref, LedgerRow, ShardRow, EvidenceRow, LevelsRow, SinkRow):
     coders.registry.register_coder(_row, coders.RowCoder)
 
-ROW_TYPES = (Ref, LedgerRow, ShardRow)
+ROW_TYPES = (Ref, LedgerRow, ShardRow, EvidenceRow, LevelsRow, SinkRow)

@@ -17,7 +17,10 @@ from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
+from refinery_beam.pipeline.beside import Beside, Extras
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
+from refinery_beam.pipeline.contracts import Violation
+from refinery_beam.pipeline.sinks import BadPath
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
 from refinery_beam.plugins.discovery import find_plugin
@@ -48,6 +51,7 @@ class Prepared:
     digest: bytes
     size: int
     partials: tuple[tuple[str, Partial], ...] = field(default=())
+    extras: Extras | None = None
 
 
 class Worker:
@@ -60,6 +64,7 @@ class Worker:
         self._limits = DecodeLimits(
             max_pixels=plan.limits["max_pixels"], max_bytes=plan.limits["max_bytes"], formats=tuple(plan.limits["formats"])
         )
+        self.beside = Beside(plan, self.plugin)
         self._riding = {s: tuple(p for p in plan.fits if p.riding and p.split == s) for s in plan.chains}
 
     @cached_property
@@ -111,6 +116,15 @@ class Worker:
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
 
+    def admitted(self, data: bytes, chain: Chain) -> Any:
+        """Decoded pixels that no input contract sends to the ledger. Raises BadRecord."""
+        pixels = self.decode(data, chain)
+        try:
+            self.beside.admit(pixels)
+        except Violation as error:
+            raise BadRecord(error.reason, error.detail, stage="InputContracts", op=error.op) from error
+        return pixels
+
     def run(self, pixels: Any, steps: Sequence[Step], fitted: Fitted) -> Any:
         """The pixels after `steps`. Raises BadRecord for a record an op cannot take (too small to crop, say)."""
         for step in steps:
@@ -145,7 +159,7 @@ class Worker:
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
-        pixels = self.run(self.decode(self.read(ref), chain), chain.steps[: point.index], fitted)
+        pixels = self.run(self.admitted(self.read(ref), chain), chain.steps[: point.index], fitted)
         planes = _planes(chain, point.index)
         if planes not in (None, channels(pixels)):
             raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
@@ -211,9 +225,12 @@ class Worker:
         partials: list[tuple[str, Partial]] = []
         if plan.decodes or plan.output.image_field is not None:
             data = self.read(ref)
+        extras = Extras()
         if plan.decodes:
             # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
-            pixels = self.run(self.decode(data, chain), chain.eager, fitted)
+            pixels = self.admitted(data, chain)
+            self.beside.arrived(ref, pixels, extras)
+            pixels = self.run(pixels, chain.eager, fitted)
             for point in self._riding[ref.split]:
                 partials.append((point.name, self._accumulate(point, pixels)))
             array = self._checked(as_array(pixels), chain)
@@ -221,7 +238,12 @@ class Worker:
                 op: Any = self.plugin.ops[step.op]
                 inputs = [array if name == "image" else known.get(name) for name in step.inputs]
                 known[step.field] = op.featurize(inputs, self._params[step.name])
-        return self._row(ref, known, data=data, array=array, partials=tuple(partials))
+        row = self._row(ref, known, data=data, array=array, partials=tuple(partials))
+        try:
+            self.beside.finished(ref, known | dict(zip([n for n, _ in plan.output.fields], row.values, strict=True)), array, chain, extras)
+        except BadPath as error:
+            raise BadRecord("sink_path", str(error), stage="Sinks") from error
+        return replace(row, extras=extras)
 
     def _row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, array: Any, partials: tuple[tuple[str, Partial], ...]) -> Prepared:
         output = self.plan.output

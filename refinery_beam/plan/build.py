@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
+from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks
 from refinery_beam.plan.chains import build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
 from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
@@ -36,12 +37,15 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     image_field = next((name for name in model.Output.record_schema if name == "image"), None)
     output = _output(recipe, fields, splits, image_field, chains, output_type, errors)
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
+    contracts = build_contracts(recipe, plugin, errors)
+    sinks = build_sinks(recipe, splits, dict(output.fields) | {f.field: f.type for f in fields}, output_type, errors)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
     versions |= {f.op: f.version for f in (*pre, *post)}
     versions |= {f.op: f.version for f in fields}
     if split.near_distance is not None:
         versions[split.near_op] = plugin.ops[split.near_op].spec.version
+    versions |= {f"assertion:{c.kind}": c.version for c in contracts}
     decode = model.Input.decode
     limits = model.Input.limits
     return Plan(
@@ -66,6 +70,9 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
         output=output,
         op_versions=dict(sorted(versions.items())),
         class_balance=_jsonable(model.Splits.class_balance),
+        contracts=contracts,
+        sample=build_sample(recipe, splits),
+        sinks=sinks,
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
 from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
+from refinery_beam.plan.beside import ContractStep, SamplePlan, SinkStep
+from refinery_beam.plugins.base import ArrayType, FieldType
 
 UNASSIGNED = "unassigned"
 """The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
@@ -212,11 +214,19 @@ class Plan:
     output: OutputPlan
     op_versions: Mapping[str, int]
     class_balance: Any = None
+    contracts: tuple[ContractStep, ...] = ()
+    sample: SamplePlan | None = None
+    sinks: tuple[SinkStep, ...] = ()
 
     @property
     def decodes(self) -> bool:
         """Whether any pixel is ever decoded."""
-        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields)
+        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields) or self.shows_pixels
+
+    @property
+    def shows_pixels(self) -> bool:
+        """Whether an assertion or a sink looks at decoded pixels."""
+        return any(c.on_pixels for c in self.contracts) or any(s.field == "image" for s in self.sinks)
 
     @property
     def selects_by_files(self) -> bool:
@@ -243,7 +253,7 @@ class Plan:
     def node_keys(self, input_hash: str) -> dict[str, str]:
         """A key for each part of the result from its own op, version, params and upstream keys.
 
-        Parts: 'select' (filters), 'split', 'fit' (statistics) and 'dataset' (shards). Two plans that differ only in how
+        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and beside it 'contracts', 'sample' and 'sinks'. Two plans that differ only in how
         results are reported share them.
         """
         looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
@@ -252,7 +262,11 @@ class Plan:
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         fit = value_digest("node", ["fit", split, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
         dataset = value_digest("node", ["dataset", fit, _plain(self.output), [_plain(f) for f in self.fields]])
-        return {"select": select, "split": split, "fit": fit, "dataset": dataset}
+        contracts = value_digest("node", ["contracts", dataset, [c.identity() for c in self.contracts]])
+        sample = value_digest("node", ["sample", dataset, self.sample.identity() if self.sample else None])
+        sinks = value_digest("node", ["sinks", dataset, [s.identity() for s in self.sinks]])
+        keys = {"select": select, "split": split, "fit": fit, "dataset": dataset}
+        return {**keys, "contracts": contracts, "sample": sample, "sinks": sinks}
 
 
 def _plain(value: Any) -> Any:

@@ -40,6 +40,7 @@ class ReportFacts:
     ledger: Sequence[LedgerRow]
     warnings: Sequence[tuple[str, str]]
     split_rule: str = ""
+    sections: Sequence[str] = ()
 
 
 def render_report(facts: ReportFacts) -> str:
@@ -50,6 +51,7 @@ def render_report(facts: ReportFacts) -> str:
         _splits(facts),
         _operations(facts),
         _fitted(facts),
+        *facts.sections,
         _ledger(facts),
         _remarks("Warnings", [f"`{code}`: {message}" for code, message in facts.warnings]),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from refinery_beam.plugins.assertions import STANDARD
 from refinery_beam.plugins.base import AnyOp, Plugin
 from refinery_beam.plugins.image_classification.choose import (
     DropByLabel,
@@ -67,9 +68,11 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
 PLUGIN = Plugin(
     name="image_classification",
     version=1,
-    sections=frozenset({"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}),
+    sections=frozenset({"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"})
+    | {"InputContracts", "OutputExpectations", "SampleData", "Sinks"},
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},
     source_types=frozenset({"image_folder", "image_flat", "image_tree"}),
     module=__name__,
+    assertions=STANDARD,
 )
