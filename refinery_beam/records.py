@@ -71,7 +71,7 @@ class EvidenceRow(NamedTuple):
 
     contract: int
     key: str
-    count: int
+    amount: int
     records: str
 
 

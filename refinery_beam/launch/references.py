@@ -80,7 +80,7 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan) -> dict[in
 
 def _manifest(recipe: Recipe, written: str, settings: Settings, at: str) -> Manifest:
     location = recipe.resolve(written)
-    place: str | None = location
+    place = location
     if os.path.isfile(location):
         real = os.path.realpath(location)
         if real in settings.referring or real == os.path.realpath(recipe.path):

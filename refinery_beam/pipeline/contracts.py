@@ -231,7 +231,7 @@ def add_rows(rows: Iterable[EvidenceRow]) -> Tally:
     """Evidence rows as one tally."""
     tally: Tally = {}
     for row in rows:
-        key, entry = (row.contract, row.key), (row.count, row.records)
+        key, entry = (row.contract, row.key), (row.amount, row.records)
         tally[key] = merged(tally[key], entry) if key in tally else entry
     return tally
 

@@ -12,8 +12,8 @@ from apache_beam.transforms.window import GlobalWindows
 from refinery_beam.errors import DataError, ErrorGroup, RefineryError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
-from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
 from refinery_beam.pipeline.context import Job, report_failure, shared_pool
+from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
@@ -288,7 +288,7 @@ def _chosen(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> It
 
 
 def _keyed(row: EvidenceRow) -> tuple[tuple[int, str], tuple[int, str]]:
-    return (row.contract, row.key), (row.count, row.records)
+    return (row.contract, row.key), (row.amount, row.records)
 
 
 def _row(pair: tuple[tuple[int, str], tuple[int, str]]) -> EvidenceRow:

@@ -113,7 +113,7 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
                 )
             found.append(
                 ContractStep(
-                    section=section,  # type: ignore[arg-type]
+                    section=section,
                     index=i,
                     field=contract.field,
                     kind=kind,

@@ -38,7 +38,8 @@ class CountRange(Params):
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        return _check_ends(self)
+        _check_ends(self)
+        return self
 
 
 class ValueRange(Params):
@@ -49,7 +50,8 @@ class ValueRange(Params):
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        return _check_ends(self)
+        _check_ends(self)
+        return self
 
 
 class Expected(Params):
@@ -124,7 +126,7 @@ class Reference(Params):
         elif self.edges is not None:
             raise ValueError("edges go with a list of fractions")
         stated = list(self.fractions.values()) if isinstance(self.fractions, dict) else list(self.fractions or ())
-        if stated and (min(stated) < 0 or abs(sum(map(_exact, stated)) - 1) > Fraction(1, 10**9)):
+        if stated and (min(stated) < 0 or abs(sum(map(_exact, stated), Fraction(0)) - 1) > Fraction(1, 10**9)):
             raise ValueError("fractions are at least 0 and sum to 1")
         return self
 
@@ -244,7 +246,7 @@ class SplitRecordCounts:
         return [split]
 
     def judge(self, counts: Sequence[tuple[list[Any], int]], params: SplitCounts, facts: Facts) -> Verdict:
-        have = {split: 0 for split in facts.splits} | {key[0]: count for key, count in counts}
+        have = dict.fromkeys(facts.splits, 0) | {key[0]: count for key, count in counts}
         wrong = [f"{split} has {have.get(split, 0)}, not {n}" for split, n in params.counts.items() if have.get(split, 0) != n]
         return Verdict(not wrong, {"counts": have}, _listed(wrong))
 
@@ -366,8 +368,9 @@ class Distributional:
         if facts.reference is not None:
             both = [*here, *facts.reference]
             as_is = all(isinstance(v, int | float) and not isinstance(v, bool) for v, _ in both)
-            name = (lambda v: v) if as_is else _text
-            return fractions_of(_summed((name(v), n) for v, n in here)), _weights(_summed((name(v), n) for v, n in facts.reference))
+            mine = _summed((v if as_is else _text(v), n) for v, n in here)
+            theirs = _summed((v if as_is else _text(v), n) for v, n in facts.reference)
+            return fractions_of(mine), _weights(theirs)
         if isinstance(reference.fractions, dict):
             return fractions_of(_summed((_text(v), n) for v, n in here)), _scaled(reference.fractions)
         assert reference.edges is not None and reference.fractions is not None
@@ -395,12 +398,11 @@ STANDARD: Mapping[str, AnyAssertion] = {
 """The twelve kinds by their words."""
 
 
-def _check_ends(params: Any) -> Any:
+def _check_ends(params: Any) -> None:
     if params.min is None and params.max is None:
         raise ValueError("a range has at least one end, min or max")
     if params.min is not None and params.max is not None and params.min > params.max:
         raise ValueError("min is at most max")
-    return params
 
 
 def _is(value: Any, word: str) -> bool:

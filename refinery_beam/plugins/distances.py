@@ -35,10 +35,10 @@ def distance(name: str, p: Weights, q: Weights) -> Fraction | Decimal:
     (1.0, 3.0)
     """
     if name == "l_infinity":
-        return max((abs(p.get(x, Fraction(0)) - q.get(x, Fraction(0))) for x in {*p, *q}), default=Fraction(0))
+        return max((abs(p.get(x, Fraction(0)) - q.get(x, Fraction(0))) for x in _both(p, q)), default=Fraction(0))
     if name == "jensen_shannon":
         return _jensen_shannon(p, q)
-    values = sorted({*p, *q})
+    values = sorted(_both(p, q))
     gap = farthest = area = Fraction(0)
     for i, x in enumerate(values):
         gap += p.get(x, Fraction(0)) - q.get(x, Fraction(0))
@@ -58,16 +58,20 @@ def _jensen_shannon(p: Weights, q: Weights) -> Decimal:
     if {k: v for k, v in p.items() if v} == {k: v for k, v in q.items() if v}:
         return Decimal(0)
     terms = []
-    for x in {*p, *q}:
+    for x in _both(p, q):
         a, b = p.get(x, Fraction(0)), q.get(x, Fraction(0))
         middle = (a + b) / 2
         terms += [_part(a, a / middle) if a else Decimal(0), _part(b, b / middle) if b else Decimal(0)]
-    # Sorted, because fifty digits still round: the sum must not depend on the order of a set.
+    # Sorted, because fifty digits still round: the sum must not depend on the order of values.
     total = Decimal(0)
     for term in sorted(terms):
         total = _DIGITS.add(total, term)
     bits = _DIGITS.divide(total, _DIGITS.multiply(Decimal(2), _DIGITS.ln(Decimal(2))))
     return _DIGITS.sqrt(max(bits, Decimal(0)))
+
+
+def _both(p: Weights, q: Weights) -> list[Any]:
+    return [*p, *(x for x in q if x not in p)]
 
 
 def _part(weight: Fraction, ratio: Fraction) -> Decimal:

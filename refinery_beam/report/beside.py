@@ -18,7 +18,8 @@ def contracts_section(expectations: Sequence[Mapping[str, Any]], messages: Seque
     rows = []
     for entry, message in zip(expectations, messages, strict=True):
         params = ", ".join(f"{k}={_short(v)}" for k, v in sorted(entry["params"].items()) if v is not None)
-        result = "holds" if entry["passed"] else f"{entry['quarantined']:,} in the ledger" if entry.get("quarantined") else "**does not hold**"
+        lost = entry.get("quarantined")
+        result = "holds" if entry["passed"] else f"{lost:,} in the ledger" if lost else "**does not hold**"
         seen = message or ", ".join(f"{k} {_short(v)}" for k, v in sorted(entry["observed"].items()) if v not in (None, []))
         rows.append((entry["section"], entry["kind"], _cell(entry["field"] or ""), _cell(params), entry["severity"], result, _cell(seen)))
     return "## Contracts\n\n" + _table(("section", "kind", "field", "parameters", "severity", "result", "seen"), rows)
