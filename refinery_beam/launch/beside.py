@@ -1,4 +1,4 @@
-"""What a job left beside the dataset: assertions judged, the sample's shards, the files of sinks. Everything here happens before promotion."""
+"""What a job left beside the dataset: assertions judged, the sample's shards, the files of sinks. All of it before promotion."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.transforms.window import GlobalWindows
 
-from refinery_beam.errors import DataError, ErrorGroup, RefineryError
+from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
-from refinery_beam.pipeline.context import Job, report_failure, shared_pool
+from refinery_beam.pipeline.context import Job, shared_pool, working
 from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.fit import derive_all
@@ -110,12 +110,9 @@ class Gate(beam.DoFn):
     def process(self, ref: Ref, evidence: list[EvidenceRow]) -> Iterable[Ref]:
         if not self._open:
             contracts = Contracts(self._job.plan, find_plugin(self._job.plan.plugin))
-            outcomes = contracts.judge(add_rows(evidence), only=contracts.early())
-            errors: list[RefineryError] = [o.error() for o in outcomes if o.gates]
-            if errors:
-                error = errors[0] if len(errors) == 1 else ErrorGroup(errors)
-                report_failure(self._job.work, error)
-                raise error
+            with working(self._job):
+                outcomes = contracts.judge(add_rows(evidence), only=contracts.early())
+                raise_all(o.error() for o in outcomes if o.gates)
             self._open = True
         yield ref
 
@@ -170,11 +167,8 @@ class TailView(beam.DoFn):
         channels = len(row.levels) // 32
         table = self._tables.get((row.split, channels))
         if table is None:
-            try:
+            with working(self._job):
                 table = self._tables[row.split, channels] = tail_table(self._worker, row.split, channels, merged_points)
-            except RefineryError as error:
-                report_failure(self._job.work, error)
-                raise
         tally: Tally = {}
         self._worker.beside.contracts.of_levels(row, table, tally)
         yield from rows_of(tally)
@@ -246,7 +240,7 @@ class WriteSample(beam.DoFn):
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
         (split, shard, shards), refs = group
         job = self._job
-        try:
+        with working(job):
             written = write_shard(
                 self._worker,
                 refs,
@@ -270,9 +264,6 @@ class WriteSample(beam.DoFn):
                     rule="files stay as they are while a run reads them",
                     remedy="run again when nothing writes to the source",
                 )
-        except RefineryError as error:
-            report_failure(job.work, error)
-            raise
         yield written.row
 
 

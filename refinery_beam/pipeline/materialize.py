@@ -53,7 +53,8 @@ class WriteShards(beam.PTransform):
             refs
             | "ShardOf" >> beam.Map(_shard_of, table, self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, *BESIDE, main="shards")
+            | "Write"
+            >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, *BESIDE, main="shards")
         )
         out.shards.element_type = ShardRow
         out[LEDGER].element_type = LedgerRow

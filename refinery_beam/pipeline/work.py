@@ -240,7 +240,8 @@ class Worker:
                 known[step.field] = op.featurize(inputs, self._params[step.name])
         row = self._row(ref, known, data=data, array=array, partials=tuple(partials))
         try:
-            self.beside.finished(ref, known | dict(zip([n for n, _ in plan.output.fields], row.values, strict=True)), array, chain, extras)
+            stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.image_field}
+            self.beside.finished(ref, known | stored, array, chain, extras)
         except BadPath as error:
             raise BadRecord("sink_path", str(error), stage="Sinks") from error
         return replace(row, extras=extras)

@@ -21,7 +21,7 @@ TOKEN = re.compile(r"\{([^{}|]*)(?:\|([a-z]+))?\}")
 
 @dataclass(frozen=True, kw_only=True)
 class ContractStep:
-    """One assertion. ``place`` is where it stands in the recipe and no part of any key; ``imports`` says that it compares with an instance."""
+    """One assertion. ``place`` is where it stands in the recipe, no part of a key; ``imports``: it compares with an instance."""
 
     section: Literal["InputContracts", "OutputExpectations"]
     index: int

@@ -253,8 +253,8 @@ class Plan:
     def node_keys(self, input_hash: str) -> dict[str, str]:
         """A key for each part of the result from its own op, version, params and upstream keys.
 
-        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and beside it 'contracts', 'sample' and 'sinks'. Two plans that differ only in how
-        results are reported share them.
+        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and beside it 'contracts', 'sample' and 'sinks'. Two
+        plans that differ only in how results are reported share them.
         """
         looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
         select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks])

@@ -122,6 +122,18 @@ def assertion_params(c: Context) -> Findings:
                 )
                 continue
             spec = c.plugin.assertions[kind].spec if kind in c.plugin.assertions else None
+            fields = contract.assertion.get("fields")
+            if isinstance(fields, list) and "image" in fields:
+                yield c.error(
+                    f"{kind} does not count images",
+                    *at,
+                    "fields",
+                    fields.index("image"),
+                    code="assertion-field",
+                    value="image",
+                    rule="records are counted by values that can be equal",
+                    remedy="name another field",
+                )
             if spec is not None and spec.pixels == "no" and contract.field == "image":
                 yield c.error(
                     f"{kind} does not look at images",
