@@ -73,6 +73,7 @@ class Gather:
             self._rows.append((LEVELS, extras.levels))
         for sink, path, data in extras.files:
             self._rows.append((FILES, write_file(self._sinks, sink, path, ref.record_id, data, temporary=temporary)))
+        extras.files.clear()  # the row waits for its row group; its files need not
         if self._sample is not None and ref.split in self._sample.splits:
             self._rows.append((FINAL, ref))
 

@@ -39,9 +39,10 @@ OutputExpectations:
     assertion: {kind: distributional, reference: {fractions: {circle: 0.25, square: 0.25, triangle: 0.5}}, distance: l_infinity, max: 0.2}
 """
 
+FEW = "{assertion: {kind: record_count_in_range, max: 9}}"
 TWO = [
-    "InputContracts: [{field: label, assertion: {kind: value_in_set, value: [circle]}}, {assertion: {kind: record_count_in_range, max: 9}}]\n",
-    "OutputExpectations: [{field: image, assertion: {kind: value_range, min: 0, max: 1}}, {assertion: {kind: record_count_in_range, max: 9}}]\n",
+    f"InputContracts: [{{field: label, assertion: {{kind: value_in_set, value: [circle]}}}}, {FEW}]\n",
+    f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: 0, max: 1}}}}, {FEW}]\n",
 ]
 
 
