@@ -127,6 +127,25 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
     return tuple(found)
 
 
+def check_tails(
+    recipe: Recipe, plugin: Plugin, contracts: Sequence[ContractStep], chains: Mapping[str, Any], errors: list[RefineryError]
+) -> None:
+    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit pixels: they have too many levels."""
+    tails = [c for c in chains.values() if c.deferred and c.stored.dtype != "uint8"]
+    for step in contracts:
+        if tails and step.section == "OutputExpectations" and step.on_pixels and plugin.assertions[step.kind].spec.pixels == "values":
+            errors.append(
+                RecipeError(
+                    f"{step.kind} of an image that readers make from {tails[0].stored.dtype} pixels is not executed yet",
+                    code="not-executed-yet",
+                    place=step.place,
+                    value=step.kind,
+                    rule="what a reader sees is derived from the 256 levels of 8-bit pixels",
+                    remedy="declare in Output.record_schema.image what holds after the last transformation",
+                )
+            )
+
+
 def build_sample(recipe: Recipe, splits: Sequence[str]) -> SamplePlan | None:
     """The sample the recipe asks for, or None."""
     data = recipe.model.SampleData

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
-from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks
+from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks, check_tails
 from refinery_beam.plan.chains import build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
 from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
@@ -38,6 +38,7 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     output = _output(recipe, fields, splits, image_field, chains, output_type, errors)
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
     contracts = build_contracts(recipe, plugin, errors)
+    check_tails(recipe, plugin, contracts, chains, errors)
     sinks = build_sinks(recipe, splits, dict(output.fields) | {f.field: f.type for f in fields}, output_type, errors)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}

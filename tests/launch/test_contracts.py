@@ -258,3 +258,20 @@ def test_one_error_is_no_group(class_folders: Path, tmp_path: Path, run: Run) ->
         run(main_recipe(class_folders, tmp_path, change=plus(extra)))
     assert isinstance(caught.value, DataError)
     assert caught.value.message.endswith("does not hold: 'circle' has 12, 'square' has 12, 'triangle' has 12")
+
+
+def test_tails_from_other_than_bytes_are_refused(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, max: 9}}]\n"
+    half = "  - {name: half, op: cast, params: {dtype: float16, scale: 1}, splits: [train, val, test]}\n"
+    with pytest.raises(RecipeError, match="is not executed yet") as caught:
+        run(main_recipe(class_folders, tmp_path, change=lambda t: t.replace("dtype: uint8", "dtype: float32") + half + extra))
+    assert caught.value.code == "not-executed-yet"
+
+
+def test_both_forms_of_an_image_agree(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    """Stored normalized or normalized by the reader: the same verdict and the same records."""
+    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, min: -1.5, max: 1.5}, severity: warning}]\n"
+    late = run(main_recipe(class_folders, tmp_path, name="late.yaml", change=plus(extra)))
+    early = run(main_recipe(class_folders, tmp_path, name="early.yaml", change=lambda t: t.replace("uint8", "float32") + extra))
+    assert late.manifest.raw["expectations"] == early.manifest.raw["expectations"]
+    assert late.manifest.raw["expectations"][0]["observed"]["failed"] > 0
