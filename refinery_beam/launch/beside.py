@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.errors import DataError, RefineryError, raise_all
+from refinery_beam.errors import DataError, RefineryError, display, raise_all
 from refinery_beam.records import EvidenceRow, LedgerRow, ShardRow, SinkRow
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def collisions(sinks: Mapping[str, Sequence[SinkRow]]) -> list[RefineryError]:
             if other.record_id != row.record_id and len(errors) < 10:
                 errors.append(
                     DataError(
-                        f"the sink {sink!r} writes {other.record_id} and {row.record_id} to one file, {row.path}",
+                        f"the sink {sink!r} writes {display(other.record_id)} and {display(row.record_id)} to one file, {row.path}",
                         code="sink-collision",
                         place=f"sinks/{sink}/{row.path}",
                         value=row.path,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from refinery_beam.errors import DataError
+from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, record_key
 from refinery_beam.plan.beside import ContractStep
 from refinery_beam.plan.nodes import Chain, Plan
@@ -211,7 +211,7 @@ def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gon
         # Records that went to the ledger for their pixels left no evidence: they are counted from there.
         named = sorted([(r.record_id, r.detail.removeprefix(f"{step.field} ")) for r in gone], key=lambda n: record_key(n[0]))[:NAMED]
         checked, failed = checked + quarantined, quarantined
-    some = "; ".join(f"{record_id} {detail}" for record_id, detail in named)
+    some = "; ".join(f"{display(record_id)} {detail}" for record_id, detail in named)
     more = f"; and {failed - len(named)} more" if failed > len(named) else ""
     message = f"{failed} of {checked} records: {some}{more}" if failed else ""
     observed = {"checked": checked, "failed": failed, "records": [record_id for record_id, _ in named]}
