@@ -11,8 +11,8 @@ from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
-from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.beside import BesideFacts, collect_beside
+from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow

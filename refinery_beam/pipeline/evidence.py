@@ -224,7 +224,7 @@ class SampleQuota:
     def __init__(self, sample: SamplePlan) -> None:
         self._sample = sample
 
-    def __call__(self, count: int) -> list[int]:
+    def __call__(self, stratum: str, count: int) -> list[int]:
         return [self._sample.quota(count)]
 
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
-from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
 from refinery_beam.plan.beside import ContractStep, SamplePlan, SinkStep
-from refinery_beam.plugins.base import ArrayType, FieldType
+from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
 
 UNASSIGNED = "unassigned"
 """The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
