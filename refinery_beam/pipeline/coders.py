@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from apache_beam import coders
 
-from refinery_beam.records import GrowthRow, LedgerRow, Ref, ShardRow
+from refinery_beam.records import EvidenceRow, GrowthRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
 
-for _row in (Ref, LedgerRow, ShardRow, GrowthRow):
+for _row in (Ref, LedgerRow, ShardRow, GrowthRow, EvidenceRow, LevelsRow, SinkRow):
     coders.registry.register_coder(_row, coders.RowCoder)
 
-ROW_TYPES = (Ref, LedgerRow, ShardRow, GrowthRow)
+ROW_TYPES = (Ref, LedgerRow, ShardRow, GrowthRow, EvidenceRow, LevelsRow, SinkRow)

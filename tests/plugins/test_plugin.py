@@ -98,7 +98,8 @@ def test_known_words_are_not_executed_ones() -> None:
     assert wanted.items() <= PLUGIN.known.items()
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
     assert PLUGIN.sections == {
-        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations")
+        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"),
+        *("InputContracts", "OutputExpectations", "SampleData", "Sinks"),
     }
 
 
