@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.duplicates import NearGroups
+from refinery_beam.pipeline.field_fits import FieldFitPass
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
 from refinery_beam.pipeline.materialize import WriteShards
 from refinery_beam.pipeline.rows_io import ReadIndex, WriteRows, write_partial
@@ -47,6 +48,10 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for i, point in enumerate(passes):
         merged = merged_side_input(pipeline, fitted)
         fitted.append(branches[point.split] | f"Fit[{point.name}]" >> FitPass(job, point, passes[:i], merged))
+
+    for field in plan.fitted_fields():
+        if field.needs_fit:
+            fitted.append(branches[field.fit_source] | f"FitField[{field.name}]" >> FieldFitPass(plan, field))
 
     every = tuple(branches.values()) | "References" >> beam.Flatten()
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))

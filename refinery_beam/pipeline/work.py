@@ -18,11 +18,12 @@ from typing import Any
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
-from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
+from refinery_beam.plan.nodes import Chain, FieldStep, FitPoint, Plan, Step
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, looks_whole, read_header
 from refinery_beam.plugins.image_classification.encode import EncodeError, encode
+from refinery_beam.plugins.image_classification.loading import decode_loaded
 from refinery_beam.plugins.image_classification.pixels import as_array, channels
 from refinery_beam.records import Ref, read_fields, read_tags
 from refinery_beam.rows import Pixels, SourceBytes, row_digest
@@ -55,7 +56,7 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.plugin = find_plugin(plan.plugin)
+        self.plugin = plugin_of_plan(plan)
         self._policy = DecodePolicy(**plan.decode)
         self._limits = DecodeLimits(
             max_pixels=plan.limits["max_pixels"], max_bytes=plan.limits["max_bytes"], formats=tuple(plan.limits["formats"])
@@ -86,9 +87,12 @@ class Worker:
             raise BadRecord("changed_during_run", "its bytes are not those that were listed when the run began", stage="Input")
         return data
 
-    def decode(self, data: bytes, chain: Chain) -> Any:
-        """A Pillow image by the plan's decode policy. Raises BadRecord with the decoder's reason word."""
+    def decode(self, data: bytes, chain: Chain, source: int | None = None) -> Any:
+        """The pixels by the plan's decode policy, or by the loader of the source. Raises BadRecord with the decoder's reason word."""
+        loader = self.plugin.loaders.get(self.plan.sources[source].loader) if source is not None else None
         try:
+            if loader is not None:
+                return decode_loaded(loader, data, mode=self.plan.decode["mode"], max_pixels=self._limits.max_pixels)
             return decode(data, policy=self._policy, limits=self._limits, target=self._draft_target(chain))
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
@@ -145,7 +149,7 @@ class Worker:
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
-        pixels = self.run(self.decode(self.read(ref), chain), chain.steps[: point.index], fitted)
+        pixels = self.run(self.decode(self.read(ref), chain, ref.source), chain.steps[: point.index], fitted)
         planes = _planes(chain, point.index)
         if planes not in (None, channels(pixels)):
             raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
@@ -206,6 +210,9 @@ class Worker:
             TAGS_FIELD: read_tags(ref),
             plan.label_field: ref.label,
         }
+        for step in plan.fields:
+            if step.fitted and ref.split in step.splits:
+                known[step.field] = self.encode(step, [known.get(name) for name in step.inputs], fitted)
         data = b""
         array = None
         partials: list[tuple[str, Partial]] = []
@@ -213,7 +220,7 @@ class Worker:
             data = self.read(ref)
         if plan.decodes:
             # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
-            pixels = self.run(self.decode(data, chain), chain.eager, fitted)
+            pixels = self.run(self.decode(data, chain, ref.source), chain.eager, fitted)
             for point in self._riding[ref.split]:
                 partials.append((point.name, self._accumulate(point, pixels)))
             array = self._checked(as_array(pixels), chain)
@@ -222,6 +229,14 @@ class Worker:
                 inputs = [array if name == "image" else known.get(name) for name in step.inputs]
                 known[step.field] = op.featurize(inputs, self._params[step.name])
         return self._row(ref, known, data=data, array=array, partials=tuple(partials))
+
+    def encode(self, step: FieldStep, inputs: Sequence[Any], fitted: Fitted) -> Any:
+        """The value of a fitted featurization. Raises BadRecord for a value it cannot take."""
+        op: Any = self.plugin.ops[step.op]
+        try:
+            return op.featurize_fitted(inputs, self._params[step.name], fitted[step.name])
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Featurizations", op=step.name) from error
 
     def _row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, array: Any, partials: tuple[tuple[str, Partial], ...]) -> Prepared:
         output = self.plan.output

@@ -65,6 +65,9 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     ],
     "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
     "image_size_stats": [{}],
+    "categorical_encode": [{}, {"ordering": "first_seen"}, {"vocabulary": ["b", 1, True], "oov": "index", "output_dtype": "int8"}],
+    "flatten": [{}],
+    "perceptual_hash": [{}, {"kind": "dhash"}, {"output_dtype": "int64"}],
 }
 
 
@@ -107,8 +110,16 @@ def results(name: str) -> dict[str, bytes]:
                 found[case] += canonical_bytes([op.distance(params), [op.signature(v) for v in images]])
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
+        elif name == "categorical_encode":
+            seen = op.partial(params)
+            for k, value in enumerate(["b", "a", 1, "b", True, None]):
+                seen.observe([value], bytes([200 - 7 * k]) * 32)
+            fitted = op.pinned(params) or op.fit(seen, params)
+            found[case] = canonical_bytes([fitted, [op.featurize_fitted([v], params, fitted) for v in ("b", 1, True)]])
         else:
             for kind, pixels in inputs().items():
+                if name == "perceptual_hash" and kind == "float32":
+                    continue
                 if op.spec.section == "Featurizations":
                     found[f"{case} of {kind}"] = canonical_bytes(op.featurize([as_array(pixels)], params))
                     continue

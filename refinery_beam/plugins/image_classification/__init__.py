@@ -15,9 +15,11 @@ from refinery_beam.plugins.image_classification.choose import (
 )
 from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
 from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
+from refinery_beam.plugins.image_classification.fields import Flatten, PerceptualHash
 from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
 from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
 from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
+from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode
 
 _OPS: tuple[AnyOp, ...] = (
     Resize(),
@@ -38,6 +40,9 @@ _OPS: tuple[AnyOp, ...] = (
     FilterByField(),
     LabelFromPath(),
     ImageSizeStats(),
+    CategoricalEncode(),
+    Flatten(),
+    PerceptualHash(),
 )
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
@@ -52,7 +57,6 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
         "rotate",
         "gaussian_blur",
     ),
-    "Featurizations": ("categorical_encode", "flatten", "perceptual_hash"),
     "Visualizations": (
         "class_distribution_histogram",
         "sample_grid",
