@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__
-from refinery_beam.cli import plan, run, status, validate, verify
-from refinery_beam.cli.options import CacheRoot, Debug, Json, Mode, Options, Overlay, Quiet, Runner, Seed, Verbose, Workers
+from refinery_beam.cli import init, plan, run, schema, status, validate, verify
+from refinery_beam.cli.options import CacheRoot, Debug, Json, Mode, Options, Overlay, PluginPath, Quiet, Runner, Seed, Verbose, Workers
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import Interrupted, RefineryError, UsageError
 
@@ -41,6 +41,7 @@ def _globals(
     runner: Runner = None,
     seed: Seed = None,
     overlay: Overlay = None,
+    plugin_path: PluginPath = None,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -54,6 +55,7 @@ def _globals(
         runner=runner,
         seed=seed,
         overlay=overlay,
+        plugin_path=plugin_path,
         json=json,
         verbose=verbose,
         quiet=quiet,
@@ -63,7 +65,9 @@ def _globals(
 
 app.command("run")(run.run)
 app.command("materialize", help="The same as run.")(run.run)
+app.command("init")(init.init)
 app.command("plan")(plan.plan)
+app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)

@@ -14,6 +14,7 @@ import typer
 from refinery_beam.launch.prepare import Settings
 
 CACHE_ROOT_VARIABLE = "REFINERY_BEAM_CACHE_ROOT"
+PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
 DEFAULT_CACHE_ROOT = "cache"
 
 CacheRoot = Annotated[
@@ -28,6 +29,12 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override 
 Overlay = Annotated[
     list[str] | None,
     typer.Option("--overlay", "--variant", metavar="NAME", help="Apply a named overlay of the recipe; repeatable, in order."),
+]
+PluginPath = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin-path", metavar="PATH", help=f"A .py file or a folder of them that defines plugins; repeatable. [{PLUGIN_PATH_VARIABLE}]"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]
@@ -45,6 +52,7 @@ class Options:
     runner: Runner = None
     seed: Seed = None
     overlay: Overlay = None
+    plugin_path: PluginPath = None
     json: Json = False
     verbose: Verbose = False
     quiet: Quiet = False
@@ -61,6 +69,7 @@ class Options:
         return Settings(
             cache_root=self.cache_root or os.environ.get(CACHE_ROOT_VARIABLE) or DEFAULT_CACHE_ROOT,
             overlays=tuple(self.overlay or ()),
+            plugin_paths=self.plugin_paths(),
             seed=self.seed,
             workers=self.workers,
             mode=self.mode or "auto",
@@ -69,6 +78,12 @@ class Options:
             debug=self.debug,
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
         )
+
+    def plugin_paths(self) -> tuple[str, ...]:
+        """``--plugin-path`` as given, else the variable's, which holds them as PATH does."""
+        if self.plugin_path:
+            return tuple(self.plugin_path)
+        return tuple(p for p in os.environ.get(PLUGIN_PATH_VARIABLE, "").split(os.pathsep) if p)
 
     def _zeros(self, earlier: Options) -> dict[str, int | None]:
         """0 is a seed and a (refused) number of workers, not an absent option."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def verify(
             rule="verify takes a recipe, or a folder that `run` named as an instance",
             remedy="refinery-beam status RECIPE names the instance of a recipe",
         )
-    report = verify_instance(place, deep=deep, recipe_digest=digest_of_recipe)
+    report = verify_instance(place, deep=deep, recipe_digest=partial(digest_of_recipe, plugin_paths=options.plugin_paths()))
     if options.json:
         print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
     else:

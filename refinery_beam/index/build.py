@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from refinery_beam.errors import DataError, RefineryError, raise_all
 from refinery_beam.identity import digest, nfc, record_key
@@ -15,10 +15,14 @@ from refinery_beam.index.digests import KIND, Digests, digest_files
 from refinery_beam.index.faults import check_unique, listing_faults, reading_faults
 from refinery_beam.index.hints import HintCache
 from refinery_beam.index.labels import Joined, derive_label, join_labels
-from refinery_beam.index.sources import FileFact, Source, SourceListing, list_source, parse_layout
+from refinery_beam.index.loaded import list_loaded
+from refinery_beam.index.sources import FOLDER_TYPES, FileFact, Source, SourceListing, list_source, parse_layout
 from refinery_beam.index.text import display, is_text, plural
 from refinery_beam.index.wanted import label_derivation, make_sources, wanted_fields
 from refinery_beam.records import LedgerRow
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import Loader
 
 _T = TypeVar("_T")
 
@@ -68,15 +72,19 @@ class Index:
         return find_duplicates(self.entries)
 
 
-def build_index(recipe: Any, *, hints_path: str, threads: int) -> Index:
+def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[str, Loader] | None = None) -> Index:
     """List, label and digest everything the recipe's sources select.
 
     `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
     tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
-    text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``.
+    text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. `loaders` list the source types of third-party
+    plugins.
     """
     sources = make_sources(recipe)
-    listings = _collect(partial(list_source, source) for source in sources)
+    third = loaders or {}
+    listings = _collect(
+        partial(list_loaded, source, third[source.type]) if source.type in third else partial(list_source, source) for source in sources
+    )
     derivation = label_derivation(recipe)
     wanted = wanted_fields(recipe.model)
     labelled = _collect(partial(_label, listing, derivation, wanted, recipe.place(("Labels", "source"))) for listing in listings)
@@ -203,6 +211,9 @@ def _label(listing: SourceListing, derivation: str, wanted: frozenset[str], plac
         for k, label in enumerate(joined.labels):
             if not label:
                 missing[k] = "has no row in the label table" if label is None else "has an empty label in the label table"
+    elif source.type not in FOLDER_TYPES:
+        joined = Joined([f.label for f in files], none, [], [])
+        missing = {k: "got no label from its loader" for k, f in enumerate(files) if not f.label}
     elif parse_layout(source).has_label:
         joined = Joined([f.label for f in files], none, [], [])
     else:

@@ -31,6 +31,9 @@ from refinery_beam.index.text import display, plural
 
 IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
 
+FOLDER_TYPES = ("image_folder", "image_flat", "image_tree")
+"""The source types listed here; others are listed by the loaders of plugins."""
+
 # A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
 _MAX_LINKS = 4
 

@@ -142,6 +142,7 @@ def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, pl
 
 def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
     """Statistics of every fitted step: derived from the merged accumulators, or those the recipe states."""
+    from refinery_beam.pipeline.field_fits import derive_fields, statistics_name
     from refinery_beam.pipeline.work import Worker
 
     plan = prepared.plan
@@ -154,7 +155,13 @@ def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
             with open(path, "rb") as file:
                 data = file.read()
         fitted.update(worker.derive(point, data, fitted))
-    return fitted
+    merged = {}
+    for step in plan.fitted_fields():
+        path = os.path.join(work, "statistics", statistics_name(step))
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                merged[statistics_name(step)] = file.read()
+    return {**fitted, **derive_fields(worker, merged)}
 
 
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:

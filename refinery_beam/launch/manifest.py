@@ -14,7 +14,7 @@ from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.environment import environment
 from refinery_beam.launch.facts import report_facts
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.nodes import Plan, Step
+from refinery_beam.plan.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
 from refinery_beam.report import render_report, write_ledger
 from refinery_beam.rows import files_digest, logical_digest
@@ -24,7 +24,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     """Write recipe.yaml, the statistics, the ledger and the report into the staged instance; give the manifest's content."""
     plan = prepared.plan
     _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
-    for step in plan.fitted_steps():
+    fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
+    for step in fitted:
         _write(instance, step.statistics or "", statistics_text(step, collected.fitted[step.name]))
     os.makedirs(os.path.join(instance, "report"), exist_ok=True)
     write_ledger(os.path.join(instance, "report", "ledger.parquet"), collected.ledger)
@@ -49,7 +50,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     return {
         "contract": 1,
         "refinery_beam": __version__,
-        "plugin": {"name": plan.plugin, "version": plan.plugin_version},
+        "plugin": {"name": plan.plugin, "version": plan.plugin_version, "sources": {n: dict(o) for n, o in plan.plugin_sources.items()}},
         "recipe_hash": prepared.key.recipe_hash,
         "input_hash": prepared.key.input_hash,
         "seed": prepared.key.seed,
@@ -78,6 +79,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
         "deferred": [s.to_dict() for s in _each_once(plan, deferred=True)],
         "replay": {
             "decode": {**plan.decode, **plan.limits},
+            "loaders": {s.name: s.loader for s in plan.sources} if plan.loader_versions else {},
             "steps": [s.to_dict() for s in _each_once(plan, deferred=False)],
         },
         "generation": [step.to_dict() for step in plan.generation],
@@ -89,7 +91,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     }
 
 
-def statistics_text(step: Step, fitted: Any) -> str:
+def statistics_text(step: Step | FieldStep, fitted: Any) -> str:
     """The JSON file of one fitted step: what it is, where it learned, its integers and the floats derived from them."""
     body = {
         "op": step.op,
@@ -98,6 +100,8 @@ def statistics_text(step: Step, fitted: Any) -> str:
         "pinned": not step.needs_fit,
         **fitted,
     }
+    if step.origin:
+        body["origin"] = dict(step.origin)
     return json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -12,11 +12,12 @@ from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_i
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
+from refinery_beam.launch.imports import Above, resolve_imports
 from refinery_beam.launch.references import Reference, find_references
 from refinery_beam.plan.build import build_plan
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plugins.base import Plugin
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
 
 STORAGE_VERSION = 1
@@ -37,6 +38,7 @@ class Settings:
     bundle_repeat: int = 0
     hostile: int | None = None
     debug: bool = False
+    plugin_paths: tuple[str, ...] = ()
     say: Callable[[str], None] | None = None
     referring: tuple[str, ...] = ()
 
@@ -74,7 +76,7 @@ class Prepared:
 def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
     """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
     recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
-    plugin = _plugin_of(recipe)
+    plugin = _plugin_of(recipe, settings.plugin_paths)
     checks = tuple(run_checks(recipe, plugin, cache_root=settings.cache_root))
     errors = [e for c in checks if c.status == "fail" for e in c.errors]
     errors += refuse_unexecuted(recipe, plugin)
@@ -86,12 +88,14 @@ def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin
     return recipe, plugin, checks, errors
 
 
-def _plugin_of(recipe: Recipe) -> Plugin:
+def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
     """The recipe's plugin. Its errors get their place: in the recipe, whose fault it is if it asks for what this release does not do."""
     try:
-        return find_plugin(recipe.model.plugin)
+        return find_plugin(recipe.model.plugin, paths=read_plugin_paths(plugin_paths))
     except PluginError as error:
-        error.place = error.place or recipe.place(("plugin",))
+        if error.place:
+            raise  # the plugin's own file is at fault
+        error.place = recipe.place(("plugin",))
         if error.code != "not-executed-yet":
             raise
         raise RecipeError(
@@ -99,19 +103,22 @@ def _plugin_of(recipe: Recipe) -> Plugin:
         ) from error
 
 
-def prepare(source: str | Path, settings: Settings) -> Prepared:
+def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
-    Reads file contents only where no hint says what they are.
+    Reads file contents only where no hint says what they are. `above` are the recipes that import statistics from this one.
     """
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     refuse_inside_sources(settings.cache_root, roots)
-    index = build_index(recipe, hints_path=hints_path(settings.cache_root), threads=settings.workers or os.cpu_count() or 1)
+    index = build_index(
+        recipe, hints_path=hints_path(settings.cache_root), threads=settings.workers or os.cpu_count() or 1, loaders=plugin.loaders
+    )
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
     found = sorted({e.partition for e in index.entries if e.partition} - set(partitions))
-    plan = build_plan(recipe, plugin, partitions=found, roots=roots)
+    imports = resolve_imports(recipe, settings, above=above)
+    plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=imports)
     from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
     fingerprint = codec_fingerprint()
@@ -140,7 +147,8 @@ def prepare(source: str | Path, settings: Settings) -> Prepared:
 def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[str, Any]:
     """What the recipe's part of the key covers: the recipe itself, the versions of what it uses, and what the codecs do to pixels.
 
-    A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do.
+    A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do. Third-party
+    code is covered by the digest of its source files, where the recipe uses it: an installed plugin it does not use changes no key.
     """
     return {
         "law": LAW_VERSION,
@@ -150,13 +158,16 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "recipe": identity,
         "ops": dict(plan.op_versions),
         "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
+        "plugins": {name: dict(origin) for name, origin in plan.plugin_sources.items()},
+        "loaders": dict(plan.loader_versions),
+        "imports": plan.imports(),
     }
 
 
-def digest_of_recipe(path: str | Path) -> str:
+def digest_of_recipe(path: str | Path, *, plugin_paths: Sequence[str] = ()) -> str:
     """The digest of what a recipe file means, apart from where its sources lie: ``recipe_digest`` in a manifest."""
     recipe = load_recipe(path)
-    return value_digest("recipe", canonical(recipe, find_plugin(recipe.model.plugin)))
+    return value_digest("recipe", canonical(recipe, find_plugin(recipe.model.plugin, paths=read_plugin_paths(plugin_paths))))
 
 
 def hints_path(cache_root: str) -> str:
@@ -164,9 +175,16 @@ def hints_path(cache_root: str) -> str:
     return os.path.join(os.path.abspath(cache_root), "hints.sqlite")
 
 
-def resolve(source: str | Path, *, cache_root: str = "cache", overlays: Sequence[str] = (), seed: int | None = None) -> str | None:
+def resolve(
+    source: str | Path,
+    *,
+    cache_root: str = "cache",
+    overlays: Sequence[str] = (),
+    seed: int | None = None,
+    plugin_paths: Sequence[str] = (),
+) -> str | None:
     """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
-    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed))
+    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
     return prepared.place if prepared.look().manifest is not None else None
 
 

@@ -63,6 +63,7 @@ def run(
     mode: str = "auto",
     runner: str = "direct",
     progress: bool = False,
+    plugin_paths: tuple[str, ...] | list[str] = (),
 ) -> RunResult:
     """Make the instance of a recipe, or find it.
 
@@ -77,7 +78,14 @@ def run(
     return run_with(
         recipe,
         Settings(
-            cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, workers=workers, mode=mode, runner=runner, progress=progress
+            cache_root=str(cache_root),
+            overlays=tuple(overlays),
+            seed=seed,
+            workers=workers,
+            mode=mode,
+            runner=runner,
+            progress=progress,
+            plugin_paths=tuple(plugin_paths),
         ),
     )
 
@@ -109,10 +117,15 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
 
 
 def plan_recipe(
-    recipe: str | Path, *, cache_root: str | Path = "cache", overlays: tuple[str, ...] = (), seed: int | None = None
+    recipe: str | Path,
+    *,
+    cache_root: str | Path = "cache",
+    overlays: tuple[str, ...] = (),
+    seed: int | None = None,
+    plugin_paths: tuple[str, ...] = (),
 ) -> Prepared:
     """What `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints."""
-    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed))
+    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
 
 
 def check_settings(settings: Settings) -> None:

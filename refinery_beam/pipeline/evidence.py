@@ -23,7 +23,7 @@ from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.beside import SamplePlan
 from refinery_beam.plan.nodes import FitPoint, Plan
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
 
 LEDGER = "ledger"
@@ -72,7 +72,7 @@ class CheckReferences(beam.PTransform):
         kept, ledger, evidence = _typed(out.kept, Ref), _typed(out[LEDGER], LedgerRow), _typed(out[EVIDENCE], EvidenceRow)
         total = evidence | "Evidence" >> MergeEvidence()
         _ = total | "KeepEvidence" >> WriteRows(f"{self._job.work}/evidence", EvidenceRow, files=1)
-        if Contracts(plan, find_plugin(plan.plugin)).early():
+        if Contracts(plan, plugin_of_plan(plan)).early():
             kept = _typed(kept | "Gate" >> beam.ParDo(Gate(self._job), beam.pvalue.AsList(total)), Ref)
         return Checked(kept, ledger)
 
@@ -84,7 +84,7 @@ class CheckReference(beam.DoFn):
         self._plan = plan
 
     def setup(self) -> None:
-        self._contracts = Contracts(self._plan, find_plugin(self._plan.plugin))
+        self._contracts = Contracts(self._plan, plugin_of_plan(self._plan))
 
     def start_bundle(self) -> None:
         self._tally: Tally = {}
@@ -109,7 +109,7 @@ class Gate(beam.DoFn):
 
     def process(self, ref: Ref, evidence: list[EvidenceRow]) -> Iterable[Ref]:
         if not self._open:
-            contracts = Contracts(self._job.plan, find_plugin(self._job.plan.plugin))
+            contracts = Contracts(self._job.plan, plugin_of_plan(self._job.plan))
             with working(self._job):
                 outcomes = contracts.judge(add_rows(evidence), only=contracts.early())
                 raise_all(o.error() for o in outcomes if o.gates)

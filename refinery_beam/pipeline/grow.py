@@ -15,7 +15,7 @@ from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plan.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import GenerateOp, Variant
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import GrowthRow, Ref
 
 
@@ -36,7 +36,7 @@ class Generate(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> Grown:
         step = self._step
         if step.kind == "variants":
-            out = refs | "Children" >> beam.ParDo(Variants(self._plan.plugin, step)).with_output_types(Ref)
+            out = refs | "Children" >> beam.ParDo(Variants(self._plan, step)).with_output_types(Ref)
         else:
             classes = (
                 refs
@@ -47,9 +47,9 @@ class Generate(beam.PTransform):
             cuts = (
                 refs
                 | "Positions" >> beam.FlatMap(_position_of, step).with_output_types(tuple[str, bytes])
-                | "Cut" >> CutByRank(ExtraCuts(self._plan.plugin, step), table)
+                | "Cut" >> CutByRank(ExtraCuts(self._plan, step), table)
             )
-            copies = beam.ParDo(Copies(self._plan.plugin, step), table, beam.pvalue.AsDict(cuts))
+            copies = beam.ParDo(Copies(self._plan, step), table, beam.pvalue.AsDict(cuts))
             out = refs | "Copies" >> copies.with_output_types(Ref)
         return Grown(out, _tally(refs, out, step.name, self._split, replaced=step.replace))
 
@@ -69,12 +69,12 @@ class Expand(beam.PTransform):
 class Variants(beam.DoFn):
     """A record -> itself (unless replaced), and its children."""
 
-    def __init__(self, plugin: str, step: GenerateStep) -> None:
-        self._plugin, self._step = plugin, step
+    def __init__(self, plan: Plan, step: GenerateStep) -> None:
+        self._plan, self._step = plan, step
         self._variants: tuple[Variant, ...] = ()
 
     def setup(self) -> None:
-        op, params = _resolved(self._plugin, self._step)
+        op, params = _resolved(self._plan, self._step)
         self._variants = tuple(op.variants(params))
 
     def process(self, ref: Ref) -> Iterable[Ref]:
@@ -88,11 +88,11 @@ class Variants(beam.DoFn):
 class Copies(beam.DoFn):
     """A record -> itself (unless replaced), and as many copies as its class and its rank ask for."""
 
-    def __init__(self, plugin: str, step: GenerateStep) -> None:
-        self._plugin, self._step = plugin, step
+    def __init__(self, plan: Plan, step: GenerateStep) -> None:
+        self._plan, self._step = plan, step
 
     def setup(self) -> None:
-        self._extra = ExtraCuts(self._plugin, self._step)
+        self._extra = ExtraCuts(self._plan, self._step)
 
     def process(self, ref: Ref, classes: Mapping[str, int], cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
         if not self._step.replace:
@@ -107,12 +107,12 @@ class Copies(beam.DoFn):
 class ExtraCuts:
     """How many records of a class are copied once more than the others; a picklable function."""
 
-    def __init__(self, plugin: str, step: GenerateStep) -> None:
-        self._plugin, self._step = plugin, step
+    def __init__(self, plan: Plan, step: GenerateStep) -> None:
+        self._plan, self._step = plan, step
 
     def lacking(self, count: int, classes: Mapping[str, int]) -> int:
         """The copies that a class of `count` records gets in all."""
-        op, params = _resolved(self._plugin, self._step)
+        op, params = _resolved(self._plan, self._step)
         return op.extra(count, max(classes.values()), params)
 
     def __call__(self, stratum: str, count: int, classes: Mapping[str, int]) -> list[int]:
@@ -125,8 +125,8 @@ def expanded(ref: Ref, step: AugmentStep) -> Iterable[Ref]:
         yield child(ref, step, replica, step.params, {})
 
 
-def _resolved(plugin: str, step: GenerateStep) -> tuple[GenerateOp, Any]:
-    op = find_plugin(plugin).ops[step.op]
+def _resolved(plan: Plan, step: GenerateStep) -> tuple[GenerateOp, Any]:
+    op = plugin_of_plan(plan).ops[step.op]
     assert isinstance(op, GenerateOp)
     return op, op.spec.params.model_validate(dict(step.params))
 

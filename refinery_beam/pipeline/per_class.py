@@ -11,7 +11,7 @@ from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import FilterStep, Plan
 from refinery_beam.plugins.base import ClassSampleOp
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref, read_tags, with_tag
 
 DROPPED = "dropped"
@@ -64,10 +64,10 @@ class ClassCuts:
     """The quota of a class for its count of candidates; a picklable function."""
 
     def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plugin, self._step = plan.plugin, step
+        self._plan, self._step = plan, step
 
     def __call__(self, label: str, count: int) -> list[int]:
-        op = find_plugin(self._plugin).ops[self._step.op]
+        op = plugin_of_plan(self._plan).ops[self._step.op]
         assert isinstance(op, ClassSampleOp)
         return [op.class_quota(label, count, op.spec.params.model_validate(dict(self._step.params)))]
 

@@ -15,7 +15,7 @@ from refinery_beam.pipeline.per_class import SamplePerClass
 from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import FilterStep, Plan
 from refinery_beam.plugins.base import TAGS_FIELD, FilterOp
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref, read_fields, read_tags
 
 DROPPED = "dropped"
@@ -61,12 +61,12 @@ class KeepByPredicate(beam.DoFn):
     """Keeps a reference when the op says so of its label and metadata."""
 
     def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plugin_name, self._step, self._label_field = plan.plugin, step, plan.label_field
+        self._plan, self._step, self._label_field = plan, step, plan.label_field
         self._op: Any = None
         self._params: Any = None
 
     def setup(self) -> None:
-        self._op = find_plugin(self._plugin_name).ops[self._step.op]
+        self._op = plugin_of_plan(self._plan).ops[self._step.op]
         self._params = self._op.spec.params.model_validate(dict(self._step.params))
 
     def process(self, ref: Ref) -> Iterable[Any]:
@@ -93,10 +93,10 @@ class SampleCuts:
     """The quota of a sampling op for a count of records; a picklable function."""
 
     def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plugin, self._step = plan.plugin, step
+        self._plan, self._step = plan, step
 
     def __call__(self, stratum: str, count: int) -> list[int]:
-        op = find_plugin(self._plugin).ops[self._step.op]
+        op = plugin_of_plan(self._plan).ops[self._step.op]
         assert isinstance(op, FilterOp)
         return [op.quota(count, op.spec.params.model_validate(dict(self._step.params)))]
 

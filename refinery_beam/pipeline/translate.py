@@ -12,6 +12,7 @@ import apache_beam as beam
 from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.duplicates import NearGroups
 from refinery_beam.pipeline.evidence import CheckReferences, add_beside
+from refinery_beam.pipeline.field_fits import FieldFitPass
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
 from refinery_beam.pipeline.grow import Expand, Generate
 from refinery_beam.pipeline.materialize import WriteShards
@@ -60,6 +61,9 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
         merged = merged_side_input(pipeline, fitted)
         fitted.append(branches[point.split] | f"Fit[{point.name}]" >> FitPass(job, point, passes[:i], merged))
 
+    for field in plan.fitted_fields():
+        if field.needs_fit:
+            fitted.append(branches[field.fit_source] | f"FitField[{field.name}]" >> FieldFitPass(plan, field))
     # After the fits: statistics see every record once, as it is before it is varied.
     for varied in aggressive(plan.augmentations):
         for split in varied.splits:

@@ -22,12 +22,13 @@ from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.pipeline.contracts import Violation
 from refinery_beam.pipeline.lineage import Refused, augmented, generated, is_first_variant, source_record_id, stands_for_input
 from refinery_beam.pipeline.sinks import BadPath
-from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
+from refinery_beam.plan.nodes import Chain, FieldStep, FitPoint, Plan, Step
 from refinery_beam.plan.variants import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, looks_whole, read_header
 from refinery_beam.plugins.image_classification.encode import EncodeError, encode
+from refinery_beam.plugins.image_classification.loading import decode_loaded
 from refinery_beam.plugins.image_classification.pixels import as_array, channels
 from refinery_beam.records import Ref, read_fields, read_tags
 from refinery_beam.rows import Pixels, SourceBytes, row_digest
@@ -61,7 +62,7 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.plugin = find_plugin(plan.plugin)
+        self.plugin = plugin_of_plan(plan)
         self._policy = DecodePolicy(**plan.decode)
         self._limits = DecodeLimits(
             max_pixels=plan.limits["max_pixels"], max_bytes=plan.limits["max_bytes"], formats=tuple(plan.limits["formats"])
@@ -94,9 +95,12 @@ class Worker:
             raise BadRecord("changed_during_run", "its bytes are not those that were listed when the run began", stage="Input")
         return data
 
-    def decode(self, data: bytes, chain: Chain) -> Any:
-        """A Pillow image by the plan's decode policy. Raises BadRecord with the decoder's reason word."""
+    def decode(self, data: bytes, chain: Chain, source: int | None = None) -> Any:
+        """The pixels by the plan's decode policy, or by the loader of the source. Raises BadRecord with the decoder's reason word."""
+        loader = self.plugin.loaders.get(self.plan.sources[source].loader) if source is not None else None
         try:
+            if loader is not None:
+                return decode_loaded(loader, data, mode=self.plan.decode["mode"], max_pixels=self._limits.max_pixels)
             return decode(data, policy=self._policy, limits=self._limits, target=self._draft_target(chain))
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
@@ -119,9 +123,9 @@ class Worker:
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
 
-    def admitted(self, data: bytes, chain: Chain) -> Any:
+    def admitted(self, ref: Ref, data: bytes, chain: Chain) -> Any:
         """Decoded pixels that no input contract sends to the ledger. Raises BadRecord."""
-        pixels = self.decode(data, chain)
+        pixels = self.decode(data, chain, ref.source)
         try:
             self.beside.admit(pixels)
         except Violation as error:
@@ -176,7 +180,7 @@ class Worker:
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
-        pixels = self.run(self.born(ref, self.admitted(self.read(ref), chain)), chain.steps[: point.index], fitted)
+        pixels = self.run(self.born(ref, self.admitted(ref, self.read(ref), chain)), chain.steps[: point.index], fitted)
         planes = _planes(chain, point.index)
         if planes not in (None, channels(pixels)):
             raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
@@ -239,6 +243,9 @@ class Worker:
         }
         if ref.lineage:
             known[SOURCE_RECORD] = source_record_id(ref)
+        for step in plan.fields:
+            if step.fitted and ref.split in step.splits:
+                known[step.field] = self.encode(step, [known.get(name) for name in step.inputs], fitted)
         data = b""
         array = None
         partials: list[tuple[str, Partial]] = []
@@ -247,7 +254,7 @@ class Worker:
         extras = Extras()
         if plan.decodes:
             # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
-            decoded = self.admitted(data, chain)
+            decoded = self.admitted(ref, data, chain)
             if stands_for_input(self.plugin, ref):
                 self.beside.arrived(ref, decoded, extras)
             pixels = self.run(self.born(ref, decoded), chain.eager, fitted)
@@ -269,6 +276,14 @@ class Worker:
         except BadPath as error:
             raise BadRecord("sink_path", str(error), stage="Sinks") from error
         return replace(row, extras=extras)
+
+    def encode(self, step: FieldStep, inputs: Sequence[Any], fitted: Fitted) -> Any:
+        """The value of a fitted featurization. Raises BadRecord for a value it cannot take."""
+        op: Any = self.plugin.ops[step.op]
+        try:
+            return op.featurize_fitted(inputs, self._params[step.name], fitted[step.name])
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Featurizations", op=step.name) from error
 
     def _row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, array: Any, partials: tuple[tuple[str, Partial], ...]) -> Prepared:
         output = self.plan.output

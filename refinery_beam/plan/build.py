@@ -15,30 +15,48 @@ from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks
 from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
 from refinery_beam.plan.chains import DECODED, build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
-from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.imported import fitted_field_problem, imported_statistics, own_params
+from refinery_beam.plan.nodes import FieldStep, FilterStep, Imported, OutputPlan, Plan, SourceRoot, SplitPlan
 from refinery_beam.plan.variants import AUGMENTATION, aggressive, child_fields
-from refinery_beam.plugins.base import TAGS_FIELD, FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
+from refinery_beam.plugins.base import (
+    TAGS_FIELD,
+    ArrayType,
+    FeaturizeOp,
+    FieldType,
+    FilterOp,
+    FittedFeaturizeOp,
+    OpTypeError,
+    Plugin,
+)
 from refinery_beam.recipe import Recipe, section_seed
 
 METADATA_FIELDS = ("record_id", "path", "partition")
 
 
-def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = (), roots: Sequence[str] | None = None) -> Plan:
+def build_plan(
+    recipe: Recipe,
+    plugin: Plugin,
+    *,
+    partitions: Sequence[str] = (),
+    roots: Sequence[str] | None = None,
+    imports: Mapping[str, Imported] | None = None,
+) -> Plan:
     """The plan of a recipe whose static checks passed.
 
     `partitions` are the partition names found by listing (for ``{split}`` layouts; declared ones need no listing). `roots` are the absolute
-    source locations, resolved from the recipe when left out. Raises RecipeError or an ErrorGroup of them.
+    source locations, resolved from the recipe when left out. `imports` are the statistics of ``stats_from_instance`` by operation;
+    left out, the plan has none of their values and serves for checking only. Raises RecipeError or an ErrorGroup of them.
     """
     model = recipe.model
     errors: list[RefineryError] = []
     split = _split_plan(recipe, plugin, partitions)
     splits = split.splits
     pre, post = _filters(recipe, plugin, errors)
-    fields = _fields(recipe, plugin, splits, errors)
     generation = build_generation(recipe, plugin, DECODED[model.Input.decode.mode], errors)
     augmentations = build_augmentations(recipe, plugin, errors)
     check_storable(recipe, generation, augmentations, plugin, errors)
-    chains, output_type = build_chains(recipe, plugin, splits, errors, augmentations)
+    chains, output_type = build_chains(recipe, plugin, splits, errors, augmentations, imports)
+    fields = _fields(recipe, plugin, splits, errors, image=output_type, imports=imports)
     raise_all(errors)
     image_field = next((name for name in model.Output.record_schema if name == "image"), None)
     children = child_fields(generation, augmentations)
@@ -64,7 +82,12 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
         plugin_version=plugin.version,
         seed=recipe.seed,
         sources=tuple(
-            SourceRoot(name=s.name, root=roots[i] if roots else recipe.resolve(str(s.path))) for i, s in enumerate(model.Input.sources)
+            SourceRoot(
+                name=s.name,
+                root=roots[i] if roots else recipe.resolve(str(s.path)),
+                loader=s.type if s.type in plugin.loaders else "",
+            )
+            for i, s in enumerate(model.Input.sources)
         ),
         label_field=model.Labels.field,
         unlabeled=tuple(s.partition for s in model.Input.sources if s.unlabeled and s.partition),
@@ -86,6 +109,9 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
         contracts=contracts,
         sample=build_sample(recipe, splits),
         sinks=sinks,
+        plugin_sources=plugin.used_origins(versions, [s.type for s in model.Input.sources]),
+        loader_versions={s.type: plugin.loaders[s.type].version for s in model.Input.sources if s.type in plugin.loaders},
+        plugin_code=plugin.code,
     )
 
 
@@ -148,10 +174,20 @@ def _filters(recipe: Recipe, plugin: Plugin, errors: list[RefineryError]) -> tup
     return pre, post
 
 
-def _fields(recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError]) -> list[FieldStep]:
+def _fields(
+    recipe: Recipe,
+    plugin: Plugin,
+    splits: Sequence[str],
+    errors: list[RefineryError],
+    *,
+    image: ArrayType | None = None,
+    imports: Mapping[str, Imported] | None = None,
+) -> list[FieldStep]:
     model = recipe.model
     known: dict[str, FieldType] = {name: FieldType("str") for name in (*METADATA_FIELDS, model.Labels.field)}
     known |= {n: FieldType(f.dtype, None if f.shape is None else tuple(f.shape)) for n, f in model.Output.record_schema.items()}
+    if image is not None:
+        known["image"] = FieldType(image.dtype, image.shape)
     found: list[FieldStep] = []
     for i, f in enumerate(model.Featurizations):
         op = plugin.op(f.op)
@@ -160,7 +196,7 @@ def _fields(recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[
             continue
         if f.output_field == model.Labels.field and not op.needs_pixels:
             continue  # the index derives labels from paths before splits; here it would come too late for stratify_by
-        params = _params(op.spec.params, f.params)
+        params = _params(op.spec.params, own_params(f.params))
         try:
             out = op.infer([known.get(name, FieldType("str")) for name in f.inputs], op.spec.params.model_validate(params))
         except OpTypeError as error:
@@ -175,6 +211,17 @@ def _fields(recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[
             )
             continue
         known[f.output_field] = out
+        extra: dict[str, Any] = {}
+        if op.spec.fitted and isinstance(op, FittedFeaturizeOp):
+            problem = fitted_field_problem(recipe, i, op, found, splits)
+            if problem is not None:
+                errors.append(problem)
+                continue
+            pinned: Mapping[str, Any] | None = op.pinned(op.spec.params.model_validate(params))
+            origin: Mapping[str, Any] | None = None
+            if "stats_from_instance" in f.params:
+                pinned, origin = imported_statistics(f.name, imports)
+            extra = {"fitted": True, "fit_source": f.fit_source, "pinned": pinned, "origin": origin}
         found.append(
             FieldStep(
                 name=f.name,
@@ -186,6 +233,7 @@ def _fields(recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[
                 needs_pixels=op.needs_pixels,
                 splits=tuple(f.splits) or tuple(splits),
                 type=out,
+                **extra,
             )
         )
     return found
@@ -284,6 +332,13 @@ def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[
                 "declare dtype uint8 in Output.record_schema.image (normalize is then applied when reading), or use encoding: tensor",
             )
     elif encoding == "source":
+        foreign = [s.name for s in recipe.model.Input.sources if s.type not in ("image_folder", "image_flat", "image_tree")]
+        if foreign:
+            refuse(
+                f"encoding source keeps the original bytes of {foreign[0]!r}, which only its loader can read",
+                "source is legal for the built-in source types",
+                "use encoding: png or tensor",
+            )
         eager = [s.name for c in chains.values() for s in c.eager]
         if eager:
             refuse(

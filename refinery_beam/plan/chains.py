@@ -17,7 +17,8 @@ from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.plan.build_variants import augmented, odd_augmentation, retyped
-from refinery_beam.plan.nodes import Chain, FitPoint, Step
+from refinery_beam.plan.imported import channel_problem, imported_statistics, own_params
+from refinery_beam.plan.nodes import Chain, FitPoint, Imported, Step
 from refinery_beam.plan.variants import AugmentStep
 from refinery_beam.plugins.base import ArrayType, FittedOp, OpTypeError, Plugin, TransformOp
 from refinery_beam.recipe import Recipe
@@ -31,7 +32,12 @@ DECODED = {
 
 
 def build_chains(
-    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError], augmentations: Sequence[AugmentStep] = ()
+    recipe: Recipe,
+    plugin: Plugin,
+    splits: Sequence[str],
+    errors: list[RefineryError],
+    augmentations: Sequence[AugmentStep] = (),
+    imports: Mapping[str, Imported] | None = None,
 ) -> tuple[dict[str, Chain], ArrayType | None]:
     """The chain of every split and the one stored type they share (None when images are not stored or errors were found)."""
     schema = recipe.model.Output.record_schema.get("image")
@@ -40,7 +46,7 @@ def build_chains(
     stored: ArrayType | None = None
     unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
     for split in splits:
-        steps = _infer(recipe, plugin, split, decoded, schema, errors)
+        steps = _infer(recipe, plugin, split, decoded, schema, errors, imports)
         if steps is None:
             return {}, None
         types = [decoded, *(s.out for s in steps)]
@@ -114,7 +120,15 @@ def build_fits(
     return tuple(points)
 
 
-def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schema: Any, errors: list[RefineryError]) -> list[Step] | None:
+def _infer(
+    recipe: Recipe,
+    plugin: Plugin,
+    split: str,
+    decoded: ArrayType,
+    schema: Any,
+    errors: list[RefineryError],
+    imports: Mapping[str, Imported] | None = None,
+) -> list[Step] | None:
     steps: list[Step] = []
     before = decoded
     for i, t in enumerate(recipe.model.Transformations):
@@ -132,7 +146,7 @@ def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schem
             return None
         if split not in t.splits:
             continue
-        params = op.spec.params.model_validate(dict(t.params))
+        params = op.spec.params.model_validate(own_params(t.params))
         try:
             out = op.infer(before, params)
         except OpTypeError as error:
@@ -149,7 +163,22 @@ def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schem
             return None
         if op.spec.fitted and out.dtype == "float32" and schema is not None and schema.dtype in ("float16", "float64"):
             out = out._replace(dtype=schema.dtype)
-        pinned = op.pinned(params) if isinstance(op, FittedOp) else None
+        pinned: Mapping[str, Any] | None = op.pinned(params) if isinstance(op, FittedOp) else None
+        origin: Mapping[str, Any] | None = None
+        if "stats_from_instance" in t.params:
+            pinned, origin = imported_statistics(t.name, imports)
+            if (problem := channel_problem(pinned, before)) is not None:
+                errors.append(
+                    RecipeError(
+                        f"{t.name!r} imports statistics of {problem[0]} channels for images of {problem[1]}",
+                        code="stats-import",
+                        place=recipe.place(("Transformations", i, "params", "stats_from_instance")),
+                        value=problem[0],
+                        rule="imported statistics have one value, or one a channel",
+                        remedy="import from a recipe with the same Input.decode.mode",
+                    )
+                )
+                return None
         steps.append(
             Step(
                 name=t.name,
@@ -163,6 +192,7 @@ def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schem
                 elementwise=op.spec.elementwise,
                 splits=tuple(t.splits),
                 pinned=pinned,
+                origin=origin,
             )
         )
         before = out

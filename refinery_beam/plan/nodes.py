@@ -15,6 +15,7 @@ from refinery_beam.identity import value_digest
 from refinery_beam.plan.beside import ContractStep, SamplePlan, SinkStep
 from refinery_beam.plan.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
+from refinery_beam.plugins.modules import PathCode
 
 UNASSIGNED = "unassigned"
 """The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
@@ -22,10 +23,19 @@ UNASSIGNED = "unassigned"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRoot:
-    """Where the files of one source lie. The location is not part of any key."""
+    """Where the files of one source lie, and the third-party loader that decodes them, or ''. The location is not part of any key."""
 
     name: str
     root: str
+    loader: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """Statistics of another instance: what they are, and the full key and the operation they come from."""
+
+    statistics: Mapping[str, Any]
+    origin: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,7 @@ class Step:
     elementwise: bool
     splits: tuple[str, ...]
     pinned: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
 
     @property
     def needs_fit(self) -> bool:
@@ -145,6 +156,20 @@ class FieldStep:
     needs_pixels: bool
     splits: tuple[str, ...]
     type: FieldType
+    fitted: bool = False
+    fit_source: str | None = None
+    pinned: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
+
+    @property
+    def needs_fit(self) -> bool:
+        """Whether its statistics come from data rather than from the recipe."""
+        return self.fitted and self.pinned is None
+
+    @property
+    def statistics(self) -> str | None:
+        """The instance-relative file of its fitted statistics, or None."""
+        return f"fitted_statistics/{self.name}.json" if self.fitted else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +250,11 @@ class Plan:
     contracts: tuple[ContractStep, ...] = ()
     sample: SamplePlan | None = None
     sinks: tuple[SinkStep, ...] = ()
+    plugin_sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The third-party code the plan uses: {plugin or extension: {version, digest}}. Part of the key."""
+    loader_versions: Mapping[str, int] = field(default_factory=dict)
+    plugin_code: tuple[PathCode, ...] = ()
+    """The source of ``--plugin-path`` plugins, which travels to the workers with the plan."""
 
     @property
     def decodes(self) -> bool:
@@ -258,6 +288,15 @@ class Plan:
                     seen.setdefault(step.name, step)
         return tuple(seen.values())
 
+    def fitted_fields(self) -> tuple[FieldStep, ...]:
+        """Every fitted featurization."""
+        return tuple(f for f in self.fields if f.fitted)
+
+    def imports(self) -> dict[str, dict[str, Any]]:
+        """Where imported statistics come from, by operation: {recipe_hash, input_hash, seed, op_id}. Part of the key."""
+        steps: tuple[Step | FieldStep, ...] = (*self.fitted_steps(), *self.fitted_fields())
+        return {s.name: dict(s.origin) for s in steps if s.origin}
+
     def node_keys(self, input_hash: str) -> dict[str, str]:
         """A key for each part of the result from its own op, version, params and upstream keys.
 
@@ -265,11 +304,14 @@ class Plan:
         plans that differ only in how results are reported share them.
         """
         looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
-        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks])
+        # Third-party code is at the root of every part: what it does is known by its source only.
+        foreign = [_plain(self.plugin_sources), dict(self.loader_versions)] if self.plugin_sources else []
+        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks, *foreign])
         split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         made = [_plain(g) for g in self.generation]
-        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
+        points = [_plain(p) for p in self.fits]
+        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, points, self.imports()])
         varied = [_plain(a) for a in self.augmentations]
         dataset = value_digest("node", ["dataset", fit, varied, _plain(self.output), [_plain(f) for f in self.fields]])
         contracts = value_digest("node", ["contracts", dataset, [c.identity() for c in self.contracts]])

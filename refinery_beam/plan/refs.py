@@ -94,7 +94,7 @@ def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, Featuri
     found = []
     for step in plan.fields:
         op = plugin.ops[step.op]
-        if not step.needs_pixels and isinstance(op, FeaturizeOp):
+        if not step.needs_pixels and not step.fitted and isinstance(op, FeaturizeOp):
             found.append((step, op, op.spec.params.model_validate(dict(step.params))))
     return found
 

@@ -10,7 +10,7 @@ Parameter models are pydantic models with ``extra="forbid"``: they carry types, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from refinery_beam.exact import Partial
     from refinery_beam.identity import Stream
+    from refinery_beam.plugins.modules import PathCode
 
     Pixels: TypeAlias = Image | np.ndarray[Any, Any]
 
@@ -323,10 +324,81 @@ class DatasetAssertion(Protocol):
 AnyAssertion: TypeAlias = RecordAssertion | DatasetAssertion
 
 
+@runtime_checkable
+class FittedFeaturizeOp(FeaturizeOp, Protocol):
+    """A new field that needs a statistic of the train records' metadata (never of pixels), such as a vocabulary.
+
+    ``partial`` gives an empty exact accumulator with ``observe(inputs, key)``, ``merge``, ``dumps`` and ``loads``; ``fit`` turns the merged
+    one into canonical JSON, which is what `featurize_fitted` gets and what is persisted; ``pinned`` gives what the recipe states.
+    """
+
+    def partial(self, params: Any) -> Any: ...
+
+    def fit(self, merged: Any, params: Any) -> dict[str, Any]: ...
+
+    def pinned(self, params: Any) -> dict[str, Any] | None: ...
+
+    def featurize_fitted(self, inputs: Sequence[Any], params: Any, fitted: Mapping[str, Any]) -> Any: ...
+
+
+class LoaderFile(NamedTuple):
+    """One file a loader selects: its path below the source's root with forward slashes, and what its place says of it."""
+
+    path: str
+    label: str | None = None
+    partition: str | None = None
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """A source type: which files of a folder are records, and how a file's bytes become pixels.
+
+    ``files`` lists regular files below `root` (absolute), in any order, without reading them. ``decode`` is a pure function of the bytes:
+    a Pillow image or a uint8 array, in the mode the recipe declares; it raises `image_classification.pixels.BadImage` for a file that
+    cannot be used. ``version`` enters the key as an op's does.
+    """
+
+    @property
+    def source_type(self) -> str: ...
+
+    @property
+    def version(self) -> int: ...
+
+    def files(self, root: str) -> Sequence[LoaderFile]: ...
+
+    def decode(self, data: bytes, *, mode: str) -> Pixels: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """More words for an existing plugin: ops and loaders of another package.
+
+    ``assertions`` and ``pictures`` are part of the protocol, but not executed yet: an extension that fills them is refused.
+    """
+
+    name: str
+    version: int
+    extends: str = "image_classification"
+    ops: Sequence[AnyOp] = ()
+    loaders: Sequence[Loader] = ()
+    assertions: Sequence[Any] = ()
+    pictures: Sequence[Any] = ()
+
+
+class Origin(NamedTuple):
+    """Where a word of a plugin comes from, if not from this package: the plugin or extension, its version and the digest of its source."""
+
+    name: str
+    version: int
+    digest: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
     """One kind of data. ``ops`` are executed; ``known`` are words of the language this release reads but refuses by name ({op:
     section}). ``assertions`` are the kinds that contracts may use, and ``extension_keys`` ({namespace: keys}) the extensions it reads.
+    ``loaders`` are source types beyond the built-in ones. Discovery fills in ``origins`` and ``origin``, where third-party ops
+    ("op:NAME") and loaders ("loader:TYPE"), or the whole plugin, come from, and ``code``, the plugin paths in force.
     """
 
     name: str
@@ -338,7 +410,19 @@ class Plugin:
     module: str
     assertions: Mapping[str, AnyAssertion] = field(default_factory=dict)
     extension_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
+    pictures: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origin: Origin | None = None
+    code: tuple[PathCode, ...] = ()
 
     def op(self, name: str) -> AnyOp | None:
         """The op of that name, or None."""
         return self.ops.get(name)
+
+    def used_origins(self, ops: Iterable[str], source_types: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The third-party code that such a use of the plugin runs: {name: {version, digest}}. What is not used is not in it."""
+        found = [self.origin] if self.origin is not None else []
+        words = [*(f"op:{name}" for name in ops), *(f"loader:{kind}" for kind in source_types)]
+        found += [self.origins[word] for word in words if word in self.origins]
+        return {o.name: {"version": o.version, "digest": o.digest} for o in sorted(set(found))}

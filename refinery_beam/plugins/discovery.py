@@ -1,47 +1,257 @@
-"""Where plugins are found. One is built in; others will come from installed entry points and an explicit path, never from a recipe."""
+"""Where plugins are found: built in, installed (entry points ``refinery_beam.plugins``), named with ``--plugin-path``; never by a recipe.
+
+`find_plugin` is the single door, for driver, workers and readers alike. What it gives depends on its arguments and on what is installed, on
+nothing that was called before: path plugins are passed in by whoever needs them. A third-party `Plugin` is a kind of data of its own; an
+`Extension` adds words to an existing one. Every installed plugin is imported, because only importing tells what it extends; one that does
+not import stops the run with its name rather than changing what a recipe means.
+"""
 
 from __future__ import annotations
 
-from refinery_beam.errors import PluginError, did_you_mean
-from refinery_beam.plugins.base import Plugin
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
+from refinery_beam.errors import PluginError, closest, did_you_mean
+from refinery_beam.plugins.base import Extension, Loader, OpSpec, Origin, Plugin
+from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
+
+GROUP = "refinery_beam.plugins"
 _BUILT_IN = ("image_classification",)
 _PLANNED = frozenset({"tabular", "text"})
+_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
 
 
-def plugin_names() -> tuple[str, ...]:
-    """The names `find_plugin` knows, sorted.
+@dataclass(frozen=True)
+class _Found:
+    """A third-party plugin or extension, where it was found, and the digest of its source."""
 
-    >>> plugin_names()
-    ('image_classification',)
-    """
-    return tuple(sorted(_BUILT_IN))
+    value: Plugin | Extension
+    place: str
+    digest: str
 
 
-def find_plugin(name: str) -> Plugin:
-    """The plugin of that name.
+def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
+    """The names `find_plugin` knows, sorted."""
+    return tuple(sorted(_registry(tuple(paths))))
 
-    Raises PluginError (code ``unknown-plugin``, or ``not-executed-yet`` for a name of the language that this release has no ops for).
+
+def read_plugin_paths(paths: Iterable[str]) -> tuple[PathCode, ...]:
+    """The code of plugin paths, each once, in order. Raises PluginError."""
+    return tuple(dict.fromkeys(read_path(path) for path in paths))
+
+
+def find_plugin(name: str, *, paths: Sequence[PathCode] = ()) -> Plugin:
+    """The plugin of that name with everything that extends it.
+
+    Raises PluginError: ``unknown-plugin``, ``not-executed-yet`` (a name of the language that this release has no ops for),
+    ``plugin-import``, ``plugin-duplicate``, ``plugin-protocol``, ``plugin-path``.
 
     >>> find_plugin("image_classification").name
     'image_classification'
     """
-    if name in _BUILT_IN:
-        from refinery_beam.plugins.image_classification import PLUGIN
-
-        return PLUGIN
+    registry = _registry(tuple(paths))
+    if name in registry:
+        return registry[name]
+    known = tuple(sorted(registry))
     if name in _PLANNED:
         raise PluginError(
             f"plugin {name!r} is not executed by this release",
             code="not-executed-yet",
             value=name,
-            rule="plugin is one of: " + ", ".join(plugin_names()),
+            rule="plugin is one of: " + ", ".join(known),
             remedy="use image_classification",
         )
     raise PluginError(
         f"unknown plugin {name!r}",
         code="unknown-plugin",
         value=name,
-        rule="plugin is one of: " + ", ".join(plugin_names()),
-        remedy=did_you_mean(name, plugin_names()),
+        rule="plugin is one of: " + ", ".join(known),
+        remedy=did_you_mean(name, known) + ("" if closest(name, known) else "; install it, or name its file with --plugin-path"),
+    )
+
+
+def plugin_of_plan(plan: Any) -> Plugin:
+    """The plugin of a plan, in whatever process this is, proved to be the code the plan was made with.
+
+    Raises PluginError ``plugin-differs`` where this machine has another release of a third-party plugin installed.
+    """
+    plugin = find_plugin(plan.plugin, paths=plan.plugin_code)
+    have = {o.name: o for o in (*plugin.origins.values(), *([plugin.origin] if plugin.origin else ()))}
+    for name, want in plan.plugin_sources.items():
+        if name not in have or have[name].digest != want["digest"]:
+            raise PluginError(
+                f"the plugin {name!r} of this machine is not the one the run began with",
+                code="plugin-differs",
+                value=have[name].digest[:16] if name in have else None,
+                rule="every worker runs the plugin code that the key was made of",
+                remedy="install the same release on every worker",
+            )
+    return plugin
+
+
+_lock = threading.RLock()
+_registries: dict[tuple[PathCode, ...], Mapping[str, Plugin]] = {}
+
+
+def _registry(paths: tuple[PathCode, ...]) -> Mapping[str, Plugin]:
+    """Every plugin by name for these paths; made once for each set of paths, by one thread."""
+    with _lock:
+        if paths not in _registries:
+            found = list(_installed())
+            for code in paths:
+                found += [_Found(_value(value, place), place, code.digest) for value, place in load_path(code)]
+            made = assemble(found)
+            _registries[paths] = {n: replace(plugin, code=paths) for n, plugin in made.items()} if paths else made
+        return _registries[paths]
+
+
+@cache
+def _installed() -> tuple[_Found, ...]:
+    """What installed distributions offer, sorted by entry-point name and value."""
+    from importlib import import_module
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value)):
+        place = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
+        try:
+            value = point.load()
+            module = import_module(point.module)
+        except Exception as error:
+            raise import_error(place, error) from error
+        file = getattr(module, "__file__", None)
+        found.append(_Found(_value(value, file or place), file or place, package_digest(module)))
+    return tuple(found)
+
+
+def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
+    """Plugins by name: the built-in ones, the third-party ones, and both with their extensions. Raises PluginError."""
+    from refinery_beam.plugins.image_classification import PLUGIN
+
+    plugins: dict[str, Plugin] = {PLUGIN.name: PLUGIN}
+    places = dict.fromkeys((*_BUILT_IN, *_PLANNED), "refinery-beam itself")
+    for item in found:
+        name = item.value.name
+        if name in places:
+            raise _duplicate("plugin", name, places[name], item.place)
+        places[name] = item.place
+        if isinstance(item.value, Plugin):
+            _check_words(item.value.ops.values(), item.value.loaders.values(), item.place)
+            _refuse_hooks(item.value, item.place)
+            origin = Origin(name, item.value.version, item.digest)
+            kinds = frozenset(item.value.loaders) | item.value.source_types
+            plugins[name] = replace(item.value, origin=origin, source_types=kinds)
+    for item in found:
+        if isinstance(item.value, Extension):
+            if item.value.extends not in plugins:
+                raise _protocol(
+                    item.place, f"extends {item.value.extends!r}, which is no plugin", did_you_mean(item.value.extends, plugins)
+                )
+            plugins[item.value.extends] = _extended(plugins[item.value.extends], item)
+    return plugins
+
+
+def _extended(plugin: Plugin, item: _Found) -> Plugin:
+    extension = item.value
+    assert isinstance(extension, Extension)
+    _check_words(extension.ops, extension.loaders, item.place)
+    _refuse_hooks(extension, item.place)
+    ops, known, loaders, origins = dict(plugin.ops), dict(plugin.known), dict(plugin.loaders), dict(plugin.origins)
+    origin = Origin(extension.name, extension.version, item.digest)
+    for op in extension.ops:
+        if op.spec.name in ops or op.spec.name in known:
+            owner = origins.get(f"op:{op.spec.name}")
+            raise _duplicate("op", op.spec.name, owner.name if owner else plugin.name, item.place)
+        ops[op.spec.name] = op
+        origins[f"op:{op.spec.name}"] = origin
+    for loader in extension.loaders:
+        if loader.source_type in plugin.source_types or loader.source_type in loaders:
+            raise _duplicate("source type", loader.source_type, plugin.name, item.place)
+        loaders[loader.source_type] = loader
+        origins[f"loader:{loader.source_type}"] = origin
+    return replace(
+        plugin,
+        ops=ops,
+        loaders=loaders,
+        origins=origins,
+        sections=plugin.sections | {op.spec.section for op in extension.ops},
+        source_types=plugin.source_types | frozenset(loaders),
+    )
+
+
+def _value(value: Any, place: str) -> Plugin | Extension:
+    if isinstance(value, Plugin | Extension):
+        return value
+    raise _protocol(place, f"offers {type(value).__name__}, not a Plugin or an Extension")
+
+
+def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
+    from refinery_beam.plugins.base import FeaturizeOp, FilterOp, TransformOp
+    from refinery_beam.plugins.image_classification import PLUGIN
+
+    shapes = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
+    seen: set[str] = set()
+    for op in ops:
+        spec = getattr(op, "spec", None)
+        if not isinstance(spec, OpSpec):
+            raise _protocol(place, f"has an op without an OpSpec: {type(op).__name__}")
+        if spec.name in seen:
+            raise _duplicate("op", spec.name, place, place)
+        seen.add(spec.name)
+        if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
+            raise _protocol(place, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
+        if spec.section not in _SECTIONS:
+            raise _protocol(place, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(_SECTIONS))
+        if spec.section not in PLUGIN.sections:
+            raise PluginError(
+                f"the plugin {place} has the op {spec.name!r} of section {spec.section}, which is not executed yet",
+                code="not-executed-yet",
+                place=place,
+                value=spec.section,
+                rule="ops of third-party plugins are executed in the sections that built-in ops are",
+                remedy="leave the op out",
+            )
+        shape = shapes.get(spec.section)
+        if shape is not None and not isinstance(op, shape):
+            raise _protocol(place, f"has the op {spec.name!r}, which is not a {shape.__name__}", "see docs/plugins.md for its methods")
+    for loader in loaders:
+        if not isinstance(loader, Loader):
+            raise _protocol(place, f"has a loader that is not a Loader: {type(loader).__name__}")
+
+
+def _refuse_hooks(value: Plugin | Extension, place: str) -> None:
+    """Hooks that are declared but not executed are refused, not ignored."""
+    for hook in ("assertions", "pictures"):
+        if getattr(value, hook):
+            raise PluginError(
+                f"the plugin {value.name!r} has {hook}, which third-party plugins cannot offer yet",
+                code="not-executed-yet",
+                place=place,
+                value=hook,
+                rule="ops and loaders of third-party plugins are executed; the rest is refused, not ignored",
+                remedy=f"leave {hook} empty",
+            )
+
+
+def _duplicate(what: str, name: str, first: str, second: str) -> PluginError:
+    return PluginError(
+        f"the {what} {name!r} of {second} exists already: {first}",
+        code="plugin-duplicate",
+        place=second,
+        value=name,
+        rule=f"every {what} has a name of its own",
+        remedy="rename one of the two, or leave one out",
+    )
+
+
+def _protocol(place: str, problem: str, remedy: str = "") -> PluginError:
+    return PluginError(
+        f"the plugin {place} {problem}",
+        code="plugin-protocol",
+        place=place,
+        rule="PLUGIN is a refinery_beam.plugins.base.Plugin or Extension",
+        remedy=remedy or "see docs/plugins.md",
     )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import PluginError, StoreError
 from refinery_beam.plugins.base import ArrayType, Plugin
+from refinery_beam.plugins.modules import PathCode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,9 @@ class Chain:
         return pixels
 
 
-def load_chain(manifest: Manifest, entries: Iterable[Mapping[str, Any]], split: str, *, strict: bool = True) -> Chain:
+def load_chain(
+    manifest: Manifest, entries: Iterable[Mapping[str, Any]], split: str, *, strict: bool = True, code: Sequence[PathCode] = ()
+) -> Chain:
     """The steps of `entries` (the manifest's ``deferred`` or ``replay.steps``) that apply to a split.
 
     Raises PluginError ``unknown-op`` and, when ``strict``, ``op-version``; StoreError ``damaged`` when statistics are not those of the
@@ -56,7 +59,7 @@ def load_chain(manifest: Manifest, entries: Iterable[Mapping[str, Any]], split: 
     wanted = [entry for entry in entries if split in entry.get("splits", [split])]
     if not wanted:
         return Chain(())
-    plugin = plugin_of(manifest)
+    plugin = plugin_of(manifest, code)
     warnings: list[str] = []
     steps = []
     for entry in wanted:
@@ -68,7 +71,7 @@ def load_chain(manifest: Manifest, entries: Iterable[Mapping[str, Any]], split: 
                 code="unknown-op",
                 place=place,
                 value=entry["op"],
-                remedy="install the plugin release that built the instance, or read with raw=True",
+                remedy="install the plugin that built the instance or name its file with plugin_paths=, or read with raw=True",
             )
         if op.spec.version != entry["version"]:
             message = f"{entry['op']} is version {op.spec.version} here, the instance was built for version {entry['version']}"
@@ -89,11 +92,11 @@ def load_chain(manifest: Manifest, entries: Iterable[Mapping[str, Any]], split: 
     return Chain(steps, warnings)
 
 
-def plugin_of(manifest: Manifest) -> Plugin:
-    """The installed plugin that an instance names. PluginError when there is none."""
+def plugin_of(manifest: Manifest, code: Sequence[PathCode] = ()) -> Plugin:
+    """The plugin that an instance names, installed or of a plugin path. PluginError when there is none."""
     from refinery_beam.plugins import discovery
 
-    return discovery.find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")))
+    return discovery.find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code)
 
 
 def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:

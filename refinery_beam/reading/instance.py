@@ -9,6 +9,8 @@ from typing import Any
 from refinery_beam.cache import Manifest, look_at
 from refinery_beam.cache.beside import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
+from refinery_beam.plugins.discovery import read_plugin_paths
+from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.chain import read_statistics
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
 
@@ -18,8 +20,9 @@ _STATISTICS = "fitted_statistics/"
 class Instance:
     """A complete instance, read-only. Made by `open_instance`; can be pickled and shared."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, *, code: tuple[PathCode, ...] = ()) -> None:
         self.manifest = manifest
+        self.code = code
 
     @property
     def path(self) -> str:
@@ -89,7 +92,7 @@ class Instance:
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
             )
-        reader = SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+        reader = SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes, code=self.code)
         return reader if epoch is None else reader.epoch(epoch)
 
     def sample(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
@@ -108,18 +111,22 @@ class Instance:
                 rule="samples are those of SampleData in the recipe",
                 remedy=did_you_mean(name, known) if known else "add SampleData to the recipe",
             )
-        return SplitReader(manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+        return SplitReader(manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes, code=self.code)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())
         return f"<instance {self.path}: {counts}>"
 
 
-def open_instance(path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None) -> Instance:
+def open_instance(
+    path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None, plugin_paths: Sequence[str] = ()
+) -> Instance:
     """Open a finished instance by its directory (or its manifest.json), or by the recipe that made it.
 
     For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
     below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
+
+    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
 
@@ -133,10 +140,10 @@ def open_instance(path_or_recipe: str | os.PathLike[str], *, cache_root: str | o
     if os.path.basename(place) == "manifest.json":
         place = os.path.dirname(place)
     if os.path.isfile(place):
-        place = _of_recipe(os.fspath(path_or_recipe), cache_root)
+        place = _of_recipe(os.fspath(path_or_recipe), cache_root, plugin_paths)
     found = look_at(place)
     if found.manifest is not None:
-        return Instance(found.manifest)
+        return Instance(found.manifest, code=read_plugin_paths(plugin_paths))
     if found.damage is not None:
         raise StoreError(
             f"the instance cannot be trusted: {found.damage}",
@@ -155,11 +162,11 @@ def open_instance(path_or_recipe: str | os.PathLike[str], *, cache_root: str | o
     )
 
 
-def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None) -> str:
+def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str]) -> str:
     from refinery_beam.launch import resolve
 
     root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
-    place = resolve(recipe, cache_root=root)
+    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths)
     if place is None:
         raise StoreError(
             f"{recipe} has no instance below {os.path.abspath(root)}",

@@ -20,6 +20,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.cache.stored import ImageForm, declared_rank, decode_encoded, image_form, with_rank
 from refinery_beam.errors import UsageError, did_you_mean
+from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.augment import Policy, load_policy
 from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain
 
@@ -72,8 +73,10 @@ class SplitReader(Sequence[Row]):
         cache_bytes: int = CACHE_BYTES,
         augment: bool = False,
         epoch_number: int = 0,
+        code: tuple[PathCode, ...] = (),
     ) -> None:
         self.manifest = manifest
+        self._code = code
         self.split = split
         self.raw = raw
         self.cache_bytes = cache_bytes
@@ -303,7 +306,7 @@ class SplitReader(Sequence[Row]):
         if self.raw:
             return array
         if self._chain is None:
-            self._chain = load_chain(self.manifest, self.manifest.raw.get("deferred", ()), self.split)
+            self._chain = load_chain(self.manifest, self.manifest.raw.get("deferred", ()), self.split, code=self._code)
         return as_array(self._chain.run(array)) if self._chain.steps else array
 
     def _source(self, data: bytes, shard: int) -> Any:

@@ -6,11 +6,13 @@ No Beam is imported, and nothing but JSON is read from the instance: the manifes
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.stored import declared_rank, decode_encoded, with_rank
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
+from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.chain import as_array, load_chain
 from refinery_beam.reading.codec import Decoder
 from refinery_beam.reading.instance import open_instance
@@ -30,7 +32,15 @@ class Replay:
         pixels = replay("photo.jpg")            # what split("train")[i]["image"] gives for that file
     """
 
-    def __init__(self, manifest: Manifest, *, split: str | None = None, strict: bool = True) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        split: str | None = None,
+        strict: bool = True,
+        source: str | None = None,
+        code: tuple[PathCode, ...] = (),
+    ) -> None:
         if manifest.image_field is None:
             raise UsageError(
                 f"{manifest.place} holds no images",
@@ -42,9 +52,9 @@ class Replay:
         self.manifest = manifest
         self.split = _one_split(manifest, split)
         replay = manifest.raw.get("replay", {})
-        self._eager = load_chain(manifest, replay.get("steps", ()), self.split, strict=strict)
-        self._deferred = load_chain(manifest, manifest.raw.get("deferred", ()), self.split, strict=strict)
-        self._decode = Decoder(manifest, self.split)
+        self._eager = load_chain(manifest, replay.get("steps", ()), self.split, strict=strict, code=code)
+        self._deferred = load_chain(manifest, manifest.raw.get("deferred", ()), self.split, strict=strict, code=code)
+        self._decode = Decoder(manifest, self.split, source=source, code=code)
         self._declared = manifest.schema.get(manifest.image_field, {})
         self._rank = declared_rank(manifest.schema, manifest.image_field)
         self.warnings: tuple[str, ...] = (*self._eager.warnings, *self._deferred.warnings, *_codec_warnings(manifest))
@@ -59,14 +69,24 @@ class Replay:
             )
 
     @classmethod
-    def from_instance(cls, path: str | os.PathLike[str], *, split: str | None = None, strict: bool = True) -> Replay:
+    def from_instance(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        split: str | None = None,
+        strict: bool = True,
+        source: str | None = None,
+        plugin_paths: Sequence[str] = (),
+    ) -> Replay:
         """The chain of an instance (its directory, or its recipe).
 
         ``split`` matters only where splits have different chains, and must be given then (UsageError ``split-needed``). ``strict``
         refuses another op version (PluginError) or codecs that do something else than those that built the instance
-        (EnvironmentFault ``codec-fingerprint``); without it they become `warnings`.
+        (EnvironmentFault ``codec-fingerprint``); without it they become `warnings`. ``source`` matters only where a third-party loader
+        decodes some of the sources. ``plugin_paths`` as for `open_instance`.
         """
-        return cls(open_instance(path).manifest, split=split, strict=strict)
+        instance = open_instance(path, plugin_paths=plugin_paths)
+        return cls(instance.manifest, split=split, strict=strict, source=source, code=instance.code)
 
     def __call__(self, image: bytes | bytearray | memoryview | str | os.PathLike[str], *, raw: bool = False) -> Array:
         """The prepared pixels of an image, given as encoded bytes or as a path; ``raw`` leaves out the deferred tail.

@@ -76,6 +76,9 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "random_erasing": [{"p": 1}, {"p": 1, "scale": [0.4, 0.6], "ratio": [1, 1]}],
     "rotate": [{"degrees": 40}, {"degrees": 180, "fill": 9}],
     "gaussian_blur": [{}, {"sigma": [3, 5]}],
+    "categorical_encode": [{}, {"ordering": "first_seen"}, {"vocabulary": ["b", 1, True], "oov": "index", "output_dtype": "int8"}],
+    "flatten": [{}],
+    "perceptual_hash": [{}, {"kind": "dhash"}, {"output_dtype": "int64"}],
 }
 
 
@@ -122,8 +125,16 @@ def results(name: str) -> dict[str, bytes]:
             found |= varied_by(op, params, case)
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
+        elif name == "categorical_encode":
+            seen = op.partial(params)
+            for k, value in enumerate(["b", "a", 1, "b", True, None]):
+                seen.observe([value], bytes([200 - 7 * k]) * 32)
+            fitted = op.pinned(params) or op.fit(seen, params)
+            found[case] = canonical_bytes([fitted, [op.featurize_fitted([v], params, fitted) for v in ("b", 1, True)]])
         else:
             for kind, pixels in inputs().items():
+                if name == "perceptual_hash" and kind == "float32":
+                    continue
                 if op.spec.section == "Featurizations":
                     found[f"{case} of {kind}"] = canonical_bytes(op.featurize([as_array(pixels)], params))
                     continue

@@ -287,7 +287,7 @@ def scale_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         source_types=frozenset(),
         module="none",
     )
-    monkeypatch.setattr(discovery, "find_plugin", lambda name: plugin)
+    monkeypatch.setattr(discovery, "find_plugin", lambda name, **_: plugin)
 
 
 @pytest.mark.usefixtures("scale_plugin")

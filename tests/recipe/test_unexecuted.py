@@ -22,8 +22,6 @@ NOT_YET: list[tuple[str, str, str]] = [
     (LAST, LAST + "§extensions: {ns: {key: 1}}\n", "extensions"),
     ("    op: filter_by_label\n", "    op: §sample_per_class\n", "sample_per_class"),
     ("    op: filter_by_label\n", "    op: §drop_duplicates\n", "drop_duplicates"),
-    ("    op: image_size_stats\n", "    op: §categorical_encode\n", "categorical_encode"),
-    ("    fit_source: train\n", "    params: {§stats_from_instance: {recipe: a.yaml, op_id: n}}\n", "stats_from_instance"),
     ("Output:\n", "Output:\n  format: [parquet, §jsonl]\n", "jsonl"),
     ("Output:\n", "Output:\n  format: §webdataset\n", "webdataset"),
     ("Output:\n", "Output:\n  encoding: §webp\n", "webp"),

@@ -25,10 +25,12 @@ from refinery_beam.plugins.image_classification.choose import (
 )
 from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
 from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
+from refinery_beam.plugins.image_classification.fields import Flatten, PerceptualHash
 from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
 from refinery_beam.plugins.image_classification.generate import DuplicateMinorityClass, ImagecorruptionsApply
 from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
 from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
+from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode
 
 _OPS: tuple[AnyOp, ...] = (
     Resize(),
@@ -58,11 +60,13 @@ _OPS: tuple[AnyOp, ...] = (
     RandomErasing(),
     Rotate(),
     GaussianBlur(),
+    CategoricalEncode(),
+    Flatten(),
+    PerceptualHash(),
 )
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "Transformations": ("cast_dtype",),
-    "Featurizations": ("categorical_encode", "flatten", "perceptual_hash"),
     "Visualizations": (
         "class_distribution_histogram",
         "sample_grid",

@@ -177,6 +177,11 @@ class Context:
         op = self.plugin.op(featurization.op)
         return bool(getattr(op, "needs_pixels", True))
 
+    def is_fitted(self, featurization: Operation) -> bool:
+        """Whether a featurization's op learns on train, so that its field exists after splits only."""
+        op = self.plugin.op(featurization.op)
+        return op is not None and op.spec.fitted
+
     @property
     def image_is_eager_float(self) -> bool:
         """Whether the schema asks for pixels that representation-changing ops must have been applied to before they are stored."""

@@ -204,6 +204,15 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
                 remedy="remove one of the two",
             )
         spec = c.spec(section, operation)
+        if spec is not None and spec.fitted and not c.params(section, i, operation)[1] and _pinned(c, section, i, operation):
+            yield c.error(
+                f"{operation.name!r} states its statistics and imports them",
+                *at,
+                key=True,
+                code="stats-import",
+                rule="statistics are stated, fitted here or imported: one of the three",
+                remedy="remove stats_from_instance, or what is stated",
+            )
         if spec is not None and not spec.fitted:
             yield c.error(
                 f"{operation.name!r} imports statistics, but {operation.op} uses none",

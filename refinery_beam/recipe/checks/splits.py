@@ -93,7 +93,7 @@ def stratification_keys_exist(c: Context) -> Findings:
     """9: the fields that decide a record's split exist before splits are made."""
     splits = c.model.Splits
     early = ["partition", "path", "record_id", c.label, *c.sidecar_fields]
-    early += [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f)]
+    early += [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f) and not c.is_fitted(f)]
     early = list(dict.fromkeys(early))
     asked: list[tuple[str, tuple[Step, ...], str | None]] = [
         ("stratify_by", ("Splits", "stratify_by"), splits.stratify_by),

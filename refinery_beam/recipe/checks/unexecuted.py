@@ -74,8 +74,6 @@ def _findings(c: Context) -> list[Finding]:
                     value=operation.op,
                 )
             )
-        if "stats_from_instance" in operation.params:
-            found.append(_no(c, "stats_from_instance", section, i, "params", "stats_from_instance", remedy="fit here", key=True))
     found += _sources(c)
     found += _options(c)
     found += _beside(c)

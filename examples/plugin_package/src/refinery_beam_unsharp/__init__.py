@@ -1,0 +1,1 @@
+"""unsharp_mask for refinery-beam."""

@@ -1,0 +1,36 @@
+"""`init`: write a recipe for a folder of images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.cli.output import CONTRACT, print_json
+from refinery_beam.launch.scaffold import SCHEMA_FILE, scaffold
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")]
+
+
+@shared
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder of images.")],
+    *,
+    output: Output = Path("recipe.yaml"),
+    force: Force = False,
+    options: Options,
+) -> None:
+    """Write a recipe for a folder: class folders, a flat folder with a label table, or train/ and test/."""
+    seen = scaffold(str(folder), str(output), force=force)
+    place = os.path.abspath(output)
+    schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
+    if options.json:
+        print_json({"contract": CONTRACT, "status": "written", "recipe": place, "schema": schema, "layout": seen.layout})
+        return
+    print(f"{seen.layout}: wrote {output} and {SCHEMA_FILE} beside it")
+    if not options.quiet:
+        typer.echo(f"next: refinery-beam run {output}", err=True)

@@ -1,0 +1,12 @@
+"""`schema`: the recipe language for editors."""
+
+from __future__ import annotations
+
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.launch.scaffold import schema_text
+
+
+@shared
+def schema(*, options: Options) -> None:
+    """Print the JSON Schema of recipes. It is JSON with and without --json."""
+    print(schema_text(), end="")

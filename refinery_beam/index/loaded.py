@@ -1,0 +1,75 @@
+"""List a source through a third-party loader: what it names is checked, sorted and stated here, so a loader can only choose."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from refinery_beam.errors import DataError, PluginError
+from refinery_beam.identity import nfc
+from refinery_beam.index.sources import FileFact, Source, SourceListing
+from refinery_beam.index.text import display
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import Loader
+
+
+def list_loaded(source: Source, loader: Loader) -> SourceListing:
+    """The files a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
+
+    Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and
+    for a source without files.
+    """
+    if not os.path.isdir(source.root):
+        raise DataError(
+            f"source {source.name!r}: {display(source.root)!r} is not a folder",
+            code="source-path",
+            place=source.place,
+            value=display(source.root),
+            rule="a source's path is a folder that can be read",
+            remedy="correct the path",
+        )
+    try:
+        named = list(loader.files(source.root))
+    except Exception as error:
+        raise _fault(source, f"failed: {type(error).__name__}: {error}") from error
+    files: list[FileFact] = []
+    seen: set[str] = set()
+    for item in named:
+        path = item.path
+        if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            raise _fault(source, f"names {display(path)!r}, which is no plain path below the source")
+        if nfc(path) in seen:
+            raise _fault(source, f"names {display(path)!r} twice")
+        seen.add(nfc(path))
+        try:
+            facts = os.stat(os.path.join(source.root, *path.split("/")))
+        except OSError as error:
+            raise _fault(source, f"names {display(path)!r}: {error.strerror}") from error
+        if not stat.S_ISREG(facts.st_mode):
+            raise _fault(source, f"names {display(path)!r}, which is no regular file")
+        split = item.partition if item.partition is not None else source.partition or None
+        files.append(FileFact(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, item.label, split))
+    if not files:
+        raise DataError(
+            f"source {source.name!r}: its loader found no file in {display(source.root)!r}",
+            code="no-images",
+            place=source.place,
+            value=display(source.root),
+            rule="a source selects at least one file",
+            remedy="correct the path or the type of the source",
+        )
+    files.sort(key=lambda f: os.fsencode(nfc(f.path)))
+    return SourceListing(source, files, {}, ())
+
+
+def _fault(source: Source, problem: str) -> PluginError:
+    return PluginError(
+        f"source {source.name!r}: the loader of {source.type} {problem}",
+        code="plugin-loader",
+        place=source.place,
+        value=source.type,
+        rule="a loader names regular files below the source's folder, each once",
+        remedy="report it to the plugin's authors",
+    )

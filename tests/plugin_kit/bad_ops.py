@@ -1,0 +1,175 @@
+"""One op for each way to break a rule, otherwise in order."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refinery_beam.plugins.base import ArrayType, FieldType, OpSpec, Params
+from refinery_beam.plugins.image_classification.pixels import as_array
+
+
+class NoParams(Params):
+    """None."""
+
+
+SPEC = OpSpec(name="bad", section="Transformations", version=1, params=NoParams, summary="Bad.")
+
+
+class Good:
+    spec = SPEC
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType:
+        return before
+
+    def apply(self, pixels: Any, params: Any, fitted: Mapping[str, Any] | None, out: ArrayType) -> Any:
+        return 255 - as_array(pixels)
+
+
+class Unversioned(Good):
+    spec = replace(SPEC, version=0)
+
+
+class NotAnOp:
+    spec = SPEC
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType:
+        return before
+
+
+class Random(Good):
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        return as_array(pixels) ^ np.uint8(random.randrange(256))
+
+
+class Clock(Good):
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        return as_array(pixels) ^ np.uint8(time.perf_counter_ns() // 100 % 256)
+
+
+class RunningMean(Good):
+    """Subtracts the mean of what it has seen."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        array = as_array(pixels)
+        self.seen.append(int(array.mean()))
+        return array - np.uint8(sum(self.seen) // len(self.seen))
+
+
+class Scratch(Good):
+    """Uses one scratch place for all threads."""
+
+    def __init__(self) -> None:
+        self.held: Any = None
+
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        self.held = as_array(pixels)
+        time.sleep(0.002)
+        return 255 - self.held
+
+
+class InPlace(Good):
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        pixels += 1
+        return pixels.copy()
+
+
+class Locked(Good):
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class WrongDtype(Good):
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        return as_array(pixels).astype(np.float32)
+
+
+class WrongShape(Good):
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        return as_array(pixels)[1:]
+
+
+class Hashing(Good):
+    """Builtin hash() of text differs between processes."""
+
+    def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
+        return as_array(pixels) ^ np.uint8(hash("a word") % 251)
+
+
+class FloatSum:
+    """An accumulator that rounds as it goes."""
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.count = 0
+        self.nonfinite = 0
+
+    def add(self, pixels: Any) -> None:
+        self.total += 1e16 if as_array(pixels).shape[1] == 48 else 1.0
+        self.count += 1
+
+    def merge(self, other: FloatSum) -> None:
+        self.total += other.total
+        self.count += other.count
+
+    def channels(self) -> tuple[Any, ...]:
+        return ()
+
+    def dumps(self) -> bytes:
+        return repr((self.total, self.count)).encode()
+
+    @classmethod
+    def loads(cls, data: bytes) -> FloatSum:
+        made = cls()
+        total, count = data.decode().strip("()").split(",")
+        made.total, made.count = float(total), int(count)
+        return made
+
+
+class InexactFit(Good):
+    spec = replace(SPEC, fitted=True)
+
+    def partial(self, before: ArrayType, params: Any) -> Any:
+        return FloatSum()
+
+    def fit(self, merged: FloatSum, params: Any) -> dict[str, Any]:
+        return {"mean": [merged.total / merged.count]}
+
+    def pinned(self, params: Any) -> dict[str, Any] | None:
+        return None
+
+
+class BadQuota:
+    spec = replace(SPEC, section="Filters")
+    kind = "sample"
+
+    def keep(self, label: str | None, fields: Mapping[str, Any], params: Any) -> bool:
+        return True
+
+    def quota(self, records: int, params: Any) -> int:
+        return records + 1
+
+
+class WrongField:
+    spec = replace(SPEC, section="Featurizations")
+    needs_pixels = True
+
+    def infer(self, inputs: Sequence[FieldType], params: Any) -> FieldType:
+        return FieldType("int64")
+
+    def featurize(self, inputs: Sequence[Any], params: Any) -> Any:
+        return "text"
+
+
+class NotJson(WrongField):
+    def featurize(self, inputs: Sequence[Any], params: Any) -> Any:
+        return {1, 2}

@@ -1,0 +1,106 @@
+"""The kit finds every kind of bad op, and passes the built-in ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refinery_beam.plugins.base import LoaderFile
+from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.testing.conformance import FAILURES, NotConforming, check_loader, check_op, default_images
+
+from . import bad_ops as bad
+
+ARRAYS = [np.asarray(image).copy() for image in default_images()]
+
+BAD: dict[str, tuple[Any, str, str]] = {
+    "no-spec": (object(), "not-an-op", "has no OpSpec"),
+    "no-method": (bad.NotAnOp(), "not-an-op", "lacks a method of TransformOp"),
+    "version-0": (bad.Unversioned(), "unversioned", "version 0, not a whole number from 1 on"),
+    "random": (bad.Random(), "impure", "another result for the same sample the second time"),
+    "clock": (bad.Clock(), "impure", "the second time"),
+    "state": (bad.RunningMean(), "order-dependent", "it keeps state"),
+    "scratch": (bad.Scratch(), "thread-dependent", "when threads share it"),
+    "in-place": (bad.InPlace(), "argument-changing", "changed the values it was given"),
+    "lock": (bad.Locked(), "unpicklable", "cannot pickle"),
+    "dtype": (bad.WrongDtype(), "wrong-infer", "apply gives float32"),
+    "shape": (bad.WrongShape(), "wrong-infer", "infer says uint8[36, 48, 3]"),
+    "hash": (bad.Hashing(), "process-dependent", "in a process of its own"),
+    "floats": (bad.InexactFit(), "inexact-fit", "grouped otherwise"),
+    "quota": (bad.BadQuota(), "bad-quota", "quota(0) is 1"),
+    "field": (bad.WrongField(), "wrong-infer", "featurize gives"),
+    "set": (bad.NotJson(), "wrong-infer", "no JSON value"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_op_is_found(name: str) -> None:
+    op, failure, words = BAD[name]
+    with pytest.raises(NotConforming) as caught:
+        check_op(op, {}, ARRAYS if name == "in-place" else None)
+    assert caught.value.failure == failure
+    assert words in str(caught.value)
+
+
+def test_every_failure_has_a_bad_op() -> None:
+    assert set(FAILURES) - {failure for _, failure, _ in BAD.values()} == {"bad-params"}
+    with pytest.raises(NotConforming, match="bad-params: bad does not take"):
+        check_op(bad.Good(), {"size": 3})
+
+
+def test_a_good_op_passes_everything() -> None:
+    assert {"argument-changing", "impure", "order-dependent", "thread-dependent", "process-dependent"} < set(check_op(bad.Good()))
+
+
+PARAMS: dict[str, dict[str, Any]] = {
+    "resize": {"size": 16, "method": "bilinear"},
+    "center_crop": {"size": 16},
+    "pad": {"size": 64},
+    "cast": {"dtype": "float32", "scale": 0.5},
+    "filter_by_label": {"labels": ["cat"]},
+    "random_sample": {"fraction": 0.5},
+}
+
+
+@pytest.mark.parametrize("name", sorted(find_plugin("image_classification").ops))
+def test_built_in_ops_conform(name: str) -> None:
+    op = find_plugin("image_classification").ops[name]
+    if op.spec.section in ("Generation", "Augmentations"):
+        pytest.skip("the kit checks transformations, filters and featurizations")
+    check_op(op, PARAMS.get(name, {}))
+
+
+class Numbers:
+    source_type = "numbers"
+    version = 1
+
+    def files(self, root: str) -> list[LoaderFile]:
+        return [LoaderFile(p.name) for p in Path(root).glob("*.txt")]
+
+    def decode(self, data: bytes, *, mode: str) -> Any:
+        return np.full((4, 4, 3), int(data), np.uint8)
+
+
+def test_loaders(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("7")
+    assert "impure" in check_loader(Numbers(), tmp_path)
+
+    class Crashing(Numbers):
+        def decode(self, data: bytes, *, mode: str) -> Any:
+            if not data.isdigit():
+                raise KeyError(data)
+            return super().decode(data, mode=mode)
+
+    with pytest.raises(NotConforming, match="raises KeyError"):
+        check_loader(Crashing(), tmp_path)
+
+    class Drifting(Numbers):
+        def decode(self, data: bytes, *, mode: str) -> Any:
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().decode(b"%d" % self.calls, mode=mode)
+
+    with pytest.raises(NotConforming, match="impure: decode"):
+        check_loader(Drifting(), tmp_path)

@@ -1,0 +1,244 @@
+"""categorical_encode, flatten, perceptual_hash, end to end on drawn images."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import refinery_beam as rb
+from refinery_beam.cache import verify
+from refinery_beam.errors import RefineryError
+from refinery_beam.identity import record_key
+from refinery_beam.launch import RunResult, Settings
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.run import run_with
+from refinery_beam.plugins.base import FieldType, OpTypeError
+from refinery_beam.plugins.image_classification.dhash import dhash
+from refinery_beam.plugins.image_classification.fields import Flatten, FlattenParams
+from refinery_beam.plugins.image_classification.phash import distance, phash
+from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode, ValueCounts
+from refinery_beam.testing.conformance import check_op
+from refinery_beam.testing.images import draw
+
+TEXT = """\
+schema_version: 3
+plugin: image_classification
+Input:
+  sources:
+    - {{name: photos, type: image_folder, path: {path}}}
+Output:
+  record_schema:
+    image: {{dtype: uint8, shape: [8, 8, 3]}}
+    label: {{dtype: str}}
+    {field}
+  shard_records: 5
+Labels: {{field: label, source: {{kind: direct}}}}
+Splits: {{ratios: {{train: 0.75, test: 0.25}}, seed: 3, stratify_by: label}}
+Transformations:
+  - {{name: resize, op: resize, params: {{size: 8, method: nearest}}, splits: [train, test]}}
+Featurizations:
+  - {{name: made, splits: [train, test], {op}}}
+"""
+
+
+def run(tmp_path: Path, path: Path, field: str, op: str, **settings: Any) -> RunResult:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(TEXT.format(path=path, field=field, op=op))
+    return run_with(file, Settings(cache_root=str(tmp_path / "cache"), **settings))
+
+
+def rows(result: RunResult, split: str = "") -> list[dict[str, Any]]:
+    return [row for name in result.counts if not split or name == split for row in rb.open_instance(result.path).split(name)]
+
+
+def encode(params: str = "", fit: str = "fit_source: train, ") -> str:
+    return f"inputs: [label], output_field: label_id, op: categorical_encode, {fit}params: {{{params}}}"
+
+
+def test_labels_become_numbers(class_folders: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, class_folders, "label_id: {dtype: int32}", encode("output_dtype: int32"))
+    assert {(r["label"], r["label_id"]) for r in rows(result)} == {("circle", 0), ("square", 1), ("triangle", 2)}
+    shard = next((Path(result.path) / "dataset" / "train").iterdir())
+    assert str(pq.read_schema(shard).field("label_id").type) == "int32"
+    fitted = json.loads((Path(result.path) / "fitted_statistics" / "made.json").read_text())
+    assert fitted == {
+        "op": "categorical_encode",
+        "version": 1,
+        "fit_source": "train",
+        "pinned": False,
+        "records": 27,
+        "ordering": "alphabetical",
+        "vocabulary": ["circle", "square", "triangle"],
+        "counts": [9, 9, 9],
+    }
+    assert result.manifest.raw["op_versions"] == {"categorical_encode": 1, "resize": 1}
+    assert verify(result.path, deep=True).ok
+
+
+def test_first_seen_is_the_order_of_smallest_keys(class_folders: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, class_folders, "label_id: {dtype: int64}", encode("ordering: first_seen"))
+    train = rows(result, "train")
+    smallest = {label: min(record_key(r["record_id"]) for r in train if r["label"] == label) for label in ("circle", "square", "triangle")}
+    assert rb.open_instance(result.path).statistics("made")["vocabulary"] == sorted(smallest, key=smallest.__getitem__)
+
+
+@pytest.mark.parametrize("how", [{"mode": "processes", "workers": 2}, {"workers": 2}, {"bundle_repeat": 1}])
+def test_one_digest_however_it_runs(class_folders: Path, tmp_path: Path, how: dict[str, Any]) -> None:
+    digests = set()
+    for k, settings in enumerate(({"workers": 1}, how)):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        digests.add(
+            run(folder, class_folders, "label_id: {dtype: int64}", encode("ordering: first_seen"), **settings).manifest.files_digest
+        )
+    assert len(digests) == 1
+
+
+def partitioned(tmp_path: Path, train: Path, test: Path, op: str, **more: Any) -> RunResult:
+    text = TEXT.format(path=train, field="label_id: {dtype: int64}", op=op)
+    text = text.replace(
+        f"path: {train}}}", f"path: {train}, partition: train}}\n    - {{name: held, type: image_folder, path: {test}, partition: test}}"
+    )
+    text = text.replace("Splits: {ratios: {train: 0.75, test: 0.25}, seed: 3, stratify_by: label}", "Splits: {}")
+    if more.get("quarantine"):
+        text = text.replace("Input:\n", "Input:\n  on_error: quarantine\n  max_bad_fraction: 0.5\n")
+    file = tmp_path / "parts.yaml"
+    file.write_text(text)
+    return run_with(file, Settings(cache_root=str(tmp_path / "cache")))
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> tuple[Path, Path]:
+    """train/ has circles and squares, test/ a ring as well."""
+    for split, labels in (("train", ("circle", "square")), ("test", ("circle", "ring"))):
+        for label in labels:
+            folder = tmp_path / split / label
+            folder.mkdir(parents=True)
+            for k in range(3):
+                draw(label, k + 10 * (split == "test")).save(folder / f"{k}.png")
+    return tmp_path / "train", tmp_path / "test"
+
+
+@pytest.mark.parametrize(("oov", "number"), [("ignore", -1), ("index", 2)])
+def test_a_class_that_train_lacks(two_folders: tuple[Path, Path], tmp_path: Path, oov: str, number: int) -> None:
+    result = partitioned(tmp_path, *two_folders, encode(f"oov: {oov}"))
+    assert {(r["label"], r["label_id"]) for r in rows(result)} == {("circle", 0), ("square", 1), ("ring", number)}
+
+
+def test_a_class_that_train_lacks_is_an_error_by_default(two_folders: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(RefineryError, match="out_of_vocabulary: 'ring' is not in the vocabulary of 2 values"):
+        partitioned(tmp_path, *two_folders, encode())
+    result = partitioned(tmp_path, *two_folders, encode(), quarantine=True)
+    assert result.manifest.raw["ledger"] == {"out_of_vocabulary": 3}
+    assert Counter(r["label"] for r in rows(result)) == {"circle": 6, "square": 3}
+
+
+def test_a_stated_vocabulary(class_folders: Path, tmp_path: Path) -> None:
+    op = encode("vocabulary: [triangle, circle, square]", fit="")
+    result = run(tmp_path, class_folders, "label_id: {dtype: uint8}", op.replace("square]", "square], output_dtype: uint8"))
+    assert {(r["label"], r["label_id"]) for r in rows(result)} == {("triangle", 0), ("circle", 1), ("square", 2)}
+    assert rb.open_instance(result.path).statistics("made")["pinned"] is True
+
+
+REFUSED = {
+    "nothing-to-fit-on": (encode(fit=""), "fit-source"),
+    "fit-on-test": (encode(fit="fit_source: test, "), "fit-source"),
+    "image": (encode().replace("[label]", "[image]"), "op-type"),
+    "twice": (encode("vocabulary: [a, a]", fit=""), None),
+    "unsigned": (encode("output_dtype: uint8, oov: ignore"), None),
+    "ordering": (encode("ordering: by_size"), None),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name: str, class_folders: Path, tmp_path: Path) -> None:
+    op, code = REFUSED[name]
+    with pytest.raises(RefineryError) as caught:
+        run(tmp_path, class_folders, "label_id: {dtype: int64}", op)
+    assert caught.value.exit_code == 1
+    assert code is None or code in {e.code for e in caught.value.errors()}
+    assert all("recipe.yaml:" in e.place for e in caught.value.errors())
+
+
+def test_a_fitted_field_comes_too_late_for_splits(class_folders: Path, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    text = TEXT.format(path=class_folders, field="label_id: {dtype: int64}", op=encode())
+    file.write_text(text.replace("stratify_by: label", "stratify_by: label_id"))
+    with pytest.raises(RefineryError, match="does not exist yet when splits are made"):
+        prepare(file, Settings(cache_root=str(tmp_path / "cache")))
+
+
+def test_counts_merge_in_any_grouping() -> None:
+    op = CategoricalEncode()
+    check_op(op, {"ordering": "first_seen"}, [["b"], ["a"], ["b"], ["c"]])
+    counts = ValueCounts()
+    for k, value in enumerate(["x", 1, True, "1", None, "x"]):
+        counts.observe([value], bytes([9 - k]) * 32)
+    assert counts.count == 5
+    assert [(v, n) for v, n, _ in counts.items()] == [(True, 1), (1, 1), ("1", 1), ("x", 2)]
+    assert ValueCounts.loads(counts.dumps()).dumps() == counts.dumps()
+
+
+def test_no_pixels_and_no_pickles_cross(class_folders: Path, tmp_path: Path) -> None:
+    import apache_beam as beam
+
+    from refinery_beam.pipeline.context import Job
+    from refinery_beam.pipeline.lint import offences
+    from refinery_beam.pipeline.translate import translate
+
+    file = tmp_path / "recipe.yaml"
+    file.write_text(TEXT.format(path=class_folders, field="label_id: {dtype: int64}", op=encode()))
+    plan = prepare(file, Settings(cache_root=str(tmp_path / "cache"))).plan
+    pipeline = beam.Pipeline(runner="BundleBasedDirectRunner")
+    job = Job(plan=plan, instance="/i", work="/w", threads=1, records=36, shard_records=7, grouped=False, index=(("/x", 0),))
+    translate(pipeline, job)
+    assert offences(pipeline) == []
+
+
+def test_flatten(class_folders: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, class_folders, "flat: {dtype: uint8, shape: [192]}", "inputs: [image], output_field: flat, op: flatten")
+    for row in rows(result):
+        assert row["flat"] == row["image"].reshape(-1).tolist()
+    assert verify(result.path, deep=True).ok
+
+
+def test_flatten_without_the_image(class_folders: Path, tmp_path: Path) -> None:
+    text = TEXT.format(
+        path=class_folders, field="flat: {dtype: uint8, shape: [192]}", op="inputs: [image], output_field: flat, op: flatten"
+    )
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text.replace("    image: {dtype: uint8, shape: [8, 8, 3]}\n", ""))
+    result = run_with(file, Settings(cache_root=str(tmp_path / "cache")))
+    assert {len(r["flat"]) for r in rows(result)} == {192} and "image" not in rows(result)[0]
+
+
+def test_too_much_for_a_list() -> None:
+    with pytest.raises(OpTypeError, match=r"at most 65536 values, this image has 150528: store the image with encoding: tensor"):
+        Flatten().infer([FieldType("uint8", (224, 224, 3))], FlattenParams())
+
+
+def test_perceptual_hash(class_folders: Path, tmp_path: Path) -> None:
+    op = "inputs: [image], output_field: hash, op: perceptual_hash, params: {kind: %s, output_dtype: %s}"
+    texts = run(tmp_path, class_folders, "hash: {dtype: str}", op % ("phash", "str"))
+    for row in rows(texts):
+        assert row["hash"] == f"{phash(row['image']):016x}"
+    numbers = run(tmp_path, class_folders, "hash: {dtype: int64}", op % ("dhash", "int64"))
+    for row in rows(numbers):
+        assert row["hash"] % (1 << 64) == dhash(row["image"])
+    assert any(row["hash"] < 0 for row in rows(numbers))
+
+
+def test_hashes_find_what_looks_alike() -> None:
+    one, other = draw("circle", 1, size=(96, 72)), draw("triangle", 5, size=(96, 72))
+    smaller, brighter = one.resize((48, 36)), one.point(lambda v: min(255, v + 6))
+    for hashed in (phash, dhash):
+        assert distance(hashed(one), hashed(smaller)) <= 8
+        assert distance(hashed(one), hashed(brighter)) <= 8
+        assert distance(hashed(one), hashed(other)) >= 16
+        assert hashed(one) == hashed(np.asarray(one))

@@ -1,0 +1,175 @@
+"""stats_from_instance: found by the sibling's own key, in the consumer's key, copied into the consumer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refinery_beam as rb
+from refinery_beam.cache import verify
+from refinery_beam.errors import RefineryError
+from refinery_beam.launch import RunResult, Settings
+from refinery_beam.launch.prepare import check_recipe, digest_of_recipe, prepare
+from refinery_beam.launch.run import run_with
+from refinery_beam.plan.explain import explain
+from refinery_beam.testing.images import draw
+
+TEXT = """\
+schema_version: 3
+plugin: image_classification
+seed: {seed}
+Input:
+  sources:
+    - {{name: photos, type: image_folder, path: {path}}}
+Output:
+  record_schema:
+    image: {{dtype: {dtype}, shape: [16, 16, 3]}}
+    label: {{dtype: str}}
+    label_id: {{dtype: int64}}
+Labels: {{field: label, source: {{kind: direct}}}}
+Splits: {{ratios: {{train: 0.75, test: 0.25}}, seed: 3, stratify_by: label}}
+Transformations:
+  - {{name: resize, op: resize, params: {{size: 16, method: nearest}}, splits: [train, test]}}
+  - {{name: {name}, op: {op}, {stats}, splits: [train, test]}}
+Featurizations:
+  - {{name: ids, op: categorical_encode, inputs: [label], output_field: label_id, {ids}, splits: [train, test]}}
+"""
+FIT = {"name": "norm", "op": "normalize", "stats": "fit_source: train", "ids": "fit_source: train", "seed": 0, "dtype": "uint8"}
+
+
+def written(folder: Path, name: str, path: Path, **words: Any) -> Path:
+    file = folder / name
+    file.write_text(TEXT.format(path=path, **{**FIT, **words}))
+    return file
+
+
+def imported(sibling: str = "base.yaml", op_id: str = "norm") -> str:
+    return f"params: {{stats_from_instance: {{recipe: {sibling}, op_id: {op_id}}}}}"
+
+
+def go(tmp_path: Path, recipe: Path, **settings: Any) -> RunResult:
+    return run_with(recipe, Settings(cache_root=str(tmp_path / "cache"), **settings))
+
+
+@pytest.fixture
+def other_images(tmp_path: Path) -> Path:
+    root = tmp_path / "other"
+    for label in ("square", "triangle"):
+        (root / label).mkdir(parents=True)
+        for k in range(8):
+            draw(label, 50 + k).save(root / label / f"{k}.png")
+    return root
+
+
+@pytest.mark.parametrize("op", ["normalize", "mean_subtract"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_path: Path, op: str, dtype: str) -> None:
+    base = go(tmp_path, written(tmp_path, "base.yaml", class_folders, op=op))
+    consumer = written(tmp_path, "consumer.yaml", other_images, op=op, dtype=dtype, stats=imported(), ids=imported(op_id="ids"))
+    result = go(tmp_path, consumer)
+    there, here = rb.open_instance(base.path), rb.open_instance(result.path)
+    mean = np.array(there.statistics("norm")["mean"])
+    std = np.array(there.statistics("norm")["std"]) if op == "normalize" else 1.0
+    rows = list(here.split("train"))
+    raw = rb.run(written(tmp_path, "plain.yaml", other_images, op="cast", stats="params: {dtype: uint8}"), cache_root=tmp_path / "cache")
+    pixels = {r["record_id"]: r["image"] for r in rb.open_instance(raw.path).split("train")}
+    for row in rows:
+        assert np.array_equal(row["image"], ((pixels[row["record_id"]] - mean) / std).astype(np.float32))
+        assert row["label_id"] == {"circle": 0, "square": 1, "triangle": 2}[row["label"]]
+    # Copied, with the origin named: the consumer reads without the sibling.
+    body = json.loads((Path(result.path) / "fitted_statistics" / "norm.json").read_text())
+    assert body["mean"] == there.statistics("norm")["mean"] and body["channels"] == there.statistics("norm")["channels"]
+    assert (body["fit_source"], body["pinned"]) == (None, True)
+    raw_base = base.manifest.raw
+    origin = {"recipe_hash": raw_base["recipe_hash"], "input_hash": raw_base["input_hash"], "seed": 0}
+    assert body["origin"] == {**origin, "op_id": "norm"}
+    assert here.statistics("ids")["origin"] == {**origin, "op_id": "ids"}
+    assert here.statistics("ids")["vocabulary"] == ["circle", "square", "triangle"]
+    assert go(tmp_path, consumer).status == "hit"
+    assert verify(result.path, deep=True, recipe_digest=digest_of_recipe).ok
+    told = explain(prepare(consumer, Settings(cache_root=str(tmp_path / "cache"))).plan, records=16, sources=[])
+    assert f"Import norm: from norm of instance {raw_base['recipe_hash'][:16]}" in told
+
+
+def test_the_siblings_key_is_in_the_key(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    base = written(tmp_path, "base.yaml", class_folders)
+    consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())
+    go(tmp_path, base)
+    first = go(tmp_path, consumer)
+    written(tmp_path, "base.yaml", class_folders, seed=1)
+    go(tmp_path, base)
+    second = go(tmp_path, consumer)
+    assert (first.status, second.status) == ("built", "built")
+    assert first.manifest.raw["recipe_hash"] != second.manifest.raw["recipe_hash"]
+    # The newest instance does not count: going back to the first sibling is a hit of the first consumer.
+    written(tmp_path, "base.yaml", class_folders, seed=0)
+    third = go(tmp_path, consumer)
+    assert (third.status, third.path) == ("hit", first.path)
+    # Where the sibling lies is not what it says.
+    (tmp_path / "deep").mkdir()
+    base.rename(tmp_path / "deep" / "moved.yaml")
+    written(tmp_path, "consumer.yaml", other_images, stats=imported("deep/moved.yaml"))
+    assert go(tmp_path, consumer).path == first.path
+    # A --seed is for the recipe it is given to.
+    assert go(tmp_path, consumer, seed=9).manifest.raw["recipe_hash"] == first.manifest.raw["recipe_hash"]
+
+
+def codes(tmp_path: Path, recipe: Path) -> dict[str, RefineryError]:
+    with pytest.raises(RefineryError) as caught:
+        go(tmp_path, recipe)
+    return {e.code: e for e in caught.value.errors()}
+
+
+def test_no_instance(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    written(tmp_path, "base.yaml", class_folders)
+    consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())
+    error = codes(tmp_path, consumer)["stats-no-instance"]
+    assert error.exit_code == 1 and f"run {tmp_path / 'base.yaml'}" in error.remedy
+    assert error.place == f"{consumer}:16:63"
+    # validate needs no instance: it says what can be said of the recipe alone.
+    assert check_recipe(consumer, Settings(cache_root=str(tmp_path / "cache")))[3] == []
+
+
+def test_no_such_op_and_another_op(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    go(tmp_path, written(tmp_path, "base.yaml", class_folders))
+    error = codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=imported(op_id="nrom")))["stats-no-op"]
+    assert error.remedy == "did you mean 'norm'?"
+    error = codes(tmp_path, written(tmp_path, "b.yaml", other_images, op="mean_subtract", stats=imported()))["stats-other-op"]
+    assert "'norm' of 'base.yaml' is normalize 1, 'norm' is mean_subtract" in error.message
+
+
+def test_exclusive(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    go(tmp_path, written(tmp_path, "base.yaml", class_folders))
+    both = imported() + ", fit_source: train"
+    assert "stats-import" in codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=both))
+    stated = imported().replace("params: {", "params: {mean: 1, std: 2, ")
+    assert "stats-import" in codes(tmp_path, written(tmp_path, "b.yaml", other_images, stats=stated))
+    unfitted = imported().replace("params: {", "params: {dtype: uint8, ")
+    assert "stats-import" in codes(tmp_path, written(tmp_path, "c.yaml", other_images, op="cast", stats=unfitted))
+    assert "path-missing" in codes(tmp_path, written(tmp_path, "d.yaml", other_images, stats=imported("nowhere.yaml")))
+
+
+def test_cycles(class_folders: Path, tmp_path: Path) -> None:
+    own = written(tmp_path, "own.yaml", class_folders, stats=imported("own.yaml"))
+    assert "stats-cycle" in codes(tmp_path, own)
+    one = written(tmp_path, "one.yaml", class_folders, stats=imported("two.yaml"))
+    written(tmp_path, "two.yaml", class_folders, stats=imported("one.yaml"))
+    assert "stats-cycle" in codes(tmp_path, one)
+
+
+def test_channels_must_fit(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    go(tmp_path, written(tmp_path, "base.yaml", class_folders))
+    consumer = written(tmp_path, "grey.yaml", other_images, stats=imported())
+    consumer.write_text(consumer.read_text().replace("Input:\n", "Input:\n  decode: {mode: RGBA}\n").replace("16, 3]", "16, 4]"))
+    assert "imports statistics of 3 channels for images of 4" in codes(tmp_path, consumer)["stats-import"].message
+
+
+def test_a_damaged_sibling(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
+    base = go(tmp_path, written(tmp_path, "base.yaml", class_folders))
+    file = Path(base.path) / "fitted_statistics" / "norm.json"
+    file.write_text(file.read_text().replace("0", "1", 1))
+    assert "damaged" in codes(tmp_path, written(tmp_path, "consumer.yaml", other_images, stats=imported()))
