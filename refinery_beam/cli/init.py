@@ -10,22 +10,30 @@ import typer
 
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json
+from refinery_beam.errors import UsageError
 from refinery_beam.launch.scaffold import SCHEMA_FILE, scaffold
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
+Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")]
 
 
 @shared
 def init(
-    folder: Annotated[Path, typer.Argument(help="The folder of images.")],
+    folder: Annotated[Path | None, typer.Argument(help="The folder of images.")] = None,
     *,
+    given: Input = None,
     output: Output = Path("recipe.yaml"),
     force: Force = False,
     options: Options,
 ) -> None:
     """Write a recipe for a folder: class folders, a flat folder with a label table, or train/ and test/."""
-    seen = scaffold(str(folder), str(output), force=force)
+    source = folder or given
+    if source is None:
+        raise UsageError(
+            "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
+        )
+    seen = scaffold(str(source), str(output), force=force)
     place = os.path.abspath(output)
     schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
     if options.json:

@@ -173,3 +173,15 @@ def test_the_verbs(class_folders: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert verb("schema") == 0
     assert capsys.readouterr().out == (tmp_path / SCHEMA_FILE).read_text()
     assert json.loads((tmp_path / SCHEMA_FILE).read_text())["title"] == "refinery-beam recipe"
+
+
+def test_the_folder_may_be_named_by_an_option(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = tmp_path / "one" / "recipe.yaml", tmp_path / "other" / "recipe.yaml"
+    one.parent.mkdir()
+    other.parent.mkdir()
+    assert call(["init", str(class_folders), "--output", str(one), "-q"]) == 0
+    assert call(["init", "--input", str(class_folders), "--output", str(other), "-q"]) == 0
+    assert one.read_text().replace("/one/", "/other/") == other.read_text()
+    capsys.readouterr()
+    assert call(["init", "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["errors"][0]["message"] == "init needs a folder of images"
