@@ -6,11 +6,24 @@ writes the fields.
 
 from __future__ import annotations
 
+from types import UnionType
+from typing import Any, Union, get_args, get_type_hints
+
 from apache_beam import coders
 
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 
+
+
+def _plain(hint: Any) -> Any:
+    """The hint as Beam's schemas know it: ``Optional[str]`` for ``str | None``."""
+    return Union[get_args(hint)] if isinstance(hint, UnionType) else hint  # noqa: UP007
+
+
 for _row in (Ref, LedgerRow, ShardRow):
+    # Beam reads the annotations as they stand. As text (`from __future__ import annotations`) each field would be "any Python object", which
+    # it pickles, and which an engine in Java cannot read.
+    _row.__annotations__.update({name: _plain(hint) for name, hint in get_type_hints(_row).items()})
     coders.registry.register_coder(_row, coders.RowCoder)
 
 ROW_TYPES = (Ref, LedgerRow, ShardRow)
