@@ -23,7 +23,14 @@ Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Threads or processes of the local engine. [default: every core]")
 ]
 Mode = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="auto, threads or processes. [default: auto]")]
-Runner = Annotated[str | None, typer.Option("--runner", metavar="NAME", help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]")]
+Runner = Annotated[
+    str | None,
+    typer.Option(
+        "--runner",
+        metavar="NAME",
+        help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[
     list[str] | None,

@@ -87,9 +87,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
             else:
-                run_portable(
-                    lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug
-                )
+                run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
         finished = True
     except KeyboardInterrupt as error:
         raise Interrupted(

@@ -14,15 +14,14 @@ from apache_beam import coders
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 
 
-
 def _plain(hint: Any) -> Any:
     """The hint as Beam's schemas know it: ``Optional[str]`` for ``str | None``."""
     return Union[get_args(hint)] if isinstance(hint, UnionType) else hint  # noqa: UP007
 
 
 for _row in (Ref, LedgerRow, ShardRow):
-    # Beam reads the annotations as they stand. As text (`from __future__ import annotations`) each field would be "any Python object", which
-    # it pickles, and which an engine in Java cannot read.
+    # Beam reads the annotations as they stand. As text, which `from __future__ import annotations` makes of them, each field would be "any
+    # Python object": Beam pickles it, and an engine in Java cannot read it.
     _row.__annotations__.update({name: _plain(hint) for name, hint in get_type_hints(_row).items()})
     coders.registry.register_coder(_row, coders.RowCoder)
 

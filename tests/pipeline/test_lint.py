@@ -73,7 +73,7 @@ def test_no_field_of_a_row_is_pickled() -> None:
 
     class Loose(NamedTuple):
         name: str
-        thing: "unknown"  # type: ignore[name-defined]  # noqa: F821
+        thing: object
 
     def told(coder: coders.Coder) -> str:
         context = PipelineContext()
