@@ -45,20 +45,33 @@ def run_portable(
         import apache_beam as beam
 
         beam_options = pipeline_options(options, workers=workers, boot=boot)
-        with _job_server(options, beam_options, os.path.join(work, "job-server.log")):
-            runner = _runner(options.runner)
-            pipeline = beam.Pipeline(runner=runner, options=beam_options)
-            build(pipeline)
-            result = pipeline.run()
-            try:
-                result.wait_until_finish()
-            except KeyboardInterrupt:
-                _cancel(result)
-                raise
-            state = str(result.state)
-        _join_hanging_up()
+        try:
+            with _job_server(options, beam_options, os.path.join(work, "job-server.log")), _ended_if_it_fails(work):
+                pipeline = beam.Pipeline(runner=_runner(options.runner), options=beam_options)
+                build(pipeline)
+                result = pipeline.run()
+                try:
+                    result.wait_until_finish()
+                except KeyboardInterrupt:
+                    _cancel(result)
+                    raise
+                state = str(result.state)
+        finally:
+            _join_hanging_up()
     if state != "DONE":
         raise EngineError(f"the engine ended in state {state}", code="engine-state", value=state)
+
+
+@contextmanager
+def _ended_if_it_fails(work: str) -> Iterator[None]:
+    """Worker threads of this process stop when the job is over before its end, while what they print is still kept from the user."""
+    from refinery_beam.pipeline.cancel import cancel
+
+    try:
+        yield
+    except BaseException:
+        cancel(work)
+        raise
 
 
 def beam_workers(options: EngineOptions, workers: int | None) -> int:
@@ -200,9 +213,9 @@ def _cancel(result: Any) -> None:
 
 def _join_hanging_up() -> None:
     """Wait for worker threads that learn only now that the other end is gone: `guarded` keeps what they say from the user."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 5
     for thread in threading.enumerate():
-        if thread.name.startswith(("read_grpc_client_inputs", "beam_control_read", "run_worker_")):
+        if thread.name.startswith(("read_grpc_client_inputs", "read_state", "beam_control_read", "run_worker_")):
             thread.join(max(0.0, deadline - time.monotonic()))
 
 

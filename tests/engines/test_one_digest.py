@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def reference(recipe: Path) -> RunResult:
     result = rb.run(recipe, cache_root=recipe.parent / "reference", workers=1, mode="threads")
-    assert result.counts == {"train": 132, "val": 29, "test": 28}
+    assert result.counts == {"train": 134, "val": 27, "test": 28}
     assert result.manifest.raw["ledger"] == {"truncated": 3}
     return result
 
