@@ -62,13 +62,15 @@ class RefineryError(Exception):
     def render(self) -> str:
         """The words printed for a person: place and message first, then value, rule and remedy on their own lines."""
         lines = [f"{self.place}: {self.message}" if self.place else self.message]
-        if self.value is not None and str(self.value) not in self.message:
-            lines.append(f"  value:  {_shorten(str(self.value))}")
+        value = _said(self.value)
+        # What the place or the message says already is not said again.
+        if value and value not in self.message and value != self.place:
+            lines.append(f"  value:  {_shorten(value)}")
         if self.rule:
             lines.append(f"  rule:   {self.rule}")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
-        return "\n".join(lines)
+        return "\n".join(_printable(line) for line in lines)
 
 
 class RecipeError(RefineryError):
@@ -174,9 +176,41 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {hit!r}?" if hit else "known: " + ", ".join(known)
 
 
+def display(text: str) -> str:
+    r"""The text with everything unprintable escaped, so that no file name can move a cursor or break a line of a report.
+
+    >>> display("caf\udce9\n.png")
+    'caf\\xe9\\n.png'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
+
+
 def _rebuild(cls: type[RefineryError], message: str, code: str, place: str, value: Any, rule: str, remedy: str) -> RefineryError:
     return cls(message, code=code, place=place, value=value, rule=rule, remedy=remedy)
 
 
+def _said(value: Any) -> str:
+    """A value in the recipe's own words: true, not True."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, so that no file name can move a cursor or colour a terminal. Line breaks stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def _shorten(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _escape(char: str) -> str:
+    if char == "\\":
+        return "\\\\"  # so that two different names never show alike
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()

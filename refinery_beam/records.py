@@ -18,7 +18,8 @@ class Ref(NamedTuple):
     source, exactly as stored there (``record_id`` holds its NFC form), so an absolute location never enters a row. ``digest`` is the raw
     content digest the index saw; a worker that reads other bytes reports ``changed_during_run``. ``fields`` is canonical JSON of the
     record's other metadata (sidecar columns, metadata featurizations) or ''. ``lineage`` is canonical JSON of how a generated record is
-    made from its parent file, or ''. ``group`` is the group that splits never divide; ``split`` is '' until splits are made.
+    made from its parent file, or ''. ``group`` is the group that splits never divide; ``split`` is '' until splits are made. ``tags`` is
+    canonical JSON of the list of tags that sampling filters put on the record, in their order, or ''.
     """
 
     record_id: str
@@ -33,6 +34,7 @@ class Ref(NamedTuple):
     split: str
     fields: str
     lineage: str
+    tags: str = ""
 
 
 class LedgerRow(NamedTuple):
@@ -72,3 +74,16 @@ def write_fields(fields: Mapping[str, Any]) -> str:
     from refinery_beam.identity import canonical_bytes
 
     return canonical_bytes(dict(fields)).decode() if fields else ""
+
+
+def read_tags(ref: Ref) -> list[str]:
+    """The tags of a reference, in the order they were given."""
+    return json.loads(ref.tags) if ref.tags else []
+
+
+def with_tag(ref: Ref, tag: str) -> Ref:
+    """The reference with one more tag; itself if it has it already."""
+    from refinery_beam.identity import canonical_bytes
+
+    tags = read_tags(ref)
+    return ref if tag in tags else ref._replace(tags=canonical_bytes([*tags, tag]).decode())

@@ -109,8 +109,14 @@ def call(given: list[str]) -> int:
             _unexpected(error, as_json=as_json, debug="--debug" in given)
             return 4
         # The option parser's own exceptions; their class moved between packages, their shape did not.
-        words = error.format_message() or "a verb is missing"
-        failure, cause = UsageError(words, code="usage", rule="refinery-beam VERB [OPTIONS] ...", remedy="refinery-beam --help"), error
+        if type(error).__name__ == "NoArgsIsHelpError":
+            if not as_json:
+                print(error.format_message(), file=sys.stderr)
+                return UsageError.exit_code
+            words = "a verb is missing"
+        else:
+            words = error.format_message()
+        failure, cause = _usage(words, getattr(error, "ctx", None)), error
     if "--debug" in given:
         import traceback
 
@@ -125,6 +131,14 @@ def _cut(given: list[str]) -> tuple[list[str], list[str]]:
         return given, []
     at = given.index("--")
     return given[:at], given[at + 1 :]
+
+
+def _usage(words: str, context: Any) -> UsageError:
+    """The option parser's complaint, with the usage and the help of the verb it is about."""
+    words = words.replace("Input should be a valid integer, unable to parse string as an integer", "not a whole number")
+    command = getattr(context, "command_path", "refinery-beam")
+    usage = context.get_usage().removeprefix("Usage: ") if context is not None else "refinery-beam VERB [OPTIONS] ..."
+    return UsageError(words, code="usage", rule=" ".join(usage.split()), remedy=f"{command} --help")
 
 
 def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json
 from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.run import listing_notes
 from refinery_beam.plan.explain import explain
 
 
@@ -36,3 +37,6 @@ def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")
         return
     print(explain(prepared.plan, records=prepared.index.records_in, sources=[(s.name, s.type) for s in prepared.index.sources]))
     print(f"\n{status}: {prepared.place}" + (f"\n      ({found.damage})" if found.damage else ""))
+    if not options.quiet:
+        for note in listing_notes(prepared):
+            typer.echo(f"note: {note}", err=True)

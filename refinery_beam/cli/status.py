@@ -23,7 +23,7 @@ def status(target: Annotated[Path, typer.Argument(help="A recipe, or an instance
         found = look_at(place)
         if found.manifest is None:
             raise StoreError(
-                f"{place} is not a complete instance: {found.damage or 'it is empty'}",
+                f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(place, 'it')}",
                 code="not-an-instance",
                 place=place,
                 rule="an instance directory holds manifest.json and every file it lists",

@@ -33,6 +33,7 @@ def validate(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML fil
                     typer.echo(f"warning: {error.render()}", err=True)
         if errors:
             print_failure(ErrorGroup(errors), as_json=False)
-        print(f"{'invalid' if errors else 'valid'}: {passed} of {len(checks)} checks passed")
+        found = f"{len(errors)} error{'s' if len(errors) > 1 else ''}; " if errors else ""
+        print(f"{'invalid' if errors else 'valid'}: {found}{passed} of {len(checks)} checks passed")
     if errors:
         raise typer.Exit(1)

@@ -23,6 +23,14 @@ def verify(
 ) -> None:
     """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
     place = os.path.abspath(target) if os.path.isdir(target) else _place_of(target, options)
+    if os.path.isdir(target) and not _looks_like_one(place):
+        raise StoreError(
+            "this folder is not an instance: it has no manifest.json",
+            code="not-an-instance",
+            place=place,
+            rule="verify takes a recipe, or a folder that `run` named as an instance",
+            remedy="refinery-beam status RECIPE names the instance of a recipe",
+        )
     report = verify_instance(place, deep=deep, recipe_digest=digest_of_recipe)
     if options.json:
         print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
@@ -35,6 +43,12 @@ def verify(
             print(f"  remedy: remove {place} and run its recipe again")
     if not report.ok:
         raise typer.Exit(3)
+
+
+def _looks_like_one(place: str) -> bool:
+    """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
+    inside = any(os.path.exists(os.path.join(place, name)) for name in ("manifest.json", "dataset"))
+    return inside or place.split(os.sep)[-4:-3] == ["instances"]
 
 
 def _place_of(recipe: Path, options: Options) -> str:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from refinery_beam.errors import display
 
-def display(text: str) -> str:
-    r"""The text with everything unprintable escaped, so that no file name can move a cursor or break a line of a report.
-
-    >>> display("caf\udce9\n.png")
-    'caf\\xe9\\n.png'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
+__all__ = ["display", "first_few", "is_text", "plural"]
 
 
 def is_text(name: str) -> bool:
@@ -44,12 +37,3 @@ def first_few(names: Sequence[str], limit: int = 5) -> str:
     """
     shown = ", ".join(f"'{display(name)}'" for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit:,} more"
-
-
-def _escape(char: str) -> str:
-    if char == "\\":
-        return "\\\\"  # so that two different names never show alike
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()

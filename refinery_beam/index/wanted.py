@@ -11,7 +11,7 @@ from refinery_beam.index.sources import Source
 from refinery_beam.index.tables import LabelSpec
 
 # Names that mean something else in every record: a table column of this name never becomes a field.
-_RESERVED = frozenset({"record_id", "image", "path", "partition", "split"})
+_RESERVED = frozenset({"record_id", "image", "path", "partition", "split", "sample_per_class_tags"})
 
 
 def make_sources(recipe: Any) -> list[Source]:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
+from refinery_beam.index.text import display
+from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
 
-CHOSEN = frozenset({"filtered", UNASSIGNED})
+CHOSEN = frozenset({"filtered", "duplicate", UNASSIGNED})
 """Ledger reasons the recipe asked for; every other reason is a bad record and counts against max_bad_fraction."""
 
 
@@ -53,8 +55,8 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
     records_in = len(index.entries) + len(index.bad)
     account(records_in, counts, ledger)
+    check_budget(plan, records_in, ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     refuse_empty(records_in, ledger, out=sum(counts.values()))
-    check_budget(plan, records_in, ledger)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -63,7 +65,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=tuple(_warnings(prepared, counts, classes)),
+        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
     )
 
 
@@ -112,16 +114,17 @@ def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int) -> N
         )
 
 
-def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow]) -> None:
+def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, place: str = "Input.max_bad_fraction") -> None:
     """Bad records within Input.max_bad_fraction, or DataError with the first of them."""
     bad = [row for row in ledger if row.reason not in CHOSEN]
     if len(bad) > plan.max_bad_fraction * records_in:
-        some = "; ".join(f"{row.record_id}: {row.reason}" for row in bad[:10])
-        more = f"; and {len(bad) - 10} more" if len(bad) > 10 else ""
+        reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(Counter(row.reason for row in bad).items()))
+        some = "; ".join(f"{display(row.record_id)}: {row.reason}: {row.detail}" for row in bad[:5])
+        more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
         raise DataError(
-            f"{len(bad)} of {records_in} records are bad: {some}{more}",
+            f"{len(bad):,} of {records_in:,} records are bad ({reasons}): {some}{more}",
             code="too-many-bad-records",
-            place="Input.max_bad_fraction",
+            place=place,
             value=len(bad) / records_in,
             rule=f"at most {plan.max_bad_fraction:g} of the records may be bad (Input.max_bad_fraction)",
             remedy="mend or remove the files, or raise Input.max_bad_fraction",

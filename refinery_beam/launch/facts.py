@@ -7,6 +7,7 @@ from typing import Any
 
 from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plan.explain import split_rule
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.report import ReportFacts
 
@@ -36,6 +37,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         fitted={s.name: collected.fitted[s.name] for s in plan.fitted_steps()},
         ledger=collected.ledger,
         warnings=collected.warnings,
+        split_rule=split_rule(plan),
     )
 
 

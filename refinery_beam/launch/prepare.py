@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_inside_sources
-from refinery_beam.errors import RefineryError, raise_all
+from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
 from refinery_beam.plan.build import build_plan
@@ -72,7 +72,7 @@ class Prepared:
 def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
     """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
     recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
-    plugin = find_plugin(recipe.model.plugin)
+    plugin = _plugin_of(recipe)
     checks = tuple(run_checks(recipe, plugin, cache_root=settings.cache_root))
     errors = [e for c in checks if c.status == "fail" for e in c.errors]
     errors += refuse_unexecuted(recipe, plugin)
@@ -82,6 +82,19 @@ def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin
         except RefineryError as error:
             errors += error.errors()
     return recipe, plugin, checks, errors
+
+
+def _plugin_of(recipe: Recipe) -> Plugin:
+    """The recipe's plugin. Its errors get their place: in the recipe, whose fault it is if it asks for what this release does not do."""
+    try:
+        return find_plugin(recipe.model.plugin)
+    except PluginError as error:
+        error.place = error.place or recipe.place(("plugin",))
+        if error.code != "not-executed-yet":
+            raise
+        raise RecipeError(
+            error.message, code=error.code, place=error.place, value=error.value, rule=error.rule, remedy=error.remedy
+        ) from error
 
 
 def prepare(source: str | Path, settings: Settings) -> Prepared:
@@ -129,7 +142,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "plugin_version": plan.plugin_version,
         "recipe": identity,
         "ops": dict(plan.op_versions),
-        "codecs": fingerprint if plan.decodes else None,
+        "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
     }
 
 

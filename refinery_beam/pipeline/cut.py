@@ -12,8 +12,8 @@ from apache_beam import coders
 
 from refinery_beam.pipeline.quotas import bucket, locate
 
-Cuts = Callable[[int], Sequence[int]]
-"""For a count of groups, the running sums of the quotas."""
+Cuts = Callable[[str, int], Sequence[int]]
+"""For a stratum and its count of groups, the running sums of the quotas."""
 
 
 class CutByRank(beam.PTransform):
@@ -77,7 +77,7 @@ def _locate(pair: tuple[str, list[tuple[int, int]]], cuts: Cuts) -> tuple[str, l
     """The (bucket, offset) of each cut; (-1, 0) for an empty one."""
     stratum, counts = pair
     total = sum(count for _, count in counts)
-    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), cuts(total))]
+    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), cuts(stratum, total))]
 
 
 def _in_cut_bucket(pair: tuple[str, bytes], table: Mapping[str, list[tuple[int, int]]]) -> Iterable[tuple[tuple[str, int], bytes]]:

@@ -6,16 +6,17 @@ What is merged are integer accumulators in their canonical bytes, so any groupin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import coders
 
+from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
+from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, describe, merge_bytes
+from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, add_partial, describe, merge_bytes, mixed_channels
 from refinery_beam.plan.nodes import FitPoint, Plan
 from refinery_beam.records import Ref
 
@@ -23,8 +24,8 @@ from refinery_beam.records import Ref
 class MergePartials(beam.CombineFn):
     """Merges the accumulators of one fit point; b'' when there was nothing to merge."""
 
-    def __init__(self, plan: Plan, point: FitPoint) -> None:
-        self._plan, self._point = plan, point
+    def __init__(self, plan: Plan, point: FitPoint, work: str) -> None:
+        self._plan, self._point, self._work = plan, point, work
 
     def setup(self) -> None:
         self._kind = type(Worker(self._plan).partial(self._point))
@@ -36,13 +37,21 @@ class MergePartials(beam.CombineFn):
         return b""
 
     def add_input(self, accumulator: bytes, element: bytes) -> bytes:
-        return merge_bytes(self._kind, [accumulator, element])
+        return self._merged([accumulator, element])
 
     def merge_accumulators(self, accumulators: Iterable[bytes]) -> bytes:
-        return merge_bytes(self._kind, list(accumulators))
+        return self._merged(list(accumulators))
 
     def extract_output(self, accumulator: bytes) -> bytes:
         return accumulator
+
+    def _merged(self, parts: Sequence[bytes]) -> bytes:
+        try:
+            return merge_bytes(self._kind, parts)
+        except ExactError as error:
+            failure = mixed_channels(self._point, str(error))
+            report_failure(self._work, failure)
+            raise failure from error
 
 
 class FitPass(beam.PTransform):
@@ -62,7 +71,7 @@ class FitPass(beam.PTransform):
             | "Deal" >> beam.Map(_deal, self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
             | "Observe" >> beam.ParDo(Observe(self._job, self._point, self._earlier), self._merged).with_output_types(bytes)
-            | "Merge" >> beam.CombineGlobally(MergePartials(self._job.plan, self._point)).without_defaults()
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._job.plan, self._point, self._job.work)).without_defaults()
             | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
         )
 
@@ -70,15 +79,15 @@ class FitPass(beam.PTransform):
 class MergeRiding(beam.PTransform):
     """The (point name, partial) pairs that shards left -> one (point name, merged accumulator) pair of the given point."""
 
-    def __init__(self, plan: Plan, point: FitPoint) -> None:
+    def __init__(self, plan: Plan, point: FitPoint, work: str) -> None:
         super().__init__()
-        self._plan, self._point = plan, point
+        self._plan, self._point, self._work = plan, point, work
 
     def expand(self, partials: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, bytes]]:
         return (
             partials
             | "Own" >> beam.FlatMap(_own, self._point.name).with_output_types(bytes)
-            | "Merge" >> beam.CombineGlobally(MergePartials(self._plan, self._point)).without_defaults()
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._plan, self._point, self._work)).without_defaults()
             | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
         )
 
@@ -115,9 +124,11 @@ class Observe(beam.DoFn):
 
         total = worker.partial(point)
         with working(self._job):
-            for partial in ordered_map(one, group[1], pool=shared_pool(self._job.threads), threads=self._job.threads):
+            refs = list(group[1])
+            partials = ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads)
+            for ref, partial in zip(refs, partials, strict=True):
                 if partial is not None:
-                    total.merge(partial)
+                    add_partial(total, partial, point, record_id=ref.record_id)
                 self._heartbeat.done()
         self._heartbeat.flush()
         yield total.dumps()

@@ -30,7 +30,7 @@ def write_index(path: str, refs: Iterable[Ref]) -> tuple[tuple[str, int], ...]:
 
     text, raw = pa.string(), pa.binary()
     kinds = {"record_id": text, "key": raw, "source": pa.int32(), "path": text, "size": pa.int64(), "digest": raw}
-    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text}
+    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text, "tags": text}
     schema = pa.schema(list(kinds.items()))
     groups = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:

@@ -1,4 +1,4 @@
-"""Filters on references: nothing is decoded to decide what stays, and whatever goes is in the ledger."""
+"""Filters on references: only sizes and near duplicates look into files (`look`), and whatever goes is in the ledger."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
+from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.duplicates import DropDuplicates
+from refinery_beam.pipeline.look import LookInto
+from refinery_beam.pipeline.per_class import SamplePerClass
 from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import FilterStep, Plan
-from refinery_beam.plugins.base import FilterOp
+from refinery_beam.plugins.base import TAGS_FIELD, FilterOp
 from refinery_beam.plugins.discovery import find_plugin
-from refinery_beam.records import LedgerRow, Ref, read_fields
+from refinery_beam.records import LedgerRow, Ref, read_fields, read_tags
 
 DROPPED = "dropped"
 
@@ -23,14 +27,24 @@ class Selected(NamedTuple):
 
 
 class Select(beam.PTransform):
-    """One filter: the references that stay and the ledger rows of those that go."""
+    """One filter: the references that stay and the ledger rows of those that go. `job` is asked for by filters that read files."""
 
-    def __init__(self, plan: Plan, step: FilterStep) -> None:
+    def __init__(self, plan: Plan, step: FilterStep, job: Job | None = None) -> None:
         super().__init__()
         self._plan = plan
         self._step = step
+        self._job = job
 
     def expand(self, refs: beam.PCollection[Ref]) -> Selected:
+        if self._step.kind == "sample_per_class":
+            return Selected(*(refs | "PerClass" >> SamplePerClass(self._plan, self._step)))
+        if self._step.kind == "duplicates":
+            assert self._job is not None
+            return Selected(*(refs | "Duplicates" >> DropDuplicates(self._job, self._step)))
+        if self._step.kind == "header":
+            assert self._job is not None
+            looked = refs | "Headers" >> LookInto(self._job, self._step)
+            return Selected(looked.seen | "Kept" >> beam.Map(_reference).with_output_types(Ref), looked.ledger)
         if self._step.kind == "predicate":
             out = refs | "Keep" >> beam.ParDo(KeepByPredicate(self._plan, self._step)).with_outputs(DROPPED, main="kept")
         else:
@@ -47,7 +61,7 @@ class KeepByPredicate(beam.DoFn):
     """Keeps a reference when the op says so of its label and metadata."""
 
     def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plugin_name, self._step = plan.plugin, step
+        self._plugin_name, self._step, self._label_field = plan.plugin, step, plan.label_field
         self._op: Any = None
         self._params: Any = None
 
@@ -56,7 +70,7 @@ class KeepByPredicate(beam.DoFn):
         self._params = self._op.spec.params.model_validate(dict(self._step.params))
 
     def process(self, ref: Ref) -> Iterable[Any]:
-        if self._op.keep(ref.label, read_fields(ref), self._params):
+        if self._op.keep(ref.label, known_fields(ref, self._label_field), self._params):
             yield ref
         else:
             yield beam.pvalue.TaggedOutput(DROPPED, dropped_row(ref, self._step))
@@ -81,15 +95,25 @@ class SampleCuts:
     def __init__(self, plan: Plan, step: FilterStep) -> None:
         self._plugin, self._step = plan.plugin, step
 
-    def __call__(self, count: int) -> list[int]:
+    def __call__(self, stratum: str, count: int) -> list[int]:
         op = find_plugin(self._plugin).ops[self._step.op]
         assert isinstance(op, FilterOp)
         return [op.quota(count, op.spec.params.model_validate(dict(self._step.params)))]
 
 
+def known_fields(ref: Ref, label_field: str) -> dict[str, Any]:
+    """Everything a filter may ask of a reference, by field name."""
+    own = {"record_id": ref.record_id, "path": ref.path, "partition": ref.partition or None}
+    return {**own, **read_fields(ref), label_field: ref.label, TAGS_FIELD: read_tags(ref)}
+
+
 def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:
     """The ledger row of a record that a filter took out."""
     return LedgerRow(ref.record_id, ref.split, "Filters", step.name, "filtered", step.op)
+
+
+def _reference(pair: tuple[bytes, Ref]) -> Ref:
+    return pair[1]
 
 
 def _position_of(ref: Ref, step: FilterStep) -> tuple[str, bytes]:

@@ -21,7 +21,7 @@ from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.pipeline.columns import arrow_schema, row_bytes
 from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import BadRecord, Fitted, Prepared, Worker, describe, label_counts
+from refinery_beam.pipeline.work import BadRecord, Fitted, Prepared, Worker, add_partial, describe, label_counts
 from refinery_beam.plan.nodes import OutputPlan
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 from refinery_beam.rows import shard_digest
@@ -188,6 +188,7 @@ def write_shard(
     out = ShardFile(temporary, worker.plan.output)
     ledger: list[LedgerRow] = []
     partials: dict[str, Partial] = {}
+    points = {point.name: point for point in worker.plan.fits}
     labels: Counter[str | None] = Counter()
     digests: list[bytes] = []
     try:
@@ -200,7 +201,7 @@ def write_shard(
                 digests.append(result.digest)
                 for name, partial in result.partials:
                     if name in partials:
-                        partials[name].merge(partial)
+                        add_partial(partials[name], partial, points[name], record_id=result.ref.record_id)
                     else:
                         partials[name] = partial
             if progress is not None:

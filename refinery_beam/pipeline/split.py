@@ -7,11 +7,13 @@ from typing import Any
 
 import apache_beam as beam
 
+from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
+from refinery_beam.pipeline.context import report_failure
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.quotas import cumulative, largest_remainder, part_by_hash, part_of, position, weights
 from refinery_beam.plan.nodes import UNASSIGNED, Plan, SplitPlan
-from refinery_beam.records import LedgerRow, Ref, read_fields
+from refinery_beam.records import LedgerRow, Ref, read_fields, read_tags
 
 LEDGER = ""
 """The key of the ledger rows among the outputs of `AssignSplits`; no split has this name."""
@@ -23,13 +25,16 @@ class AssignSplits(beam.PTransform):
     `grouped` says that some group has more than one record; without it each record is its own group and no grouping shuffle is paid.
     """
 
-    def __init__(self, plan: Plan, *, grouped: bool) -> None:
+    def __init__(self, plan: Plan, *, grouped: bool, work: str = "") -> None:
         super().__init__()
         self._plan = plan
         self._grouped = grouped
+        self._work = work
 
     def expand(self, refs: beam.PCollection[Ref]) -> dict[str, beam.PCollection[Any]]:
         plan, split = self._plan, self._plan.split
+        if split.tag is not None:
+            refs = refs | "OneTag" >> beam.Map(one_tag, split.tag, self._work).with_output_types(Ref)
         if split.mode != "ratios":
             assigned = refs | "Named" >> beam.Map(by_name, plan).with_output_types(Ref)
         elif split.method == "hash":
@@ -69,7 +74,7 @@ class QuotaCuts:
     def __init__(self, split: SplitPlan) -> None:
         self._ratios = [ratio for _, ratio in split.ratios]
 
-    def __call__(self, count: int) -> list[int]:
+    def __call__(self, stratum: str, count: int) -> list[int]:
         return cumulative(largest_remainder(count, weights(self._ratios)))
 
 
@@ -144,10 +149,43 @@ def unassigned_row(ref: Ref) -> LedgerRow:
 
 
 def _outside(ref: Ref, split: SplitPlan) -> Ref | None:
-    """The record under its own partition's name if the ratios are about another partition, else None."""
+    """The record under the split of its partition or tag if the ratios are not about it, else None."""
+    if split.tag is not None:
+        return tag_split(ref, split.tag)
     if split.applies_to is not None and ref.partition != split.applies_to:
         return ref._replace(split=ref.partition)
     return None
+
+
+def one_tag(ref: Ref, tag: str, work: str) -> Ref:
+    """The reference, whose tags name one split. Leaves the error of one with two where the driver finds it (`work`, '' for nowhere)."""
+    try:
+        tag_split(ref, tag)
+    except DataError as error:
+        if work:
+            report_failure(work, error)
+        raise
+    return ref
+
+
+def tag_split(ref: Ref, tag: str) -> Ref | None:
+    """None for a record with the tag that the ratios divide; else the record in the split named by its single tag, '' if it has none.
+
+    Raises DataError for two: nothing says which of them is the split.
+    """
+    tags = read_tags(ref)
+    if tag in tags:
+        return None
+    if len(tags) > 1:
+        raise DataError(
+            f"{ref.record_id} has the tags {', '.join(tags)}, and a record is in one split",
+            code="two-tags",
+            place=ref.record_id,
+            value=", ".join(tags),
+            rule=f"with Splits.applies_to {tag!r} every other record is in the split named by its only tag",
+            remedy="let each sampling filter exclude_already_labeled the tags of those before it",
+        )
+    return ref._replace(split=tags[0] if tags else "")
 
 
 def _position_of(member: tuple[tuple[str, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.duplicates import NearGroups
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
 from refinery_beam.pipeline.materialize import WriteShards
 from refinery_beam.pipeline.rows_io import ReadIndex, WriteRows, write_partial
@@ -27,14 +28,18 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     refs = pipeline | "Index" >> ReadIndex(job.index)
     lost = []
     for step in plan.pre_filters:
-        refs, dropped = refs | f"Filter[{step.name}]" >> Select(plan, step)
+        refs, dropped = refs | f"Filter[{step.name}]" >> Select(plan, step, job)
         lost.append(dropped)
 
-    branches = refs | "Split" >> AssignSplits(plan, grouped=job.grouped)
+    if plan.split.near_distance is not None:
+        refs, unreadable = refs | "NearGroups" >> NearGroups(job)
+        lost.append(unreadable)
+    grouped = job.grouped or plan.split.near_distance is not None
+    branches = refs | "Split" >> AssignSplits(plan, grouped=grouped, work=job.work)
     lost.append(branches.pop(LEDGER))
     for step in plan.post_filters:
         for split in step.splits:
-            branches[split], dropped = branches[split] | f"Filter[{step.name}][{split}]" >> Select(plan, step)
+            branches[split], dropped = branches[split] | f"Filter[{step.name}][{split}]" >> Select(plan, step, job)
             lost.append(dropped)
 
     passes = tuple(point for point in plan.fits if not point.riding)
@@ -47,7 +52,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
     for point in plan.fits:
         if point.riding:
-            fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point))
+            fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point, job.work))
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)

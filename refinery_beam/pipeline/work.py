@@ -11,20 +11,20 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from refinery_beam.errors import DataError
+from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
-from refinery_beam.plugins.base import ArrayType
+from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
 from refinery_beam.plugins.discovery import find_plugin
-from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, read_header
-from refinery_beam.plugins.image_classification.encode import encode
-from refinery_beam.plugins.image_classification.pixels import as_array
-from refinery_beam.records import Ref, read_fields
+from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, looks_whole, read_header
+from refinery_beam.plugins.image_classification.encode import EncodeError, encode
+from refinery_beam.plugins.image_classification.pixels import as_array, channels
+from refinery_beam.records import Ref, read_fields, read_tags
 from refinery_beam.rows import Pixels, SourceBytes, row_digest
 
 Fitted = Mapping[str, Mapping[str, Any]]
@@ -93,6 +93,24 @@ class Worker:
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
 
+    def header(self, data: bytes) -> tuple[int, int]:
+        """The upright (width, height) a file states; nothing is decoded. Raises BadRecord with the decoder's reason word."""
+        try:
+            return read_header(data, policy=self._policy, limits=self._limits)
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
+
+    def signature(self, data: bytes, op: Any, *, name: str) -> int:
+        """The signature a duplicates op gives a file's pixels, decoded whole whatever ``decode.draft`` says. Raises BadRecord."""
+        try:
+            pixels = decode(data, policy=replace(self._policy, draft=False), limits=self._limits)
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
+        try:
+            return int(op.signature(pixels))
+        except BadImage as error:
+            raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
+
     def run(self, pixels: Any, steps: Sequence[Step], fitted: Fitted) -> Any:
         """The pixels after `steps`. Raises BadRecord for a record an op cannot take (too small to crop, say)."""
         for step in steps:
@@ -128,6 +146,9 @@ class Worker:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
         pixels = self.run(self.decode(self.read(ref), chain), chain.steps[: point.index], fitted)
+        planes = _planes(chain, point.index)
+        if planes not in (None, channels(pixels)):
+            raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
         return self._accumulate(point, pixels)
 
     def _accumulate(self, point: FitPoint, pixels: Any) -> Partial:
@@ -182,6 +203,7 @@ class Worker:
             "path": ref.path,
             "partition": ref.partition or None,
             **read_fields(ref),
+            TAGS_FIELD: read_tags(ref),
             plan.label_field: ref.label,
         }
         data = b""
@@ -189,7 +211,8 @@ class Worker:
         partials: list[tuple[str, Partial]] = []
         if plan.decodes or plan.output.image_field is not None:
             data = self.read(ref)
-        if plan.decodes and (plan.stores_pixels or self._riding[ref.split] or self._pixel_fields(ref.split)):
+        if plan.decodes:
+            # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
             pixels = self.run(self.decode(data, chain), chain.eager, fitted)
             for point in self._riding[ref.split]:
                 partials.append((point.name, self._accumulate(point, pixels)))
@@ -233,12 +256,20 @@ class Worker:
             return raw, proof
         extension = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}[output.encoding]
         name = os.path.splitext(ref.path)[0] + extension
-        return {"bytes": encode(array, output.encoding, quality=output.quality), "path": name}, proof
+        try:
+            content = encode(array, output.encoding, quality=output.quality)
+        except EncodeError as error:
+            raise BadRecord("unsupported_mode", str(error), stage="Output", op="encode") from error
+        except (OSError, ValueError) as error:
+            # The codec's own limits: JPEG has none of more than 65,535 pixels a side.
+            detail = f"{output.encoding} cannot hold {array.dtype}{list(array.shape)}: {error}"
+            raise BadRecord("wrong_size", detail, stage="Output", op="encode") from error
+        return {"bytes": content, "path": name}, proof
 
     def _checked(self, array: Any, chain: Chain) -> Any:
-        """The array, proved to have the stored type. A grey image gains the trailing 1 that the schema declares."""
+        """The array, proved to have the stored type. A grey image gains the trailing 1 of a schema whose images have a channel axis."""
         want = chain.stored
-        if len(want.shape) == array.ndim + 1 and want.shape[-1] == 1:
+        if len(want.shape) == array.ndim + 1 and want.shape[-1] in (1, None):
             array = array.reshape((*array.shape, 1))
         same = array.ndim == len(want.shape) and all(w is None or w == n for w, n in zip(want.shape, array.shape, strict=True))
         if not same or str(array.dtype) != want.dtype:
@@ -246,18 +277,19 @@ class Worker:
         return array
 
     def _check_source(self, ref: Ref, data: bytes) -> None:
-        """A declared size holds for untouched source bytes too; the header is enough to know."""
-        want = self.plan.chains[ref.split].stored.shape
-        if want[0] is None and want[1] is None:
-            return
+        """Untouched source bytes are an image within the limits, whole, and of a declared size. Header and structure are enough to
+        know: only a file that looks cut is decoded for it.
+        """
+        chain = self.plan.chains[ref.split]
+        want = chain.stored.shape
         try:
             width, height = read_header(data, policy=self._policy, limits=self._limits)
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Input", op="decode") from error
         if (want[0] not in (None, height)) or (want[1] not in (None, width)):
-            raise BadRecord(
-                "schema:image", f"the image is {height} x {width}, Output declares {self.plan.chains[ref.split].stored}", stage="Output"
-            )
+            raise BadRecord("schema:image", f"the image is {height} x {width}, Output declares {chain.stored}", stage="Output")
+        if not self.plan.decodes and not looks_whole(data):
+            self.decode(data, chain)
 
     def _pixel_fields(self, split: str) -> tuple[Any, ...]:
         return tuple(f for f in self.plan.fields if f.needs_pixels and split in f.splits)
@@ -273,13 +305,42 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
     if error.reason.startswith("schema:"):
         fix = "correct Output.record_schema or the transformations"
     return DataError(
-        f"{ref.record_id}: {error.reason}: {error.detail}",
+        f"{error.reason}: {error.detail} (record {display(ref.record_id)})",
         code=error.reason,
-        place=os.path.join(source_root, *ref.path.split("/")),
+        place=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,
         rule="every record is readable and has the declared schema (Input.on_error: fail)",
         remedy=fix + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",
     )
+
+
+def add_partial(total: Partial, other: Partial, point: FitPoint, *, record_id: str = "") -> None:
+    """Merge `other` into `total`, both of one fit point. Raises DataError where their images have different numbers of channels."""
+    try:
+        total.merge(other)
+    except ExactError as error:
+        raise mixed_channels(point, str(error), record_id=record_id) from error
+
+
+def mixed_channels(point: FitPoint, detail: str, *, record_id: str = "") -> DataError:
+    """Grey, colour and see-through images met in one statistic: no rule says which of them is wrong."""
+    who = f", met at {display(record_id)}" if record_id else ""
+    return DataError(
+        f"{', '.join(point.steps)} cannot be fitted on images of different numbers of channels: {detail}{who}",
+        code="mixed-channels",
+        place=display(record_id) or "Transformations",
+        value=", ".join(point.steps),
+        rule="a statistic has one value a channel, so all images it is fitted on have the same channels",
+        remedy="set Input.decode.mode to RGB or L, put to_rgb or to_grayscale first, or declare the channels in Output.record_schema.image",
+    )
+
+
+def _planes(chain: Chain, index: int) -> int | None:
+    """How many channels the values before a step have: inferred, else what Output declares behind steps that keep the channels."""
+    here = (chain.steps[index - 1].out if index else chain.decoded).shape
+    if len(here) == 3 and here[2] is None and all(s.elementwise for s in chain.steps[index : len(chain.eager)]):
+        here = chain.stored.shape
+    return 1 if len(here) == 2 else here[2]
 
 
 def merge_bytes(kind: type[Partial], parts: Sequence[bytes]) -> bytes:

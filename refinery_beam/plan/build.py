@@ -11,8 +11,9 @@ from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
 from refinery_beam.plan.chains import build_chains, build_fits
+from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
 from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
-from refinery_beam.plugins.base import FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
+from refinery_beam.plugins.base import TAGS_FIELD, FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
 from refinery_beam.recipe import Recipe, section_seed
 
 METADATA_FIELDS = ("record_id", "path", "partition")
@@ -26,7 +27,7 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     """
     model = recipe.model
     errors: list[RefineryError] = []
-    split = _split_plan(recipe, partitions)
+    split = _split_plan(recipe, plugin, partitions)
     splits = split.splits
     pre, post = _filters(recipe, plugin, errors)
     fields = _fields(recipe, plugin, splits, errors)
@@ -39,6 +40,8 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
     versions |= {f.op: f.version for f in (*pre, *post)}
     versions |= {f.op: f.version for f in fields}
+    if split.near_distance is not None:
+        versions[split.near_op] = plugin.ops[split.near_op].spec.version
     decode = model.Input.decode
     limits = model.Input.limits
     return Plan(
@@ -66,7 +69,7 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     )
 
 
-def _split_plan(recipe: Recipe, found: Sequence[str]) -> SplitPlan:
+def _split_plan(recipe: Recipe, plugin: Plugin, found: Sequence[str]) -> SplitPlan:
     model, s = recipe.model, recipe.model.Splits
     declared = [src.partition for src in model.Input.sources if src.partition]
     partitions = tuple(dict.fromkeys([*declared, *found]))
@@ -78,6 +81,13 @@ def _split_plan(recipe: Recipe, found: Sequence[str]) -> SplitPlan:
         "keep_duplicates_together": s.keep_duplicates_together not in (False, "false"),
         "applies_to": s.applies_to,
     }
+    if s.keep_duplicates_together == "near":
+        common["near_op"], common["near_distance"] = near_rule(plugin)
+    if s.ratios and (tags := split_tags(recipe, partitions)):
+        ratios = tuple((name, float(value)) for name, value in s.ratios.items())
+        common["applies_to"] = None
+        others = tuple(t for t in tags if t != s.applies_to)
+        return SplitPlan(mode="ratios", splits=tuple(n for n, _ in ratios) + others, ratios=ratios, tag=s.applies_to, **common)
     if s.ratios:
         ratios = tuple((name, float(value)) for name, value in s.ratios.items())
         others = tuple(p for p in partitions if p != s.applies_to) if s.applies_to else ()
@@ -110,6 +120,7 @@ def _filters(recipe: Recipe, plugin: Plugin, errors: list[RefineryError]) -> tup
         seed = section_seed(recipe, written, f.name)
         stages = list(f.stages) or ["pre_split"]
         step: dict[str, Any] = {"name": f.name, "op": f.op, "version": op.spec.version, "params": params, "seed": seed, "kind": op.kind}
+        step |= filter_facts(op, params)
         if "pre_split" in stages:
             pre.append(FilterStep(**step, splits=()))
         if "post_split" in stages:
@@ -173,6 +184,7 @@ def _output(
     made = {f.field: set(f.splits) for f in fields}
     listed: list[tuple[str, FieldType]] = []
     sidecar = _sidecar_fields(recipe)
+    errors += tags_schema(recipe)
     for name, schema in out.record_schema.items():
         place = recipe.place(("Output", "record_schema", name))
         if name == image_field:
@@ -190,14 +202,14 @@ def _output(
                     remedy="add the splits to the featurization, or drop the field from the schema",
                 )
             )
-        elif name not in made and name not in METADATA_FIELDS and name != recipe.model.Labels.field and not sidecar:
+        elif name not in made and name not in (*METADATA_FIELDS, TAGS_FIELD) and name != recipe.model.Labels.field and not sidecar:
             errors.append(
                 RecipeError(
                     f"nothing makes the field {name!r} that Output.record_schema declares",
                     code="schema-reachable",
                     place=place,
                     value=name,
-                    rule="fields: image, record_id, path, partition, the label, sidecar columns, featurization outputs",
+                    rule="fields: image, record_id, path, partition, label, sample_per_class_tags, sidecar columns, featurization outputs",
                     remedy="drop it from the schema, or add the featurization that makes it",
                 )
             )
@@ -226,7 +238,14 @@ def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[
     def refuse(message: str, rule: str, remedy: str) -> None:
         errors.append(RecipeError(message, code="output-options", place=place, value=encoding, rule=rule, remedy=remedy))
 
-    if encoding == "tensor" and not stored.fixed:
+    if recipe.model.Output.encoding is None and not stored.fixed and stored.dtype != "uint8":
+        refuse(
+            f"the stored image is {stored}: without one shape for all it is no tensor, and without 8-bit values no image file",
+            "images of one shape are stored as tensors, 8-bit images of any shape as PNG",
+            "give all images one shape (resize, center_crop, pad; Output.record_schema.image), or declare what holds before the operations "
+            "that make it " + stored.dtype,
+        )
+    elif encoding == "tensor" and not stored.fixed:
         refuse(
             f"encoding tensor needs one shape for all records, but the stored image is {stored}",
             "a tensor column has a fixed number of bytes a row",
@@ -257,7 +276,7 @@ def _sidecar_fields(recipe: Recipe) -> bool:
 
 def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
     """Validated parameters with defaults, as JSON. Check `param_types` has already said what is wrong with bad ones."""
-    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json")
+    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json", by_alias=True)
     return params
 
 

@@ -36,6 +36,7 @@ def build_chains(
     decoded = DECODED[recipe.model.Input.decode.mode]
     chains: dict[str, Chain] = {}
     stored: ArrayType | None = None
+    unreachable: dict[tuple[ArrayType, ...], tuple[list[str], list[Step], int]] = {}
     for split in splits:
         steps = _infer(recipe, plugin, split, decoded, schema, errors)
         if steps is None:
@@ -47,12 +48,14 @@ def build_chains(
         else:
             reach = [b for b in range(first, len(steps) + 1) if _holds(types[b], schema)]
             if not reach:
-                errors.append(_unreachable(recipe, split, steps, types, schema))
+                # One error for all splits of one story.
+                unreachable.setdefault(tuple(types), ([], steps, first))[0].append(split)
                 continue
             boundary = reach[-1]
         here = types[boundary] if schema is None else _declared(types[boundary], schema)
         chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tuple(steps[boundary:]), decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
+    errors += [_unreachable(recipe, among, steps, types, schema, first) for types, (among, steps, first) in unreachable.items()]
     return chains, stored
 
 
@@ -195,14 +198,20 @@ def _join(a: ArrayType, b: ArrayType) -> ArrayType:
     return ArrayType(a.dtype, tuple(x if x == y else None for x, y in zip(a.shape, b.shape, strict=True)))
 
 
-def _unreachable(recipe: Recipe, split: str, steps: Sequence[Step], types: Sequence[ArrayType], schema: Any) -> RecipeError:
+def _unreachable(
+    recipe: Recipe, splits: Sequence[str], steps: Sequence[Step], types: Sequence[ArrayType], schema: Any, first: int
+) -> RecipeError:
     declared = str(ArrayType(schema.dtype, tuple(schema.shape or ()))) if schema.shape is not None else schema.dtype
     story = [f"decoded {types[0]}", *(f"after {s.name} {s.out}" for s in steps)]
+    # Of what could be declared, what differs least: the dtype is seldom the slip.
+    fitting = next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
+    shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
+    among = f"the images of split {splits[0]!r}" if len(splits) == 1 else f"the images of splits {', '.join(splits)}"
     return RecipeError(
-        f"Output.record_schema.image declares {declared}, which the images of split {split!r} never are: {'; '.join(story)}",
+        f"Output.record_schema.image declares {declared}, which {among} never are: {'; '.join(story)}",
         code="schema-reachable",
         place=recipe.place(("Output", "record_schema", "image")),
         value=declared,
         rule="the declared image is what holds at the end of Transformations, or before a tail of normalize, mean_subtract and cast",
-        remedy=f"declare {types[-1]}" + (" (or what holds before the tail)" if len(steps) > 1 else "") + ", or change the transformations",
+        remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or change the transformations",
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refinery_beam.plan.nodes import Chain, Plan
+from refinery_beam.plan.nodes import Chain, Plan, Step
 
 
 def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:
     """What a run of the plan does, stage by stage, for a person."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
-    lines += [f"Filter before splits: {f.name} ({f.op})" for f in plan.pre_filters]
-    lines.append("Splits: " + _splits(plan))
-    lines += [f"Filter in {', '.join(f.splits)}: {f.name} ({f.op})" for f in plan.post_filters]
+    lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
+    lines.append("Splits: " + split_rule(plan))
+    lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
     for point in plan.fits:
         where = "while shards are written, from the stored pixels" if point.riding else f"in a pass of its own over {point.split}"
         lines.append(f"Fit {', '.join(point.steps)} on {point.split}: {where}")
@@ -23,12 +23,13 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     lines.append("Output: " + ", ".join(f"{name} {t.dtype}{'' if t.shape is None else list(t.shape)}" for name, t in out.fields))
     lines.append(
         f"Images: {'not stored' if out.image_field is None else 'encoding ' + out.encoding}"
-        + ("" if plan.decodes else "; nothing is decoded")
+        + ("" if plan.decodes or plan.selects_by_files else "; nothing is decoded")
     )
     return "\n".join(lines)
 
 
-def _splits(plan: Plan) -> str:
+def split_rule(plan: Plan) -> str:
+    """How records find their splits."""
     s = plan.split
     if s.mode == "partition":
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")
@@ -37,10 +38,14 @@ def _splits(plan: Plan) -> str:
     text = ", ".join(f"{name} {ratio:g}" for name, ratio in s.ratios) + f" ({s.method}, seed {s.seed})"
     if s.applies_to:
         text += f", of partition {s.applies_to}"
+    if s.tag:
+        text += f", of the records tagged {s.tag}; others go where their tag says"
     if s.stratify_by:
         text += f", stratified by {s.stratify_by}"
     if s.group_by:
         text += f", grouped by {s.group_by}"
+    if s.near_distance is not None:
+        return text + f", pictures within {s.near_distance} bits together"
     return text + (", identical files together" if s.keep_duplicates_together else "")
 
 
@@ -52,8 +57,16 @@ def _distinct(plan: Plan) -> list[tuple[list[str], Chain]]:
 
 
 def _chain(splits: Sequence[str], chain: Chain) -> list[str]:
-    steps = [f"decode {chain.decoded}", *(f"{s.name} ({s.op}) {s.out}" for s in chain.eager)]
+    steps = [f"decode {chain.decoded}", *map(_step, chain.eager)]
     lines = [f"Pixels of {', '.join(splits)}: " + " -> ".join(steps) + f" -> stored as {chain.stored}"]
     if chain.deferred:
-        lines.append("  applied when reading: " + " -> ".join(f"{s.name} ({s.op}) {s.out}" for s in chain.deferred))
+        lines.append("  applied when reading: " + " -> ".join(map(_step, chain.deferred)))
     return lines
+
+
+def _step(step: Step) -> str:
+    return f"{_named(step.name, step.op)} {step.out}"
+
+
+def _named(name: str, op: str) -> str:
+    return name if name == op else f"{name} ({op})"

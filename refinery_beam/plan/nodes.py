@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
-from refinery_beam.plugins.base import ArrayType, FieldType
+from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
 
 UNASSIGNED = "unassigned"
 """The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
@@ -99,15 +99,33 @@ class FitPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterStep:
-    """One filter: a predicate on references, or a sample of the lowest seeded ranks. Empty `splits` before splits are made."""
+    """One filter: a predicate on references, a sample of the lowest seeded ranks, of all or of each class, a look into file headers, or
+    one of each group of duplicates. Empty `splits` before splits are made.
+
+    `tag` is what a per-class sample gives the chosen instead of dropping the others, `excluded` the tags that keep a record from being
+    chosen. `distance` is that of near duplicates; None for identical files.
+    """
 
     name: str
     op: str
     version: int
     params: Mapping[str, Any]
     seed: int
-    kind: Literal["predicate", "sample"]
+    kind: FilterKind
     splits: tuple[str, ...]
+    tag: str = ""
+    excluded: tuple[str, ...] = ()
+    distance: int | None = None
+
+    @property
+    def needs_header(self) -> bool:
+        """Whether it reads files, if only their headers."""
+        return self.kind == "header" or self.needs_pixels
+
+    @property
+    def needs_pixels(self) -> bool:
+        """Whether it decodes."""
+        return self.kind == "duplicates" and self.distance is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +149,11 @@ class FieldStep:
 class SplitPlan:
     """How a record finds its split.
 
-    ``mode``: 'ratios' (of everything, or of partition `applies_to`), 'key' (a field's value through `mapping`), 'partition'
+    ``mode``: 'ratios' (of everything, of partition `applies_to`, or of the records with the tag `tag`, while others follow their own
+    tag), 'key' (a field's value through `mapping`), 'partition'
     (the source says).
-    `ratios` keeps the recipe's order. `splits` is every split that may come out, in report order.
+    With `near_distance` records whose signatures (of the op `near_op`) are near stay together. `ratios` keeps the recipe's order.
+    `splits` is every split that may come out, in report order.
     """
 
     mode: Literal["ratios", "key", "partition"]
@@ -145,6 +165,9 @@ class SplitPlan:
     group_by: str | None = None
     keep_duplicates_together: bool = True
     applies_to: str | None = None
+    tag: str | None = None
+    near_distance: int | None = None
+    near_op: str = ""
     key_field: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
 
@@ -196,6 +219,11 @@ class Plan:
         return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields)
 
     @property
+    def selects_by_files(self) -> bool:
+        """Whether filters or splits look into files: what decoding makes of them then decides which records come out."""
+        return any(f.needs_header for f in (*self.pre_filters, *self.post_filters)) or self.split.near_distance is not None
+
+    @property
     def stores_pixels(self) -> bool:
         """Whether stored images are made from decoded pixels (not the untouched source bytes)."""
         return self.output.image_field is not None and self.output.encoding != "source"
@@ -218,7 +246,8 @@ class Plan:
         Parts: 'select' (filters), 'split', 'fit' (statistics) and 'dataset' (shards). Two plans that differ only in how
         results are reported share them.
         """
-        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters]])
+        looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
+        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks])
         split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         fit = value_digest("node", ["fit", split, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])

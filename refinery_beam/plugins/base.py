@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Pixels: TypeAlias = Image | np.ndarray[Any, Any]
 
 
+TAGS_FIELD = "sample_per_class_tags"
+"""The record field that holds the tags of sampling filters, a list of text; empty where there are none."""
+
+
 class Params(BaseModel):
     """Base of every op's parameter model: unknown words refused, frozen, no silent coercion of text to numbers."""
 
@@ -116,22 +120,63 @@ class FittedOp(TransformOp, Protocol):
     def pinned(self, params: Any) -> dict[str, Any] | None: ...
 
 
+FilterKind: TypeAlias = Literal["predicate", "sample", "sample_per_class", "header", "duplicates"]
+"""How a filter decides: from one record's metadata, by rank among all or among its class, from a file's header, or by likeness."""
+
+
 @runtime_checkable
 class FilterOp(Protocol):
     """A choice among records by their metadata.
 
-    ``kind`` 'predicate': `keep` decides one record. ``kind`` 'sample': the `quota(n)` records of lowest seeded rank stay.
+    ``kind`` 'predicate': `keep` decides one record; ``fields`` holds its metadata, its label under the label's name and its tags under
+    `TAGS_FIELD`. ``kind`` 'sample': the `quota(n)` records of lowest seeded rank stay. The other kinds are the protocols below; they
+    have `keep` and `quota` too, which then let everything pass.
     """
 
     @property
     def spec(self) -> OpSpec: ...
 
     @property
-    def kind(self) -> Literal["predicate", "sample"]: ...
+    def kind(self) -> FilterKind: ...
 
     def keep(self, label: str | None, fields: Mapping[str, Any], params: Any) -> bool: ...
 
     def quota(self, records: int, params: Any) -> int: ...
+
+
+@runtime_checkable
+class ClassSampleOp(FilterOp, Protocol):
+    """``kind`` 'sample_per_class': the `class_quota(label, n)` records of lowest seeded rank of each class are chosen.
+
+    With a `tag` nobody is dropped and the chosen get it; without one ('') the others go. Records that carry a tag of `excluded` are no
+    candidates.
+    """
+
+    def class_quota(self, label: str, records: int, params: Any) -> int: ...
+
+    def tag(self, params: Any) -> str: ...
+
+    def excluded(self, params: Any) -> Sequence[str]: ...
+
+
+@runtime_checkable
+class HeaderFilterOp(FilterOp, Protocol):
+    """``kind`` 'header': `refusal` says why an image of this upright size goes, '' if it stays. Nothing is decoded."""
+
+    def refusal(self, width: int, height: int, params: Any) -> str: ...
+
+
+@runtime_checkable
+class DuplicatesOp(FilterOp, Protocol):
+    """``kind`` 'duplicates': of a group the record with the smallest key stays.
+
+    `distance` None: a group is one content. A number: records are neighbours when their 64-bit `signature` differ in at most so many
+    bits, and a group is what neighbours connect. `signature` decides Splits.keep_duplicates_together: near as well.
+    """
+
+    def distance(self, params: Any) -> int | None: ...
+
+    def signature(self, pixels: Pixels) -> int: ...
 
 
 @runtime_checkable

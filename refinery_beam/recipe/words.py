@@ -266,7 +266,12 @@ def _remedy(value: Any, details: list[Any], words: list[str]) -> str:
         return f"write [{value}]" if isinstance(value, str | int | float) and not isinstance(value, bool) else "write a list: [a, b]"
     if kinds & {"dict_type", "model_type", "model_attributes_type"}:
         return "write 'key: value' pairs"
-    return "change the value"
+    wanted = list(dict.fromkeys(_wanted(d) for d in details))
+    if kinds <= set(_BOUNDS):
+        return f"write a number that is {' and '.join(wanted)}"
+    if kinds <= set(_LENGTHS):
+        return "write " + ("something" if wanted == ["not empty"] else " or ".join(wanted))
+    return "write " + " or ".join(wanted) if kinds <= set(_SHAPES) else "change the value"
 
 
 def _leading_zero(value: str) -> bool:

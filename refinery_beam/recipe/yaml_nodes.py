@@ -359,13 +359,15 @@ class _Builder:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = getattr(error, "problem", None) or "malformed YAML"
         context = getattr(error, "context", None)
-        remedy = "check indentation, quotes and brackets around this place"
+        begun = getattr(error, "context_mark", None)
+        since = f" that begins at {begun.line + 1}:{begun.column + 1}" if begun is not None and mark is not begun else ""
+        remedy = "check indentation, quotes and brackets " + ("between there and here" if since else "around this place")
         if mark is not None and self.text[mark.index : mark.index + 1] == "\t":
             remedy = "indent with spaces, not tabs"
         elif "mapping values are not allowed" in problem:
             remedy = "put text that holds ': ' in quotes, or check the indentation"
         return self.error(
-            f"malformed YAML: {problem}" + (f" ({context})" if context else ""),
+            f"malformed YAML: {problem}" + (f" ({context}{since})" if context else ""),
             code="yaml-syntax",
             mark=mark,
             rule="the recipe must be valid YAML",

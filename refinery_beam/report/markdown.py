@@ -10,6 +10,8 @@ from refinery_beam.records import LedgerRow
 
 LEDGER_LINES = 20
 CLASS_LINES = 200
+ASKED_FOR = frozenset({"filtered", "unassigned"})
+"""Ledger reasons that the recipe asked for: no trouble, so not listed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,7 @@ class ReportFacts:
     """What a report says, as plain values.
 
     `sources` are (name, type, files); `operations` are (section, name, op, params, splits);
-    `fitted` is statistics by step.
+    `fitted` is statistics by step; `split_rule` says in words how records found their splits.
     """
 
     plugin: str
@@ -37,6 +39,7 @@ class ReportFacts:
     fitted: Mapping[str, Mapping[str, Any]]
     ledger: Sequence[LedgerRow]
     warnings: Sequence[tuple[str, str]]
+    split_rule: str = ""
 
 
 def render_report(facts: ReportFacts) -> str:
@@ -77,7 +80,8 @@ def _splits(facts: ReportFacts) -> str:
     for split, count in facts.counts.items():
         mark = " *(unlabeled)*" if split in facts.unlabeled else ""
         rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
-    text = "## Splits\n\n" + _table(("split", "records", "share"), rows)
+    rule = f"{facts.split_rule}.\n\n" if facts.split_rule else ""
+    text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
     labels = sorted({label for counts in labelled.values() for label in counts})
     if not labels:
@@ -125,9 +129,10 @@ def _ledger(facts: ReportFacts) -> str:
         key = (row.reason, row.stage, row.op)
         counts[key] = counts.get(key, 0) + 1
     text = "## Ledger\n\n" + _table(("reason", "stage", "op", "records"), [(*key, f"{n:,}") for key, n in sorted(counts.items())])
-    bad = [row for row in facts.ledger if row.stage in ("Input", "Output")]
+    # What the recipe asked to leave out is no trouble; everything else is, whatever stage found it.
+    bad = [row for row in facts.ledger if row.reason not in ASKED_FOR]
     if bad:
-        shown = [(f"`{_cell(r.record_id)}`", r.reason, _cell(r.detail)) for r in bad[:LEDGER_LINES]]
+        shown = [(_code(r.record_id), r.reason, _cell(r.detail)) for r in bad[:LEDGER_LINES]]
         text += "\n### Bad records\n\n" + _table(("record", "reason", "detail"), shown)
         if len(bad) > LEDGER_LINES:
             text += f"\n{len(bad) - LEDGER_LINES:,} more are in report/ledger.parquet.\n"
@@ -148,6 +153,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _code(text: str) -> str:
+    """A name as code, where only bars must be escaped; one that holds a backtick as plain text."""
+    if "`" in text:
+        return _cell(text)
+    return "`" + "".join("\\|" if c == "|" else c if c.isprintable() else f"\\x{ord(c):02x}" for c in text) + "`"
 
 
 def _cell(text: str) -> str:

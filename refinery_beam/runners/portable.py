@@ -98,9 +98,6 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
         flags.append(f"--spark_master_url=local[{count}]")
     if not options.given("environment_type"):
         flags.append(f"--environment_type={options.environment}")
-    if options.runner == "flink" and options.environment == "PROCESS" and not options.given("environment_cache_millis"):
-        # Else each stage of the job starts interpreters of its own.
-        flags.append("--environment_cache_millis=60000")
     if boot:
         flags.append("--environment_config=" + json.dumps({"command": boot}))
     return PipelineOptions(flags, save_main_session=False)

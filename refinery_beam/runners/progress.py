@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-WORDS = {"fit": "fitting", "write": "writing"}
+WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
 
 
 def read_counts(work: str) -> dict[str, int]:

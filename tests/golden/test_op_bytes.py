@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from refinery_beam.identity import canonical_bytes
-from refinery_beam.plugins.base import ArrayType, FittedOp
+from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FittedOp
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.calibration import CALIBRATION
 from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
@@ -52,6 +52,17 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "mean_subtract": [{}, {"mean": 120.25}],
     "filter_by_label": [{"labels": ["a", 0]}, {"labels": ["a"], "action": "exclude"}],
     "random_sample": [{"fraction": 0.1}, {"fraction": 0.29}, {"n": 7}],
+    "sample_per_class": [{"n_per_class": 10, "label": "t", "exclude_already_labeled": ["u", "v"]}, {"n_per_class": 1}],
+    "sample_per_class_fractional": [{"n_per_class_base": 100, "fractions": {"a": 0.57, "b": 0.0}, "label": "t"}],
+    "drop_by_label": [{"labels": ["t", "u"]}],
+    "drop_duplicates": [{}, {"kind": "near"}, {"kind": "near", "distance": 9}],
+    "image_size": [{"min_width": 10, "max_height": 70, "max_aspect": 1.1}, {"max_width": 70, "min_height": 9}],
+    "filter_by_field": [
+        {"field": "f", "equals": 1},
+        {"field": "f", "in": ["x", 0.5]},
+        {"field": "f", "not_in": ["x"]},
+        {"field": "f", "min": 0.5},
+    ],
     "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
     "image_size_stats": [{}],
 }
@@ -81,7 +92,19 @@ def results(name: str) -> dict[str, bytes]:
         case = json.dumps(given, sort_keys=True)
         if op.spec.section == "Filters":
             kept = [op.keep(label, {}, params) for label in ("a", "b", "0", None)]
-            found[case] = canonical_bytes([kept, [op.quota(n, params) for n in (0, 9, 10, 70, 100, 12345)]])
+            counts = (0, 9, 10, 70, 100, 12345)
+            found[case] = canonical_bytes([kept, [op.quota(n, params) for n in counts]])
+            if op.kind == "predicate" and name != "filter_by_label":
+                fields = [{TAGS_FIELD: ["a", "t"]}, {TAGS_FIELD: []}, *({"f": v} for v in (None, "x", "1", "1.0", 0.5, True))]
+                found[case] += canonical_bytes([op.keep("a", f, params) for f in fields])
+            elif op.kind == "sample_per_class":
+                quotas = [op.class_quota(label, n, params) for label in ("a", "b", "c") for n in counts]
+                found[case] += canonical_bytes([quotas, op.tag(params), list(op.excluded(params))])
+            elif op.kind == "header":
+                found[case] += canonical_bytes([op.refusal(w, h, params) for w in counts for h in counts])
+            elif op.kind == "duplicates":
+                images = [v for k, v in inputs().items() if k != "float32"]
+                found[case] += canonical_bytes([op.distance(params), [op.signature(v) for v in images]])
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
         else:

@@ -52,6 +52,30 @@ def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str, method
     assert any("row(record_id, key" in c.coder for c in crossings(pipeline))
 
 
+SELECTING = """\
+Filters:
+  - {name: probe, op: sample_per_class, params: {n_per_class: 2, label: probe}}
+  - {name: rest, op: sample_per_class_fractional, params: {n_per_class_base: 9, label: main, exclude_already_labeled: [probe]}}
+  - {name: once, op: drop_duplicates}
+  - {name: alike, op: drop_duplicates, params: {kind: near}}
+  - {name: size, op: image_size, params: {min_width: 4}}
+  - {name: field, op: filter_by_field, params: {field: label, not_in: [x]}}
+  - {name: gone, op: drop_by_label, params: {labels: [main]}, stages: [post_split], splits: [probe]}
+  - {name: few, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: [train]}
+Splits: {ratios: {train: 0.5, test: 0.5}, applies_to: main, keep_duplicates_together: near, group_by: label}
+"""
+
+
+def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, end = RECIPE.index("Filters:"), RECIPE.index("Transformations:")
+    chosen = SELECTING.replace("{", "{{").replace("}", "}}")
+    text = RECIPE[:begin] + chosen + RECIPE[end:].replace("splits: [train, test]", "splits: [train, test, probe]")
+    monkeypatch.setitem(globals(), "RECIPE", text)
+    pipeline = pipeline_of(class_folders, tmp_path, dtype="uint8", method="exact", grouped=False)
+    assert offences(pipeline) == []
+    assert any("tags" in c.coder for c in crossings(pipeline))
+
+
 def test_pixels_across_a_stage_are_noticed() -> None:
     pipeline = beam.Pipeline(runner="FnApiRunner")
     refs = pipeline | beam.Create(["a", "b"])

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from refinery_beam.plugins.base import AnyOp, Plugin
+from refinery_beam.plugins.image_classification.choose import (
+    DropByLabel,
+    DropDuplicates,
+    FilterByField,
+    ImageSize,
+    SamplePerClass,
+    SamplePerClassFractional,
+)
 from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
 from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
 from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
@@ -22,19 +30,17 @@ _OPS: tuple[AnyOp, ...] = (
     MeanSubtract(),
     FilterByLabel(),
     RandomSample(),
+    SamplePerClass(),
+    SamplePerClassFractional(),
+    DropByLabel(),
+    DropDuplicates(),
+    ImageSize(),
+    FilterByField(),
     LabelFromPath(),
     ImageSizeStats(),
 )
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
-    "Filters": (
-        "sample_per_class",
-        "sample_per_class_fractional",
-        "drop_by_label",
-        "drop_duplicates",
-        "image_size",
-        "filter_by_field",
-    ),
     "Generation": ("duplicate_minority_class", "imagecorruptions_apply"),
     "Transformations": ("cast_dtype",),
     "Augmentations": (

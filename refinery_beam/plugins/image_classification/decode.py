@@ -61,7 +61,7 @@ from refinery_beam.plugins.image_classification.container import KNOWN, ends_ear
 from refinery_beam.plugins.image_classification.orient import TURNS, UNTURNS, orientation_of
 from refinery_beam.plugins.image_classification.pixels import BadImage
 
-__all__ = ["BadImage", "DecodeLimits", "DecodePolicy", "decode", "read_header"]
+__all__ = ["BadImage", "DecodeLimits", "DecodePolicy", "decode", "looks_whole", "read_header"]
 
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -151,6 +151,14 @@ def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> t
     # Pillow's TIFF reader states the upright size already, the others the stored one.
     swap = turned and (policy.exif == "ignore" if kind == "tiff" else policy.exif == "apply")
     return (height, width) if swap else (width, height)
+
+
+def looks_whole(data: bytes) -> bool:
+    """Whether the structure of an image file promises no more bytes than there are. Decodes nothing, so pixels may be damaged; and some
+    files that look cut decode well all the same, so a no is a reason to decode, not a verdict.
+    """
+    kind = sniff(data)
+    return kind is not None and not ends_early(data, kind, None)
 
 
 def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[ImageFile.ImageFile, str]:

@@ -111,6 +111,20 @@ class Context:
         return list(dict.fromkeys(t for t in found if isinstance(t, str)))
 
     @property
+    def early_tags(self) -> list[str]:
+        """The tags that records may have when splits are made."""
+        return self.tags_before(len(self.model.Filters), "pre_split")
+
+    def tags_before(self, index: int, stage: str) -> list[str]:
+        """The tags that filters before a filter give, as it runs in a stage: all filters before the split run first."""
+        found = []
+        for i, f in enumerate(self.model.Filters):
+            earlier = (stage in f.stages and i < index) or (stage == "post_split" and "pre_split" in f.stages)
+            if f.op in TAG_FILTERS and earlier and isinstance(tag := f.params.get("label"), str):
+                found.append(tag)
+        return list(dict.fromkeys(found))
+
+    @property
     def split_names(self) -> list[str]:
         """Every split the recipe defines by name, in order; more may come from ``{split}`` layouts."""
         splits = self.model.Splits
@@ -120,7 +134,7 @@ class Context:
         carved = splits.applies_to
         names += [p for p in self.partitions if p != carved or not splits.ratios]
         if carved is not None and not self.partitioned:
-            names += [t for t in self.tags if t != carved]
+            names += [t for t in self.early_tags if t != carved]
         return list(dict.fromkeys(names))
 
     @cached_property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 
-from refinery_beam.errors import RefineryError, did_you_mean
-from refinery_beam.recipe.checks.context import LOADER_FIELDS, Context, Finding, Findings
+from refinery_beam.errors import RefineryError, closest, did_you_mean
+from refinery_beam.recipe.checks.context import LOADER_FIELDS, TAG_FILTERS, Context, Finding, Findings
 
 FLAT = ("image_flat", "audio_flat")
 FOLDER = ("image_folder", "audio_folder")
@@ -27,7 +28,7 @@ def labels_resolvable(c: Context) -> Findings:
             code="label-not-in-schema",
             value=labels.field,
             rule="the label is a field of Output.record_schema",
-            remedy=did_you_mean(labels.field, c.model.Output.record_schema),
+            remedy=_closest(labels.field, c.model.Output.record_schema) or f"add '{labels.field}: {{dtype: str}}' to Output.record_schema",
         )
     makers = [(i, f) for i, f in enumerate(c.model.Featurizations) if f.output_field == labels.field]
     if labels.source.kind == "derived":
@@ -162,6 +163,7 @@ def partitions_consistent(c: Context) -> Findings:
             remedy="rename it",
         )
     if not c.partitioned:
+        yield from _tag_splits(c)
         return
     if splits.applies_to is not None and not c.split_layouts and splits.applies_to not in c.partitions:
         yield c.error(
@@ -180,7 +182,7 @@ def partitions_consistent(c: Context) -> Findings:
             "ratios",
             code="ratios-with-partitions",
             rule="partitions are the splits; ratios divide one of them, named by applies_to",
-            remedy="add 'applies_to: train' to Splits, or remove ratios",
+            remedy=f"add 'applies_to: {_to_divide(c.partitions)}' to Splits, or remove ratios",
         )
     if splits.applies_to is not None and splits.ratios is None:
         yield c.error(
@@ -214,6 +216,36 @@ def partitions_consistent(c: Context) -> Findings:
                 value=name,
                 rule="splits carved by ratios and partitions passed through have different names",
                 remedy="rename one of the two",
+            )
+
+
+def _tag_splits(c: Context) -> Findings:
+    """What ``applies_to`` needs where it names a tag."""
+    splits = c.model.Splits
+    if splits.applies_to is None or splits.applies_to not in c.early_tags:
+        return
+    if splits.ratios is None:
+        yield c.error(
+            "Splits.applies_to needs ratios",
+            "Splits",
+            "applies_to",
+            code="applies-to-without-ratios",
+            value=splits.applies_to,
+            rule="applies_to names the tag of the records that ratios divide",
+            remedy="add ratios, or remove applies_to",
+        )
+    for name in splits.ratios or ():
+        if name != splits.applies_to and name in c.early_tags:
+            yield c.error(
+                f"the split {name!r} of ratios is also a tag",
+                "Splits",
+                "ratios",
+                name,
+                key=True,
+                code="split-name-collision",
+                value=name,
+                rule="splits carved by ratios and splits named by tags have different names",
+                remedy="rename one of them",
             )
 
 
@@ -267,7 +299,8 @@ def unlabeled_consistency(c: Context) -> Findings:
             remedy="remove stratify_by, or name a labeled partition in applies_to",
         )
     for section, i, operation in c.operations("Filters", "Featurizations"):
-        reads = operation.op in ("filter_by_label", "sample_per_class") or c.label in getattr(operation, "inputs", ())
+        labels = operation.op in ("filter_by_label", *TAG_FILTERS) or operation.params.get("field") == c.label
+        reads = (labels and section == "Filters") or c.label in getattr(operation, "inputs", ())
         reads = reads and (section == "Featurizations" or "post_split" in operation.stages)
         touched = [s for s in operation.splits if s in unlabeled]
         if reads and touched:
@@ -281,7 +314,7 @@ def unlabeled_consistency(c: Context) -> Findings:
                 rule="what reads labels runs on labeled splits only",
                 remedy=f"remove {touched[0]} from its splits",
             )
-        elif operation.op == "filter_by_label" and unlabeled and section == "Filters" and "pre_split" in operation.stages:
+        elif labels and unlabeled and section == "Filters" and "pre_split" in operation.stages:
             yield c.error(
                 f"{operation.name!r} filters by label before the split, where unlabeled records are too",
                 section,
@@ -484,8 +517,29 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
             code="path-not-a-folder" if other else "path-missing",
             value=location,
             rule="relative paths count from the recipe's folder",
-            remedy="check the path",
+            remedy=_neighbour(location, resolved) or "check the path",
         )
+
+
+def _neighbour(location: str, resolved: str) -> str:
+    """The path with its last part as it is really spelt, if something beside it has such a name."""
+    folder, name = os.path.split(resolved.rstrip("/"))
+    try:
+        meant = closest(name, [n for n in os.listdir(folder) if n != name])
+    except OSError:
+        return ""
+    if meant is None:
+        return ""
+    return f"did you mean {os.path.join(os.path.dirname(location.rstrip('/')), meant)!r}?"
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    meant = closest(word, known)
+    return f"did you mean {meant!r}?" if meant else ""
+
+
+def _to_divide(partitions: Sequence[str]) -> str:
+    return "train" if "train" in partitions or not partitions else partitions[0]
 
 
 def _extra(c: Context, name: str) -> Findings:

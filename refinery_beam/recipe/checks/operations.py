@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from refinery_beam.errors import RefineryError, did_you_mean
+from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
 
 ARRAY_FIELDS = ("image",)
@@ -162,6 +163,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
         for error in c.params(section, i, operation)[1]:
             if error.code in ("unknown-field", "missing-field"):
                 yield Finding("error", error)
+    yield from filters.filter_references(c)
 
 
 def param_types(c: Context) -> Findings:

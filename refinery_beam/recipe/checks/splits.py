@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from refinery_beam.errors import did_you_mean
 from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
@@ -66,14 +67,15 @@ def splits_partition_correctly(c: Context) -> Findings:
             )
     total = math.fsum(splits.ratios.values())
     if total > 1 + 1e-9:
+        shown = int(total) if total == int(total) else round(total, 9)
         yield c.error(
-            f"the ratios sum to {round(total, 9)}",
+            f"the ratios sum to {shown}",
             "Splits",
             "ratios",
             code="ratios-above-one",
-            value=round(total, 9),
-            rule="ratios sum to at most 1",
-            remedy="lower one of them",
+            value=shown,
+            rule="ratios are shares of 1: they sum to at most 1",
+            remedy=_shares(splits.ratios, total),
         )
     elif total < 1 - 1e-9 and all(ratio >= 0 for ratio in splits.ratios.values()):
         yield c.warning(
@@ -157,6 +159,8 @@ def split_references_defined(c: Context) -> Findings:
     if c.split_layouts:
         yield c.note("layouts with {split} name further splits when files are listed")
         return
+    if not c.split_names and not c.model.Splits.ratios:
+        return  # check 8 says that nothing makes splits; that every name is then unknown is no news
     for section, i, operation in c.operations():
         for j, name in enumerate(operation.splits):
             if name not in c.split_names:
@@ -169,15 +173,17 @@ def split_references_defined(c: Context) -> Findings:
         if name not in c.split_names:
             yield _unknown(c, name, "SampleData", "selector", "splits", j)
     splits = c.model.Splits
-    if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.tags:
+    if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.early_tags:
+        late = splits.applies_to in c.tags
         yield c.error(
-            f"Splits.applies_to names {splits.applies_to!r}, which is neither a partition nor a tag",
+            f"Splits.applies_to names {splits.applies_to!r}, "
+            + ("a tag that is given only after the split" if late else "which is neither a partition nor a tag"),
             "Splits",
             "applies_to",
             code="unknown-partition",
             value=splits.applies_to,
-            rule="applies_to names a partition of the sources, or a tag of a sample_per_class filter",
-            remedy="give the sources partitions, or remove applies_to",
+            rule="applies_to names a partition of the sources, or a tag that a sample_per_class filter gives before the split",
+            remedy="add pre_split to the stages of its filter" if late else "give the sources partitions, or remove applies_to",
         )
 
 
@@ -224,6 +230,13 @@ def splits_operate_at_clip_level(c: Context) -> Findings:
             rule="splits are made of whole clips, before windows are cut",
             remedy="stratify by a field of the clip",
         )
+
+
+def _shares(ratios: Mapping[str, float], total: float) -> str:
+    if total >= 2 and min(ratios.values()) >= 0:
+        # Percentages, or counts: what was meant is the same with one as the sum.
+        return "write " + ", ".join(f"{name}: {round(value / total, 4):g}" for name, value in ratios.items())
+    return "lower one of them"
 
 
 def _unknown(c: Context, name: str, *path: Step) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import RecipeError, RefineryError
-from refinery_beam.recipe.checks.context import TAG_FILTERS, Context, Finding, Step
+from refinery_beam.recipe.checks.context import Context, Finding, Step
 from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
 from refinery_beam.recipe.load import Recipe
 
@@ -106,11 +106,7 @@ def _options(c: Context) -> list[Finding]:
             found.append(_no(c, f"Output.format {word}", "Output", "format", i, remedy="write 'format: parquet'", value=word))
     if output.encoding == "webp":
         found.append(_no(c, "encoding webp", "Output", "encoding", remedy="write 'encoding: png' or 'encoding: jpeg'", value="webp"))
-    if splits.keep_duplicates_together == "near":
+    if splits.keep_duplicates_together == "near" and not any(getattr(op, "kind", "") == "duplicates" for op in c.plugin.ops.values()):
         remedy = "write 'keep_duplicates_together: exact'"
         found.append(_no(c, "keep_duplicates_together: near", "Splits", "keep_duplicates_together", remedy=remedy, value="near"))
-    tagged = any(f.op in TAG_FILTERS and "label" in f.params for f in c.model.Filters)
-    if splits.applies_to is not None and not c.partitioned and tagged:
-        remedy = "give the sources partitions"
-        found.append(_no(c, "splitting by tags", "Splits", "applies_to", remedy=remedy, value=splits.applies_to))
     return found

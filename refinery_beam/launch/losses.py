@@ -1,0 +1,43 @@
+"""What filters took out, looked at from the classes: a class that is gone is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from refinery_beam.records import LedgerRow
+
+FILTERS = "Filters"
+"""The stage of ledger rows that filters leave."""
+
+
+def emptied_classes(entries: Iterable[Any], ledger: Sequence[LedgerRow], classes: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+    """Warnings (code ``class-emptied``) for every class of which filters left no record, before splits or in one split.
+
+    `entries` have a record_id and a label; `classes` are records by split and label in what came out.
+    """
+    taken = {row.record_id: row for row in ledger if row.stage == FILTERS}
+    if not taken:
+        return []
+    other = {row.record_id: row for row in ledger if row.stage != FILTERS}
+    every: Counter[str] = Counter()
+    lost: dict[tuple[str, str], Counter[str]] = {}
+    left: Counter[tuple[str, str]] = Counter()
+    for entry in entries:
+        if entry.label is None:
+            continue
+        every[entry.label] += 1
+        if (row := taken.get(entry.record_id)) is not None:
+            lost.setdefault((row.split, entry.label), Counter())[row.op] += 1
+        elif (row := other.get(entry.record_id)) is not None:
+            left[row.split, entry.label] += 1
+    found = []
+    for (split, label), ops in sorted(lost.items()):
+        count = sum(ops.values())
+        by = ", ".join(sorted(ops))
+        if not split and count == every[label]:
+            found.append(("class-emptied", f"filters before the splits took every record of {label!r} ({count:,}): {by}"))
+        elif split and not classes.get(split, {}).get(label, 0) and not left[split, label]:
+            found.append(("class-emptied", f"filters in {split!r} took every record of {label!r} ({count:,}): {by}"))
+    return found

@@ -1,0 +1,63 @@
+"""What filters refer to: tags that an earlier filter gives, fields that exist before splits. Part of check 18."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refinery_beam.errors import did_you_mean
+from refinery_beam.recipe.checks.context import TAG_FILTERS, Context, Findings, Step
+
+
+def filter_references(c: Context) -> Findings:
+    """Tags and fields that filters name."""
+    for section, i, f in c.operations("Filters"):
+        if f.op == "drop_by_label":
+            yield from _tags(c, i, f, "labels")
+        elif f.op in TAG_FILTERS:
+            yield from _tags(c, i, f, "exclude_already_labeled")
+        elif f.op == "filter_by_field":
+            yield from _field(c, section, i, f.params.get("field"))
+
+
+def early_fields(c: Context) -> list[str]:
+    """Fields that records have before splits are made: the loader's, the label, label tables' columns and metadata featurizations."""
+    early = ["partition", "path", "record_id", c.label, *c.sidecar_fields]
+    return list(dict.fromkeys(early + [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f)]))
+
+
+def _tags(c: Context, index: int, f: Any, name: str) -> Findings:
+    named = f.params.get(name)
+    if not isinstance(named, list | tuple):
+        return  # what is no list is told by the parameter model
+    known = [c.tags_before(index, stage) for stage in f.stages]
+    for j, tag in enumerate(named):
+        if not isinstance(tag, str) or any(tag in tags for tags in known):
+            continue
+        every = list(dict.fromkeys(t for tags in known for t in tags))
+        at: tuple[Step, ...] = ("Filters", index, "params", name, j)
+        remedy = "to drop classes use filter_by_label with action: exclude" if name == "labels" else "remove it"
+        yield c.error(
+            f"{f.name!r} names the tag {tag!r}, which no filter before it gives",
+            *at,
+            code="unknown-tag",
+            value=tag,
+            rule="tags are given by the label of sample_per_class filters" + (f"; here: {', '.join(every)}" if every else ""),
+            remedy=did_you_mean(tag, every) if every else remedy,
+        )
+
+
+def _field(c: Context, section: str, index: int, name: Any) -> Findings:
+    known = early_fields(c)
+    if not isinstance(name, str) or name in known or c.open_fields:
+        return
+    yield c.error(
+        f"filter_by_field names {name!r}, which is no field of the records when filters run",
+        section,
+        index,
+        "params",
+        "field",
+        code="unknown-field-name",
+        value=name,
+        rule=f"fields known before splits: {', '.join(known)}",
+        remedy=did_you_mean(name, known),
+    )
