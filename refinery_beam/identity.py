@@ -136,7 +136,7 @@ class Stream:
     True
     """
 
-    def __init__(self, *, seed: int, op: str, key: bytes, replica: int = 0, domain: str = "op") -> None:
+    def __init__(self, *, seed: int, op: str, key: bytes, replica: int | str = 0, domain: str = "op") -> None:
         from numpy.random import Philox
 
         d = digest(domain, seed, op, key, replica)

@@ -64,6 +64,15 @@ class ShardRow(NamedTuple):
     labels: str
 
 
+class GrowthRow(NamedTuple):
+    """How many records one step made in a split (``kind`` 'generated') or took the place of ('replaced')."""
+
+    split: str
+    step: str
+    kind: str
+    records: int
+
+
 def read_fields(ref: Ref) -> dict[str, Any]:
     """The metadata mapping of a reference; empty when it has none."""
     return json.loads(ref.fields) if ref.fields else {}

@@ -75,6 +75,7 @@ def words(place: str, found: Found) -> str:
         ("files", f"{len(found.manifest.files):,}, {size / 1e6:,.1f} MB"),
         *[(split, f"{raw['counts'][split]:,} records") for split in raw["splits"]],
         ("ledger", ", ".join(f"{n:,} {reason}" for reason, n in raw["ledger"].items()) or "empty"),
-        ("warnings", len(raw["warnings"])),
+        ("warnings", len(raw["warnings"]) or "none"),
     ]
-    return "hit\n" + rows([(name, value) for name, value in lines])
+    told = [f"  {w['message']} [{w['code']}]" for w in raw["warnings"]]
+    return "\n".join(["hit", rows([(name, value) for name, value in lines]), *told])

@@ -11,6 +11,7 @@ from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
+from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
 from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
@@ -31,6 +32,7 @@ class Collected:
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     warnings: tuple[tuple[str, str], ...]
+    growth: Growth = NO_GROWTH
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -54,9 +56,10 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     shards.sort(key=lambda row: (order[row.split], row.shard))
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
     records_in = len(index.entries) + len(index.bad)
-    account(records_in, counts, ledger)
-    check_budget(plan, records_in, ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
-    refuse_empty(records_in, ledger, out=sum(counts.values()))
+    growth = read_growth(plan, work)
+    account(growth.total(records_in), counts, ledger)
+    check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
+    refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -66,6 +69,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         counts=counts,
         classes=classes,
         warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
+        growth=growth,
     )
 
 
@@ -89,7 +93,7 @@ def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
 
 
 def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """in = out + ledger, and no record twice in the ledger."""
+    """in = out + ledger, and no record twice in the ledger. `records_in` counts made records too, and replaced ones not."""
     out = sum(counts.values())
     if records_in != out + len(ledger) or len({row.record_id for row in ledger}) != len(ledger):
         raise EngineError(
@@ -101,13 +105,14 @@ def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerR
         )
 
 
-def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int) -> None:
+def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "") -> None:
     """DataError when nothing at all came out: an empty dataset is never what somebody wanted."""
     if out == 0:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(row.reason for row in ledger).items()))
         raise DataError(
             f"none of {records_in} records came out: {reasons}",
             code="no-records",
+            place=place,
             value=0,
             rule="an instance has at least one record",
             remedy="check the filters, the split ratios and the input",
@@ -167,6 +172,7 @@ def _warnings(prepared: Prepared, counts: Mapping[str, int], classes: Mapping[st
     plan = prepared.plan
     found = [(error.code, error.message) for c in prepared.checks if c.status == "warn" for error in c.errors]
     found += list(prepared.index.warnings)
+    found += growth_warnings(plan)
     found += [("empty-split", f"split {split!r} has no record") for split, n in counts.items() if n == 0]
     ratio_splits = [name for name, ratio in plan.split.ratios if ratio > 0]
     if plan.split.stratify_by == plan.label_field and ratio_splits:

@@ -38,6 +38,8 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         ledger=collected.ledger,
         warnings=collected.warnings,
         split_rule=split_rule(plan),
+        generated=collected.growth.generated,
+        replaced=collected.growth.replaced,
     )
 
 
@@ -46,9 +48,14 @@ def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Seque
     found: dict[tuple[str, str], tuple[str, str, str, Mapping[str, Any], Sequence[str]]] = {}
     for f in (*plan.pre_filters, *plan.post_filters):
         found.setdefault(("Filters", f.name), ("Filters", f.name, f.op, f.params, f.splits))
+    for g in plan.generation:
+        found.setdefault(("Generation", g.name), ("Generation", g.name, g.op, g.params, g.splits))
     for chain in plan.chains.values():
         for s in chain.steps:
             found.setdefault(("Transformations", s.name), ("Transformations", s.name, s.op, s.params, s.splits))
     for field in plan.fields:
         found.setdefault(("Featurizations", field.name), ("Featurizations", field.name, field.op, field.params, field.splits))
+    for a in plan.augmentations:
+        params = {**a.params, "materialization": a.materialization, "expansion": a.expansion}
+        found.setdefault(("Augmentations", a.name), ("Augmentations", a.name, a.op, params, a.splits))
     return list(found.values())

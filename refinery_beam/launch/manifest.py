@@ -62,6 +62,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
         "classes": {split: dict(labels) for split, labels in collected.classes.items()},
         "ledger": collected.reasons,
         "records_in": collected.records_in,
+        "generated": dict(collected.growth.generated),
+        "replaced": dict(collected.growth.replaced),
         "environment": environment(),
         "files": files,
         "output": {
@@ -76,6 +78,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
             "decode": {**plan.decode, **plan.limits},
             "steps": [s.to_dict() for s in _each_once(plan, deferred=False)],
         },
+        "generation": [step.to_dict() for step in plan.generation],
+        "augmentations": [step.to_dict() for step in plan.augmentations],
         "label_field": plan.label_field,
         "class_balance": plan.class_balance,
         "warnings": [{"code": code, "message": message} for code, message in collected.warnings],

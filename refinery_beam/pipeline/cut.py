@@ -12,8 +12,8 @@ from apache_beam import coders
 
 from refinery_beam.pipeline.quotas import bucket, locate
 
-Cuts = Callable[[str, int], Sequence[int]]
-"""For a stratum and its count of groups, the running sums of the quotas."""
+Cuts = Callable[..., Sequence[int]]
+"""For a stratum and its count of groups (and the side input, if there is one), the running sums of the quotas."""
 
 
 class CutByRank(beam.PTransform):
@@ -24,16 +24,16 @@ class CutByRank(beam.PTransform):
     65,536 counters and one bucket, whatever the number of groups.
     """
 
-    def __init__(self, cuts: Cuts) -> None:
+    def __init__(self, cuts: Cuts, side: Any = None) -> None:
         super().__init__()
-        self._cuts = cuts
+        self._cuts, self._side = cuts, side
 
     def expand(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, list[bytes]]]:
         places = (
             pcoll
             | "Buckets" >> beam.Map(_with_bucket).with_output_types(tuple[str, int])
             | "CountBuckets" >> beam.CombinePerKey(CountBuckets()).with_output_types(tuple[str, list[tuple[int, int]]])
-            | "Locate" >> beam.Map(_locate, self._cuts).with_output_types(tuple[str, list[tuple[int, int]]])
+            | "Locate" >> beam.Map(_locate, self._cuts, self._side).with_output_types(tuple[str, list[tuple[int, int]]])
         )
         table = beam.pvalue.AsDict(places)
         inside = (
@@ -73,11 +73,12 @@ def _with_bucket(pair: tuple[str, bytes]) -> tuple[str, int]:
     return pair[0], bucket(pair[1])
 
 
-def _locate(pair: tuple[str, list[tuple[int, int]]], cuts: Cuts) -> tuple[str, list[tuple[int, int]]]:
+def _locate(pair: tuple[str, list[tuple[int, int]]], cuts: Cuts, side: Any) -> tuple[str, list[tuple[int, int]]]:
     """The (bucket, offset) of each cut; (-1, 0) for an empty one."""
     stratum, counts = pair
     total = sum(count for _, count in counts)
-    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), cuts(stratum, total))]
+    wanted = cuts(stratum, total) if side is None else cuts(stratum, total, side)
+    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), wanted)]
 
 
 def _in_cut_bucket(pair: tuple[str, bytes], table: Mapping[str, list[tuple[int, int]]]) -> Iterable[tuple[tuple[str, int], bytes]]:

@@ -12,11 +12,13 @@ import apache_beam as beam
 from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.duplicates import NearGroups
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
+from refinery_beam.pipeline.grow import Expand, Generate
 from refinery_beam.pipeline.materialize import WriteShards
 from refinery_beam.pipeline.rows_io import ReadIndex, WriteRows, write_partial
 from refinery_beam.pipeline.select import Select
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
-from refinery_beam.records import LedgerRow, ShardRow
+from refinery_beam.plan.variants import aggressive
+from refinery_beam.records import GrowthRow, LedgerRow, ShardRow
 
 ROWS_A_FILE = 20_000
 
@@ -42,11 +44,23 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
             branches[split], dropped = branches[split] | f"Filter[{step.name}][{split}]" >> Select(plan, step, job)
             lost.append(dropped)
 
+    tallies = []
+    for made in plan.generation:
+        for split in made.splits:
+            branches[split], tally = branches[split] | f"Generate[{made.name}][{split}]" >> Generate(plan, made, split)
+            tallies.append(tally)
+
     passes = tuple(point for point in plan.fits if not point.riding)
     fitted: list[Any] = []
     for i, point in enumerate(passes):
         merged = merged_side_input(pipeline, fitted)
         fitted.append(branches[point.split] | f"Fit[{point.name}]" >> FitPass(job, point, passes[:i], merged))
+
+    # After the fits: statistics see every record once, as it is before it is varied.
+    for varied in aggressive(plan.augmentations):
+        for split in varied.splits:
+            branches[split], tally = branches[split] | f"Augment[{varied.name}][{split}]" >> Expand(varied, split)
+            tallies.append(tally)
 
     every = tuple(branches.values()) | "References" >> beam.Flatten()
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
@@ -56,5 +70,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
+    if tallies:
+        _ = tuple(tallies) | "Growth" >> beam.Flatten() | "GrowthRows" >> WriteRows(f"{job.work}/growth", GrowthRow, files=1)
     lost.append(written.ledger)
     _ = tuple(lost) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)

@@ -18,7 +18,9 @@ from typing import Any
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
+from refinery_beam.pipeline.lineage import Refused, augmented, generated, is_first_variant, source_record_id
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
+from refinery_beam.plan.variants import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLimits, DecodePolicy, decode, looks_whole, read_header
@@ -60,6 +62,7 @@ class Worker:
         self._limits = DecodeLimits(
             max_pixels=plan.limits["max_pixels"], max_bytes=plan.limits["max_bytes"], formats=tuple(plan.limits["formats"])
         )
+        self._child_fields = frozenset(plan.child_fields)
         self._riding = {s: tuple(p for p in plan.fits if p.riding and p.split == s) for s in plan.chains}
 
     @cached_property
@@ -111,6 +114,20 @@ class Worker:
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
 
+    def born(self, ref: Ref, data: bytes, chain: Chain) -> Any:
+        """The pixels of a record before its transformations: its file decoded, and what its lineage made of that. Raises BadRecord."""
+        try:
+            return generated(self.plugin, ref, self.decode(data, chain))
+        except Refused as error:
+            raise BadRecord(error.reason, error.detail, stage=error.section, op=error.step) from error
+
+    def vary(self, ref: Ref, pixels: Any) -> tuple[Any, str | None]:
+        """The pixels under the augmentations of the record's lineage, and what was drawn for them. Raises BadRecord."""
+        try:
+            return augmented(self.plugin, ref, pixels)
+        except Refused as error:
+            raise BadRecord(error.reason, error.detail, stage=error.section, op=error.step) from error
+
     def run(self, pixels: Any, steps: Sequence[Step], fitted: Fitted) -> Any:
         """The pixels after `steps`. Raises BadRecord for a record an op cannot take (too small to crop, say)."""
         for step in steps:
@@ -145,7 +162,7 @@ class Worker:
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
-        pixels = self.run(self.decode(self.read(ref), chain), chain.steps[: point.index], fitted)
+        pixels = self.run(self.born(ref, self.read(ref), chain), chain.steps[: point.index], fitted)
         planes = _planes(chain, point.index)
         if planes not in (None, channels(pixels)):
             raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
@@ -206,6 +223,8 @@ class Worker:
             TAGS_FIELD: read_tags(ref),
             plan.label_field: ref.label,
         }
+        if ref.lineage:
+            known[SOURCE_RECORD] = source_record_id(ref)
         data = b""
         array = None
         partials: list[tuple[str, Partial]] = []
@@ -213,14 +232,18 @@ class Worker:
             data = self.read(ref)
         if plan.decodes:
             # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
-            pixels = self.run(self.decode(data, chain), chain.eager, fitted)
-            for point in self._riding[ref.split]:
-                partials.append((point.name, self._accumulate(point, pixels)))
-            array = self._checked(as_array(pixels), chain)
+            pixels = self.run(self.born(ref, data, chain), chain.eager, fitted)
+            if is_first_variant(self.plugin, ref):
+                for point in self._riding[ref.split]:
+                    partials.append((point.name, self._accumulate(point, pixels)))
+            varied, known[AUGMENTATION] = self.vary(ref, pixels)
+            stored = self._checked(as_array(varied), chain)
+            array = stored if known[AUGMENTATION] is None else as_array(pixels)
             for step in self._pixel_fields(ref.split):
                 op: Any = self.plugin.ops[step.op]
                 inputs = [array if name == "image" else known.get(name) for name in step.inputs]
                 known[step.field] = op.featurize(inputs, self._params[step.name])
+            array = stored
         return self._row(ref, known, data=data, array=array, partials=tuple(partials))
 
     def _row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, array: Any, partials: tuple[tuple[str, Partial], ...]) -> Prepared:
@@ -234,7 +257,11 @@ class Worker:
                 size += len(value) if output.encoding == "tensor" else len(value["bytes"])
                 canonical.append((name, declared.dtype, proof))
             else:
-                optional = name == "partition" or (name == self.plan.label_field and ref.partition in self.plan.unlabeled)
+                optional = (
+                    name == "partition"
+                    or name in self._child_fields
+                    or (name == self.plan.label_field and ref.partition in self.plan.unlabeled)
+                )
                 try:
                     value = coerce(name, known.get(name), declared, optional=optional)
                 except FieldMismatch as error:
@@ -302,10 +329,12 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
         "unreadable": "check the file's permissions",
     }
     fix = remedies.get(error.reason, "mend or remove the file")
+    who = display(ref.record_id)
     if error.reason.startswith("schema:"):
-        fix = "correct Output.record_schema or the transformations"
+        fix = "correct Output.record_schema or the operations of the split"
+        who += f" of split {ref.split}"
     return DataError(
-        f"{error.reason}: {error.detail} (record {display(ref.record_id)})",
+        f"{error.reason}: {error.detail} (record {who})",
         code=error.reason,
         place=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,

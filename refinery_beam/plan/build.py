@@ -7,12 +7,15 @@ its errors, so that a user sees all of them at once, each with its place in the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from refinery_beam.errors import RecipeError, RefineryError, raise_all
-from refinery_beam.plan.chains import build_chains, build_fits
+from refinery_beam.errors import RecipeError, RefineryError, closest, raise_all
+from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
+from refinery_beam.plan.chains import DECODED, build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
 from refinery_beam.plan.nodes import FieldStep, FilterStep, OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.variants import AUGMENTATION, aggressive, child_fields
 from refinery_beam.plugins.base import TAGS_FIELD, FeaturizeOp, FieldType, FilterOp, OpTypeError, Plugin
 from refinery_beam.recipe import Recipe, section_seed
 
@@ -31,10 +34,16 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     splits = split.splits
     pre, post = _filters(recipe, plugin, errors)
     fields = _fields(recipe, plugin, splits, errors)
-    chains, output_type = build_chains(recipe, plugin, splits, errors)
+    generation = build_generation(recipe, plugin, DECODED[model.Input.decode.mode], errors)
+    augmentations = build_augmentations(recipe, plugin, errors)
+    check_storable(recipe, generation, augmentations, plugin, errors)
+    chains, output_type = build_chains(recipe, plugin, splits, errors, augmentations)
     raise_all(errors)
     image_field = next((name for name in model.Output.record_schema if name == "image"), None)
-    output = _output(recipe, fields, splits, image_field, chains, output_type, errors)
+    children = child_fields(generation, augmentations)
+    output = _output(recipe, fields, splits, image_field, chains, output_type, errors, children)
+    if aggressive(augmentations) and AUGMENTATION not in dict(output.fields):
+        output = replace(output, fields=(*output.fields, (AUGMENTATION, FieldType("str"))))
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
@@ -42,6 +51,7 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     versions |= {f.op: f.version for f in fields}
     if split.near_distance is not None:
         versions[split.near_op] = plugin.ops[split.near_op].spec.version
+    versions |= step_versions(generation, augmentations)
     decode = model.Input.decode
     limits = model.Input.limits
     return Plan(
@@ -66,6 +76,8 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
         output=output,
         op_versions=dict(sorted(versions.items())),
         class_balance=_jsonable(model.Splits.class_balance),
+        generation=generation,
+        augmentations=augmentations,
     )
 
 
@@ -179,6 +191,7 @@ def _output(
     chains: Mapping[str, Any],
     output_type: Any,
     errors: list[RefineryError],
+    children: Sequence[str] = (),
 ) -> OutputPlan:
     out = recipe.model.Output
     made = {f.field: set(f.splits) for f in fields}
@@ -202,15 +215,17 @@ def _output(
                     remedy="add the splits to the featurization, or drop the field from the schema",
                 )
             )
-        elif name not in made and name not in (*METADATA_FIELDS, TAGS_FIELD) and name != recipe.model.Labels.field and not sidecar:
+        elif name not in {*made, *children, *METADATA_FIELDS, TAGS_FIELD, recipe.model.Labels.field} and not sidecar:
+            meant = closest(name, {"image", *METADATA_FIELDS, recipe.model.Labels.field, *made} - set(out.record_schema))
             errors.append(
                 RecipeError(
                     f"nothing makes the field {name!r} that Output.record_schema declares",
                     code="schema-reachable",
                     place=place,
                     value=name,
-                    rule="fields: image, record_id, path, partition, label, sample_per_class_tags, sidecar columns, featurization outputs",
-                    remedy="drop it from the schema, or add the featurization that makes it",
+                    rule="fields: image, record_id, path, partition, label, sample_per_class_tags, sidecar columns, "
+                    "featurization outputs, generation tags",
+                    remedy=f"did you mean {meant!r}?" if meant else "drop it from the schema, or add the featurization that makes it",
                 )
             )
         listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))

@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plan.build_variants import augmented, odd_augmentation, retyped
 from refinery_beam.plan.nodes import Chain, FitPoint, Step
+from refinery_beam.plan.variants import AugmentStep
 from refinery_beam.plugins.base import ArrayType, FittedOp, OpTypeError, Plugin, TransformOp
 from refinery_beam.recipe import Recipe
 
@@ -29,14 +31,14 @@ DECODED = {
 
 
 def build_chains(
-    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError]
+    recipe: Recipe, plugin: Plugin, splits: Sequence[str], errors: list[RefineryError], augmentations: Sequence[AugmentStep] = ()
 ) -> tuple[dict[str, Chain], ArrayType | None]:
     """The chain of every split and the one stored type they share (None when images are not stored or errors were found)."""
     schema = recipe.model.Output.record_schema.get("image")
     decoded = DECODED[recipe.model.Input.decode.mode]
     chains: dict[str, Chain] = {}
     stored: ArrayType | None = None
-    unreachable: dict[tuple[ArrayType, ...], tuple[list[str], list[Step], int]] = {}
+    unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
     for split in splits:
         steps = _infer(recipe, plugin, split, decoded, schema, errors)
         if steps is None:
@@ -46,16 +48,31 @@ def build_chains(
         if schema is None:
             boundary = first
         else:
-            reach = [b for b in range(first, len(steps) + 1) if _holds(types[b], schema)]
+            ends = _ends(plugin, augmentations, split, types, first)
+            reach = [b for b, end in ends.items() if isinstance(end, ArrayType) and _holds(end, schema)]
+            odd = next((end for b, end in ends.items() if isinstance(end, OpTypeError) and _holds(types[b], schema)), None)
+            if not reach and odd is not None:
+                errors.append(odd_augmentation(recipe, split, odd))
+                continue
             if not reach:
                 # One error for all splits of one story.
-                unreachable.setdefault(tuple(types), ([], steps, first))[0].append(split)
+                end = next((e for b, e in ends.items() if isinstance(e, ArrayType) and e != types[b]), None)
+                unreachable.setdefault((tuple(types), end), ([], steps, first))[0].append(split)
                 continue
             boundary = reach[-1]
-        here = types[boundary] if schema is None else _declared(types[boundary], schema)
-        chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tuple(steps[boundary:]), decoded=decoded, stored=here)
+        here, tail = types[boundary], tuple(steps[boundary:])
+        if schema is not None:
+            try:
+                here = augmented(plugin, augmentations, split, here)
+                augmented(plugin, augmentations, split, here, lazy=True)
+            except OpTypeError as error:
+                errors.append(odd_augmentation(recipe, split, error))
+                continue
+            tail = retyped(plugin, tail, here) if here != types[boundary] else tail
+            here = _declared(here, schema)
+        chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tail, decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
-    errors += [_unreachable(recipe, among, steps, types, schema, first) for types, (among, steps, first) in unreachable.items()]
+    errors += [_unreachable(recipe, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()]
     return chains, stored
 
 
@@ -152,6 +169,19 @@ def _infer(recipe: Recipe, plugin: Plugin, split: str, decoded: ArrayType, schem
     return steps
 
 
+def _ends(
+    plugin: Plugin, augmentations: Sequence[AugmentStep], split: str, types: Sequence[ArrayType], first: int
+) -> dict[int, ArrayType | OpTypeError]:
+    """What would be stored if the tail began at each place from `first` on: after the split's stored augmentations."""
+    found: dict[int, ArrayType | OpTypeError] = {}
+    for place in range(first, len(types)):
+        try:
+            found[place] = augmented(plugin, augmentations, split, types[place])
+        except OpTypeError as error:
+            found[place] = error
+    return found
+
+
 def _tail_start(plugin: Plugin, steps: Sequence[Step]) -> int:
     start = len(steps)
     while start and plugin.ops[steps[start - 1].op].spec.deferrable:
@@ -199,13 +229,21 @@ def _join(a: ArrayType, b: ArrayType) -> ArrayType:
 
 
 def _unreachable(
-    recipe: Recipe, splits: Sequence[str], steps: Sequence[Step], types: Sequence[ArrayType], schema: Any, first: int
+    recipe: Recipe,
+    splits: Sequence[str],
+    steps: Sequence[Step],
+    types: Sequence[ArrayType],
+    schema: Any,
+    first: int,
+    end: ArrayType | None,
 ) -> RecipeError:
     declared = str(ArrayType(schema.dtype, tuple(schema.shape or ()))) if schema.shape is not None else schema.dtype
     story = [f"decoded {types[0]}", *(f"after {s.name} {s.out}" for s in steps)]
+    story += [f"after the stored augmentations {end}"] if end is not None else []
     # Of what could be declared, what differs least: the dtype is seldom the slip.
-    fitting = next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
+    fitting = end or next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
     shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
+    grey = schema.shape is not None and (len(schema.shape) == 2 or schema.shape[-1] == 1) and types[0].shape[2:] == (3,)
     among = f"the images of split {splits[0]!r}" if len(splits) == 1 else f"the images of splits {', '.join(splits)}"
     return RecipeError(
         f"Output.record_schema.image declares {declared}, which {among} never are: {'; '.join(story)}",
@@ -213,5 +251,6 @@ def _unreachable(
         place=recipe.place(("Output", "record_schema", "image")),
         value=declared,
         rule="the declared image is what holds at the end of Transformations, or before a tail of normalize, mean_subtract and cast",
-        remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or change the transformations",
+        remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or "
+        + ("set Input.decode.mode: L" if grey else "change the transformations"),
     )

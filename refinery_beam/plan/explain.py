@@ -13,11 +13,17 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
     lines.append("Splits: " + split_rule(plan))
     lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
+    for g in plan.generation:
+        replaces = ", in place of their parents" if g.replace else ""
+        lines.append(f"Make records in {', '.join(g.splits)}: {_named(g.name, g.op)}{replaces}")
     for point in plan.fits:
         where = "while shards are written, from the stored pixels" if point.riding else f"in a pass of its own over {point.split}"
         lines.append(f"Fit {', '.join(point.steps)} on {point.split}: {where}")
     for chain in _distinct(plan):
         lines += _chain(chain[0], chain[1])
+    for a in plan.augmentations:
+        how = f"stored, {a.expansion} of each" if a.materialization == "aggressive" else "when reading"
+        lines.append(f"Augment {', '.join(a.splits)}: {_named(a.name, a.op)}, {how}")
     lines += [f"Field {f.field}: {f.op} of {', '.join(f.inputs)}" for f in plan.fields]
     out = plan.output
     lines.append("Output: " + ", ".join(f"{name} {t.dtype}{'' if t.shape is None else list(t.shape)}" for name, t in out.fields))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
+from refinery_beam.plan.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
 
 UNASSIGNED = "unassigned"
@@ -212,6 +213,13 @@ class Plan:
     output: OutputPlan
     op_versions: Mapping[str, int]
     class_balance: Any = None
+    generation: tuple[GenerateStep, ...] = ()
+    augmentations: tuple[AugmentStep, ...] = ()
+
+    @property
+    def child_fields(self) -> tuple[str, ...]:
+        """The fields that only made records have; null in the others."""
+        return child_fields(self.generation, self.augmentations)
 
     @property
     def decodes(self) -> bool:
@@ -250,8 +258,10 @@ class Plan:
         select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks])
         split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
-        fit = value_digest("node", ["fit", split, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
-        dataset = value_digest("node", ["dataset", fit, _plain(self.output), [_plain(f) for f in self.fields]])
+        made = [_plain(g) for g in self.generation]
+        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
+        varied = [_plain(a) for a in self.augmentations]
+        dataset = value_digest("node", ["dataset", fit, varied, _plain(self.output), [_plain(f) for f in self.fields]])
         return {"select": select, "split": split, "fit": fit, "dataset": dataset}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from refinery_beam.exact import Partial
+    from refinery_beam.identity import Stream
 
     Pixels: TypeAlias = Image | np.ndarray[Any, Any]
 
@@ -197,7 +198,62 @@ class FeaturizeOp(Protocol):
     def featurize(self, inputs: Sequence[Any], params: Any) -> Any: ...
 
 
-AnyOp: TypeAlias = TransformOp | FilterOp | FeaturizeOp
+class Variant(NamedTuple):
+    """One child that a generating op makes of every parent: its name (part of the child's id and of its random stream), what the op
+    needs to make it again (JSON-able), and the values of the op's tag fields that are the same for all parents.
+    """
+
+    name: str
+    params: dict[str, Any]
+    tags: dict[str, Any]
+
+
+@runtime_checkable
+class GenerateOp(Protocol):
+    """New records from existing ones, made of references: a child's pixels are made where they are stored, from its parent's file.
+
+    ``kind`` 'variants': every record has the children `variants` names. ``kind`` 'balance': a class of `count` records gets
+    `extra(count, largest)` copies, dealt evenly in the order of seeded ranks. ``apply`` makes a child's decoded pixels from its
+    parent's; all its luck comes from `stream`, which depends on the op's seed and name, the parent and the variant and nothing else.
+    `fields` are the tag fields by the words the op knows them under: {word: field name}.
+    """
+
+    @property
+    def spec(self) -> OpSpec: ...
+
+    @property
+    def kind(self) -> Literal["variants", "balance"]: ...
+
+    def fields(self, params: Any) -> Mapping[str, str]: ...
+
+    def field_type(self, word: str) -> FieldType: ...
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
+
+    def variants(self, params: Any) -> Sequence[Variant]: ...
+
+    def extra(self, count: int, largest: int, params: Any) -> int: ...
+
+    def apply(self, pixels: Pixels, variant: Mapping[str, Any], stream: Stream) -> Pixels: ...
+
+
+@runtime_checkable
+class AugmentOp(Protocol):
+    """A random change of train images. ``draw`` takes all its luck from `stream` and gives sampled parameters, JSON-able, for an image of
+    a known type; ``apply`` is a pure function of the image and those parameters, so what was done can be done again from what was kept.
+    """
+
+    @property
+    def spec(self) -> OpSpec: ...
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
+
+    def draw(self, stream: Stream, params: Any, before: ArrayType) -> dict[str, Any]: ...
+
+    def apply(self, pixels: Pixels, sampled: Mapping[str, Any], params: Any) -> Pixels: ...
+
+
+AnyOp: TypeAlias = TransformOp | FilterOp | FeaturizeOp | GenerateOp | AugmentOp
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,8 +64,18 @@ class Instance:
             )
         return read_statistics(self.manifest, f"{_STATISTICS}{name}.json")
 
-    def split(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
+    def split(
+        self,
+        name: str,
+        *,
+        raw: bool = False,
+        columns: Sequence[str] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        epoch: int | None = None,
+    ) -> SplitReader:
         """The rows of one split. ``raw`` leaves out the deferred tail; ``columns`` limits the fields; see `SplitReader`.
+
+        With an ``epoch`` the recipe's lazy augmentations are applied, as `SplitReader.epoch` does.
 
         UsageError ``unknown-split`` names the closest known split.
         """
@@ -78,7 +88,8 @@ class Instance:
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
             )
-        return SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+        reader = SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+        return reader if epoch is None else reader.epoch(epoch)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())

@@ -20,6 +20,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.cache.stored import ImageForm, declared_rank, decode_encoded, image_form, with_rank
 from refinery_beam.errors import UsageError, did_you_mean
+from refinery_beam.reading.augment import Policy, load_policy
 from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain
 
 if TYPE_CHECKING:
@@ -62,12 +63,22 @@ class SplitReader(Sequence[Row]):
     """
 
     def __init__(
-        self, manifest: Manifest, split: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES
+        self,
+        manifest: Manifest,
+        split: str,
+        *,
+        raw: bool = False,
+        columns: Sequence[str] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        augment: bool = False,
+        epoch_number: int = 0,
     ) -> None:
         self.manifest = manifest
         self.split = split
         self.raw = raw
         self.cache_bytes = cache_bytes
+        self.augment = augment
+        self.epoch_number = epoch_number
         self.fields = _select(manifest, columns)
         self._image = manifest.image_field if manifest.image_field in self.fields else None
         self._rank = declared_rank(manifest.schema, self._image)
@@ -128,7 +139,40 @@ class SplitReader(Sequence[Row]):
 
     def columns(self, *names: str) -> SplitReader:
         """A reader of fewer fields (``record_id`` stays); other columns are not read from disk. UsageError for an unknown name."""
-        return SplitReader(self.manifest, self.split, raw=self.raw, columns=names, cache_bytes=self.cache_bytes)
+        return SplitReader(
+            self.manifest,
+            self.split,
+            raw=self.raw,
+            columns=names,
+            cache_bytes=self.cache_bytes,
+            augment=self.augment,
+            epoch_number=self.epoch_number,
+        )
+
+    def epoch(self, number: int) -> SplitReader:
+        """The split as it is in one epoch of training: with the recipe's lazy augmentations, drawn anew for every epoch.
+
+        What is drawn follows from the augmentation's seed and name, the record and the epoch's number, whatever the order of reading. They
+        change the stored pixels, before the deferred tail. A split without lazy augmentations is read as it is. UsageError for a number
+        below 0.
+        """
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise UsageError(
+                f"there is no epoch {number!r}",
+                code="epoch-number",
+                value=number,
+                rule="epochs are counted from 0",
+                remedy="pass 0 or more",
+            )
+        return SplitReader(
+            self.manifest,
+            self.split,
+            raw=self.raw,
+            columns=[name for name in self.fields if name != "record_id"],
+            cache_bytes=self.cache_bytes,
+            augment=True,
+            epoch_number=number,
+        )
 
     def __repr__(self) -> str:
         return f"<split {self.split!r} of {self.manifest.place}: {len(self)} rows of {', '.join(self.fields)}>"
@@ -137,7 +181,7 @@ class SplitReader(Sequence[Row]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_decoder"):
+        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_decoder", "_policy"):
             del state[name]
         return state
 
@@ -153,6 +197,7 @@ class SplitReader(Sequence[Row]):
         self._footers: dict[int, _Shard] = {}
         self._chain: Chain | None = None
         self._decoder: Any = None
+        self._policy: Policy | None = None
 
     # -- row groups -------------------------------------------------------------------------------------------------------------
 
@@ -236,14 +281,14 @@ class SplitReader(Sequence[Row]):
         for name, column in group.columns.items():
             value = column[row]
             if name == self._image:
-                value = self._pixels(value, group.form, shard)
+                value = self._pixels(value, group.form, shard, group.columns["record_id"][row])
             elif isinstance(value, list):
                 # Cached groups outlive the row: a caller may change what it was given.
                 value = copy.deepcopy(value)
             values[name] = value
         return values
 
-    def _pixels(self, cell: Any, form: ImageForm | None, shard: int) -> Array:
+    def _pixels(self, cell: Any, form: ImageForm | None, shard: int, record_id: str) -> Array:
         assert form is not None
         if form.encoding == "tensor":
             array: Array = cell.copy()
@@ -251,6 +296,10 @@ class SplitReader(Sequence[Row]):
             array = with_rank(as_array(self._source(cell, shard)), self._rank)
         else:
             array = decode_encoded(cell, rank=self._rank, place=self._place(shard))
+        if self.augment:
+            if self._policy is None:
+                self._policy = load_policy(self.manifest, self.split)
+            array = self._policy.apply(array, record_id, self.epoch_number)
         if self.raw:
             return array
         if self._chain is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.records import LedgerRow
@@ -40,6 +40,8 @@ class ReportFacts:
     ledger: Sequence[LedgerRow]
     warnings: Sequence[tuple[str, str]]
     split_rule: str = ""
+    generated: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
 
 
 def render_report(facts: ReportFacts) -> str:
@@ -47,6 +49,7 @@ def render_report(facts: ReportFacts) -> str:
     parts = [
         _title(facts),
         _inputs(facts),
+        _growth(facts),
         _splits(facts),
         _operations(facts),
         _fitted(facts),
@@ -65,7 +68,9 @@ def _title(facts: ReportFacts) -> str:
         ("Plugin", facts.plugin),
     ]
     lost = len(facts.ledger)
-    summary = f"{facts.records_in:,} records in, {sum(facts.counts.values()):,} out, {lost:,} in the ledger."
+    made, gone = sum(facts.generated.values()), sum(facts.replaced.values())
+    grown = f"{made:,} made of them, {gone:,} replaced, " if facts.generated else ""
+    summary = f"{facts.records_in:,} records in, {grown}{sum(facts.counts.values()):,} out, {lost:,} in the ledger."
     return "# Instance report\n\n" + summary + "\n\n" + _table(("", ""), rows)
 
 
@@ -74,13 +79,20 @@ def _inputs(facts: ReportFacts) -> str:
     return "## Inputs\n\n" + _table(("source", "type", "files"), rows)
 
 
+def _growth(facts: ReportFacts) -> str:
+    if not facts.generated:
+        return ""
+    rows = [(_cell(name), f"{made:,}", f"{facts.replaced.get(name, 0):,}") for name, made in facts.generated.items()]
+    return "## Made records\n\n" + _table(("step", "made", "replaced"), rows)
+
+
 def _splits(facts: ReportFacts) -> str:
     total = sum(facts.counts.values())
     rows = []
     for split, count in facts.counts.items():
         mark = " *(unlabeled)*" if split in facts.unlabeled else ""
         rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
-    rule = f"{facts.split_rule}.\n\n" if facts.split_rule else ""
+    rule = f"{_cell(facts.split_rule)}.\n\n" if facts.split_rule else ""
     text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
     labels = sorted({label for counts in labelled.values() for label in counts})

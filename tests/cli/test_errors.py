@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refinery_beam.cli.app import call
+from refinery_beam.errors import DataError
 from refinery_beam.testing import images
 
 GOOD = """\
@@ -307,3 +308,11 @@ def test_a_bug_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert out == "" and "this is a bug" in err and "ZeroDivisionError" in err and "Traceback" not in err
     assert call(["run", "recipe.yaml", "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["errors"][0]["code"] == "internal"
+
+
+def test_values_are_said_in_the_recipes_words() -> None:
+    error = DataError("no", code="c", place="r.yaml:1:1", value=True)
+    assert error.render() == "r.yaml:1:1: no\n  value:  true"
+    assert DataError("no", code="c", place="r.yaml", value="r.yaml").render() == "r.yaml: no", "what is said already is not said again"
+    assert DataError("no", code="c", value="a\x1b[2Jb").render() == "no\n  value:  a\\x1b[2Jb"
+    assert error.to_dict()["value"] is True

@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refinery_beam.identity import canonical_bytes
+from refinery_beam.identity import Stream, canonical_bytes, record_key
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FittedOp
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.corruptions import corrupt
 from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
 from refinery_beam.plugins.image_classification.encode import encode
 from refinery_beam.plugins.image_classification.fingerprint import codec_parts
+from refinery_beam.plugins.image_classification.generate import NAMES
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 HERE = Path(__file__).parent
@@ -65,6 +67,15 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     ],
     "label_from_path": [{}, {"source": "filename"}, {"source": "stem"}],
     "image_size_stats": [{}],
+    "duplicate_minority_class": [{}],
+    "imagecorruptions_apply": [{"corruption_types": [name], "severities": [1, 2, 3, 4, 5]} for name in NAMES if name != "jpeg_compression"],
+    "horizontal_flip": [{}, {"p": 1}],
+    "vertical_flip": [{"p": 1}],
+    "random_crop": [{"size": [20, 30]}, {"size": 35, "padding": 4, "padding_mode": "replicate"}, {"size": 33, "padding": 3}],
+    "color_jitter": [{"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.2}, {"hue": 0.5}],
+    "random_erasing": [{"p": 1}, {"p": 1, "scale": [0.4, 0.6], "ratio": [1, 1]}],
+    "rotate": [{"degrees": 40}, {"degrees": 180, "fill": 9}],
+    "gaussian_blur": [{}, {"sigma": [3, 5]}],
 }
 
 
@@ -105,6 +116,10 @@ def results(name: str) -> dict[str, bytes]:
             elif op.kind == "duplicates":
                 images = [v for k, v in inputs().items() if k != "float32"]
                 found[case] += canonical_bytes([op.distance(params), [op.signature(v) for v in images]])
+        elif op.spec.section == "Generation":
+            found |= made_by(op, params, case)
+        elif op.spec.section == "Augmentations":
+            found |= varied_by(op, params, case)
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
         else:
@@ -126,6 +141,31 @@ def results(name: str) -> dict[str, bytes]:
     return found
 
 
+def made_by(op: Any, params: Any, case: str) -> dict[str, bytes]:
+    """A generation's children of a grey and a coloured image, all severities in one digest; or the counts of a balancing op."""
+    if op.kind == "balance":
+        return {case: canonical_bytes([op.extra(n, 10, params) for n in (1, 3, 10)])}
+    found = {}
+    for mode in ("RGB", "L"):
+        image = generated(mode).resize((48, 40), Image.Resampling.BOX)
+        streams = [(v, Stream(seed=1, op="golden", key=record_key("a"), replica=v.name)) for v in op.variants(params)]
+        found[f"{case} of {mode}"] = b"".join(v.name.encode() + shown(op.apply(image, v.params, stream)) for v, stream in streams)
+    return found
+
+
+def varied_by(op: Any, params: Any, case: str) -> dict[str, bytes]:
+    """What an augmentation draws and makes for four replicas of an image."""
+    found = {}
+    for mode in ("RGB", "L"):
+        array, parts = as_array(generated(mode)), []
+        for replica in range(4):
+            stream = Stream(seed=1, op="golden", key=record_key("a"), replica=replica)
+            sampled = op.draw(stream, params, ArrayType("uint8", array.shape))
+            parts += [canonical_bytes(sampled), shown(op.apply(array, sampled, params))]
+        found[f"{case} of {mode}"] = b"".join(parts)
+    return found
+
+
 def op_digests(name: str) -> dict[str, str]:
     return {case: hashlib.sha256(data).hexdigest()[:32] for case, data in results(name).items()}
 
@@ -141,6 +181,12 @@ def decode_digests() -> dict[str, dict[str, str]]:
         for mode in ("RGB", "L", "RGBA", "keep"):
             image = decode(base64.b64decode(text), policy=DecodePolicy(mode=mode), limits=DecodeLimits())  # type: ignore[arg-type]
             found.setdefault(f"decode-{name} {part}", {})[mode] = hashlib.sha256(shown(image)).hexdigest()[:32]
+    stream = Stream(seed=1, op="golden", key=b"")  # JPEG compression draws nothing
+    low = f"encode-jpeg_low {parts['encode-jpeg_low']} {parts['encode-jpeg']}"
+    for mode in ("L", "RGB"):
+        image = generated(mode).resize((48, 40), Image.Resampling.BOX)
+        corrupted = b"".join(shown(corrupt(image, "jpeg_compression", s, stream)) for s in range(1, 6))
+        found.setdefault(low, {})[mode] = hashlib.sha256(corrupted).hexdigest()[:32]
     for encoding in ("png", "jpeg"):
         key = f"encode-{encoding} {parts[f'encode-{encoding}']}"
         found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in ("L", "RGB")}

@@ -11,12 +11,18 @@ import pytest
 from PIL import Image
 
 from refinery_beam.errors import PluginError
-from refinery_beam.plugins.base import ArrayType, FeaturizeOp, FilterOp, FittedOp, Params, TransformOp
+from refinery_beam.plugins.base import ArrayType, AugmentOp, FeaturizeOp, FilterOp, FittedOp, GenerateOp, Params, TransformOp
 from refinery_beam.plugins.discovery import find_plugin, plugin_names
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.pixels import as_array
 
-PROTOCOLS = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
+PROTOCOLS = {
+    "Transformations": TransformOp,
+    "Filters": FilterOp,
+    "Featurizations": FeaturizeOp,
+    "Generation": GenerateOp,
+    "Augmentations": AugmentOp,
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "resize": {"size": 16},
     "center_crop": {"size": 16},
@@ -28,8 +34,23 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "mean_subtract": {"mean": 1},
     "filter_by_label": {"labels": ["a"]},
     "random_sample": {"n": 3},
+    "sample_per_class": {"n_per_class": 2},
+    "sample_per_class_fractional": {"n_per_class_base": 2, "fractions": {"a": 0.5}},
+    "drop_by_label": {"labels": ["t"]},
+    "drop_duplicates": {},
+    "image_size": {"min_width": 8},
+    "filter_by_field": {"field": "f", "equals": 1},
     "label_from_path": {},
     "image_size_stats": {},
+    "duplicate_minority_class": {},
+    "imagecorruptions_apply": {"corruption_types": ["fog"], "severities": [1, 5]},
+    "horizontal_flip": {},
+    "vertical_flip": {"p": 1},
+    "random_crop": {"size": 16},
+    "color_jitter": {"brightness": 0.5},
+    "random_erasing": {},
+    "rotate": {"degrees": 30},
+    "gaussian_blur": {},
 }
 
 
@@ -44,7 +65,7 @@ def test_every_op_keeps_the_protocol(name: str) -> None:
     assert not spec.deferrable or spec.elementwise
     params = spec.params.model_validate(EXAMPLES[name])
     # The plan keeps parameters as JSON and reads them back in every worker.
-    assert spec.params.model_validate(params.model_dump(mode="json")) == params
+    assert spec.params.model_validate(params.model_dump(mode="json", by_alias=True)) == params
     assert type(pickle.loads(pickle.dumps(op))) is type(op)  # noqa: S301
 
 
@@ -69,12 +90,6 @@ def test_v1_defaults_are_parameters() -> None:
 def test_known_words_are_not_executed_ones() -> None:
     assert not set(PLUGIN.known) & set(PLUGIN.ops)
     wanted = {
-        "sample_per_class": "Filters",
-        "drop_duplicates": "Filters",
-        "duplicate_minority_class": "Generation",
-        "imagecorruptions_apply": "Generation",
-        "horizontal_flip": "Augmentations",
-        "color_jitter": "Augmentations",
         "categorical_encode": "Featurizations",
         "flatten": "Featurizations",
         "sample_grid": "Visualizations",
@@ -82,7 +97,9 @@ def test_known_words_are_not_executed_ones() -> None:
     }
     assert wanted.items() <= PLUGIN.known.items()
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
-    assert PLUGIN.sections == {"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}
+    assert PLUGIN.sections == {
+        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations")
+    }
 
 
 @pytest.mark.parametrize("name", [n for n, op in PLUGIN.ops.items() if op.spec.section == "Transformations"])

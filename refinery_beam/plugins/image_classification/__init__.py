@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from refinery_beam.plugins.base import AnyOp, Plugin
+from refinery_beam.plugins.image_classification.augment import (
+    ColorJitter,
+    GaussianBlur,
+    HorizontalFlip,
+    RandomCrop,
+    RandomErasing,
+    Rotate,
+    VerticalFlip,
+)
 from refinery_beam.plugins.image_classification.choose import (
     DropByLabel,
     DropDuplicates,
@@ -16,6 +25,7 @@ from refinery_beam.plugins.image_classification.choose import (
 from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
 from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
 from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
+from refinery_beam.plugins.image_classification.generate import DuplicateMinorityClass, ImagecorruptionsApply
 from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
 from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
 
@@ -38,20 +48,19 @@ _OPS: tuple[AnyOp, ...] = (
     FilterByField(),
     LabelFromPath(),
     ImageSizeStats(),
+    DuplicateMinorityClass(),
+    ImagecorruptionsApply(),
+    HorizontalFlip(),
+    VerticalFlip(),
+    RandomCrop(),
+    ColorJitter(),
+    RandomErasing(),
+    Rotate(),
+    GaussianBlur(),
 )
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
-    "Generation": ("duplicate_minority_class", "imagecorruptions_apply"),
     "Transformations": ("cast_dtype",),
-    "Augmentations": (
-        "horizontal_flip",
-        "vertical_flip",
-        "random_crop",
-        "color_jitter",
-        "random_erasing",
-        "rotate",
-        "gaussian_blur",
-    ),
     "Featurizations": ("categorical_encode", "flatten", "perceptual_hash"),
     "Visualizations": (
         "class_distribution_histogram",
@@ -67,7 +76,9 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
 PLUGIN = Plugin(
     name="image_classification",
     version=1,
-    sections=frozenset({"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}),
+    sections=frozenset(
+        {"Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"}
+    ),
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},
     source_types=frozenset({"image_folder", "image_flat", "image_tree"}),

@@ -13,10 +13,11 @@ import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from refinery_beam.identity import digest
 from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.corruptions import jpeg_compression
 from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
 from refinery_beam.plugins.image_classification.encode import encode
 from refinery_beam.plugins.image_classification.geometry import FILTERS
@@ -25,6 +26,7 @@ ABSENT = "absent"
 """The word for a codec this machine does not have."""
 
 _WIDTH, _HEIGHT = 61, 43
+_ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 def codec_fingerprint() -> str:
@@ -58,6 +60,12 @@ def _parts() -> tuple[tuple[str, str], ...]:
     checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
     checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()
     checks["convert-alpha"] = _blended
+    checks["convert-hsv"] = lambda: (
+        pattern.convert("HSV").tobytes() + Image.frombytes("HSV", pattern.size, _noise(3)).convert("RGB").tobytes()
+    )
+    checks["convert-enhance"] = lambda: b"".join(kind(pattern).enhance(f).tobytes() for kind in _ENHANCERS for f in (0.37, 1.61))
+    checks["convert-rotate"] = lambda: pattern.rotate(33.3, Image.Resampling.BILINEAR, fillcolor=(9, 9, 9)).tobytes()
+    checks["encode-jpeg_low"] = lambda: jpeg_compression(pattern, 4).tobytes()
     checks["encode-png"] = lambda: encode(pattern, "png")
     checks["encode-jpeg"] = lambda: encode(pattern, "jpeg", quality=90)
     return tuple((name, _outcome(check)) for name, check in sorted(checks.items()))

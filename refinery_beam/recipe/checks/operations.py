@@ -7,6 +7,7 @@ from typing import Any
 
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
+from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
 
 ARRAY_FIELDS = ("image",)
@@ -111,6 +112,7 @@ def generation_output_schema_consistent(c: Context) -> Findings:
     """14: generated records have the fields and types of the schema."""
     schema = c.model.Output.record_schema
     for i, g in enumerate(c.model.Generation):
+        yield from generation_fields(c, i, g)
         if isinstance(g.output_schema, str):
             continue
         for name, declared in g.output_schema.items():
@@ -259,7 +261,7 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
                 code="dtype-before-augmentation",
                 value=operation.op,
                 rule="aggressive augmentations take uint8 pixels",
-                remedy="declare the image as uint8 in Output.record_schema, so that it is applied by readers, or augment lazily",
+                remedy="declare the image as uint8 in Output.record_schema, so that it is applied by readers",
             )
 
 

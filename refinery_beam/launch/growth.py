@@ -1,0 +1,53 @@
+"""How many records the steps of a job made and replaced, and what there is to say about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plan.variants import aggressive
+
+if TYPE_CHECKING:
+    from refinery_beam.records import GrowthRow
+
+
+class Growth(NamedTuple):
+    """Records made and replaced, by step."""
+
+    generated: Mapping[str, int]
+    replaced: Mapping[str, int]
+
+    def total(self, records_in: int) -> int:
+        """How many records must come out or be in the ledger."""
+        return records_in + sum(self.generated.values()) - sum(self.replaced.values())
+
+
+NO_GROWTH = Growth({}, {})
+
+
+def read_growth(plan: Plan, work: str) -> Growth:
+    """The tallies that a job left, summed over splits; every step of the plan is named, with 0 if it made nothing."""
+    from refinery_beam.pipeline.rows_io import read_rows
+    from refinery_beam.records import GrowthRow
+
+    steps = [(g.name, g.replace) for g in plan.generation] + [(a.name, True) for a in aggressive(plan.augmentations)]
+    generated = {name: 0 for name, _ in steps}
+    replaced = {name: 0 for name, replaces in steps if replaces}
+    folder = os.path.join(work, "growth")
+    rows: list[GrowthRow] = sorted(set(read_rows(folder, GrowthRow))) if os.path.isdir(folder) else []
+    for row in rows:
+        into = generated if row.kind == "generated" else replaced
+        into[row.step] += row.records
+    return Growth(generated, replaced)
+
+
+def growth_warnings(plan: Plan) -> list[tuple[str, str]]:
+    """Warnings about generation outside of train: what is measured there is no longer what was found in the world."""
+    return [
+        ("generation-split", f"{step.name!r} makes records in {split!r}: what is measured on it is not measured on found data alone")
+        for step in plan.generation
+        for split in step.splits
+        if split != "train"
+    ]

@@ -1,0 +1,175 @@
+"""New records as references: a fan-out that carries how each child is made, never its pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.lineage import child, lineage_of
+from refinery_beam.pipeline.materialize import Count
+from refinery_beam.pipeline.quotas import part_of, position
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plan.variants import AugmentStep, GenerateStep
+from refinery_beam.plugins.base import GenerateOp, Variant
+from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.records import GrowthRow, Ref
+
+
+class Grown(NamedTuple):
+    """The references after a step, and how many it made and replaced."""
+
+    refs: beam.PCollection[Ref]
+    tally: beam.PCollection[GrowthRow]
+
+
+class Generate(beam.PTransform):
+    """One generation in one split: the records (unless the step replaces them) and their children."""
+
+    def __init__(self, plan: Plan, step: GenerateStep, split: str) -> None:
+        super().__init__()
+        self._plan, self._step, self._split = plan, step, split
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Grown:
+        step = self._step
+        if step.kind == "variants":
+            out = refs | "Children" >> beam.ParDo(Variants(self._plan.plugin, step)).with_output_types(Ref)
+        else:
+            classes = (
+                refs
+                | "Classes" >> beam.FlatMap(_class_of).with_output_types(tuple[str, int])
+                | "CountClasses" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+            )
+            table = beam.pvalue.AsDict(classes)
+            cuts = (
+                refs
+                | "Positions" >> beam.FlatMap(_position_of, step).with_output_types(tuple[str, bytes])
+                | "Cut" >> CutByRank(ExtraCuts(self._plan.plugin, step), table)
+            )
+            copies = beam.ParDo(Copies(self._plan.plugin, step), table, beam.pvalue.AsDict(cuts))
+            out = refs | "Copies" >> copies.with_output_types(Ref)
+        return Grown(out, _tally(refs, out, step.name, self._split, replaced=step.replace))
+
+
+class Expand(beam.PTransform):
+    """One stored augmentation in one split: every record is replaced by its variants 0, 1, ..."""
+
+    def __init__(self, step: AugmentStep, split: str) -> None:
+        super().__init__()
+        self._step, self._split = step, split
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Grown:
+        out = refs | "Variants" >> beam.FlatMap(expanded, self._step).with_output_types(Ref)
+        return Grown(out, _tally(refs, out, self._step.name, self._split, replaced=True))
+
+
+class Variants(beam.DoFn):
+    """A record -> itself (unless replaced), and its children."""
+
+    def __init__(self, plugin: str, step: GenerateStep) -> None:
+        self._plugin, self._step = plugin, step
+        self._variants: tuple[Variant, ...] = ()
+
+    def setup(self) -> None:
+        op, params = _resolved(self._plugin, self._step)
+        self._variants = tuple(op.variants(params))
+
+    def process(self, ref: Ref) -> Iterable[Ref]:
+        if not self._step.replace:
+            yield ref
+        for variant in self._variants:
+            known = {**variant.tags, "source_path": ref.path, "seed": self._step.seed}
+            yield child(ref, self._step, variant.name, variant.params, {field: known[word] for word, field in self._step.fields})
+
+
+class Copies(beam.DoFn):
+    """A record -> itself (unless replaced), and as many copies as its class and its rank ask for."""
+
+    def __init__(self, plugin: str, step: GenerateStep) -> None:
+        self._plugin, self._step = plugin, step
+
+    def setup(self) -> None:
+        self._extra = ExtraCuts(self._plugin, self._step)
+
+    def process(self, ref: Ref, classes: Mapping[str, int], cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
+        if not self._step.replace:
+            yield ref
+        for stratum, _ in _class_of(ref):
+            count = self._extra.lacking(classes[stratum], classes) // classes[stratum]
+            count += part_of(_place(ref, self._step), cuts[stratum]) == 0
+            for n in range(1, count + 1):
+                yield child(ref, self._step, n, {}, {})
+
+
+class ExtraCuts:
+    """How many records of a class are copied once more than the others; a picklable function."""
+
+    def __init__(self, plugin: str, step: GenerateStep) -> None:
+        self._plugin, self._step = plugin, step
+
+    def lacking(self, count: int, classes: Mapping[str, int]) -> int:
+        """The copies that a class of `count` records gets in all."""
+        op, params = _resolved(self._plugin, self._step)
+        return op.extra(count, max(classes.values()), params)
+
+    def __call__(self, stratum: str, count: int, classes: Mapping[str, int]) -> list[int]:
+        return [self.lacking(count, classes) % count]
+
+
+def expanded(ref: Ref, step: AugmentStep) -> Iterable[Ref]:
+    """The variants of a record under one stored augmentation."""
+    for replica in range(step.expansion):
+        yield child(ref, step, replica, step.params, {})
+
+
+def _resolved(plugin: str, step: GenerateStep) -> tuple[GenerateOp, Any]:
+    op = find_plugin(plugin).ops[step.op]
+    assert isinstance(op, GenerateOp)
+    return op, op.spec.params.model_validate(dict(step.params))
+
+
+def _class_of(ref: Ref) -> Iterable[tuple[str, int]]:
+    if ref.label is not None:
+        yield json.dumps(ref.label), 1
+
+
+def _position_of(ref: Ref, step: GenerateStep) -> Iterable[tuple[str, bytes]]:
+    for stratum, _ in _class_of(ref):
+        yield stratum, _place(ref, step)
+
+
+def _place(ref: Ref, step: GenerateStep) -> bytes:
+    return position("generate", step.seed, step.name, ref.key)
+
+
+def _tally(before: Any, after: Any, step: str, split: str, *, replaced: bool) -> Any:
+    """Rows of how many records a step made and replaced, counted where they are."""
+    rows = [
+        after
+        | "Made" >> beam.FlatMap(_made_by, step).with_output_types(tuple[str, int])
+        | "CountMade" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+    ]
+    if replaced:
+        rows.append(
+            before
+            | "Replaced" >> beam.Map(_replaced).with_output_types(tuple[str, int])
+            | "CountReplaced" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+        )
+    return tuple(rows) | "Tallies" >> beam.Flatten() | "Tally" >> beam.Map(_row, step, split).with_output_types(GrowthRow)
+
+
+def _made_by(ref: Ref, step: str) -> Iterable[tuple[str, int]]:
+    entries = lineage_of(ref)
+    if entries and entries[-1]["name"] == step:
+        yield "generated", 1
+
+
+def _replaced(ref: Ref) -> tuple[str, int]:
+    return "replaced", 1
+
+
+def _row(pair: tuple[str, int], step: str, split: str) -> GrowthRow:
+    return GrowthRow(split, step, pair[0], pair[1])

@@ -1,0 +1,111 @@
+"""How a made record is made again: its lineage, from the parent's file to its own pixels. Plain functions, no Beam.
+
+A child is a reference to its parent's file with a `lineage`: the steps between that file and the child, in order. Entries of generating
+ops are applied to the decoded image, before Transformations; those of augmenting ops after the eager ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from refinery_beam.identity import Stream, canonical_bytes, child_id, record_key
+from refinery_beam.plan.variants import AugmentStep, GenerateStep
+from refinery_beam.plugins.base import ArrayType, Plugin
+from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
+from refinery_beam.records import Ref, read_fields, write_fields
+
+Entry = Mapping[str, Any]
+
+
+class Refused(BadImage):
+    """A step that cannot take an image, with the section and the name of the step."""
+
+    def __init__(self, error: BadImage, *, section: str, step: str) -> None:
+        super().__init__(error.reason, error.detail)
+        self.section, self.step = section, step
+
+
+def child(ref: Ref, step: GenerateStep | AugmentStep, replica: str | int, params: Mapping[str, Any], tags: Mapping[str, Any]) -> Ref:
+    """The reference of one made record: another id and key, one more step of lineage, its tags among the fields."""
+    record_id = child_id(ref.record_id, step.name, replica)
+    entry = {
+        "op": step.op,
+        "name": step.name,
+        "version": step.version,
+        "params": dict(params),
+        "seed": step.seed,
+        "replica": replica,
+    }
+    fields = write_fields({**read_fields(ref), **tags}) if tags else ref.fields
+    lineage = canonical_bytes([*lineage_of(ref), entry]).decode()
+    return ref._replace(record_id=record_id, key=record_key(record_id), fields=fields, lineage=lineage)
+
+
+def lineage_of(ref: Ref) -> list[dict[str, Any]]:
+    """The entries of a reference, oldest first; none for a record that is its own file."""
+    return json.loads(ref.lineage) if ref.lineage else []
+
+
+def parents(record_id: str, entries: Sequence[Entry]) -> list[str]:
+    """For every entry the id of the record it was applied to.
+
+    >>> parents("a.png#x:1#y:0", [{"name": "x", "replica": 1}, {"name": "y", "replica": 0}])
+    ['a.png', 'a.png#x:1']
+    """
+    found = []
+    for entry in reversed(entries):
+        record_id = record_id.removesuffix(child_id("", entry["name"], entry["replica"]))
+        found.append(record_id)
+    return found[::-1]
+
+
+def source_record_id(ref: Ref) -> str | None:
+    """The id of the record that a made one was made from; None for a record that is its own file."""
+    entries = lineage_of(ref)
+    return parents(ref.record_id, entries)[-1] if entries else None
+
+
+def generated(plugin: Plugin, ref: Ref, pixels: Any) -> Any:
+    """The decoded pixels of a record, from those of its file. Raises Refused."""
+    for entry, parent, op in _entries(plugin, ref, "Generation"):
+        stream = Stream(seed=entry["seed"], op=entry["name"], key=record_key(parent), replica=entry["replica"])
+        try:
+            pixels = op.apply(pixels, entry["params"], stream)
+        except BadImage as error:
+            raise Refused(error, section="Generation", step=entry["name"]) from error
+    return pixels
+
+
+def augmented(plugin: Plugin, ref: Ref, pixels: Any) -> tuple[Any, str | None]:
+    """The stored pixels of a record from its transformed ones, and what was drawn for it as JSON (None for a record that is not
+    augmented). Raises Refused.
+    """
+    drawn: list[dict[str, Any]] = []
+    for entry, parent, op in _entries(plugin, ref, "Augmentations"):
+        params = op.spec.params.model_validate(entry["params"])
+        stream = Stream(seed=entry["seed"], op=entry["name"], key=record_key(parent), replica=entry["replica"])
+        array = as_array(pixels)
+        try:
+            sampled = op.draw(stream, params, ArrayType(str(array.dtype), array.shape))
+            pixels = op.apply(array, sampled, params)
+        except BadImage as error:
+            raise Refused(error, section="Augmentations", step=entry["name"]) from error
+        drawn.append({"name": entry["name"], "op": entry["op"], "version": entry["version"], "sampled": sampled})
+    return pixels, canonical_bytes(drawn).decode() if drawn else None
+
+
+def is_first_variant(plugin: Plugin, ref: Ref) -> bool:
+    """Whether a record stands for its parent where each parent counts once: replica 0 of every augmentation, or none."""
+    return all(entry["replica"] == 0 for entry, _, _ in _entries(plugin, ref, "Augmentations"))
+
+
+def _entries(plugin: Plugin, ref: Ref, section: str) -> Iterator[tuple[Entry, str, Any]]:
+    if not ref.lineage:
+        return
+    entries = lineage_of(ref)
+    for entry, parent in zip(entries, parents(ref.record_id, entries), strict=True):
+        op: Any = plugin.ops[entry["op"]]
+        if op.spec.section == section:
+            yield entry, parent, op
