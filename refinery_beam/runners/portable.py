@@ -44,6 +44,7 @@ def run_portable(
     with quiet_beam(enabled=not talk), guarded(), _boot_script(options, work) as boot:
         import apache_beam as beam
 
+        _hush_worker_threads(not talk)
         beam_options = pipeline_options(options, workers=workers, boot=boot)
         try:
             with _job_server(options, beam_options, os.path.join(work, "job-server.log")), _ended_if_it_fails(work):
@@ -60,6 +61,19 @@ def run_portable(
             _join_hanging_up()
     if state != "DONE":
         raise EngineError(f"the engine ended in state {state}", code="engine-state", value=state)
+
+
+def _hush_worker_threads(enabled: bool) -> None:
+    """Worker threads of this process print the traceback of every exception on stderr, some of them after the run is over.
+
+    The exception reaches the driver as well. Beam has no switch for it, so its module gets a `print` of its own.
+    """
+    from apache_beam.runners.worker import sdk_worker
+
+    if enabled:
+        sdk_worker.print = lambda *_, **__: None
+    else:
+        vars(sdk_worker).pop("print", None)
 
 
 @contextmanager
