@@ -73,6 +73,35 @@ class GrowthRow(NamedTuple):
     records: int
 
 
+class EvidenceRow(NamedTuple):
+    """What some records say about one assertion (its position in the plan). Record kinds: ``key`` is 'checked' or 'failed', and ``records``
+    a JSON list of [record id, detail] of the first failing ones by record key. Dataset kinds: ``key`` is the canonical JSON key counted.
+    """
+
+    contract: int
+    key: str
+    amount: int
+    records: str
+
+
+class LevelsRow(NamedTuple):
+    """Which of the 256 levels one stored 8-bit image has: 32 bytes of bits a channel."""
+
+    record_id: str
+    split: str
+    levels: bytes
+
+
+class SinkRow(NamedTuple):
+    """One file that a sink wrote. ``path`` is below ``sinks/<sink>/``."""
+
+    sink: str
+    path: str
+    record_id: str
+    bytes: int
+    sha256: str
+
+
 def read_fields(ref: Ref) -> dict[str, Any]:
     """The metadata mapping of a reference; empty when it has none."""
     return json.loads(ref.fields) if ref.fields else {}

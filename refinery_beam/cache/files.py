@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from refinery_beam.cache.beside import is_sink_file
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import StoreError
 
@@ -59,11 +60,11 @@ def compute_files(folder: str, *, shards: Iterable[Mapping[str, Any]] = (), thre
 
     ``shards`` are the entries that are known already (counted and hashed as they were written: path, bytes, sha256, split, shard, shards,
     records, rows_digest); they are taken over as they are and not read again. Every other file is hashed here, except recipe.yaml, which is
-    known by its meaning (see `manifest.RECIPE_NAME`).
+    known by its meaning (see `manifest.RECIPE_NAME`), and the files of sinks, which their sink's table lists.
     """
     known = {str(entry["path"]): dict(entry) for entry in shards}
     present = walk_files(folder)
-    rest = [path for path in present if path not in known and path != RECIPE_NAME]
+    rest = [path for path in present if path not in known and path != RECIPE_NAME and not is_sink_file(path)]
     digests = hash_files(folder, rest, threads=threads)
     entries = [*known.values(), *({"path": path, "bytes": present[path], "sha256": digests[path]} for path in rest)]
     return sorted(entries, key=lambda entry: str(entry["path"]))

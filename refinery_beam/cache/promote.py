@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from refinery_beam.cache.address import find, instance_dir, look_at, staging_root
+from refinery_beam.cache.beside import sink_entries
 from refinery_beam.cache.files import file_sha256, walk_files
 from refinery_beam.cache.locks import take
 from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
@@ -47,10 +48,11 @@ def promote(
     files = tuple(FileEntry(**entry) for entry in body["files"])
     store = LocalStore(durable=durable)
     try:
-        check_files(staging.instance, files, recheck=recheck)
+        every = (*files, *sink_entries(staging.instance, files))
+        check_files(staging.instance, every, recheck=recheck)
         _step("checked")
         if durable:
-            _sync_tree(staging.instance, files)
+            _sync_tree(staging.instance, every)
         _step("synced")
     except OSError as error:
         raise store_error(error, "check", staging.instance) from error

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam.cache.beside import sample_manifest, sink_entries
 from refinery_beam.cache.deep import check_rows
 from refinery_beam.cache.files import hash_files, walk_files
 from refinery_beam.cache.findings import Finding
@@ -107,6 +108,9 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest
         except OSError as error:
             raise store_error(error, "verify", place) from error
         _check_counts(manifest, sound, tally, deep=deep)
+        sample = sample_manifest(manifest)
+        if sample is not None:
+            _check_counts(sample, sound, tally, deep=deep)
     return VerifyReport(
         instance=place,
         deep=deep,
@@ -155,7 +159,7 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
     except StoreError as error:
         tally.add("odd-file", os.path.relpath(error.place, manifest.place), error.message)
         return set()
-    listed = {entry.path: entry for entry in manifest.files}
+    listed = {entry.path: entry for entry in (*manifest.files, *_sink_files(manifest, tally))}
     for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME, RECIPE_NAME}):
         tally.add("unlisted", path, "is not in the manifest")
     readable = []
@@ -176,6 +180,17 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
         else:
             tally.add("wrong-digest", path, f"has sha256 {digests[path]}, the manifest says {listed[path].sha256}")
     return sound
+
+
+def _sink_files(manifest: Manifest, tally: _Tally) -> list[FileEntry]:
+    """The files that sink tables list. A table that cannot be read is a finding, and so is then every file of its sink."""
+    found: list[FileEntry] = []
+    for entry in manifest.files:
+        try:
+            found += sink_entries(manifest.place, [entry])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            tally.add("unreadable", entry.path, f"is not a readable list of files: {error}")
+    return found
 
 
 def _check_recipe(manifest: Manifest, tally: _Tally, digest_of: Callable[[str], str] | None) -> None:

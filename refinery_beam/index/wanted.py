@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -93,6 +94,9 @@ def wanted_fields(model: Any) -> frozenset[str]:
     for section in ("InputContracts", "OutputExpectations"):
         for check in getattr(model, section, None) or ():
             names.update(_words([getattr(check, "field", None), *_items(getattr(check, "assertion", None))]))
+    for sink in getattr(model, "Sinks", None) or ():
+        names.add(sink.field)
+        names.update(re.findall(r"\{([^{}|]*)", sink.path_template))
     return frozenset(names - made - _RESERVED - {model.Labels.field})
 
 

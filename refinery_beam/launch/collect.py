@@ -6,11 +6,12 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
+from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
 from refinery_beam.launch.losses import emptied_classes
 from refinery_beam.launch.prepare import Prepared
@@ -33,6 +34,7 @@ class Collected:
     classes: Mapping[str, Mapping[str, int]]
     warnings: tuple[tuple[str, str], ...]
     growth: Growth = NO_GROWTH
+    beside: BesideFacts = field(default_factory=BesideFacts)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -60,6 +62,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(growth.total(records_in), counts, ledger)
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
+    beside = collect_beside(prepared, work, ledger)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
@@ -68,7 +71,8 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes)),
+        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes), *beside.warnings),
+        beside=beside,
         growth=growth,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from refinery_beam.launch.beside import manifest_entries
 from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.explain import split_rule
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.report import ReportFacts
+from refinery_beam.report.beside import beside_section, contracts_section
 
 
 def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
@@ -40,7 +42,15 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         split_rule=split_rule(plan),
         generated=collected.growth.generated,
         replaced=collected.growth.replaced,
+        sections=beside_sections(prepared, collected),
     )
+
+
+def beside_sections(prepared: Prepared, collected: Collected) -> list[str]:
+    """The report's sections about contracts, the sample and sinks."""
+    facts = collected.beside
+    messages = [o.verdict.message for o in facts.outcomes]
+    return [contracts_section(facts.expectations, messages), beside_section(manifest_entries(prepared, facts))]
 
 
 def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]:

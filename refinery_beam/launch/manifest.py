@@ -9,6 +9,7 @@ from typing import Any
 
 from refinery_beam import __version__
 from refinery_beam.cache import compute_files
+from refinery_beam.launch.beside import manifest_entries, write_sink_tables
 from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.environment import environment
 from refinery_beam.launch.facts import report_facts
@@ -43,6 +44,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
     _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
+    write_sink_tables(instance, collected.beside.sinks)
     files = compute_files(instance, shards=shards)
     return {
         "contract": 1,
@@ -83,6 +85,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
         "label_field": plan.label_field,
         "class_balance": plan.class_balance,
         "warnings": [{"code": code, "message": message} for code, message in collected.warnings],
+        **manifest_entries(prepared, collected.beside),
     }
 
 

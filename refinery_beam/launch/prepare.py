@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_i
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
+from refinery_beam.launch.references import Reference, find_references
 from refinery_beam.plan.build import build_plan
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plugins.base import Plugin
@@ -38,6 +39,7 @@ class Settings:
     hostile: int | None = None
     debug: bool = False
     say: Callable[[str], None] | None = None
+    referring: tuple[str, ...] = ()
 
     def tell(self, text: str) -> None:
         """Say something to a person who asked for more words."""
@@ -58,6 +60,7 @@ class Prepared:
     fingerprint: str
     checks: tuple[CheckResult, ...]
     settings: Settings
+    references: Mapping[int, Reference] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -115,7 +118,11 @@ def prepare(source: str | Path, settings: Settings) -> Prepared:
     fingerprint = codec_fingerprint()
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
-    recipe_hash = value_digest("recipe-side", recipe_side(identity, plan, fingerprint))
+    references = find_references(recipe, plan, settings)
+    side = recipe_side(identity, plan, fingerprint)
+    if references:
+        side["references"] = {str(i): reference.identity() for i, reference in references.items()}
+    recipe_hash = value_digest("recipe-side", side)
     key = InstanceKey(recipe_hash=recipe_hash, input_hash=index.input_hash, seed=recipe.seed)
     return Prepared(
         recipe=recipe,
@@ -127,6 +134,7 @@ def prepare(source: str | Path, settings: Settings) -> Prepared:
         fingerprint=fingerprint,
         checks=checks,
         settings=settings,
+        references=references,
     )
 
 

@@ -38,7 +38,7 @@ class Job:
         return max(1, -(-self.records // 256))
 
 
-WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failures", "index", "growth")
+WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failures", "index", "growth", "evidence", "sinks", "sample")
 """Folders of ``Job.work``."""
 
 

@@ -101,6 +101,11 @@ def is_first_variant(plugin: Plugin, ref: Ref) -> bool:
     return all(entry["replica"] == 0 for entry, _, _ in _entries(plugin, ref, "Augmentations"))
 
 
+def stands_for_input(plugin: Plugin, ref: Ref) -> bool:
+    """Whether a record shows its input file as it is, and is the only one to do so: not generated, and replica 0 of every augmentation."""
+    return is_first_variant(plugin, ref) and not any(True for _ in _entries(plugin, ref, "Generation"))
+
+
 def _entries(plugin: Plugin, ref: Ref, section: str) -> Iterator[tuple[Entry, str, Any]]:
     if not ref.lineage:
         return

@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam import coders
 
 from refinery_beam.identity import digest
+from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.shard import write_shard
@@ -26,6 +27,7 @@ class Written(NamedTuple):
     shards: beam.PCollection[ShardRow]
     ledger: beam.PCollection[LedgerRow]
     partials: beam.PCollection[tuple[str, bytes]]
+    beside: Mapping[str, beam.PCollection[Any]]
 
 
 class WriteShards(beam.PTransform):
@@ -51,12 +53,15 @@ class WriteShards(beam.PTransform):
             refs
             | "ShardOf" >> beam.Map(_shard_of, table, self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
             | "Group" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, main="shards")
+            | "Write"
+            >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, *BESIDE, main="shards")
         )
         out.shards.element_type = ShardRow
         out[LEDGER].element_type = LedgerRow
         out[PARTIALS].element_type = tuple[str, bytes]
-        return Written(out.shards, out[LEDGER], out[PARTIALS])
+        for tag, kind in BESIDE.items():
+            out[tag].element_type = kind
+        return Written(out.shards, out[LEDGER], out[PARTIALS], {tag: out[tag] for tag in BESIDE})
 
 
 class WriteShard(beam.DoFn):
@@ -90,6 +95,8 @@ class WriteShard(beam.DoFn):
         yield written.row
         for row in written.ledger:
             yield beam.pvalue.TaggedOutput(LEDGER, row)
+        for tag, row in written.beside:
+            yield beam.pvalue.TaggedOutput(tag, row)
         for name in sorted(written.partials):
             yield beam.pvalue.TaggedOutput(PARTIALS, (name, written.partials[name].dumps()))
 

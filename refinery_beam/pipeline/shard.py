@@ -19,6 +19,7 @@ from typing import Any
 
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
+from refinery_beam.pipeline.beside import Gather
 from refinery_beam.pipeline.columns import arrow_schema, row_bytes
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import BadRecord, Fitted, Prepared, Worker, add_partial, describe, label_counts
@@ -40,6 +41,7 @@ class Shard:
     row: ShardRow
     ledger: list[LedgerRow] = field(default_factory=list)
     partials: dict[str, Partial] = field(default_factory=dict)
+    beside: list[tuple[str, Any]] = field(default_factory=list)
 
 
 class HashingFile:
@@ -175,14 +177,16 @@ def write_shard(
     pool: ThreadPoolExecutor | None = None,
     threads: int = 1,
     progress: Any = None,
+    gather: Gather | None = None,
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch` (same file system), and say
     what was written.
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
-    become ledger rows.
+    become ledger rows. `gather` takes what rows leave beside the dataset: evidence, sink files, references for a sample.
     """
     os.makedirs(os.path.join(folder, split), exist_ok=True)
+    gather = gather or Gather(worker.plan, instance=os.path.dirname(folder))
     # Random, because two attempts at one shard may run at the same time; it names nothing that stays.
     temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")
     out = ShardFile(temporary, worker.plan.output)
@@ -199,6 +203,7 @@ def write_shard(
                 out.append(result)
                 labels[result.ref.label] += 1
                 digests.append(result.digest)
+                gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
                 for name, partial in result.partials:
                     if name in partials:
                         add_partial(partials[name], partial, points[name], record_id=result.ref.record_id)
@@ -222,13 +227,13 @@ def write_shard(
         shard=shard,
         shards=shards,
         records=out.records,
-        file=f"dataset/{split}/{name}",
+        file=f"{os.path.basename(folder)}/{split}/{name}",
         bytes=out.file.size,
         sha256=sha256,
         rows_digest=shard_digest(digests),
         labels=label_counts(labels),
     )
-    return Shard(row=row, ledger=ledger, partials=partials)
+    return Shard(row=row, ledger=ledger, partials=partials, beside=gather.rows())
 
 
 def _cannot_write(error: OSError, folder: str) -> StoreError:

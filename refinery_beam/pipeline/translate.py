@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.duplicates import NearGroups
+from refinery_beam.pipeline.evidence import CheckReferences, add_beside
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
 from refinery_beam.pipeline.grow import Expand, Generate
 from refinery_beam.pipeline.materialize import WriteShards
@@ -29,6 +30,9 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     files = max(1, job.records // ROWS_A_FILE)
     refs = pipeline | "Index" >> ReadIndex(job.index)
     lost = []
+    if plan.contracts:
+        refs, dropped = refs | "InputContracts" >> CheckReferences(job)
+        lost.append(dropped)
     for step in plan.pre_filters:
         refs, dropped = refs | f"Filter[{step.name}]" >> Select(plan, step, job)
         lost.append(dropped)
@@ -67,6 +71,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for point in plan.fits:
         if point.riding:
             fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point, job.work))
+    add_beside(pipeline, job, written, passes, fitted)
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)

@@ -17,8 +17,11 @@ from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
+from refinery_beam.pipeline.beside import Beside, Extras
 from refinery_beam.pipeline.columns import FieldMismatch, coerce
-from refinery_beam.pipeline.lineage import Refused, augmented, generated, is_first_variant, source_record_id
+from refinery_beam.pipeline.contracts import Violation
+from refinery_beam.pipeline.lineage import Refused, augmented, generated, is_first_variant, source_record_id, stands_for_input
+from refinery_beam.pipeline.sinks import BadPath
 from refinery_beam.plan.nodes import Chain, FitPoint, Plan, Step
 from refinery_beam.plan.variants import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType
@@ -50,6 +53,7 @@ class Prepared:
     digest: bytes
     size: int
     partials: tuple[tuple[str, Partial], ...] = field(default=())
+    extras: Extras | None = None
 
 
 class Worker:
@@ -63,6 +67,7 @@ class Worker:
             max_pixels=plan.limits["max_pixels"], max_bytes=plan.limits["max_bytes"], formats=tuple(plan.limits["formats"])
         )
         self._child_fields = frozenset(plan.child_fields)
+        self.beside = Beside(plan, self.plugin)
         self._riding = {s: tuple(p for p in plan.fits if p.riding and p.split == s) for s in plan.chains}
 
     @cached_property
@@ -114,10 +119,19 @@ class Worker:
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Filters", op=name) from error
 
-    def born(self, ref: Ref, data: bytes, chain: Chain) -> Any:
-        """The pixels of a record before its transformations: its file decoded, and what its lineage made of that. Raises BadRecord."""
+    def admitted(self, data: bytes, chain: Chain) -> Any:
+        """Decoded pixels that no input contract sends to the ledger. Raises BadRecord."""
+        pixels = self.decode(data, chain)
         try:
-            return generated(self.plugin, ref, self.decode(data, chain))
+            self.beside.admit(pixels)
+        except Violation as error:
+            raise BadRecord(error.reason, error.detail, stage="InputContracts", op=error.op) from error
+        return pixels
+
+    def born(self, ref: Ref, decoded: Any) -> Any:
+        """The pixels of a record before its transformations: what its lineage made of its decoded file. Raises BadRecord."""
+        try:
+            return generated(self.plugin, ref, decoded)
         except Refused as error:
             raise BadRecord(error.reason, error.detail, stage=error.section, op=error.step) from error
 
@@ -162,7 +176,7 @@ class Worker:
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own."""
         chain = self.plan.fit_chain(point)
-        pixels = self.run(self.born(ref, self.read(ref), chain), chain.steps[: point.index], fitted)
+        pixels = self.run(self.born(ref, self.admitted(self.read(ref), chain)), chain.steps[: point.index], fitted)
         planes = _planes(chain, point.index)
         if planes not in (None, channels(pixels)):
             raise BadRecord("schema:image", f"the image has {channels(pixels)} channels, Output declares {chain.stored}", stage="Output")
@@ -230,9 +244,13 @@ class Worker:
         partials: list[tuple[str, Partial]] = []
         if plan.decodes or plan.output.image_field is not None:
             data = self.read(ref)
+        extras = Extras()
         if plan.decodes:
             # Of every split, even where only train's pixels are asked for: what counts as a bad record must not depend on the split.
-            pixels = self.run(self.born(ref, data, chain), chain.eager, fitted)
+            decoded = self.admitted(data, chain)
+            if stands_for_input(self.plugin, ref):
+                self.beside.arrived(ref, decoded, extras)
+            pixels = self.run(self.born(ref, decoded), chain.eager, fitted)
             if is_first_variant(self.plugin, ref):
                 for point in self._riding[ref.split]:
                     partials.append((point.name, self._accumulate(point, pixels)))
@@ -244,7 +262,13 @@ class Worker:
                 inputs = [array if name == "image" else known.get(name) for name in step.inputs]
                 known[step.field] = op.featurize(inputs, self._params[step.name])
             array = stored
-        return self._row(ref, known, data=data, array=array, partials=tuple(partials))
+        row = self._row(ref, known, data=data, array=array, partials=tuple(partials))
+        try:
+            kept = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.image_field}
+            self.beside.finished(ref, known | kept, array, chain, extras)
+        except BadPath as error:
+            raise BadRecord("sink_path", str(error), stage="Sinks") from error
+        return replace(row, extras=extras)
 
     def _row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, array: Any, partials: tuple[tuple[str, Partial], ...]) -> Prepared:
         output = self.plan.output

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, closest, raise_all
+from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks, check_tails
 from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
 from refinery_beam.plan.chains import DECODED, build_chains, build_fits
 from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
@@ -45,6 +46,9 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     if aggressive(augmentations) and AUGMENTATION not in dict(output.fields):
         output = replace(output, fields=(*output.fields, (AUGMENTATION, FieldType("str"))))
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
+    contracts = build_contracts(recipe, plugin, errors)
+    check_tails(recipe, plugin, contracts, chains, errors)
+    sinks = build_sinks(recipe, splits, dict(output.fields) | {f.field: f.type for f in fields}, output_type, errors)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
     versions |= {f.op: f.version for f in (*pre, *post)}
@@ -52,6 +56,7 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
     if split.near_distance is not None:
         versions[split.near_op] = plugin.ops[split.near_op].spec.version
     versions |= step_versions(generation, augmentations)
+    versions |= {f"assertion:{c.kind}": c.version for c in contracts}
     decode = model.Input.decode
     limits = model.Input.limits
     return Plan(
@@ -78,6 +83,9 @@ def build_plan(recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str] = ()
         class_balance=_jsonable(model.Splits.class_balance),
         generation=generation,
         augmentations=augmentations,
+        contracts=contracts,
+        sample=build_sample(recipe, splits),
+        sinks=sinks,
     )
 
 
@@ -291,7 +299,7 @@ def _sidecar_fields(recipe: Recipe) -> bool:
 
 def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
     """Validated parameters with defaults, as JSON. Check `param_types` has already said what is wrong with bad ones."""
-    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json", by_alias=True)
+    params: dict[str, Any] = model.model_validate(dict(written)).model_dump(mode="json")
     return params
 
 

@@ -31,6 +31,12 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
         f"Images: {'not stored' if out.image_field is None else 'encoding ' + out.encoding}"
         + ("" if plan.decodes or plan.selects_by_files else "; nothing is decoded")
     )
+    lines += [f"{c.section}: {c.kind}{f' of {c.field}' if c.field else ''} ({c.severity})" for c in plan.contracts]
+    if plan.sample is not None:
+        s = plan.sample
+        size = f"{s.n} records" if s.n is not None else f"{s.fraction} of the records"
+        lines.append(f"Sample: {size} of each {'class of ' if s.kind == 'per_class' else ''}{', '.join(s.splits)} (seed {s.seed})")
+    lines += [f"Sink {s.name}: {s.field} of {', '.join(s.splits)} to sinks/{s.name}/{s.template}" for s in plan.sinks]
     return "\n".join(lines)
 
 

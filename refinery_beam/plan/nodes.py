@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
+from refinery_beam.plan.beside import ContractStep, SamplePlan, SinkStep
 from refinery_beam.plan.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
 
@@ -221,10 +222,19 @@ class Plan:
         """The fields that only made records have; null in the others."""
         return child_fields(self.generation, self.augmentations)
 
+    contracts: tuple[ContractStep, ...] = ()
+    sample: SamplePlan | None = None
+    sinks: tuple[SinkStep, ...] = ()
+
     @property
     def decodes(self) -> bool:
         """Whether any pixel is ever decoded."""
-        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields)
+        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields) or self.shows_pixels
+
+    @property
+    def shows_pixels(self) -> bool:
+        """Whether an assertion or a sink looks at decoded pixels."""
+        return any(c.on_pixels for c in self.contracts) or any(s.field == "image" for s in self.sinks)
 
     @property
     def selects_by_files(self) -> bool:
@@ -251,8 +261,8 @@ class Plan:
     def node_keys(self, input_hash: str) -> dict[str, str]:
         """A key for each part of the result from its own op, version, params and upstream keys.
 
-        Parts: 'select' (filters), 'split', 'fit' (statistics) and 'dataset' (shards). Two plans that differ only in how
-        results are reported share them.
+        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and beside it 'contracts', 'sample' and 'sinks'. Two
+        plans that differ only in how results are reported share them.
         """
         looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
         select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks])
@@ -262,7 +272,11 @@ class Plan:
         fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, [_plain(p) for p in self.fits]])
         varied = [_plain(a) for a in self.augmentations]
         dataset = value_digest("node", ["dataset", fit, varied, _plain(self.output), [_plain(f) for f in self.fields]])
-        return {"select": select, "split": split, "fit": fit, "dataset": dataset}
+        contracts = value_digest("node", ["contracts", dataset, [c.identity() for c in self.contracts]])
+        sample = value_digest("node", ["sample", dataset, self.sample.identity() if self.sample else None])
+        sinks = value_digest("node", ["sinks", dataset, [s.identity() for s in self.sinks]])
+        keys = {"select": select, "split": split, "fit": fit, "dataset": dataset}
+        return {**keys, "contracts": contracts, "sample": sample, "sinks": sinks}
 
 
 def _plain(value: Any) -> Any:

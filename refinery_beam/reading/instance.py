@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refinery_beam.cache import Manifest, look_at
+from refinery_beam.cache.beside import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.reading.chain import read_statistics
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
@@ -90,6 +91,24 @@ class Instance:
             )
         reader = SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
         return reader if epoch is None else reader.epoch(epoch)
+
+    def sample(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
+        """The rows of the sample of one split (SampleData), as `split` gives those of the whole.
+
+        UsageError ``unknown-split`` when the recipe takes no sample of it.
+        """
+        manifest = sample_manifest(self.manifest)
+        if manifest is None or name not in manifest.splits:
+            known = manifest.splits if manifest is not None else ()
+            raise UsageError(
+                f"there is no sample of {name!r}" if known else "the recipe takes no sample",
+                code="unknown-split",
+                place=self.path,
+                value=name,
+                rule="samples are those of SampleData in the recipe",
+                remedy=did_you_mean(name, known) if known else "add SampleData to the recipe",
+            )
+        return SplitReader(manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())

@@ -6,13 +6,14 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.identity import LAW_VERSION, ordered_pairs
-from refinery_beam.recipe.params import full_params
+from refinery_beam.recipe.params import full_assertion, full_params
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
     from refinery_beam.recipe.load import Recipe
 
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+ASSERTION_SECTIONS = ("InputContracts", "OutputExpectations")
 
 
 def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
@@ -36,6 +37,10 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     body["Output"]["format"] = _as_set(body["Output"]["format"])
     if body["Splits"]["ratios"] is not None:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
+    for section in ASSERTION_SECTIONS:
+        for item in body[section]:
+            if isinstance(reference := item["assertion"].get("reference"), dict) and reference.get("instance") is not None:
+                reference["instance"] = ""  # which instance it is enters the key as that instance's own key
     for section in (*OP_SECTIONS, "Sinks"):
         for item in body[section]:
             for name in ("splits", "stages"):
@@ -54,6 +59,9 @@ def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         for section in OP_SECTIONS:
             for index, operation in enumerate(getattr(recipe.model, section)):
                 body[section][index]["params"] = full_params(recipe, section, index, operation, plugin=plugin)
+        for section in ASSERTION_SECTIONS:
+            for index, contract in enumerate(getattr(recipe.model, section)):
+                body[section][index]["assertion"] = full_assertion(contract.assertion, plugin=plugin)
     return copy.deepcopy(body)
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from refinery_beam.recipe.canonical import OP_SECTIONS, full_model
+from refinery_beam.recipe.canonical import ASSERTION_SECTIONS, OP_SECTIONS, full_model
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
@@ -31,6 +31,11 @@ def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: L
             source["path"] = recipe.absolute(source["path"])
             if source["label_from"] is not None:
                 source["label_from"]["path"] = recipe.absolute(source["label_from"]["path"])
+        for section in ASSERTION_SECTIONS:
+            for item in body[section]:
+                reference = item["assertion"].get("reference")
+                if isinstance(reference, dict) and isinstance(reference.get("instance"), str):
+                    reference["instance"] = recipe.absolute(reference["instance"])
         for section in OP_SECTIONS:
             for item in body[section]:
                 imported = item["params"].get("stats_from_instance")

@@ -176,6 +176,7 @@ class Sink(Section):
         "post_Featurizations",
         "post_OutputExpectations",
         "post_Visualizations",
+        "post_pipeline",
     ]
     splits: tuple[str, ...] | None = None
     field: str

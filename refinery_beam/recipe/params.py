@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -38,6 +39,15 @@ def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *,
         return None, translate(error, data=params, model=spec.params, place=recipe.place, prefix=(section, index, "params"))
 
 
+def model_errors(recipe: Recipe, at: tuple[str | int, ...], written: dict[str, Any], model: type[Params]) -> list[RecipeError]:
+    """What is wrong with the parameters at a place of the recipe, by their model; text never becomes a number."""
+    try:
+        model.model_validate_json(json.dumps(written), strict=True)
+    except ValidationError as error:
+        return translate(error, data=written, model=model, place=recipe.place, prefix=at)
+    return []
+
+
 def _only_lists_for_tuples(error: ValidationError) -> bool:
     kinds = ("tuple_type", "set_type", "frozen_set_type")
     return all(detail["type"] in kinds and isinstance(detail["input"], list) for detail in error.errors(include_url=False))
@@ -61,6 +71,20 @@ def given_params(recipe: Recipe, operation: Operation, spec: OpSpec) -> dict[str
 
         params["seed"] = section_seed(recipe, operation.seed, operation.name)
     return params
+
+
+def full_assertion(assertion: Mapping[str, Any], *, plugin: Plugin) -> dict[str, Any]:
+    """An assertion with the defaults of its parameters written out; as written where its kind is unknown or it does not validate."""
+    kind = plugin.assertions.get(assertion["kind"])
+    written = {k: v for k, v in assertion.items() if k != "kind"}
+    if kind is None:
+        return dict(assertion)
+    try:
+        params = kind.spec.params.model_validate_json(json.dumps(written), strict=True)
+    except ValidationError:
+        return dict(assertion)
+    full = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"kind": assertion["kind"], **full}
 
 
 def full_params(recipe: Recipe, section: str, index: int, operation: Operation, *, plugin: Plugin) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class ReportFacts:
     split_rule: str = ""
     generated: Mapping[str, int] = field(default_factory=dict)
     replaced: Mapping[str, int] = field(default_factory=dict)
+    sections: Sequence[str] = ()
 
 
 def render_report(facts: ReportFacts) -> str:
@@ -53,6 +54,7 @@ def render_report(facts: ReportFacts) -> str:
         _splits(facts),
         _operations(facts),
         _fitted(facts),
+        *facts.sections,
         _ledger(facts),
         _remarks("Warnings", [f"`{code}`: {message}" for code, message in facts.warnings]),
     ]

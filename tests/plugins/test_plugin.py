@@ -34,12 +34,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "mean_subtract": {"mean": 1},
     "filter_by_label": {"labels": ["a"]},
     "random_sample": {"n": 3},
-    "sample_per_class": {"n_per_class": 2},
-    "sample_per_class_fractional": {"n_per_class_base": 2, "fractions": {"a": 0.5}},
+    "sample_per_class": {"n_per_class": 3, "label": "t", "exclude_already_labeled": ["u"]},
+    "sample_per_class_fractional": {"n_per_class_base": 3, "fractions": {"a": 0.5}},
     "drop_by_label": {"labels": ["t"]},
-    "drop_duplicates": {},
-    "image_size": {"min_width": 8},
-    "filter_by_field": {"field": "f", "equals": 1},
+    "drop_duplicates": {"kind": "near"},
+    "image_size": {"min_width": 3, "max_aspect": 2.5},
+    "filter_by_field": {"field": "f", "in": [1, "x", 0.5, True]},
     "label_from_path": {},
     "image_size_stats": {},
     "duplicate_minority_class": {},
@@ -98,7 +98,8 @@ def test_known_words_are_not_executed_ones() -> None:
     assert wanted.items() <= PLUGIN.known.items()
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
     assert PLUGIN.sections == {
-        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations")
+        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"),
+        *("InputContracts", "OutputExpectations", "SampleData", "Sinks"),
     }
 
 

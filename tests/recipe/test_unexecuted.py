@@ -63,3 +63,62 @@ def test_what_is_executed_passes(base: str, edit: Any, plugin: Plugin) -> None:
     assert refuse_unexecuted(load_recipe("r.yaml", text=empty), plugin) == []
     local = edit(base, "path: images", "path: file:///data/images")
     assert refuse_unexecuted(load_recipe("r.yaml", text=local), plugin) == []
+
+
+BESIDE = """\
+InputContracts: [{field: image, assertion: {kind: required_field}}]
+OutputExpectations: [{field: image, assertion: {kind: required_field}}]
+SampleData: {selector: {n: 3}}
+Sinks: [{name: s, stage: post_pipeline, field: image, format: png_per_record, path_template: '{record_id}'}]
+"""
+
+
+def test_contracts_samples_and_sinks_are_executed(base: str, marked: Any) -> None:
+    from refinery_beam.plugins.image_classification import PLUGIN
+
+    def refused(text: str) -> list[str]:
+        return [e.place for e in refuse_unexecuted(load_recipe("r.yaml", text=text), PLUGIN)]
+
+    assert refused(base + BESIDE) == refused(base)
+    for stage in ("post_InputContracts", "post_Filters", "post_Splits", "post_Generation"):
+        case = marked(base + BESIDE.replace("post_pipeline", f"§{stage}"))
+        assert refused(case.text) == [*refused(base), case.place]
+
+
+def test_extensions_are_for_plugins_that_list_them(base: str) -> None:
+    from dataclasses import replace
+
+    from refinery_beam.plugins.image_classification import PLUGIN
+    from refinery_beam.recipe import run_checks
+
+    reader = replace(PLUGIN, extension_keys={"ns": frozenset({"key"})})
+    known, unknown = (load_recipe("r.yaml", text=f"{base}extensions: {{ns: {{{key}: 1}}}}\n") for key in ("key", "kay"))
+    assert [c.status for c in run_checks(known, reader) if c.number == 28] == ["pass"]
+    assert [e.code for c in run_checks(unknown, reader) if c.number == 28 for e in c.errors] == ["unknown-extension"]
+    assert not any("extensions" in e.message for e in refuse_unexecuted(known, reader))
+    assert any("extensions" in e.message for e in refuse_unexecuted(known, PLUGIN))
+
+
+def test_kinds_come_from_the_plugin(base: str) -> None:
+    """A kind of a third party is checked by its own parameter model, and known by name."""
+    from dataclasses import replace
+
+    from refinery_beam.plugins.assertions import InRange
+    from refinery_beam.plugins.image_classification import PLUGIN
+    from refinery_beam.recipe import run_checks
+
+    class Near(InRange):
+        spec = replace(InRange.spec, kind="near")
+
+    plugin = replace(PLUGIN, assertions={**PLUGIN.assertions, "near": Near()})
+    codes = {}
+    for params in ("min: 1", "min: '1'", "max: 0, min: 1", "mix: 1"):
+        recipe = load_recipe("r.yaml", text=f"{base}InputContracts: [{{field: label, assertion: {{kind: near, {params}}}}}]\n")
+        codes[params] = [e.code for c in run_checks(recipe, plugin) if c.number == 105 for e in c.errors]
+        assert [e.code for c in run_checks(recipe, PLUGIN) if c.number == 105 for e in c.errors] == ["unknown-assertion"]
+    assert codes == {
+        "min: 1": [],
+        "min: '1'": ["bad-type"],
+        "max: 0, min: 1": ["bad-value"],
+        "mix: 1": ["unknown-field"],
+    }

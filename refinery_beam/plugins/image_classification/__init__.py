@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from refinery_beam.plugins.assertions import STANDARD
 from refinery_beam.plugins.base import AnyOp, Plugin
 from refinery_beam.plugins.image_classification.augment import (
     ColorJitter,
@@ -78,9 +79,11 @@ PLUGIN = Plugin(
     version=1,
     sections=frozenset(
         {"Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"}
+        | {"InputContracts", "OutputExpectations", "SampleData", "Sinks"}
     ),
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},
     source_types=frozenset({"image_folder", "image_flat", "image_tree"}),
     module=__name__,
+    assertions=STANDARD,
 )

@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_serializer,
+    model_validator,
+)
 
 from refinery_beam.plugins.base import TAGS_FIELD, OpSpec, Params
 from refinery_beam.plugins.image_classification.phash import PHASH_VERSION, phash
@@ -85,6 +95,11 @@ class FilterByFieldParams(Params):
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}")
         return self
+
+    @model_serializer(mode="wrap")
+    def _by_word(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`in` under the word the recipe has for it, whoever dumps: Python has no attribute of that name."""
+        return {"in" if name == "in_" else name: value for name, value in handler(self).items()}
 
 
 class ImageSizeParams(Params):

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import Context, Findings, Step
+from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
+from refinery_beam.recipe.params import model_errors
 
 DTYPES = (
     *("str", "bytes", "bool", "int", "float", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -21,7 +22,7 @@ ASSERTIONS: dict[str, tuple[bool | None, dict[str, tuple[str, bool]], bool]] = {
     "required_field": (True, {}, False),
     "dtype_equals": (True, {"expected": ("text", True)}, False),
     "value_range": (True, {"min": ("number", False), "max": ("number", False)}, False),
-    "distributional": (None, {}, False),
+    "distributional": (True, {"reference": ("mapping", True), "distance": ("text", True), "max": ("number", True)}, False),
     "split_record_counts": (False, {"counts": ("counts", True)}, True),
     "per_class_count_per_split": (True, {"per_class": ("int", True), "tolerance": ("int", False)}, True),
     "count_by_field": (True, {"value_per_key": ("int", True)}, False),
@@ -39,6 +40,7 @@ _WORDS = {
     "ints": "a list of whole numbers",
     "list": "a list",
     "counts": "a mapping of splits to whole numbers",
+    "mapping": "a mapping",
 }
 
 
@@ -107,18 +109,47 @@ def assertion_params(c: Context) -> Findings:
         for i, contract in enumerate(getattr(c.model, section)):
             kind = contract.assertion["kind"]
             at = (section, i, "assertion")
-            if kind not in ASSERTIONS:
+            kinds = list(dict.fromkeys((*ASSERTIONS, *c.plugin.assertions)))
+            if kind not in kinds:
                 yield c.error(
                     f"unknown assertion kind {kind!r}",
                     *at,
                     "kind",
                     code="unknown-assertion",
                     value=kind,
-                    rule="kinds: " + ", ".join(ASSERTIONS),
-                    remedy=did_you_mean(kind, ASSERTIONS),
+                    rule="kinds: " + ", ".join(kinds),
+                    remedy=did_you_mean(kind, kinds),
                 )
                 continue
-            needs_field, params, late = ASSERTIONS[kind]
+            spec = c.plugin.assertions[kind].spec if kind in c.plugin.assertions else None
+            fields = contract.assertion.get("fields")
+            if isinstance(fields, list) and "image" in fields:
+                yield c.error(
+                    f"{kind} does not count images",
+                    *at,
+                    "fields",
+                    fields.index("image"),
+                    code="assertion-field",
+                    value="image",
+                    rule="records are counted by values that can be equal",
+                    remedy="name another field",
+                )
+            if spec is not None and spec.pixels == "no" and contract.field == "image":
+                yield c.error(
+                    f"{kind} does not look at images",
+                    section,
+                    i,
+                    "field",
+                    code="assertion-field",
+                    value="image",
+                    rule="of images: " + ", ".join(sorted(k for k, a in c.plugin.assertions.items() if a.spec.pixels != "no")),
+                    remedy="name another field",
+                )
+            if kind in ASSERTIONS:
+                needs_field, params, late = ASSERTIONS[kind]
+            else:
+                assert spec is not None
+                needs_field, params, late = spec.field, {}, spec.output_only
             if late and section == "InputContracts":
                 yield c.error(
                     f"{kind} is for OutputExpectations",
@@ -140,7 +171,11 @@ def assertion_params(c: Context) -> Findings:
                     rule=f"{kind} speaks of {'one field' if needs_field else 'records'}",
                     remedy="add 'field: name'" if needs_field else "remove field",
                 )
-            yield from _parameters(c, at, contract.assertion, kind, params)
+            found = list(_parameters(c, at, contract.assertion, kind, params)) if kind in ASSERTIONS else []
+            yield from found
+            if spec is not None and not found:
+                written = {k: v for k, v in contract.assertion.items() if k != "kind"}
+                yield from (Finding("error", e) for e in model_errors(c.recipe, at, written, spec.params))
 
 
 def _parameters(c: Context, at: tuple[Step, ...], given: dict[str, Any], kind: str, params: dict[str, tuple[str, bool]]) -> Findings:
@@ -201,6 +236,8 @@ def _fits(value: Any, what: str) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if what == "text":
         return isinstance(value, str)
+    if what == "mapping":
+        return isinstance(value, dict)
     if what == "counts":
         return isinstance(value, dict) and all(_fits(v, "int") for v in value.values())
     if not isinstance(value, list):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.recipe.checks.context import Context, Finding, Step
 from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
+from refinery_beam.recipe.checks.outputs import ASSERTIONS
 from refinery_beam.recipe.load import Recipe
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def _no(c: Context, what: str, *path: Step, remedy: str = "remove it", value: An
 def _findings(c: Context) -> list[Finding]:
     found: list[Finding] = []
     for section in OPTIONAL:
+        if section == "extensions" and c.plugin.extension_keys:
+            continue  # check 28 refuses those that the plugin does not list
         if getattr(c.model, section) and section not in c.plugin.sections:
             found.append(_no(c, f"the section {section}", section, remedy=f"remove {section}", value=section, key=True))
     for section, i, operation in c.operations():
@@ -75,6 +78,28 @@ def _findings(c: Context) -> list[Finding]:
             found.append(_no(c, "stats_from_instance", section, i, "params", "stats_from_instance", remedy="fit here", key=True))
     found += _sources(c)
     found += _options(c)
+    found += _beside(c)
+    return found
+
+
+STORED_STAGES = ("post_Transformations", "post_Featurizations", "post_Augmentations", "post_OutputExpectations", "post_Visualizations")
+"""Stages whose pixels are the stored ones; ``post_pipeline`` says so by name."""
+
+
+def _beside(c: Context) -> list[Finding]:
+    """Sinks of stages whose pixels are never held, and kinds of assertion that the plugin does not have."""
+    found: list[Finding] = []
+    aggressive = any(a.materialization == "aggressive" for a in c.model.Augmentations)
+    for i, sink in enumerate(c.model.Sinks if "Sinks" in c.plugin.sections else ()):
+        early = aggressive and sink.stage in ("post_Transformations", "post_Featurizations")
+        if sink.stage not in (*STORED_STAGES, "post_pipeline") or early:
+            remedy = "write 'stage: post_pipeline': the pixels that are stored"
+            found.append(_no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", remedy=remedy, value=sink.stage))
+    for section in ("InputContracts", "OutputExpectations"):
+        for i, contract in enumerate(getattr(c.model, section) if section in c.plugin.sections else ()):
+            kind = contract.assertion["kind"]
+            if kind in ASSERTIONS and kind not in c.plugin.assertions:
+                found.append(_no(c, f"the assertion {kind}", section, i, "assertion", "kind", value=kind))
     return found
 
 

@@ -1,0 +1,277 @@
+"""Assertions end to end: what holds is in the manifest; what does not gates, warns or goes to the ledger, and records are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from launch_helpers import Run, main_recipe
+from PIL import Image
+
+import refinery_beam as rb
+from refinery_beam.cache import verify
+from refinery_beam.errors import DataError, ErrorGroup, RecipeError, RefineryError
+from refinery_beam.identity import record_key
+from refinery_beam.launch import RunResult
+from refinery_beam.launch.prepare import digest_of_recipe
+
+V1 = """\
+InputContracts:
+  - {assertion: {kind: record_count, min: 1, max: 1000}}
+  - {field: label, assertion: {kind: required_field}}
+  - {field: label, assertion: {kind: dtype, expected: str}}
+  - {field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}
+  - {field: image, assertion: {kind: dtype, expected: uint8}}
+  - {field: image, assertion: {kind: range, min: 0, max: 255}}
+  - {field: label, assertion: {kind: count_by_field, value_per_key: 12}}
+OutputExpectations:
+  - {assertion: {kind: record_count, min: 36, max: 36}}
+  - {field: path, assertion: {kind: required_field}}
+  - {field: image, assertion: {kind: shape_equals, value: [32, 32, 3]}}
+  - {field: image, assertion: {kind: dtype, expected: float32}}
+  - {field: image, assertion: {kind: range, min: -10, max: 10}}
+  - {assertion: {kind: split_record_counts, counts: {train: 24, val: 6, test: 6}}}
+  - {field: label, assertion: {kind: per_class_count_per_split, per_class: 5, tolerance: 3}}
+  - {assertion: {kind: count_by_fields, fields: [label, path], value_per_combination: 1}}
+  - {field: label, assertion: {kind: per_class_count_equals, value: 12}}
+  - field: label
+    assertion: {kind: distributional, reference: {fractions: {circle: 0.25, square: 0.25, triangle: 0.5}}, distance: l_infinity, max: 0.2}
+"""
+
+FEW = "{assertion: {kind: record_count_in_range, max: 9}}"
+TWO = [
+    f"InputContracts: [{{field: label, assertion: {{kind: value_in_set, value: [circle]}}}}, {FEW}]\n",
+    f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: 0, max: 1}}}}, {FEW}]\n",
+]
+
+
+def plus(extra: str, *, version: int = 3) -> Any:
+    return lambda text: text.replace("schema_version: 3", f"schema_version: {version}") + extra if version != 3 else text + extra
+
+
+def by_key(ids: list[str]) -> list[str]:
+    return sorted(ids, key=record_key)
+
+
+def ids_of(result: RunResult) -> list[str]:
+    instance = rb.open_instance(result.path)
+    return [row["record_id"] for split in instance.splits for row in instance.split(split, columns=["record_id"])]
+
+
+@pytest.fixture(scope="module")
+def built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    folder = tmp_path_factory.mktemp("contracts")
+    return rb.run(main_recipe(class_folders, folder, change=plus(V1, version=1)), cache_root=folder / "cache")
+
+
+def test_all_twelve_kinds_hold(built: RunResult) -> None:
+    entries = built.manifest.raw["expectations"]
+    assert [(e["section"], e["index"], e["kind"]) for e in entries] == [
+        ("InputContracts", 0, "record_count_in_range"),
+        ("InputContracts", 1, "required_field"),
+        ("InputContracts", 2, "dtype_equals"),
+        ("InputContracts", 3, "value_in_set"),
+        ("InputContracts", 4, "dtype_equals"),
+        ("InputContracts", 5, "value_range"),
+        ("InputContracts", 6, "count_by_field"),
+        ("OutputExpectations", 0, "record_count_in_range"),
+        ("OutputExpectations", 1, "required_field"),
+        ("OutputExpectations", 2, "shape_equals"),
+        ("OutputExpectations", 3, "dtype_equals"),
+        ("OutputExpectations", 4, "value_range"),
+        ("OutputExpectations", 5, "split_record_counts"),
+        ("OutputExpectations", 6, "per_class_count_per_split"),
+        ("OutputExpectations", 7, "count_by_fields"),
+        ("OutputExpectations", 8, "per_class_count_equals"),
+        ("OutputExpectations", 9, "distributional"),
+    ]
+    assert all(e["passed"] and e["severity"] == "error" and e["version"] == 1 for e in entries)
+    assert entries[5] == {
+        "section": "InputContracts",
+        "index": 5,
+        "kind": "value_range",
+        "version": 1,
+        "field": "image",
+        "severity": "error",
+        "params": {"min": 0.0, "max": 255.0},
+        "passed": True,
+        "observed": {"checked": 36, "failed": 0, "records": []},
+    }
+    assert entries[13]["observed"] == {"classes": 3, "least": 2, "most": 8, "violations": 0}
+    assert entries[16]["observed"] == {"records": 36, "distance": 1 / 6}
+    assert built.manifest.warnings == ()
+    assert verify(built.path, deep=True, recipe_digest=digest_of_recipe).ok
+    report = (Path(built.path) / "report/report.md").read_text()
+    assert "| OutputExpectations | split_record_counts |" in report and "does not hold" not in report
+
+
+def test_kinds_and_their_versions_are_in_the_key(built: RunResult) -> None:
+    assert built.manifest.raw["op_versions"]["assertion:value_range"] == 1
+
+
+def test_the_stored_recipe_means_the_same(built: RunResult) -> None:
+    again = rb.run(Path(built.path) / "recipe.yaml", cache_root=Path(built.path).parents[3])
+    assert (again.status, again.path) == ("hit", built.path)
+
+
+def test_failed_input_contracts_stop_before_pixels(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    recipe = main_recipe(class_folders, tmp_path, change=plus(TWO[0]))
+    with pytest.raises(ErrorGroup) as caught:
+        run(recipe)
+    errors = caught.value.errors()
+    line = recipe.read_text().splitlines().index(TWO[0].strip()) + 1
+    assert [(e.code, e.exit_code) for e in errors] == [("contract", 1)] * 2
+    assert [e.place.split(":")[-2] for e in errors] == [str(line)] * 2 and len({e.place for e in errors}) == 2
+    wrong = by_key([f"photos/{p.parent.name}/{p.name}" for p in class_folders.rglob("*.*") if p.parent.name in ("square", "triangle")])
+    texts = sorted(e.message for e in errors)
+    assert texts[1].startswith("InputContracts: value_in_set of 'label' does not hold: 24 of 36 records: ")
+    assert texts[1].endswith("; and 14 more") and [part.split(" ")[0] for part in texts[1].split(": ", 3)[3].split("; ")[:10]] == wrong[:10]
+    assert texts[0] == "InputContracts: record_count_in_range does not hold: there are 36 records"
+    assert not (tmp_path / "cache" / "instances").exists()
+
+
+def test_failed_expectations_are_all_listed(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    with pytest.raises(ErrorGroup) as caught:
+        run(main_recipe(class_folders, tmp_path, change=plus(TWO[1])))
+    assert [e.code for e in caught.value.errors()] == ["contract", "contract"]
+    assert "36 of 36 records" in caught.value.errors()[0].message
+    assert not (tmp_path / "cache" / "instances").exists()
+
+
+def test_warnings_reach_manifest_and_report(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    extra = "OutputExpectations: [{assertion: {kind: record_count_in_range, max: 9}, severity: warning}]\n"
+    result = run(main_recipe(class_folders, tmp_path, change=plus(extra)))
+    text = "OutputExpectations: record_count_in_range does not hold: there are 36 records"
+    assert {"code": "contract", "message": text} in result.manifest.warnings
+    assert result.manifest.raw["expectations"][0]["passed"] is False
+    assert f"`contract`: {text}" in (Path(result.path) / "report/report.md").read_text()
+
+
+QUARANTINE = """\
+InputContracts:
+  - {field: label, assertion: {kind: value_in_set, value: [circle, square]}}
+  - {field: image, assertion: {kind: value_range, max: 254}}
+"""
+
+
+def quarantine(text: str) -> str:
+    return text.replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.9\nOutput:\n") + QUARANTINE
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_quarantine_sends_records_to_the_ledger(class_folders: Path, tmp_path: Path, run: Run, copy_of: Any, dtype: str) -> None:
+    images = copy_of(class_folders)
+    victim = sorted((images / "square").iterdir())[0]
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(victim, "PNG")
+    result = run(main_recipe(images, tmp_path, change=lambda t: quarantine(t).replace("dtype: uint8", f"dtype: {dtype}")))
+    bright = [
+        p.relative_to(images).as_posix()
+        for c in ("circle", "square")
+        for p in (images / c).iterdir()
+        if max(max(Image.open(p).convert("RGB").tobytes()), 0) > 254
+    ]
+    assert result.manifest.ledger == {"contract:value_in_set": 12, "contract:value_range": len(bright)}
+    labels, pixels = result.manifest.raw["expectations"]
+    assert (labels["passed"], labels["quarantined"], labels["observed"]["failed"]) == (False, 12, 12)
+    assert (pixels["quarantined"], pixels["observed"]["checked"], pixels["observed"]["failed"]) == (len(bright), 24, len(bright))
+    assert pixels["observed"]["records"] == by_key([f"photos/{p}" for p in bright])[:10]
+    assert f"photos/square/{victim.name}" in pixels["observed"]["records"]
+    assert set(ids_of(result)).isdisjoint({f"photos/{p}" for p in bright})
+    # Statistics saw none of them: the greatest value of any channel is 254 or less.
+    statistics = rb.open_instance(result.path).statistics("normalize")
+    assert max(channel["max"] for channel in statistics["channels"]) <= 254
+
+
+def test_a_reader_sees_what_was_asserted(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    """The range is that of normalized values: the least and the greatest a reader meets pass, anything tighter names the record."""
+    first = run(main_recipe(class_folders, tmp_path))
+    instance = rb.open_instance(first.path)
+    seen = {row["record_id"]: row["image"] for split in instance.splits for row in instance.split(split)}
+    low, high = min(float(v.min()) for v in seen.values()), max(float(v.max()) for v in seen.values())
+    exact = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: {low!r}, max: {high!r}}}}}]\n"
+    assert run(main_recipe(class_folders, tmp_path, name="exact.yaml", change=plus(exact))).manifest.raw["expectations"][0]["passed"]
+    limit = sorted(float(v.max()) for v in seen.values())[-4]
+    tight = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, max: {limit!r}}}, severity: warning}}]\n"
+    entry = run(main_recipe(class_folders, tmp_path, name="tight.yaml", change=plus(tight))).manifest.raw["expectations"][0]
+    wrong = by_key([record_id for record_id, v in seen.items() if float(v.max()) > limit])
+    assert entry["observed"] == {"checked": 36, "failed": len(wrong), "records": wrong[:10]}
+
+
+def reference(path: Path | str, *, field: str = "label", distance: str = "jensen_shannon", limit: float = 0.1, split: str = "train") -> str:
+    given = f"{{kind: distributional, reference: {{instance: {str(path)!r}, split: {split}}}, distance: {distance}, max: {limit}}}"
+    return f"OutputExpectations: [{{field: {field}, assertion: {given}}}]\n"
+
+
+def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
+    by_place = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(other.path))))
+    entry = by_place.manifest.raw["expectations"][0]
+    assert (entry["passed"], entry["observed"]) == (True, {"records": 36, "distance": 0.0})
+    key = {"recipe_hash": other.manifest.recipe_hash, "input_hash": other.manifest.input_hash, "seed": 0, "split": "train"}
+    assert entry["params"]["reference"] == key
+    assert str(tmp_path) not in (Path(by_place.path) / "manifest.json").read_text()
+    by_recipe = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(reference("other.yaml"))))
+    assert (by_recipe.status, by_recipe.path) == ("hit", by_place.path)
+
+
+def test_another_instance_is_another_key(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    one = run(main_recipe(class_folders, tmp_path, name="one.yaml"))
+    two = run(main_recipe(class_folders, tmp_path, name="two.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
+    a = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(one.path))))
+    b = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(reference(two.path))))
+    assert (b.status, b.path != a.path) == ("built", True)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (reference("nowhere"), "no finished instance"),
+        (reference("recipe.yaml"), "compares itself"),
+        (reference("INSTANCE", split="dev"), "no split 'dev'"),
+        (reference("INSTANCE", field="image"), "does not look at images"),
+    ],
+)
+def test_bad_references(class_folders: Path, tmp_path: Path, run: Run, extra: str, words: str) -> None:
+    other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
+    with pytest.raises(RecipeError, match=words) as caught:
+        run(main_recipe(class_folders, tmp_path, change=plus(extra.replace("INSTANCE", other.path))))
+    assert caught.value.code in ("contract-reference", "assertion-field") and "recipe.yaml:" in caught.value.place
+
+
+def test_metadata_only_recipes_never_decode(class_folders: Path, tmp_path: Path, run: Run, copy_of: Any) -> None:
+    images = copy_of(class_folders)
+    for path in images.rglob("*.*"):
+        path.write_bytes(b"no image " + path.name.encode())
+
+    def change(text: str) -> str:
+        head = text.split("Transformations:")[0].replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "")
+        return head + "InputContracts: [{field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}]\n"
+
+    result = run(main_recipe(images, tmp_path, change=change))
+    assert result.manifest.raw["expectations"][0]["observed"]["checked"] == 36
+
+
+def test_one_error_is_no_group(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    extra = "OutputExpectations: [{field: label, assertion: {kind: per_class_count_equals, value: 3}}]\n"
+    with pytest.raises(RefineryError) as caught:
+        run(main_recipe(class_folders, tmp_path, change=plus(extra)))
+    assert isinstance(caught.value, DataError)
+    assert caught.value.message.endswith("does not hold: 'circle' has 12, 'square' has 12, 'triangle' has 12")
+
+
+def test_tails_from_other_than_bytes_are_refused(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, max: 9}}]\n"
+    half = "  - {name: half, op: cast, params: {dtype: float16, scale: 1}, splits: [train, val, test]}\n"
+    with pytest.raises(RecipeError, match="is not executed yet") as caught:
+        run(main_recipe(class_folders, tmp_path, change=lambda t: t.replace("dtype: uint8", "dtype: float32") + half + extra))
+    assert caught.value.code == "not-executed-yet"
+
+
+def test_both_forms_of_an_image_agree(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    """Stored normalized or normalized by the reader: the same verdict and the same records."""
+    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, min: -1.5, max: 1.5}, severity: warning}]\n"
+    late = run(main_recipe(class_folders, tmp_path, name="late.yaml", change=plus(extra)))
+    early = run(main_recipe(class_folders, tmp_path, name="early.yaml", change=lambda t: t.replace("uint8", "float32") + extra))
+    assert late.manifest.raw["expectations"] == early.manifest.raw["expectations"]
+    assert late.manifest.raw["expectations"][0]["observed"]["failed"] > 0
