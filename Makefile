@@ -14,22 +14,28 @@ READY := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test test-slow test-lowest lint format bench lock clean help
+.PHONY: demo test engines test-engines test-slow test-lowest lint format bench lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: $(READY)  ## all tests but the slow ones (under six minutes on two cores)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not engines"
 
 test-slow: $(READY)  ## the slow tests
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not engines"
+
+engines: $(READY)  ## build what the tests of the engines need, outside the checkout (Java 17, Maven, Go)
+	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh
+
+test-engines: engines  ## one digest on Prism, Flink and Spark; prints a table
+	$(BIN)/python -m pytest tests/engines -m engines
 
 test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines"
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -60,6 +60,7 @@ def _globals(
         verbose=verbose,
         quiet=quiet,
         debug=debug,
+        beam_options=tuple(ctx.obj or ()),
     )
 
 
@@ -72,6 +73,8 @@ app.command("validate")(validate.validate)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 
+TAKES_BEAM_OPTIONS = ("run", "materialize")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code promised for what happened."""
@@ -81,9 +84,23 @@ def main(arguments: list[str] | None = None) -> None:
 
 def call(given: list[str]) -> int:
     """The command line as a function: prints, and returns the exit code."""
+    if given[:1] == ["worker-boot"]:
+        from refinery_beam.runners.worker_boot import boot
+
+        boot(given[1:])
+        return 0
+    given, beam_options = _cut(given)
     as_json = "--json" in given
     try:
-        code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False)
+        if beam_options and not set(TAKES_BEAM_OPTIONS) & set(given):
+            raise UsageError(
+                "only run takes Beam options",
+                code="beam-option",
+                value=" ".join(beam_options),
+                rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
+                remedy="leave out the -- and what stands behind it",
+            )
+        code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
         return code if isinstance(code, int) else 0
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error
@@ -110,6 +127,14 @@ def call(given: list[str]) -> int:
         traceback.print_exception(cause, file=sys.stderr)
     print_failure(failure, as_json=as_json)
     return failure.exit_code
+
+
+def _cut(given: list[str]) -> tuple[list[str], list[str]]:
+    """The command line before the first ``--``, and the Beam options behind it."""
+    if "--" not in given:
+        return given, []
+    at = given.index("--")
+    return given[:at], given[at + 1 :]
 
 
 def _usage(words: str, context: Any) -> UsageError:

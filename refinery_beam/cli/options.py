@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +24,14 @@ Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Threads or processes of the local engine. [default: every core]")
 ]
 Mode = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="auto, threads or processes. [default: auto]")]
-Runner = Annotated[str | None, typer.Option("--runner", metavar="NAME", help="Which engine runs the job: direct. [default: direct]")]
+Runner = Annotated[
+    str | None,
+    typer.Option(
+        "--runner",
+        metavar="NAME",
+        help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[
     list[str] | None,
@@ -57,6 +64,7 @@ class Options:
     verbose: Verbose = False
     quiet: Quiet = False
     debug: Debug = False
+    beam_options: tuple[str, ...] = ()
 
     def over(self, earlier: Options | None) -> Options:
         """These options, with what they leave out taken from those that stood before the verb."""
@@ -74,6 +82,7 @@ class Options:
             workers=self.workers,
             mode=self.mode or "auto",
             runner=self.runner or "direct",
+            beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
@@ -96,7 +105,7 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def wrapper(*args: Any, ctx: typer.Context, **values: Any) -> None:
-        mine = Options(**{f.name: values.pop(f.name) for f in fields(Options)})
+        mine = Options(**{f.name: values.pop(f.name) for f in _typed()})
         verb(*args, **values, options=mine.over(ctx.obj))
 
     own = inspect.signature(verb, eval_str=True)
@@ -108,7 +117,12 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters() -> list[inspect.Parameter]:
     kinds = inspect.get_annotations(Options, eval_str=True)
-    return [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name]) for f in fields(Options)]
+    return [inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=kinds[f.name]) for f in _typed()]
+
+
+def _typed() -> list[Field[Any]]:
+    """The options that are options; what stands behind ``--`` is cut off before the line is parsed."""
+    return [f for f in fields(Options) if f.name != "beam_options"]
 
 
 _CONTEXT = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

@@ -50,6 +50,8 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
         from refinery_beam.pipeline.rows_io import write_index
         from refinery_beam.pipeline.translate import translate
+    from refinery_beam.runners.options import read_options
+    from refinery_beam.runners.portable import beam_workers, run_portable
     from refinery_beam.runners.progress import live
 
     settings, plan, entries = prepared.settings, prepared.plan, prepared.index.entries
@@ -57,29 +59,35 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         os.makedirs(os.path.join(work, name), exist_ok=True)
     refs, grouped = make_refs(entries, plan, prepared.plugin)
     groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
+    engine = read_options(settings.runner, settings.beam_options)
     options = choose(
         len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
     )
+    local = engine.runner == "direct"
     job = Job(
         plan=plan,
         instance=instance,
         work=work,
-        threads=options.threads,
+        threads=options.threads if local else beam_workers(engine, settings.workers),
         records=len(entries),
         shard_records=shard_records(plan.output, [e.size for e in entries]),
         grouped=grouped,
         index=groups,
         heartbeat=settings.progress,
     )
-    settings.tell(f"running on the local engine: {options.workers} {options.mode}, {len(entries)} records")
+    where = f"the local engine: {options.workers} {options.mode}" if local else f"{engine.runner}, {engine.environment} workers"
+    settings.tell(f"running on {where}, {len(entries)} records")
     finished = False
     try:
-        aside = options.mode == "processes" and not settings.debug
+        aside = (options.mode == "processes" or not local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
             live(work, len(entries), stream=stream, enabled=settings.progress),
         ):
-            run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
+            if local:
+                run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
+            else:
+                run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
         finished = True
     except KeyboardInterrupt as error:
         raise Interrupted(

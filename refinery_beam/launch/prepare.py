@@ -34,6 +34,7 @@ class Settings:
     workers: int | None = None
     mode: str = "auto"
     runner: str = "direct"
+    beam_options: tuple[str, ...] = ()
     progress: bool = False
     bundle_repeat: int = 0
     hostile: int | None = None

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
+from refinery_beam.runners.options import check_places, read_options
 
 CONTRACT = 1
-RUNNERS = ("direct",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ def run(
     workers: int | None = None,
     mode: str = "auto",
     runner: str = "direct",
+    beam_options: tuple[str, ...] | list[str] = (),
     progress: bool = False,
     plugin_paths: tuple[str, ...] | list[str] = (),
 ) -> RunResult:
@@ -84,6 +85,7 @@ def run(
             workers=workers,
             mode=mode,
             runner=runner,
+            beam_options=tuple(beam_options),
             progress=progress,
             plugin_paths=tuple(plugin_paths),
         ),
@@ -107,6 +109,8 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
                 settings.tell(f"rebuilding: {found.damage}")
             from refinery_beam.launch.build import build
 
+            engine = read_options(settings.runner, settings.beam_options)
+            check_places(engine, cache_root=settings.cache_root, sources=[s.root for s in prepared.index.sources])
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
     except BaseException as error:
@@ -130,14 +134,7 @@ def plan_recipe(
 
 def check_settings(settings: Settings) -> None:
     """Refuse impossible execution settings before any work. Raises UsageError."""
-    if settings.runner not in RUNNERS:
-        raise UsageError(
-            f"the runner {settings.runner!r} is not executed yet",
-            code="unknown-runner",
-            value=settings.runner,
-            rule="--runner is one of: " + ", ".join(RUNNERS),
-            remedy="leave --runner out, or use --runner direct",
-        )
+    read_options(settings.runner, settings.beam_options)
     if settings.mode not in ("auto", "threads", "processes"):
         raise UsageError(
             f"the mode {settings.mode!r} does not exist",

@@ -53,6 +53,12 @@ def offences(pipeline: Any) -> list[Crossing]:
     return [c for c in crossings(pipeline) if c.pickled]
 
 
+def _describe_field(field: Any) -> str:
+    """A field's name; one of no known type is pickled, and says so."""
+    untyped = field.type.logical_type.urn == "beam:logical:pythonsdk_any:v1"
+    return f"{field.name}: FastPrimitivesCoder" if untyped else str(field.name)
+
+
 def describe_coder(components: Any, coder_id: str) -> str:
     """A coder as a short expression, such as ``kv(bytes, row(record_id, key, ...))``."""
     from apache_beam import coders
@@ -68,7 +74,7 @@ def describe_coder(components: Any, coder_id: str) -> str:
             schema.ParseFromString(coder.spec.payload)
         except message.DecodeError:
             return "row(?)"
-        return f"row({', '.join(f.name for f in schema.fields)})"
+        return f"row({', '.join(_describe_field(f) for f in schema.fields)})"
     if name == "pickled_python":
         # A Python coder without a URN of its own is itself shipped as a pickle; what matters is how it writes elements.
         return type(coders.Coder.from_runner_api(coder, None)).__name__

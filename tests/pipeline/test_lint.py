@@ -83,3 +83,26 @@ def test_pixels_across_a_stage_are_noticed() -> None:
     total = images | "Sum" >> beam.CombineGlobally(sum)
     _ = images | "Normalize" >> beam.Map(lambda image, t: image - t, beam.pvalue.AsSingleton(total))
     assert any(c.producer == "Decode" for c in offences(pipeline))
+
+
+def test_no_field_of_a_row_is_pickled() -> None:
+    """Engines in Java read these rows: every field has a type they know. A field of unknown type is caught."""
+    from typing import NamedTuple
+
+    from apache_beam import coders
+    from apache_beam.runners.pipeline_context import PipelineContext
+
+    from refinery_beam.pipeline.coders import ROW_TYPES
+    from refinery_beam.pipeline.lint import PICKLING, describe_coder
+
+    class Loose(NamedTuple):
+        name: str
+        thing: object
+
+    def told(coder: coders.Coder) -> str:
+        context = PipelineContext()
+        name = context.coders.get_id(coder)
+        return describe_coder(context.to_runner_api(), name)
+
+    assert [row for row in ROW_TYPES if any(word in told(coders.registry.get_coder(row)) for word in PICKLING)] == []
+    assert "thing: FastPrimitivesCoder" in told(coders.RowCoder.from_type_hint(Loose, None))

@@ -1,0 +1,226 @@
+"""Which engine, with which Beam options, and what is refused before anything is read or submitted.
+
+Beam options stand behind ``--`` on the command line and reach the engine as they are, but for the few that would change what is made, or
+that this program sets itself. No Beam here: a cache hit looks at the options too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from refinery_beam.errors import ErrorGroup, RefineryError, UsageError, raise_all
+
+RUNNERS = ("direct", "prism", "flink", "spark")
+"""Engines that run a job today."""
+
+REFUSED = {
+    "dataflow": "submitting to Dataflow is not executed yet",
+    "dask": "Beam's DaskRunner computes only the last output of a job and reports success: the other files would be missing",
+    "ray": "Beam has no runner for Ray, and the separate project has no release",
+}
+"""Engines that are refused by name, and why."""
+
+ENVIRONMENTS = ("LOOPBACK", "PROCESS", "EXTERNAL", "DOCKER")
+
+OURS = {
+    "runner": "--runner before the -- says it",
+    "save_main_session": "nothing of the main program travels to workers",
+    "streaming": "a dataset is a bounded job",
+    "allow_non_deterministic_key_coders": "groups must be the same on every worker",
+    "output_executable_path": "a job is run, not stored",
+}
+"""Beam options nobody may give, and why."""
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """A runner and the Beam options given for it. `flags` are normalised: ``--name=value`` or ``--name``, with underscores.
+
+    >>> read_options("flink", ["--parallelism", "2", "--flink-job-server-jar=/x.jar"]).flags
+    ('--parallelism=2', '--flink_job_server_jar=/x.jar')
+    """
+
+    runner: str
+    flags: tuple[str, ...] = ()
+
+    def value(self, name: str, default: str = "") -> str:
+        """The last value given for an option; `default` when it was not given."""
+        found = default
+        for flag in self.flags:
+            key, _, text = flag[2:].partition("=")
+            if key == name:
+                found = text
+        return found
+
+    def given(self, name: str) -> bool:
+        """Whether the option stands there at all."""
+        return any(flag[2:].partition("=")[0] == name for flag in self.flags)
+
+    @property
+    def master(self) -> str:
+        """Where the engine itself is: '' for one that starts in or beside this process, else a host."""
+        if self.given("job_endpoint"):
+            return _host(self.value("job_endpoint"))
+        if self.runner == "flink":
+            master = self.value("flink_master")
+            return "" if master in ("", "[auto]", "[local]") else _host(master)
+        if self.runner == "spark":
+            master = self.value("spark_rest_url") or self.value("spark_master_url")
+            return "" if master == "" or re.fullmatch(r"local(\[.+\])?", master) else _host(master)
+        return ""
+
+    @property
+    def environment(self) -> str:
+        """How workers are started: a word of Beam's ``--environment_type``. In this process when the engine starts with it."""
+        return self.value("environment_type", "" if self.master else "LOOPBACK")
+
+    @property
+    def here(self) -> bool:
+        """Whether workers see the files of this machine."""
+        return self.environment == "LOOPBACK" or self.master in ("", *LOCAL_HOSTS)
+
+
+def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
+    """The options of a run, checked by themselves. Raises UsageError, all of the errors at once."""
+    if runner not in RUNNERS:
+        raise _unknown_runner(runner, given)
+    flags, errors = _flags(given)
+    options = EngineOptions(runner=runner, flags=flags)
+    errors += [
+        UsageError(
+            f"the Beam option --{name} cannot be given",
+            code="beam-option",
+            value=f"--{name}",
+            rule=why,
+            remedy="leave it out",
+        )
+        for name, why in OURS.items()
+        if options.given(name)
+    ]
+    if runner == "direct" and flags:
+        errors.append(
+            UsageError(
+                "the local engine takes no Beam options",
+                code="beam-option",
+                value=" ".join(flags),
+                rule="options behind -- are for prism, flink and spark",
+                remedy="use --workers and --mode, or name an engine with --runner",
+            )
+        )
+    if runner != "direct" and not errors:
+        errors += _environment_errors(options)
+    raise_all(errors)
+    return options
+
+
+def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[str]) -> None:
+    """Refuse local folders for workers that cannot see them. Raises UsageError."""
+    if options.here:
+        return
+    local = [("the cache root", cache_root), *(("the source", source) for source in sources)]
+    raise_all(
+        UsageError(
+            f"{what} {place} is a folder of this machine, and the engine is on {options.master}",
+            code="local-place",
+            value=place,
+            rule="workers on other machines read sources and write the cache themselves",
+            remedy="run the engine on this machine (leave out the master), or use --runner direct",
+        )
+        for what, place in local
+        if "://" not in place
+    )
+
+
+def _flags(given: Sequence[str]) -> tuple[tuple[str, ...], list[RefineryError]]:
+    flags: list[str] = []
+    errors: list[RefineryError] = []
+    for word in given:
+        if word.startswith("--") and len(word) > 2:
+            name, equals, value = word[2:].partition("=")
+            flags.append(f"--{name.replace('-', '_')}{equals}{value}")
+        elif flags and "=" not in flags[-1]:
+            flags[-1] += f"={word}"
+        else:
+            errors.append(
+                UsageError(
+                    f"{word!r} is no Beam option",
+                    code="beam-option",
+                    value=word,
+                    rule="behind -- stand options of Beam: --name=value, or --name value",
+                    remedy="put the recipe and the options of refinery-beam before the --",
+                )
+            )
+    return tuple(flags), errors
+
+
+def _environment_errors(options: EngineOptions) -> list[RefineryError]:
+    kind = options.value("environment_type")
+    if kind and kind not in ENVIRONMENTS:
+        return [
+            UsageError(
+                f"workers cannot be started as {kind!r}",
+                code="worker-environment",
+                value=kind,
+                rule="--environment_type is one of: " + ", ".join(ENVIRONMENTS),
+                remedy="PROCESS starts workers from the Python environment of each machine",
+            )
+        ]
+    if not options.environment:
+        return [
+            UsageError(
+                f"how workers start on {options.master} is not said",
+                code="worker-environment",
+                value="",
+                rule="an engine of its own needs --environment_type; Beam's default is a container without this package",
+                remedy="--environment_type=PROCESS where every machine has this Python environment, LOOPBACK to work in this process",
+            )
+        ]
+    if kind == "EXTERNAL" and not options.value("environment_config"):
+        return [
+            UsageError(
+                "where the worker pool listens is not said",
+                code="worker-environment",
+                value=kind,
+                rule="EXTERNAL workers come from a pool beside each task manager",
+                remedy="--environment_config=localhost:50000",
+            )
+        ]
+    return []
+
+
+def _unknown_runner(runner: str, given: Sequence[str]) -> RefineryError:
+    error = UsageError(
+        f"the runner {runner!r} is refused: {REFUSED[runner]}" if runner in REFUSED else f"there is no runner {runner!r}",
+        code="unknown-runner",
+        value=runner,
+        rule="--runner is one of: " + ", ".join(RUNNERS),
+        remedy="leave --runner out to run on this machine",
+    )
+    if runner != "dataflow":
+        return error
+    options = EngineOptions(runner=runner, flags=_flags(given)[0])
+    missing = [f"--{name}" for name in ("project", "region", "temp_location") if not options.value(name)]
+    if not missing:
+        return error
+    lacking = UsageError(
+        "Dataflow needs " + ", ".join(missing),
+        code="beam-option",
+        value="",
+        rule="a Dataflow job has a project, a region and a place for temporary files",
+        remedy="refinery-beam run RECIPE --runner dataflow -- --project=... --region=... --temp_location=gs://...",
+    )
+    return ErrorGroup([error, lacking])
+
+
+def _host(master: str) -> str:
+    """The host of ``host:port`` or of an address; the text itself where there is none (``yarn``)."""
+    text = master if "://" in master else f"//{master}"
+    try:
+        return urlsplit(text).hostname or master
+    except ValueError:
+        return master

@@ -1,0 +1,65 @@
+"""What surrounds an engine: its job server starts and stops with the run, and workers boot. The engines themselves: tests/engines."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from refinery_beam.errors import EngineError
+from refinery_beam.runners.options import read_options
+from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, run_portable
+from refinery_beam.runners.worker_boot import environment, read_arguments
+
+
+def test_a_job_server_that_does_not_start(tmp_path: Path) -> None:
+    broken = tmp_path / "prism"
+    broken.write_text("#!/bin/sh\necho no such luck\nexit 3\n")
+    options = read_options("prism", [f"--prism_location={broken}"])
+    with pytest.raises(EngineError) as caught:
+        run_portable(lambda pipeline: None, options, work=str(tmp_path))
+    assert (caught.value.code, caught.value.value) == ("job-server", "no such luck")
+
+
+def test_defaults_are_added_only_where_nothing_was_said() -> None:
+    def given(runner: str, *flags: str) -> dict[str, object]:
+        found = pipeline_options(read_options(runner, flags), workers=3).get_all_options(drop_default=True)
+        return {name: value for name, value in found.items() if name != "save_main_session"}
+
+    assert given("flink") == {"parallelism": 3, "flink_version": "1.19", "environment_type": "LOOPBACK"}
+    assert given("flink", "--parallelism=8", "--flink_version=1.20")["parallelism"] == 8
+    assert given("spark")["spark_master_url"] == "local[3]"
+    assert given("prism") == {"environment_type": "LOOPBACK"}
+
+
+def test_threads_of_a_worker() -> None:
+    assert beam_workers(read_options("flink"), 3) == 3
+    assert beam_workers(read_options("flink", ["--flink_master=localhost:8081", "--environment_type=PROCESS"]), 3) == 1
+
+
+def test_the_boot_script_is_this_python(tmp_path: Path) -> None:
+    options = read_options("flink", ["--flink_master=localhost:8081", "--environment_type=PROCESS"])
+    with _boot_script(options, str(tmp_path)) as path:
+        assert Path(path).stat().st_mode & stat.S_IXUSR
+        done = subprocess.run([path, "--help"], capture_output=True, text=True, cwd="/", check=True)
+        assert "--provision_endpoint" in done.stdout
+    with _boot_script(read_options("flink"), str(tmp_path)) as path:
+        assert path == ""
+
+
+def test_what_a_worker_is_told() -> None:
+    from apache_beam.portability.api import beam_provision_api_pb2
+
+    info = beam_provision_api_pb2.ProvisionInfo(runner_capabilities=["a", "b"])
+    info.control_endpoint.url = "localhost:1"
+    given = read_arguments(["--id=1-1", "--provision_endpoint=localhost:9", "--logging_endpoint=localhost:2", "--unknown=x"])
+    assert environment(given, info, "/scratch") == {
+        "WORKER_ID": "1-1",
+        "PIPELINE_OPTIONS": "{}",
+        "LOGGING_API_SERVICE_DESCRIPTOR": 'url: "localhost:2"\n',
+        "CONTROL_API_SERVICE_DESCRIPTOR": 'url: "localhost:1"\n',
+        "RUNNER_CAPABILITIES": "a b",
+        "SEMI_PERSISTENT_DIRECTORY": "/scratch",
+    }
