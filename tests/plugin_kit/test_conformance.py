@@ -62,6 +62,11 @@ PARAMS: dict[str, dict[str, Any]] = {
     "cast": {"dtype": "float32", "scale": 0.5},
     "filter_by_label": {"labels": ["cat"]},
     "random_sample": {"fraction": 0.5},
+    "sample_per_class": {"n_per_class": 3},
+    "sample_per_class_fractional": {"n_per_class_base": 3, "fractions": {"cat": 0.5}},
+    "drop_by_label": {"labels": ["t"]},
+    "image_size": {"min_width": 3},
+    "filter_by_field": {"field": "f", "equals": 1},
 }
 
 
