@@ -15,6 +15,7 @@ from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
 from refinery_beam.pipeline.context import Job, shared_pool, working
 from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
 from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.field_fits import derive_fields
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
 from refinery_beam.pipeline.quotas import part_of, position
@@ -34,8 +35,12 @@ class Checked(NamedTuple):
     ledger: beam.PCollection[LedgerRow]
 
 
-def add_beside(pipeline: beam.Pipeline, job: Job, written: Written, passes: tuple[FitPoint, ...], fitted: list[Any]) -> None:
-    """Wire what a plan does beside its dataset, after the write pass. `fitted` are the merged points, riding ones last."""
+def add_beside(
+    pipeline: beam.Pipeline, job: Job, written: Written, passes: tuple[FitPoint, ...], fitted: list[Any], before_writing: list[Any]
+) -> None:
+    """Wire what a plan does beside its dataset, after the write pass. `fitted` are all merged statistics, `before_writing` those that the
+    write pass itself had.
+    """
     plan = job.plan
     if plan.contracts:
         evidence = written.beside[EVIDENCE]
@@ -48,7 +53,7 @@ def add_beside(pipeline: beam.Pipeline, job: Job, written: Written, passes: tupl
         files = max(1, job.records // 20_000)
         _ = written.beside[FILES] | "SinkFiles" >> WriteRows(f"{job.work}/sinks", SinkRow, files=files)
     if plan.sample is not None:
-        merged_points = _side(pipeline, fitted[: len(passes)], "SampleStatistics")
+        merged_points = _side(pipeline, before_writing, "SampleStatistics")
         rows = written.beside[FINAL] | "SampleData" >> Sample(job, plan.sample, passes, merged_points)
         _ = rows | "SampleRows" >> WriteRows(f"{job.work}/sample", ShardRow, files=1)
 
@@ -244,7 +249,7 @@ class WriteSample(beam.DoFn):
             written = write_shard(
                 self._worker,
                 refs,
-                derive_all(self._worker, self._points, merged_points),
+                {**derive_all(self._worker, self._points, merged_points), **derive_fields(self._worker, merged_points)},
                 split=split,
                 shard=shard,
                 shards=shards,

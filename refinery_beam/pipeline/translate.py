@@ -72,10 +72,11 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
 
     every = tuple(branches.values()) | "References" >> beam.Flatten()
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
+    before_writing = list(fitted)
     for point in plan.fits:
         if point.riding:
             fitted.append(written.partials | f"Merge[{point.name}]" >> MergeRiding(plan, point, job.work))
-    add_beside(pipeline, job, written, passes, fitted)
+    add_beside(pipeline, job, written, passes, fitted, before_writing)
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
