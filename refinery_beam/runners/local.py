@@ -173,12 +173,15 @@ def guarded() -> Iterator[None]:
     hook_before = threading.excepthook
     main = threading.current_thread() is threading.main_thread()
     handler_before = signal.getsignal(signal.SIGINT) if main else None
+    over: list[bool] = []
 
     def hook(args: Any) -> None:
         text = str(args.exc_value)
         if "Worker subprocess exited" in text:
             dead.append(text)
-            os.kill(os.getpid(), signal.SIGINT)
+            # The other workers end too, some of them after the run is over; one death is reported, once.
+            if len(dead) == 1 and not over:
+                os.kill(os.getpid(), signal.SIGINT)
         elif not _hangs_up(args):
             hook_before(args)
 
@@ -189,8 +192,10 @@ def guarded() -> Iterator[None]:
     threading.excepthook = hook
     if main:
         signal.signal(signal.SIGINT, handler)
+    failed = True
     try:
         yield
+        failed = False
     except BaseException as error:
         if dead:
             raise EngineError(
@@ -204,7 +209,10 @@ def guarded() -> Iterator[None]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        threading.excepthook = hook_before
+        over.append(True)
+        if not failed:
+            threading.excepthook = hook_before
+        # After a failure the hook stays: threads of the dead job still end, and would print tracebacks nobody can use.
         if main:
             signal.signal(signal.SIGINT, handler_before)
 
