@@ -51,6 +51,7 @@ def test_the_reference_has_something_to_say(reference: RunResult) -> None:
     assert {n: s["files"] for n, s in reference.manifest.raw["sinks"].items()} == {"png": 24, "npy": reference.counts["test"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=beside), **SETTINGS[name])

@@ -286,6 +286,7 @@ def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return rb.run(main_recipe(class_folders, folder, change=EVERYTHING), cache_root=folder / "cache", workers=1, mode="threads")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=EVERYTHING), **SETTINGS[name])

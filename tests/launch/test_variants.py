@@ -218,6 +218,7 @@ def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return launch(main_recipe(class_folders, folder, change=everything), cache_root=folder / "cache", workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=everything), **SETTINGS[name])
