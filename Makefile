@@ -66,7 +66,8 @@ $(READY): requirements.lock pyproject.toml
 	@echo "installing what requirements.lock names into .venv, with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)" \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock \
+		&& $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock \
 		|| $(BIN)/python -m pip install --quiet -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q refinery_beam
 	@touch $@
