@@ -70,6 +70,7 @@ class Manifest:
     place: str = field(compare=False)
 
     def __hash__(self) -> int:
+        # For dictionaries of one process only; identity is the digest itself, and nothing stores this number.
         return hash(self.files_digest)
 
     @property

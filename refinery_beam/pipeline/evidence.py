@@ -15,7 +15,7 @@ from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
 from refinery_beam.pipeline.context import Job, shared_pool, working
 from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.field_fits import derive_fields
+from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
 from refinery_beam.pipeline.quotas import part_of, position
@@ -249,7 +249,7 @@ class WriteSample(beam.DoFn):
             written = write_shard(
                 self._worker,
                 refs,
-                {**derive_all(self._worker, self._points, merged_points), **derive_fields(self._worker, merged_points)},
+                derive_before_writing(self._worker, self._points, merged_points),
                 split=split,
                 shard=shard,
                 shards=shards,

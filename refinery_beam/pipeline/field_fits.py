@@ -9,8 +9,9 @@ import apache_beam as beam
 from apache_beam import coders
 
 from refinery_beam.errors import DataError
-from refinery_beam.pipeline.work import Worker
-from refinery_beam.plan.nodes import FieldStep, Plan
+from refinery_beam.pipeline.fit import derive_all
+from refinery_beam.pipeline.work import Fitted, Worker
+from refinery_beam.plan.nodes import FieldStep, FitPoint, Plan
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import Ref, read_fields
 
@@ -103,6 +104,11 @@ def metadata(plan: Plan, ref: Ref) -> dict[str, Any]:
         **read_fields(ref),
         plan.label_field: ref.label,
     }
+
+
+def derive_before_writing(worker: Worker, points: Iterable[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
+    """All statistics that a row is made with: those of the points with passes of their own, and those of fitted featurizations."""
+    return {**derive_all(worker, points, merged), **derive_fields(worker, merged)}
 
 
 def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]:

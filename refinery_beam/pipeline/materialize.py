@@ -11,8 +11,7 @@ from apache_beam import coders
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
-from refinery_beam.pipeline.field_fits import derive_fields
-from refinery_beam.pipeline.fit import derive_all
+from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.nodes import FitPoint
@@ -82,7 +81,7 @@ class WriteShard(beam.DoFn):
             written = write_shard(
                 self._worker,
                 refs,
-                {**derive_all(self._worker, self._points, merged), **derive_fields(self._worker, merged)},
+                derive_before_writing(self._worker, self._points, merged),
                 split=split,
                 shard=shard,
                 shards=shards,

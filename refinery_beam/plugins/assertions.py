@@ -7,6 +7,7 @@ Record kinds say what is wrong with one value. Dataset kinds count records by a 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -284,11 +285,12 @@ class PerClassPerSplit:
         return Verdict(not wrong, {"classes": len(classes), "least": low, "most": high, "violations": len(wrong)}, _listed(wrong))
 
 
-class _CountEach:
+class _CountEach(ABC):
     """Every distinct key has exactly so many records, all splits together."""
 
+    @abstractmethod
     def _number(self, params: Any) -> int:
-        raise NotImplementedError
+        """The count that every key must have, by whatever name the kind's parameters give it."""
 
     def fields(self, field: str | None, params: Any) -> tuple[str, ...]:
         return (field or "",)

@@ -196,6 +196,8 @@ def _stated_turn(image: ImageFile.ImageFile, data: bytes, kind: str) -> int:
         try:
             stated = image.getexif().get(0x0112, 1)
         except Exception:
+            # Pillow raises a dozen kinds of errors over malformed TIFF tags. Broken metadata says nothing of the pixels: the
+            # image stands as stored.
             return 1
         return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
     info = image.info
