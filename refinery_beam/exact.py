@@ -5,9 +5,7 @@ end. Two accumulators, both made of Python integers, both mergeable in any order
 
 * `ChannelHistogram` for 8-bit images: 256 counts a channel. Sum, sum of squares, minimum, maximum follow exactly, and so do the
   statistics after any elementwise op (`through`), because there are only 256 values to send through it.
-* `FloatMoments` for everything else: every finite double is an integer multiple of 2**-1074, so sums of values are integers in that
-  unit and sums of squares integers in units of 2**-2148. NumPy adds the mantissas of one exponent in limbs small enough to be exact in
-  a double.
+* `FloatMoments` for everything else: sums of values and of squares as integers in the unit of the least double (see `moments`).
 
 The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where
 floats are made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met
@@ -24,6 +22,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 from refinery_beam.identity import canonical_bytes
+from refinery_beam.moments import EMPTY, SQUARE_UNIT, SUM_UNIT, ExactError, Moments, join, moments_of, one_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,20 +32,9 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Mapped: TypeAlias = Array | Callable[[Array], Array]
 
-_SUM_UNIT = 1074
-"""Sums are integers in units of 2**-1074, the least double above zero."""
-
-_SQUARE_UNIT = 2 * _SUM_UNIT
-"""Sums of squares are integers in units of 2**-2148."""
-
-# 2**17 products of two 18-bit limbs stay below 2**53, so every partial sum a double holds is an exact integer.
-_CHUNK = 1 << 17
+__all__ = ["ChannelHistogram", "ChannelSums", "ExactError", "FloatMoments", "Partial", "loads", "sqrt_float"]
 
 _BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-
-
-class ExactError(ValueError):
-    """Values that cannot be accumulated: another number of channels than before, a dtype without an exact sum, or NaN or infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +209,7 @@ class FloatMoments:
 
     def __init__(self) -> None:
         self._count = 0
-        self._channels: list[_Moments] = []
+        self._channels: list[Moments] = []
 
     @property
     def count(self) -> int:
@@ -241,7 +229,7 @@ class FloatMoments:
         planes = array[:, :, None] if array.ndim == 2 else array
         if planes.ndim != 3:
             raise ExactError(f"an image is (h, w) or (h, w, c), not {list(array.shape)}")
-        self._merge([_moments_of(planes[:, :, i]) for i in range(planes.shape[2])], 1)
+        self._merge([moments_of(planes[:, :, i]) for i in range(planes.shape[2])], 1)
 
     def merge(self, other: FloatMoments) -> None:
         """Add what `other` added."""
@@ -256,7 +244,7 @@ class FloatMoments:
         for c in self._channels:
             if c.low is None or c.high is None:
                 raise ExactError("no value was added")
-            found.append(ChannelSums(c.count, Fraction(c.sum, 1 << _SUM_UNIT), Fraction(c.squares, 1 << _SQUARE_UNIT), c.low, c.high))
+            found.append(ChannelSums(c.count, Fraction(c.sum, 1 << SUM_UNIT), Fraction(c.squares, 1 << SQUARE_UNIT), c.low, c.high))
         return tuple(found)
 
     def dumps(self) -> bytes:
@@ -266,8 +254,8 @@ class FloatMoments:
                 "count": c.count,
                 "nan": c.nan,
                 "inf": c.inf,
-                "sum": str(Fraction(c.sum, 1 << _SUM_UNIT)),
-                "sum_squares": str(Fraction(c.squares, 1 << _SQUARE_UNIT)),
+                "sum": str(Fraction(c.sum, 1 << SUM_UNIT)),
+                "sum_squares": str(Fraction(c.squares, 1 << SQUARE_UNIT)),
                 "min": None if c.low is None else str(c.low),
                 "max": None if c.high is None else str(c.high),
             }
@@ -283,8 +271,8 @@ class FloatMoments:
         made._count = body["count"]
         for row in body["channels"]:
             low, high = (None if row[key] is None else Fraction(row[key]) for key in ("min", "max"))
-            total, squares = Fraction(row["sum"]) * (1 << _SUM_UNIT), Fraction(row["sum_squares"]) * (1 << _SQUARE_UNIT)
-            made._channels.append(_Moments(row["count"], row["nan"], row["inf"], int(total), int(squares), low, high))
+            total, squares = Fraction(row["sum"]) * (1 << SUM_UNIT), Fraction(row["sum_squares"]) * (1 << SQUARE_UNIT)
+            made._channels.append(Moments(row["count"], row["nan"], row["inf"], int(total), int(squares), low, high))
         return made
 
     @classmethod
@@ -292,20 +280,20 @@ class FloatMoments:
         made = cls()
         made._count = count
         for values, bins in zip(columns, weights, strict=True):
-            moments = _EMPTY
+            moments = EMPTY
             for value, times in zip(values, bins, strict=True):
                 if times:
-                    moments = _join(moments, _one_value(value, times))
+                    moments = join(moments, one_value(value, times))
             made._channels.append(moments)
         return made
 
-    def _merge(self, channels: list[_Moments], count: int) -> None:
+    def _merge(self, channels: list[Moments], count: int) -> None:
         if not self._channels:
             self._channels = list(channels)
         elif channels:
             if len(channels) != len(self._channels):
                 raise ExactError(f"an image of {len(channels)} channels among images of {len(self._channels)}")
-            self._channels = list(map(_join, self._channels, channels))
+            self._channels = list(map(join, self._channels, channels))
         self._count += count
 
 
@@ -333,114 +321,6 @@ def sqrt_float(value: Fraction) -> float:
     root = math.isqrt(scaled)
     sticky = 1 if rest or root * root != scaled else 0
     return (2 * root + sticky) / (1 << (shift + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    """The sums of one channel; `nan` and `inf` values are counted and in no sum. `low` and `high` are None while no value is finite."""
-
-    count: int
-    nan: int
-    inf: int
-    sum: int
-    squares: int
-    low: Fraction | None
-    high: Fraction | None
-
-
-_EMPTY = _Moments(0, 0, 0, 0, 0, None, None)
-"""The neutral element of `_join`."""
-
-
-def _join(a: _Moments, b: _Moments) -> _Moments:
-    """The moments of both."""
-    low = b.low if a.low is None else a.low if b.low is None else min(a.low, b.low)
-    high = b.high if a.high is None else a.high if b.high is None else max(a.high, b.high)
-    return _Moments(a.count + b.count, a.nan + b.nan, a.inf + b.inf, a.sum + b.sum, a.squares + b.squares, low, high)
-
-
-def _one_value(value: float, times: int) -> _Moments:
-    """The moments of one value that occurs `times` times."""
-    if not math.isfinite(value):
-        nan = math.isnan(value)
-        return _Moments(times, times if nan else 0, 0 if nan else times, 0, 0, None, None)
-    exact = Fraction(value)
-    units = int(exact * (1 << _SUM_UNIT))
-    return _Moments(times, 0, 0, units * times, units * units * times, exact, exact)
-
-
-def _moments_of(plane: Array) -> _Moments:
-    """The moments of an array of any real dtype but long doubles. Raises ExactError for another one."""
-    import numpy as np
-
-    flat = np.ascontiguousarray(plane).reshape(-1)
-    total = _EMPTY
-    if flat.dtype == np.bool_:
-        flat = flat.view(np.uint8)
-    if not (np.issubdtype(flat.dtype, np.integer) or flat.dtype in (np.float16, np.float32, np.float64)):
-        raise ExactError(f"{flat.dtype} has no exact sum; integers and float16, float32, float64 have")
-    for start in range(0, flat.size, _CHUNK):
-        chunk = flat[start : start + _CHUNK]
-        total = _join(total, _integers(chunk) if np.issubdtype(flat.dtype, np.integer) else _floats(chunk))
-    return total
-
-
-def _integers(values: Array) -> _Moments:
-    import numpy as np
-
-    low, high = int(values.min()), int(values.max())
-    negative = values < 0
-    # ~v == -v - 1 never overflows, unlike -v for the least int64.
-    magnitude = np.where(negative, ~values, values).astype(np.uint64) + negative.astype(np.uint64)
-    sign = np.where(negative, -1, 1)
-    limbs = [((magnitude >> np.uint64(16 * i)) & np.uint64(0xFFFF)).astype(np.int64) for i in range(max(1, values.dtype.itemsize // 2))]
-    total = sum(int((limb * sign).sum()) << 16 * i for i, limb in enumerate(limbs))
-    squares = 0
-    for i, a in enumerate(limbs):
-        for j, b in enumerate(limbs[: i + 1]):
-            squares += int((a * b).sum()) << 16 * (i + j) + (i != j)
-    return _Moments(values.size, 0, 0, total << _SUM_UNIT, squares << _SQUARE_UNIT, Fraction(low), Fraction(high))
-
-
-def _floats(values: Array) -> _Moments:
-    import numpy as np
-
-    size, narrow = values.size, values.dtype != np.float64
-    finite = np.isfinite(values)
-    nan = inf = 0
-    if not finite.all():
-        nan = int(np.isnan(values).sum())
-        inf = size - nan - int(finite.sum())
-        values = values[finite]
-        if not values.size:
-            return _Moments(size, nan, inf, 0, 0, None, None)
-    low, high = Fraction(float(values.min())), Fraction(float(values.max()))
-    bits = values.astype(np.float64).view(np.uint64)
-    exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64)
-    mantissa = (bits & np.uint64((1 << 52) - 1)) | ((exponent > 0).astype(np.uint64) << np.uint64(52))
-    sign = np.where(bits >> np.uint64(63), -1.0, 1.0)
-    np.maximum(exponent, 1, out=exponent)
-    # A value is sign * mantissa * 2**(exponent - 1) in units of 2**-1074. float16 and float32 leave the low 29 bits of a double empty.
-    unused, width, pieces = (29, 12, 2) if narrow else (0, 18, 3)
-    mask = np.uint64((1 << width) - 1)
-    limbs = [((mantissa >> np.uint64(unused + width * i)) & mask).astype(np.float64) for i in range(pieces)]
-    first = int(exponent.min())
-    group = exponent - first
-    total = squares = 0
-    for i, a in enumerate(limbs):
-        total += _gathered(group, a * sign, 1) << width * i
-        for j, b in enumerate(limbs[: i + 1]):
-            squares += _gathered(group, a * b, 2) << width * (i + j) + (i != j)
-    base = first - 1 + unused
-    return _Moments(size, nan, inf, total << base, squares << 2 * base, low, high)
-
-
-def _gathered(group: Array, weights: Array, power: int) -> int:
-    """The sum of integer-valued weights, each times 2**(power * group)."""
-    import numpy as np
-
-    sums = np.bincount(group, weights=weights)
-    return sum(int(sums[g]) << power * int(g) for g in np.flatnonzero(sums))
 
 
 def _image_bins(pixels: Image | Array) -> list[int]:

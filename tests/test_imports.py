@@ -17,13 +17,14 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"errors", "identity", "exact", "randoms", "records", "rows"}
+GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "identity": set(),
-    "exact": {"errors", "identity"},
+    "moments": set(),
+    "exact": {"errors", "identity", "moments"},
     "randoms": {"identity"},
     "records": {"identity"},
     "rows": {"errors", "identity", "records"},

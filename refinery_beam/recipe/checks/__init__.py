@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.recipe.checks import inputs, language, operations, outputs, splits
+from refinery_beam.recipe.checks import inputs, language, operations, outputs, partitions, splits
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.checks.unexecuted import refuse_unexecuted
 from refinery_beam.recipe.load import Recipe
@@ -40,8 +40,8 @@ CHECKS: tuple[tuple[int, str, Callable[[Context], Findings]], ...] = (
     (17, "contract_fields_exist_at_stage", outputs.contract_fields_exist_at_stage),
     (18, "plugin_operation_params_validate", operations.plugin_operation_params_validate),
     (19, "label_from_spec_resolves", inputs.label_from_spec_resolves),
-    (20, "partitions_consistent", inputs.partitions_consistent),
-    (21, "unlabeled_consistency", inputs.unlabeled_consistency),
+    (20, "partitions_consistent", partitions.partitions_consistent),
+    (21, "unlabeled_consistency", partitions.unlabeled_consistency),
     (22, "stats_from_instance_mutually_exclusive_with_fit_source", operations.stats_from_instance_exclusive),
     (23, "featurization_output_field_loader_collision", inputs.featurization_output_field_loader_collision),
     (24, "sinks", outputs.sinks),

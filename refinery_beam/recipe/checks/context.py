@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "str | int"
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+FOLDER = ("image_folder", "audio_folder")
+"""Source types whose folders are the classes."""
+
 TAG_FILTERS = ("sample_per_class", "sample_per_class_fractional")
 LOADER_FIELDS = ("record_id", "path", "image", "partition")
 
