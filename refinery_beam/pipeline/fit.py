@@ -14,9 +14,11 @@ from apache_beam import coders
 
 from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
+from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
+from refinery_beam.pipeline.partials import add_partial, merge_bytes, mixed_channels
 from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import BadRecord, Fitted, Worker, add_partial, describe, merge_bytes, mixed_channels
+from refinery_beam.pipeline.work import Fitted, Worker
 from refinery_beam.plan.nodes import FitPoint, Plan
 from refinery_beam.records import Ref
 

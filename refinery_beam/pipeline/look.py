@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.identity import digest
+from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import BadRecord, Worker, describe
+from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.nodes import FilterStep
 from refinery_beam.records import LedgerRow, Ref
 
@@ -90,11 +91,11 @@ class Seer:
 
     def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
         """(signature, reference), or for a filter by header (b'', reference) or its ledger row. Raises BadRecord."""
-        data = self._worker.read(ref)
+        data = self._worker.files.read(ref)
         if self._step is None or self._step.kind == "duplicates":
             name = self._step.name if self._step is not None else "keep_duplicates_together"
-            return self._worker.signature(data, self._op, name=name).to_bytes(8, "big"), ref
-        width, height = self._worker.header(data)
+            return self._worker.files.signature(data, self._op, name=name).to_bytes(8, "big"), ref
+        width, height = self._worker.files.header(data)
         if why := self._op.refusal(width, height, self._params):
             return LedgerRow(ref.record_id, ref.split, "Filters", self._step.name, "filtered", why)
         return b"", ref

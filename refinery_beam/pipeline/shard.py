@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +20,13 @@ from typing import Any
 
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
+from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.beside import Gather
 from refinery_beam.pipeline.columns import arrow_schema, row_bytes
+from refinery_beam.pipeline.partials import add_partial
 from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import BadRecord, Fitted, Prepared, Worker, add_partial, describe, label_counts
+from refinery_beam.pipeline.row import Prepared
+from refinery_beam.pipeline.work import Fitted, Worker
 from refinery_beam.plan.nodes import OutputPlan
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 from refinery_beam.rows import shard_digest
@@ -265,3 +269,8 @@ def _prepared(
     tensors = output.image_field is not None and output.encoding == "tensor"
     size = row_bytes(dict(output.fields)[output.image_field]) if tensors and output.image_field else None
     return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads, item_bytes=size)
+
+
+def label_counts(rows: Mapping[str | None, int]) -> str:
+    """Canonical JSON of records by label; the unlabeled ones under ''."""
+    return json.dumps({k or "": v for k, v in sorted(rows.items(), key=lambda kv: kv[0] or "")}, ensure_ascii=False, separators=(",", ":"))
