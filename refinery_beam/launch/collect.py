@@ -13,7 +13,7 @@ from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
 from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
-from refinery_beam.launch.losses import emptied_classes
+from refinery_beam.launch.losses import emptied_classes, unmapped_values
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
@@ -71,7 +71,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=(*_warnings(prepared, counts, classes), *emptied_classes(index.entries, ledger, classes), *beside.warnings),
+        warnings=(*_warnings(prepared, counts, classes), *unmapped_values(plan, ledger), *emptied_classes(index.entries, ledger, classes), *beside.warnings),
         beside=beside,
         growth=growth,
     )

@@ -1,4 +1,4 @@
-"""What filters took out, looked at from the classes: a class that is gone is named."""
+"""What was taken out on purpose, or perhaps not: classes that filters emptied, and values that no split was named for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow
 
 FILTERS = "Filters"
@@ -41,3 +42,15 @@ def emptied_classes(entries: Iterable[Any], ledger: Sequence[LedgerRow], classes
         elif split and not classes.get(split, {}).get(label, 0) and not left[split, label]:
             found.append(("class-emptied", f"filters in {split!r} took every record of {label!r} ({count:,}): {by}"))
     return found
+
+
+def unmapped_values(plan: Plan, ledger: Sequence[LedgerRow]) -> list[tuple[str, str]]:
+    """A warning (code ``key-unmapped``) when ``key_assignment`` left records without a split: on purpose, or by a slip of the pen."""
+    if plan.split.mode != "key":
+        return []
+    details = Counter(row.detail for row in ledger if row.reason == UNASSIGNED)
+    if not details:
+        return []
+    some = "; ".join(f"{detail} ({count:,})" for detail, count in sorted(details.items())[:5])
+    more = f"; and {len(details) - 5:,} more values" if len(details) > 5 else ""
+    return [("key-unmapped", f"{sum(details.values()):,} records are in no split: {some}{more}")]

@@ -46,7 +46,7 @@ class AssignSplits(beam.PTransform):
             # A Partition forgets the element type; references would then be pickled at the next boundary.
             parts[i].element_type = Ref
         outputs = {name: parts[i] for i, name in enumerate(split.splits)}
-        outputs[LEDGER] = parts[len(split.splits)] | "Unassigned" >> beam.Map(unassigned_row).with_output_types(LedgerRow)
+        outputs[LEDGER] = parts[len(split.splits)] | "Unassigned" >> beam.Map(unassigned_row, plan).with_output_types(LedgerRow)
         return outputs
 
     def _exact(self, refs: beam.PCollection[Ref]) -> beam.PCollection[Ref]:
@@ -143,9 +143,14 @@ def stratum_of(ref: Ref, plan: Plan) -> str:
     return canonical_bytes(field_value(ref, plan.split.stratify_by, plan.label_field)).decode()
 
 
-def unassigned_row(ref: Ref) -> LedgerRow:
-    """The ledger row of a record that no split takes."""
-    return LedgerRow(ref.record_id, "", "Splits", "", UNASSIGNED, "no split takes this record")
+def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
+    """The ledger row of a record that no split takes; under key_assignment it says the value that is mapped to none."""
+    detail = "no split takes this record"
+    if plan.split.mode == "key":
+        name = plan.split.key_field or ""
+        value = field_value(ref, name, plan.label_field)
+        detail = f"it has no {name}" if value is None else f"{name} {str(value)!r} is mapped to no split"
+    return LedgerRow(ref.record_id, "", "Splits", "", UNASSIGNED, detail)
 
 
 def _outside(ref: Ref, split: SplitPlan) -> Ref | None:

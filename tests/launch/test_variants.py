@@ -114,7 +114,7 @@ def test_corrupted_pixels_are_stored(images: Path, tmp_path: Path, run: Run) -> 
 
 def test_replaced_and_preserved(images: Path, tmp_path: Path, run: Run) -> None:
     text = CORRUPT.replace("severities: [1, 4]", "severities: [2], preserve_original: true")
-    text = text.replace("tag_fields: [corruption, severity, seed]", "tag_fields: {corruption: kind}").replace(
+    text = text.replace("tag_fields: [corruption, severity, seed]", "tag_fields: {kind: corruption}").replace(
         "output_schema: matches_input,", "output_schema: matches_input, replace_input_records: true, splits: [train, test],"
     )
     change = lambda t: t.replace("    path: {dtype: str}\n", "    path: {dtype: str}\n    kind: {dtype: str}\n") + "Generation:\n" + text  # noqa: E731

@@ -81,7 +81,7 @@ def test_what_is_refused() -> None:
         {"corruption_types": ["fog"], "severities": [6]},
         {"corruption_types": ["fog"], "severities": [1, 1]},
         {"corruption_types": ["fog"], "severities": [1], "tag_fields": ["sevrity"]},
-        {"corruption_types": ["fog"], "severities": [1], "tag_fields": {"corruption": "x", "severity": "x"}},
+        {"corruption_types": ["fog"], "severities": [1], "tag_fields": {"x": "severity", "y": "severity"}},
         {"corruption_types": ["fog"]},
     ]
     for params in bad:
@@ -89,11 +89,13 @@ def test_what_is_refused() -> None:
             OP.spec.params.model_validate(params)
     with pytest.raises(ValidationError, match="did you mean 'fog'"):
         OP.spec.params.model_validate(bad[0])
+    with pytest.raises(ValidationError, match=r"own name first, then the tag: \{kind: corruption\}"):
+        OP.spec.params.model_validate({"corruption_types": ["fog"], "severities": [1], "tag_fields": {"corruption": "kind"}})
 
 
 def test_tag_fields() -> None:
     params = OP.spec.params.model_validate(
-        {"corruption_types": ["fog"], "severities": [1], "tag_fields": {"corruption": "kind", "seed": "s"}}
+        {"corruption_types": ["fog"], "severities": [1], "tag_fields": {"kind": "corruption", "s": "seed"}}
     )
     assert OP.fields(params) == {"corruption": "kind", "seed": "s"}
     assert OP.spec.params.model_validate(params.model_dump(mode="json")) == params

@@ -19,7 +19,6 @@ NOT_YET: list[tuple[str, str, str]] = [
     (LAST, LAST + "§Visualizations: [{name: v, op: sample_grid, stage: post_pipeline, mode: reporting}]\n", "Visualizations"),
     (LAST, LAST + "§Sinks: [{name: s, stage: post_Splits, field: image, format: png_per_record, path_template: '{record_id}'}]\n", "Sinks"),
     (LAST, LAST + "§SampleData: {selector: {n: 3}}\n", "SampleData"),
-    (LAST, LAST + "§extensions: {ns: {key: 1}}\n", "extensions"),
     ("    op: filter_by_label\n", "    op: §sample_per_class\n", "sample_per_class"),
     ("    op: filter_by_label\n", "    op: §drop_duplicates\n", "drop_duplicates"),
     ("Output:\n", "Output:\n  format: [parquet, §jsonl]\n", "jsonl"),

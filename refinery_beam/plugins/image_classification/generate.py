@@ -49,8 +49,8 @@ class ImagecorruptionsApplyParams(Params):
     tag_fields: tuple[_Name, ...] | dict[str, _Name] = Field(
         default=("corruption", "severity", "source_path"),
         description=(
-            "Which of corruption, severity, source_path and seed become fields of the children; a mapping {corruption: field name} "
-            "gives them other names."
+            "Which of corruption, severity, source_path and seed become fields of the children; a mapping {field name: corruption} "
+            "gives them names of your own."
         ),
     )
 
@@ -70,10 +70,15 @@ class ImagecorruptionsApplyParams(Params):
     @field_validator("tag_fields")
     @classmethod
     def _tags(cls, value: Any) -> Any:
-        for word in value:
-            if word not in TAGS:
-                raise ValueError(f"there is no tag {word!r}; tags are {', '.join(TAGS)}")
-        _unique(tuple(value.values()) if isinstance(value, dict) else value, "tag field")
+        words = tuple(value.values()) if isinstance(value, dict) else value
+        for word in words:
+            if word in TAGS:
+                continue
+            if isinstance(value, dict) and set(value) <= set(TAGS):
+                turned = ", ".join(f"{own}: {tag}" for tag, own in value.items())
+                raise ValueError(f"{word!r} is no tag; a mapping gives your own name first, then the tag: {{{turned}}}")
+            raise ValueError(f"there is no tag {word!r}; tags are {', '.join(TAGS)}")
+        _unique(words, "tag field")
         return value
 
 
@@ -139,7 +144,7 @@ class ImagecorruptionsApply:
     def fields(self, params: ImagecorruptionsApplyParams) -> Mapping[str, str]:
         """The tag words and the names of their fields."""
         tags = params.tag_fields
-        return dict(tags) if isinstance(tags, dict) else {word: word for word in tags}
+        return {word: own for own, word in tags.items()} if isinstance(tags, dict) else {word: word for word in tags}
 
     def field_type(self, word: str) -> FieldType:
         """The type of a tag."""

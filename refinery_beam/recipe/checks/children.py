@@ -42,7 +42,7 @@ def generation_fields(c: Context, index: int, step: Any) -> Findings:
                 code="generation-schema",
                 value=name,
                 rule="tags are fields of their own",
-                remedy="give it another name: tag_fields: {" + f"{word}: {step.name}_{word}" + "}",
+                remedy="give it another name: tag_fields: {" + f"{step.name}_{word}: {word}" + "}",
             )
         elif name not in schema and "tag_fields" in step.params:
             yield c.error(

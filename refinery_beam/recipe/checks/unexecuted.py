@@ -54,7 +54,7 @@ def _no(c: Context, what: str, *path: Step, remedy: str = "remove it", value: An
 def _findings(c: Context) -> list[Finding]:
     found: list[Finding] = []
     for section in OPTIONAL:
-        if section == "extensions" and c.plugin.extension_keys:
+        if section == "extensions":
             continue  # check 28 refuses those that the plugin does not list
         if getattr(c.model, section) and section not in c.plugin.sections:
             found.append(_no(c, f"the section {section}", section, remedy=f"remove {section}", value=section, key=True))

@@ -1,0 +1,62 @@
+"""The laws of choosing, written a second time from their description, with nothing of the package: what the suite's expectations rest on.
+
+A digest is SHA-256 of length-prefixed parts; a rank is the first eight bytes of one; ties are broken by the key that was ranked. Quotas
+are dealt by the largest remainder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+
+def digest(*parts: str | int | bytes) -> bytes:
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        whole.update(len(data).to_bytes(8, "big") + data)
+    return whole.digest()
+
+
+def derived_seed(master: int, name: str) -> int:
+    return int.from_bytes(digest("seed", master, name)[:8], "big")
+
+
+def quotas(count: int, ratios: Sequence[float]) -> list[int]:
+    """Hamilton's method; what ratios below one leave is a last share that nobody gets."""
+    shares = [Decimal(repr(r)) for r in ratios]
+    shares.append(1 - sum(shares))
+    exact = [count * share for share in shares]
+    dealt = [int(e) for e in exact]
+    for i in sorted(range(len(shares)), key=lambda i: (dealt[i] - exact[i], i))[: count - sum(dealt)]:
+        dealt[i] += 1
+    return dealt[:-1]
+
+
+def splits(files: Mapping[str, Path], *, seed: int, ratios: Mapping[str, float], stratify: bool) -> dict[str, set[str]]:
+    """Record ids by split, of records ``source/class/name``. A record is ranked by its content: identical files stay together."""
+    strata: dict[str, list[tuple[bytes, str]]] = {}
+    for record_id, file in files.items():
+        group = digest("group-content", hashlib.sha256(file.read_bytes()).digest())
+        place = digest("split", seed, "Splits", group)[:8] + group
+        strata.setdefault(record_id.split("/")[1] if stratify else "", []).append((place, record_id))
+    found: dict[str, set[str]] = {name: set() for name in ratios}
+    for members in strata.values():
+        ordered = [record_id for _, record_id in sorted(members)]
+        start = 0
+        for name, part in zip(ratios, quotas(len(ordered), list(ratios.values())), strict=True):
+            found[name] |= set(ordered[start : start + part])
+            start += part
+    return found
+
+
+def lowest(ids: Sequence[str], count: int, *, seed: int, name: str) -> set[str]:
+    """The ids of the `count` lowest ranks under a filter."""
+
+    def place(record_id: str) -> bytes:
+        key = hashlib.sha256(record_id.encode()).digest()
+        return digest("filter", seed, name, key)[:8] + key
+
+    return set(sorted(ids, key=place)[:count])

@@ -1,0 +1,106 @@
+"""Every recipe of the suite, and what must come out of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import checks
+import law
+import pytest
+from kitchen import NAMES, Kitchen, expectations, rows
+
+from refinery_beam.errors import RefineryError
+from refinery_beam.launch import RunResult
+
+KEYS = {
+    *("about", "rows", "overlays", "first", "counts", "labels", "labels_all", "ids_any", "law", "lowest", "ledger", "warnings"),
+    *("generated", "augmented", "fields", "files", "sample", "statistics", "check", "same_as", "differs_from", "refused", "fails"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipe(name: str, kitchen: Kitchen) -> None:
+    want = expectations(name)
+    assert set(want) <= KEYS and {"about", "rows"} < set(want), "a recipe says what it shows and what must come out"
+    if "refused" in want or "fails" in want:
+        with pytest.raises(RefineryError) as caught:
+            kitchen.cook(name)
+        refused(kitchen, name, caught.value, want)
+        if "check" in want:
+            getattr(checks, want["check"])(kitchen)
+    else:
+        came_out(kitchen, kitchen.cook(name), want)
+
+
+def refused(kitchen: Kitchen, name: str, error: RefineryError, want: dict[str, Any]) -> None:
+    errors = error.errors()
+    expected = want.get("refused") or want["fails"]
+    assert {e.code for e in errors} == {expected["code"]}
+    assert all(e.rule and e.remedy for e in errors)
+    if "refused" in want:
+        path, line, column = errors[0].place.rsplit(":", 2)
+        assert Path(path).name == f"{name}.yaml"
+        text = (kitchen.root / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        assert expected["at"] and text[int(column) - 1 :].startswith(expected["at"])
+    else:
+        assert expected["word"] and expected["word"] in f"{errors[0].message} {errors[0].place}"
+
+
+def came_out(kitchen: Kitchen, result: RunResult, want: dict[str, Any]) -> None:
+    raw = result.manifest.raw
+    if "same_as" in want:
+        other = kitchen.cook(want["same_as"])
+        assert (result.path, raw["files_digest"]) == (other.path, other.manifest.raw["files_digest"])
+        return
+    if "differs_from" in want:
+        other = kitchen.cook(want["differs_from"])
+        assert raw["recipe_hash"] != other.manifest.raw["recipe_hash"] and raw["logical_digest"] != other.manifest.raw["logical_digest"]
+    found = rows(result)
+    assert raw["records_in"] + sum(raw["generated"].values()) >= len(found)
+    if "counts" in want:
+        assert list(result.counts.items()) == list(want["counts"].items())
+    assert dict(raw["ledger"]) == want.get("ledger", {})
+    assert sorted({w["code"] for w in raw["warnings"]}) == want.get("warnings", [])
+    assert {op: n for op, n in raw["generated"].items() if n} == want.get("generated", {op: n for op, n in raw["generated"].items() if n})
+    for split, labels in want.get("labels", {}).items():
+        assert Counter(row["label"] for row in found.values() if row["split"] == split) == labels
+    if "labels_all" in want:
+        assert Counter(row["label"] for row in found.values()) == want["labels_all"]
+    if "ids_any" in want:
+        assert sorted(found) == sorted(want["ids_any"])
+    if "law" in want:
+        assert {s: {i for i, row in found.items() if row["split"] == s} for s in result.counts} == by_law(kitchen, want["law"])
+    if "lowest" in want:
+        assert set(found) == by_rank(kitchen, want["lowest"])
+    if "augmented" in want:
+        assert sum("#" in record_id for record_id in found) == want["augmented"]
+    if "fields" in want:
+        assert all(sorted({*row} - {"split"}) == want["fields"] for row in found.values())
+    for pattern, count in want.get("files", {}).items():
+        assert len(list(Path(result.path).glob(pattern))) == count
+    if "sample" in want:
+        checks.sample(result, want["sample"])
+    if "statistics" in want:
+        checks.statistics(kitchen, result, want["statistics"])
+    if "check" in want:
+        getattr(checks, want["check"])(kitchen, result)
+
+
+def by_law(kitchen: Kitchen, rule: dict[str, Any]) -> dict[str, set[str]]:
+    files = kitchen.files(rule.get("folder", "shapes"), "shapes")
+    if "only" in rule:
+        files = {record_id: file for record_id, file in files.items() if record_id.split("/")[1] in rule["only"]}
+    seed = law.derived_seed(7, "Splits") if rule["seed"] == "from_master" else rule["seed"]
+    return law.splits(files, seed=seed, ratios=rule["ratios"], stratify=rule["stratify"])
+
+
+def by_rank(kitchen: Kitchen, rule: dict[str, Any]) -> set[str]:
+    ids = list(kitchen.files("shapes", "shapes"))
+    if not rule.get("each"):
+        return law.lowest(ids, rule["n"], seed=rule["seed"], name=rule["name"])
+    classes: dict[str, list[str]] = {}
+    for record_id in ids:
+        classes.setdefault(record_id.split("/")[1], []).append(record_id)
+    return {i for members in classes.values() for i in law.lowest(members, rule["n"], seed=rule["seed"], name=rule["name"])}
