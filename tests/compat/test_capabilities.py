@@ -62,7 +62,7 @@ IN_TESTS = {
     "and made anew": "launch/test_identity_of_runs.py::test_a_damaged_instance_is_rebuilt",
     "what a run would do, before it does it": "cli/test_cli.py::test_plan_writes_no_instance",
     "workers in parallel, one result": "launch/test_identity_of_runs.py::test_one_digest",
-    "pixels in no stage's output, so memory does not grow with them": "launch/test_variants.py::test_nothing_large_or_pickled_crosses_a_stage",
+    "pixels cross no stage": "launch/test_variants.py::test_nothing_large_or_pickled_crosses_a_stage",
     "exit codes": "cli/test_errors.py::test_broken_recipe",
     "output for programs": "cli/test_cli.py::test_run_json_key_by_key",
     "ops of plugins by entry point": "plugin_kit/test_example_package.py::test_the_recipe_runs",
