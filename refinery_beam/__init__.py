@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.run import plan_recipe, run
-    from refinery_beam.reading import open_instance
     from refinery_beam.reading.replay import Replay
     from refinery_beam.recipe import load_recipe
 
 _HOMES = {
     "load_recipe": "refinery_beam.recipe",
-    "open_instance": "refinery_beam.reading",
+    "open_instance": "refinery_beam.launch.opening",
     "plan_recipe": "refinery_beam.launch",
     "Replay": "refinery_beam.reading.replay",
     "run": "refinery_beam.launch",

@@ -36,9 +36,9 @@ ARROWS: dict[str, set[str]] = {
     "runners": GROUND | {"pipeline"},
     "cache": GROUND | {"plugins"},
     "report": GROUND | {"plugins", "recipe", "plan", "cache"},
-    "launch": GROUND | {"plugins", "recipe", "index", "plan", "pipeline", "runners", "cache", "report"},
-    # Only to find the instance of a recipe: an instance that is named by its directory needs no more than the cache.
-    "reading": GROUND | {"plugins", "cache", "launch"},
+    # An instance that is named by its directory needs no more than the cache; by its recipe, `launch` finds it.
+    "reading": GROUND | {"plugins", "cache"},
+    "launch": GROUND | {"plugins", "recipe", "index", "plan", "pipeline", "runners", "cache", "report", "reading"},
     "testing": GROUND | {"plugins", "recipe", "index", "plan", "pipeline", "runners", "cache", "report", "launch", "reading"},
 }
 ARROWS["cli"] = {*ARROWS, "__init__"}

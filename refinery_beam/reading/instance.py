@@ -118,29 +118,16 @@ class Instance:
         return f"<instance {self.path}: {counts}>"
 
 
-def open_instance(
-    path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None, plugin_paths: Sequence[str] = ()
-) -> Instance:
-    """Open a finished instance by its directory (or its manifest.json), or by the recipe that made it.
-
-    For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
-    below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
+def open_instance(path: str | os.PathLike[str], *, plugin_paths: Sequence[str] = ()) -> Instance:
+    """Open a finished instance by its directory, or by its manifest.json. (``refinery_beam.open_instance`` also takes a recipe.)
 
     ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
-
-    ::
-
-        instance = open_instance("recipe.yaml", cache_root="cache")
-        for row in instance.split("train"):
-            row["image"], row["label"]
     """
-    place = os.path.abspath(os.fspath(path_or_recipe))
+    place = os.path.abspath(os.fspath(path))
     if os.path.basename(place) == "manifest.json":
         place = os.path.dirname(place)
-    if os.path.isfile(place):
-        place = _of_recipe(os.fspath(path_or_recipe), cache_root, plugin_paths)
     found = look_at(place)
     if found.manifest is not None:
         return Instance(found.manifest, code=read_plugin_paths(plugin_paths))
@@ -160,20 +147,3 @@ def open_instance(
         rule="an instance is a directory with a manifest.json",
         remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
     )
-
-
-def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str]) -> str:
-    from refinery_beam.launch import resolve
-
-    root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
-    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths)
-    if place is None:
-        raise StoreError(
-            f"{recipe} has no instance below {os.path.abspath(root)}",
-            code="instance-missing",
-            place=recipe,
-            value=os.path.abspath(root),
-            rule="reading never builds",
-            remedy=f"refinery-beam --cache-root {root} run {recipe}",
-        )
-    return place

@@ -1,0 +1,55 @@
+"""Opening an instance by the recipe that made it: the key is computed as a run would, and nothing is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from refinery_beam.errors import StoreError
+
+if TYPE_CHECKING:
+    from refinery_beam.reading import Instance
+
+
+def open_instance(
+    path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None, plugin_paths: Sequence[str] = ()
+) -> Instance:
+    """Open a finished instance by its directory (or its manifest.json), or by the recipe that made it.
+
+    For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
+    below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
+
+    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
+
+    Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
+
+    ::
+
+        instance = open_instance("recipe.yaml", cache_root="cache")
+        for row in instance.split("train"):
+            row["image"], row["label"]
+    """
+    from refinery_beam import reading
+
+    place = os.fspath(path_or_recipe)
+    if os.path.isfile(place) and os.path.basename(place) != "manifest.json":
+        place = _of_recipe(place, cache_root, plugin_paths)
+    return reading.open_instance(place, plugin_paths=plugin_paths)
+
+
+def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str]) -> str:
+    from refinery_beam.launch.prepare import resolve
+
+    root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
+    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths)
+    if place is None:
+        raise StoreError(
+            f"{recipe} has no instance below {os.path.abspath(root)}",
+            code="instance-missing",
+            place=recipe,
+            value=os.path.abspath(root),
+            rule="reading never builds",
+            remedy=f"refinery-beam --cache-root {root} run {recipe}",
+        )
+    return place
