@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from refinery_beam.testing import awkward, images
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
 
 # One seed for all machines: a property that fails here fails everywhere, today and tomorrow.
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__
-from refinery_beam.cli import init, plan, run, schema, status, validate, verify
+from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
 from refinery_beam.cli.options import CacheRoot, Debug, Json, Mode, Options, Overlay, PluginPath, Quiet, Runner, Seed, Verbose, Workers
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import Interrupted, RefineryError, UsageError
@@ -70,6 +70,7 @@ app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
+app.command("draw")(draw.draw)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -37,5 +38,8 @@ def summary(result: RunResult) -> str:
     if raw["ledger"]:
         lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())
         lines.append(f"ledger    {lost}  (report/ledger.parquet)")
+    if result.pictures:
+        folder = os.path.dirname(next(iter(result.pictures.values())))
+        lines.append(f"pictures  {folder}  ({', '.join(result.pictures)})")
     lines.append(f"digest    {raw['logical_digest'][:16]}")
     return "\n".join(lines)

@@ -71,7 +71,12 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         records_in=records_in,
         counts=counts,
         classes=classes,
-        warnings=(*_warnings(prepared, counts, classes), *unmapped_values(plan, ledger), *emptied_classes(index.entries, ledger, classes), *beside.warnings),
+        warnings=(
+            *_warnings(prepared, counts, classes),
+            *unmapped_values(plan, ledger),
+            *emptied_classes(index.entries, ledger, classes),
+            *beside.warnings,
+        ),
         beside=beside,
         growth=growth,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -19,7 +19,7 @@ CONTRACT = 1
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
     """What a run gave. `path` is the absolute instance directory; `seconds` is wall time and the only field that differs
-    between equal runs.
+    between equal runs. `pictures` are the files of the recipe's reporting pictures by name.
 
     ``rb.open_instance(result.path)`` reads it.
     """
@@ -29,6 +29,7 @@ class RunResult:
     manifest: Manifest
     seconds: float
     notes: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -49,6 +50,7 @@ class RunResult:
             "files_digest": raw["files_digest"],
             "counts": self.counts,
             "ledger": dict(raw["ledger"]),
+            "pictures": dict(self.pictures),
             "seconds": round(self.seconds, 3),
         }
 
@@ -113,6 +115,11 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
             check_places(engine, cache_root=settings.cache_root, sources=[s.root for s in prepared.index.sources])
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
+        if prepared.recipe.model.Visualizations:
+            from refinery_beam.launch.pictures import draw_pictures
+
+            drawn = draw_pictures(prepared, result.manifest)
+            result = replace(result, pictures=drawn.pictures, notes=(*result.notes, *drawn.notes), seconds=monotonic() - begun)
     except BaseException as error:
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
         raise

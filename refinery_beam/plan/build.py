@@ -109,7 +109,7 @@ def build_plan(
         contracts=contracts,
         sample=build_sample(recipe, splits),
         sinks=sinks,
-        plugin_sources=plugin.used_origins(versions, [s.type for s in model.Input.sources]),
+        plugin_sources=plugin.used_origins(versions, [s.type for s in model.Input.sources], [c.kind for c in contracts]),
         loader_versions={s.type: plugin.loaders[s.type].version for s in model.Input.sources if s.type in plugin.loaders},
         plugin_code=plugin.code,
     )

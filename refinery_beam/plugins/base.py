@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from refinery_beam.exact import Partial
     from refinery_beam.identity import Stream
     from refinery_beam.plugins.modules import PathCode
+    from refinery_beam.plugins.pictures import PictureOp
 
     Pixels: TypeAlias = Image | np.ndarray[Any, Any]
 
@@ -74,7 +75,7 @@ class OpSpec:
     """
 
     name: str
-    section: Literal["Filters", "Generation", "Transformations", "Augmentations", "Featurizations"]
+    section: Literal["Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations"]
     version: int
     params: type[Params]
     summary: str
@@ -254,7 +255,7 @@ class AugmentOp(Protocol):
     def apply(self, pixels: Pixels, sampled: Mapping[str, Any], params: Any) -> Pixels: ...
 
 
-AnyOp: TypeAlias = TransformOp | FilterOp | FeaturizeOp | GenerateOp | AugmentOp
+AnyOp: TypeAlias = "TransformOp | FilterOp | FeaturizeOp | GenerateOp | AugmentOp | PictureOp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -371,18 +372,14 @@ class Loader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Extension:
-    """More words for an existing plugin: ops and loaders of another package.
-
-    ``assertions`` and ``pictures`` are part of the protocol, but not executed yet: an extension that fills them is refused.
-    """
+    """More words for an existing plugin: ops (pictures among them), kinds of assertions and loaders of another package."""
 
     name: str
     version: int
     extends: str = "image_classification"
     ops: Sequence[AnyOp] = ()
     loaders: Sequence[Loader] = ()
-    assertions: Sequence[Any] = ()
-    pictures: Sequence[Any] = ()
+    assertions: Sequence[AnyAssertion] = ()
 
 
 class Origin(NamedTuple):
@@ -398,7 +395,8 @@ class Plugin:
     """One kind of data. ``ops`` are executed; ``known`` are words of the language this release reads but refuses by name ({op:
     section}). ``assertions`` are the kinds that contracts may use, and ``extension_keys`` ({namespace: keys}) the extensions it reads.
     ``loaders`` are source types beyond the built-in ones. Discovery fills in ``origins`` and ``origin``, where third-party ops
-    ("op:NAME") and loaders ("loader:TYPE"), or the whole plugin, come from, and ``code``, the plugin paths in force.
+    ("op:NAME"), assertions ("assertion:KIND") and loaders ("loader:TYPE"), or the whole plugin, come from, and ``code``, the plugin paths
+    in force.
     """
 
     name: str
@@ -411,7 +409,6 @@ class Plugin:
     assertions: Mapping[str, AnyAssertion] = field(default_factory=dict)
     extension_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
     loaders: Mapping[str, Loader] = field(default_factory=dict)
-    pictures: Mapping[str, Any] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
     origin: Origin | None = None
     code: tuple[PathCode, ...] = ()
@@ -420,9 +417,9 @@ class Plugin:
         """The op of that name, or None."""
         return self.ops.get(name)
 
-    def used_origins(self, ops: Iterable[str], source_types: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def used_origins(self, ops: Iterable[str], source_types: Iterable[str], kinds: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
         """The third-party code that such a use of the plugin runs: {name: {version, digest}}. What is not used is not in it."""
         found = [self.origin] if self.origin is not None else []
-        words = [*(f"op:{name}" for name in ops), *(f"loader:{kind}" for kind in source_types)]
+        words = [*(f"op:{name}" for name in ops), *(f"loader:{kind}" for kind in source_types), *(f"assertion:{kind}" for kind in kinds)]
         found += [self.origins[word] for word in words if word in self.origins]
         return {o.name: {"version": o.version, "digest": o.digest} for o in sorted(set(found))}

@@ -15,13 +15,22 @@ from functools import cache
 from typing import Any
 
 from refinery_beam.errors import PluginError, closest, did_you_mean
-from refinery_beam.plugins.base import Extension, Loader, OpSpec, Origin, Plugin
+from refinery_beam.plugins.base import (
+    AssertionSpec,
+    DatasetAssertion,
+    Extension,
+    Loader,
+    OpSpec,
+    Origin,
+    Plugin,
+    RecordAssertion,
+)
 from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
 
 GROUP = "refinery_beam.plugins"
 _BUILT_IN = ("image_classification",)
 _PLANNED = frozenset({"tabular", "text"})
-_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations")
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,6 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
         places[name] = item.place
         if isinstance(item.value, Plugin):
             _check_words(item.value.ops.values(), item.value.loaders.values(), item.place)
-            _refuse_hooks(item.value, item.place)
             origin = Origin(name, item.value.version, item.digest)
             kinds = frozenset(item.value.loaders) | item.value.source_types
             plugins[name] = replace(item.value, origin=origin, source_types=kinds)
@@ -158,8 +166,8 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
     extension = item.value
     assert isinstance(extension, Extension)
     _check_words(extension.ops, extension.loaders, item.place)
-    _refuse_hooks(extension, item.place)
     ops, known, loaders, origins = dict(plugin.ops), dict(plugin.known), dict(plugin.loaders), dict(plugin.origins)
+    assertions = dict(plugin.assertions)
     origin = Origin(extension.name, extension.version, item.digest)
     for op in extension.ops:
         if op.spec.name in ops or op.spec.name in known:
@@ -172,14 +180,30 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
             raise _duplicate("source type", loader.source_type, plugin.name, item.place)
         loaders[loader.source_type] = loader
         origins[f"loader:{loader.source_type}"] = origin
+    for assertion in extension.assertions:
+        kind = _assertion_kind(assertion, item.place)
+        if kind in assertions:
+            raise _duplicate("assertion", kind, plugin.name, item.place)
+        assertions[kind] = assertion
+        origins[f"assertion:{kind}"] = origin
     return replace(
         plugin,
         ops=ops,
+        assertions=assertions,
         loaders=loaders,
         origins=origins,
         sections=plugin.sections | {op.spec.section for op in extension.ops},
         source_types=plugin.source_types | frozenset(loaders),
     )
+
+
+def _assertion_kind(assertion: Any, place: str) -> str:
+    spec = getattr(assertion, "spec", None)
+    if not isinstance(spec, AssertionSpec) or not isinstance(assertion, RecordAssertion | DatasetAssertion):
+        raise _protocol(place, f"has an assertion that is none: {type(assertion).__name__}", "see docs/plugins.md for its methods")
+    if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
+        raise _protocol(place, f"has the assertion {spec.kind!r} with version {spec.version!r}", "a version is a whole number from 1 on")
+    return spec.kind
 
 
 def _value(value: Any, place: str) -> Plugin | Extension:
@@ -191,8 +215,9 @@ def _value(value: Any, place: str) -> Plugin | Extension:
 def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
     from refinery_beam.plugins.base import FeaturizeOp, FilterOp, TransformOp
     from refinery_beam.plugins.image_classification import PLUGIN
+    from refinery_beam.plugins.pictures import PictureOp
 
-    shapes = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
+    shapes = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp, "Visualizations": PictureOp}
     seen: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
@@ -220,21 +245,6 @@ def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None
     for loader in loaders:
         if not isinstance(loader, Loader):
             raise _protocol(place, f"has a loader that is not a Loader: {type(loader).__name__}")
-
-
-def _refuse_hooks(value: Plugin | Extension, place: str) -> None:
-    """Hooks that are declared but not executed are refused, not ignored."""
-    # The compiler asks the plugin itself for kinds of assertions; those of an extension are not joined to it yet.
-    for hook in ("pictures",) if isinstance(value, Plugin) else ("assertions", "pictures"):
-        if getattr(value, hook):
-            raise PluginError(
-                f"the plugin {value.name!r} has {hook}, which third-party plugins cannot offer yet",
-                code="not-executed-yet",
-                place=place,
-                value=hook,
-                rule="ops and loaders of third-party plugins are executed; the rest is refused, not ignored",
-                remedy=f"leave {hook} empty",
-            )
 
 
 def _duplicate(what: str, name: str, first: str, second: str) -> PluginError:

@@ -19,15 +19,16 @@ ASSERTION_SECTIONS = ("InputContracts", "OutputExpectations")
 def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     """A plain mapping for `identity.canonical_bytes`, equal for recipes that mean the same and for no others.
 
-    Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays. Filled in: every default,
-    with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists of splits, stages
-    and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form places 5, 5.0 and "5"
-    differ.
+    Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays, pictures. Filled
+    in: every default, with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists
+    of splits, stages and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form
+    places 5, 5.0 and "5" differ.
     """
     body = full_model(recipe, plugin)
     for name in ("schema_version", "seed"):
         del body[name]
     body["overlays"] = {}
+    body["Visualizations"] = []  # drawn from the finished dataset: another picture is no other dataset
     body["law"] = LAW_VERSION
     for source in body["Input"]["sources"]:
         del source["path"]

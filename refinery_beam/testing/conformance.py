@@ -11,67 +11,67 @@ is told what was done and what came out, as `NotConforming`, whose ``failure`` i
 
 from __future__ import annotations
 
-import json
 import os
-import pickle
-import random
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from refinery_beam.identity import canonical_bytes, digest
 from refinery_beam.plugins.base import (
     ArrayType,
+    AssertionSpec,
+    AugmentOp,
+    DatasetAssertion,
     FeaturizeOp,
     FieldType,
     FilterOp,
     FittedFeaturizeOp,
     FittedOp,
+    GenerateOp,
     Loader,
     OpSpec,
     OpTypeError,
+    RecordAssertion,
     TransformOp,
 )
 from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
+from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.testing import images
-
-FAILURES = (
-    "not-an-op",
-    "unversioned",
-    "bad-params",
-    "unpicklable",
-    "wrong-infer",
-    "argument-changing",
-    "impure",
-    "order-dependent",
-    "thread-dependent",
-    "process-dependent",
-    "inexact-fit",
-    "bad-quota",
+from refinery_beam.testing.conform_calls import (
+    FAILURES,
+    Apply,
+    Augment,
+    Draw,
+    Featurize,
+    Generate,
+    Keep,
+    Key,
+    NotConforming,
+    Offence,
+    check_calls,
 )
-THREADS = 8
+from refinery_beam.testing.conform_values import copied, field_fits, field_type, fits, loosened, print_of, type_of
+from refinery_beam.testing.picture_view import SmallView
 
+__all__ = ["FAILURES", "NotConforming", "check_assertion", "check_loader", "check_op", "default_images"]
 
-class NotConforming(AssertionError):
-    """An op breaks a rule. ``failure`` is one of `FAILURES`."""
-
-    def __init__(self, failure: str, words: str) -> None:
-        super().__init__(f"{failure}: {words}")
-        self.failure = failure
+SHAPES: Mapping[str, Any] = {
+    "Transformations": TransformOp,
+    "Filters": FilterOp,
+    "Featurizations": FeaturizeOp,
+    "Generation": GenerateOp,
+    "Augmentations": AugmentOp,
+    "Visualizations": PictureOp,
+}
 
 
 def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
     """Hold an op to the rules; gives the names of what was checked, raises `NotConforming` for the first rule it breaks.
 
-    `params` are as a recipe would write them. `samples` are images or arrays for a transformation, lists of input values for a
-    featurization, (label, fields) pairs for a filter; left out, drawn images of two sizes, or labels, are taken. A fitted op is fitted on
-    the samples. Takes about a second: one of the checks starts a process.
+    `params` are as a recipe would write them. `samples` are images or arrays for a transformation, a generation or an augmentation, lists
+    of input values for a featurization, (label, fields) pairs for a filter; left out, drawn images of two sizes, or labels, are taken. A
+    fitted op is fitted on the samples; a picture is drawn of a small dataset. Takes about a second: one of the checks starts a process.
 
     >>> from refinery_beam.plugins.image_classification.geometry import CenterCrop
     >>> "thread-dependent" in check_op(CenterCrop(), {"size": 8})
@@ -83,29 +83,69 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     except ValidationError as error:
         raise NotConforming("bad-params", f"{spec.name} does not take {dict(params or {})}: {error}") from error
     done = ["not-an-op", "unversioned", "bad-params"]
-    _check_pickle(op, model)
+    _check_pickle(op, model, name=spec.name)
     done.append("unpicklable")
     calls: list[Any]
-    if isinstance(op, TransformOp):
+    # By section, since a protocol only looks for the names of methods, and those of an augmentation are those of a transformation too.
+    if spec.section == "Transformations":
         given = list(samples) if samples is not None else default_images()
         fitted, outs = _prepared_transform(op, model, given)
         if fitted is not None and isinstance(op, FittedOp) and op.pinned(model) is None:
             done.append("inexact-fit")
-        calls = [_Apply(sample, fitted, out) for sample, out in zip(given, outs, strict=True)]
-    elif isinstance(op, FeaturizeOp):
+        calls = [Apply(sample, fitted, out) for sample, out in zip(given, outs, strict=True)]
+    elif spec.section == "Featurizations":
         given = [list(s) for s in samples] if samples is not None else _default_inputs(op)
         fitted = _fitted_field(op, model, given)
         if fitted is not None:
             done.append("inexact-fit")
         _check_field_types(op, model, given, fitted)
-        calls = [_Featurize(sample, fitted) for sample in given]
+        calls = [Featurize(sample, fitted) for sample in given]
+    elif spec.section == "Generation":
+        calls = _generations(op, model, list(samples) if samples is not None else default_images())
+    elif spec.section == "Augmentations":
+        calls = _augmentations(op, model, list(samples) if samples is not None else default_images())
+    elif spec.section == "Visualizations":
+        calls = [Draw(SmallView(default_images()))]
     else:
         given = list(samples) if samples is not None else [("cat", {"n": 1}), ("dog", {"n": 2}), (None, {})]
         _check_quota(op, model)
         done.append("bad-quota")
-        calls = [_Keep(sample) for sample in given]
+        calls = [Keep(sample) for sample in given]
     done.append("wrong-infer")
-    return (*done, *_check_calls(op, model, calls))
+    return (*done, *check_calls(op, model, calls))
+
+
+def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
+    """Hold a kind of assertion to the rules. `samples` are values for a record assertion, (split, values) pairs for one of a dataset.
+
+    >>> from refinery_beam.plugins.assertions import STANDARD
+    >>> "impure" in check_assertion(STANDARD["value_range"], {"min": 0}, [1, -1, 2.5])
+    True
+    """
+    spec = getattr(assertion, "spec", None)
+    if not isinstance(spec, AssertionSpec) or not isinstance(assertion, RecordAssertion | DatasetAssertion):
+        raise NotConforming("not-an-op", f"{type(assertion).__name__} is neither a RecordAssertion nor a DatasetAssertion")
+    if not _whole(spec.version):
+        raise NotConforming("unversioned", f"{spec.kind} has version {spec.version!r}, not a whole number from 1 on")
+    try:
+        model = spec.params.model_validate(dict(params or {}))
+    except ValidationError as error:
+        raise NotConforming("bad-params", f"{spec.kind} does not take {dict(params or {})}: {error}") from error
+    _check_pickle(assertion, model, name=spec.kind)
+    calls: list[Any]
+    if isinstance(assertion, DatasetAssertion):
+        calls = [Key(split, values) for split, values in (samples if samples is not None else [("train", ["cat"]), ("test", ["dog"])])]
+        for call in calls:
+            key = call(copied(assertion), model)
+            if key is not None and not isinstance(key, list):
+                raise NotConforming("wrong-infer", f"key gives {type(key).__name__}, not a list of plain values or None")
+    else:
+        calls = [Offence(value) for value in (samples if samples is not None else ["cat", 3, 2.5, True])]
+        for call in calls:
+            said = call(copied(assertion), model)
+            if not isinstance(said, str):
+                raise NotConforming("wrong-infer", f"offence gives {type(said).__name__}, not a few words or ''")
+    return ("not-an-op", "unversioned", "bad-params", "unpicklable", "wrong-infer", *check_calls(assertion, model, calls, name=spec.kind))
 
 
 def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "RGB") -> tuple[str, ...]:
@@ -128,7 +168,7 @@ def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "R
         with open(os.path.join(root, item.path), "rb") as file:
             data = file.read()
         one, two = (loader.decode(data, mode=mode) for _ in range(2))
-        if _print(one) != _print(two):
+        if print_of(one) != print_of(two):
             raise NotConforming("impure", f"decode() gives other pixels the second time for {item.path}")
     for junk in (b"", b"no such file"):
         try:
@@ -146,57 +186,13 @@ def default_images() -> list[Any]:
     return [images.draw(label, k, size=sizes[k % 2]) for k, label in enumerate(("circle", "square", "triangle") * 2)]
 
 
-# -- one call of an op, in the three forms ------------------------------------------------------------------------------------------------
-
-
-class _Apply:
-    def __init__(self, sample: Any, fitted: Any, out: ArrayType) -> None:
-        self.sample, self.fitted, self.out = sample, fitted, out
-
-    def __call__(self, op: Any, params: Any) -> Any:
-        return op.apply(self.sample, params, self.fitted, self.out)
-
-    def arguments(self) -> bytes:
-        return _print(self.sample) + _print(self.fitted)
-
-
-class _Featurize:
-    def __init__(self, sample: list[Any], fitted: Any) -> None:
-        self.sample, self.fitted = sample, fitted
-
-    def __call__(self, op: Any, params: Any) -> Any:
-        if self.fitted is not None:
-            return op.featurize_fitted(self.sample, params, self.fitted)
-        return op.featurize(self.sample, params)
-
-    def arguments(self) -> bytes:
-        return b"".join(_print(v) for v in self.sample) + _print(self.fitted)
-
-
-class _Keep:
-    def __init__(self, sample: tuple[Any, Any]) -> None:
-        self.sample = sample
-
-    def __call__(self, op: Any, params: Any) -> Any:
-        return op.keep(self.sample[0], self.sample[1], params)
-
-    def arguments(self) -> bytes:
-        return _print(self.sample[0]) + _print(self.sample[1])
-
-
-# -- the rules ----------------------------------------------------------------------------------------------------------------------------
-
-
 def _check_spec(op: Any) -> OpSpec:
     spec = getattr(op, "spec", None)
     if not isinstance(spec, OpSpec):
         raise NotConforming("not-an-op", f"{type(op).__name__} has no OpSpec called spec")
     if not _whole(spec.version):
         raise NotConforming("unversioned", f"{spec.name} has version {spec.version!r}, not a whole number from 1 on")
-    shapes = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp}
-    shape = shapes.get(spec.section)
-    if shape is None:
-        raise NotConforming("not-an-op", f"{spec.name} is of section {spec.section}, which the kit does not know: {', '.join(shapes)}")
+    shape = SHAPES[spec.section]
     if not isinstance(op, shape):
         raise NotConforming("not-an-op", f"{spec.name} lacks a method of {shape.__name__}")
     if spec.fitted and not isinstance(op, FittedOp | FittedFeaturizeOp):
@@ -208,42 +204,37 @@ def _whole(version: Any) -> bool:
     return isinstance(version, int) and not isinstance(version, bool) and version >= 1
 
 
-def _check_pickle(op: Any, model: Any) -> None:
+def _check_pickle(op: Any, model: Any, *, name: str) -> None:
     try:
-        _copy(op)
-        _copy(model)
+        copied(op)
+        copied(model)
     except Exception as error:
-        raise NotConforming("unpicklable", f"{op.spec.name} or its parameters: {type(error).__name__}: {error}") from error
-
-
-def _copy(value: Any) -> Any:
-    # The kit's own pickle, made a line before: nothing stored is ever read back this way.
-    return pickle.loads(pickle.dumps(value))  # noqa: S301
+        raise NotConforming("unpicklable", f"{name} or its parameters: {type(error).__name__}: {error}") from error
 
 
 def _prepared_transform(op: TransformOp, model: Any, given: Sequence[Any]) -> tuple[Any, list[ArrayType]]:
     """The fitted statistics (None for an op that needs none) and the inferred type of every sample; proves inference on the way."""
-    types = [_type(sample) for sample in given]
+    types = [type_of(sample) for sample in given]
     outs = [_inferred(op, model, before) for before in types]
     fitted: Any = None
     if isinstance(op, FittedOp):
         fitted = op.pinned(model)
         if fitted is None:
             fitted = _fit_exactly(op, model, [(t, s) for t, s in zip(types, given, strict=True)])
-    loose = {_loosened(before) for before in types}
+    loose = {loosened(before) for before in types}
     for sample, before, out in zip(given, types, outs, strict=True):
-        result = _type(_copy(op).apply(_copy(sample), model, fitted, out))
-        if not _fits(result, out):
+        result = type_of(copied(op).apply(copied(sample), model, fitted, out))
+        if not fits(result, out):
             raise NotConforming("wrong-infer", f"infer says {out} for {before}, apply gives {result}")
     for before in sorted(loose, key=str):
         wide = _inferred(op, model, before)
         for out in outs:
-            if out.dtype == wide.dtype and not _fits(out, wide):
+            if out.dtype == wide.dtype and not fits(out, wide):
                 raise NotConforming("wrong-infer", f"infer says {wide} for {before}, but {out} for an image of that kind")
     return fitted, outs
 
 
-def _inferred(op: TransformOp, model: Any, before: ArrayType) -> ArrayType:
+def _inferred(op: Any, model: Any, before: ArrayType) -> ArrayType:
     try:
         out = op.infer(before, model)
     except OpTypeError as error:
@@ -288,7 +279,7 @@ def _fitted_field(op: FeaturizeOp, model: Any, given: Sequence[list[Any]]) -> An
 
 def _same_fit(op: Any, model: Any, given: Sequence[Any], total: Callable[[Sequence[Sequence[Any]]], Any]) -> Any:
     ways = ([given], [[g] for g in given], [[g] for g in reversed(given)], [given[1::2], given[::2]])
-    found = {(t.dumps(), _print(op.fit(t, model))) for t in (total(way) for way in ways)}
+    found = {(t.dumps(), print_of(op.fit(t, model))) for t in (total(way) for way in ways)}
     if len(found) > 1:
         raise NotConforming("inexact-fit", f"{op.spec.name} gives other statistics when the same records are grouped otherwise")
     fitted = op.fit(total([given]), model)
@@ -301,12 +292,12 @@ def _same_fit(op: Any, model: Any, given: Sequence[Any], total: Callable[[Sequen
 
 def _check_field_types(op: FeaturizeOp, model: Any, given: Sequence[list[Any]], fitted: Any) -> None:
     for inputs in given:
-        kinds = [_field_type(value) for value in inputs]
+        kinds = [field_type(value) for value in inputs]
         try:
             declared = op.infer(kinds, model)
         except OpTypeError as error:
             raise NotConforming("wrong-infer", f"infer refuses {kinds}: {error}; pass samples that the op takes") from error
-        value = _Featurize(inputs, fitted)(_copy(op), model)
+        value = Featurize(inputs, fitted)(copied(op), model)
         if hasattr(value, "dtype"):
             have = FieldType(str(value.dtype), tuple(value.shape))
         else:
@@ -314,9 +305,55 @@ def _check_field_types(op: FeaturizeOp, model: Any, given: Sequence[list[Any]], 
                 canonical_bytes(value)
             except (TypeError, ValueError) as error:
                 raise NotConforming("wrong-infer", f"{op.spec.name} gives {value!r}, which is no JSON value: {error}") from error
-            have = _field_type(value)
-        if not _field_fits(have, declared):
+            have = field_type(value)
+        if not field_fits(have, declared):
             raise NotConforming("wrong-infer", f"infer says {declared}, featurize gives {have}: {str(value)[:80]}")
+
+
+def _generations(op: GenerateOp, model: Any, given: Sequence[Any]) -> list[Any]:
+    """A call for each child of each sample; variants are named, told apart and of the inferred type, tags are declared."""
+    if op.kind == "balance":
+        for count, largest in ((1, 1), (1, 10), (7, 10)):
+            extra = op.extra(count, largest, model)
+            if not isinstance(extra, int) or isinstance(extra, bool) or extra < 0:
+                raise NotConforming("bad-quota", f"extra({count}, {largest}) is {extra!r}, not a whole number from 0 on")
+        return [Generate(sample, "1", {}) for sample in given]
+    variants = op.variants(model)
+    names = [variant.name for variant in variants]
+    if len(set(names)) != len(names) or any(not name or "#" in name for name in names):
+        raise NotConforming("wrong-infer", f"variants are called {names}: each needs a name of its own, without '#'")
+    words = set(op.fields(model))
+    for variant in variants:
+        try:
+            canonical_bytes([variant.params, variant.tags])
+        except (TypeError, ValueError) as error:
+            raise NotConforming("wrong-infer", f"the variant {variant.name} holds what is no JSON: {error}") from error
+    for word in words:
+        op.field_type(word)
+    calls = [Generate(sample, variant.name, variant.params) for sample in given for variant in variants]
+    for call in calls:
+        _check_result(op, model, call.sample, op.apply(copied(call.sample), call.made, call.stream()))
+    return calls
+
+
+def _augmentations(op: AugmentOp, model: Any, given: Sequence[Any]) -> list[Any]:
+    """Three replicas of each sample; what is drawn is JSON, and what comes out is of the inferred type."""
+    calls = [Augment(as_array(sample), replica) for sample in given for replica in range(3)]
+    for call in calls:
+        sampled = op.draw(call.stream(), model, type_of(call.sample))
+        try:
+            canonical_bytes(sampled)
+        except (TypeError, ValueError) as error:
+            raise NotConforming("wrong-infer", f"draw gives {sampled!r}, which is no JSON: {error}") from error
+        _check_result(op, model, call.sample, op.apply(copied(call.sample), sampled, model))
+    return calls
+
+
+def _check_result(op: Any, model: Any, sample: Any, made: Any) -> None:
+    before = type_of(sample)
+    out = _inferred(op, model, before)
+    if not fits(type_of(made), out):
+        raise NotConforming("wrong-infer", f"infer says {out} for {before}, apply gives {type_of(made)}")
 
 
 def _check_quota(op: FilterOp, model: Any) -> None:
@@ -324,138 +361,6 @@ def _check_quota(op: FilterOp, model: Any) -> None:
         quota = op.quota(records, model)
         if not isinstance(quota, int) or isinstance(quota, bool) or not 0 <= quota <= records:
             raise NotConforming("bad-quota", f"quota({records}) is {quota!r}, not a whole number from 0 to {records}")
-
-
-def _check_calls(op: Any, model: Any, calls: Sequence[Any]) -> tuple[str, ...]:
-    """Purity in its five forms, each told apart by what is held fixed."""
-    name = op.spec.name
-    before = [call.arguments() for call in calls]
-    written = model.model_dump_json()
-    wanted = [_print(call(_copy(op), model)) for call in calls]
-    for k, call in enumerate(calls):
-        if call.arguments() != before[k]:
-            raise NotConforming("argument-changing", f"{name} changed the values it was given (sample {k})")
-    if model.model_dump_json() != written:
-        raise NotConforming("argument-changing", f"{name} changed its parameters")
-
-    random.seed(20240229)
-    np.random.seed(20240229)
-    for k, call in enumerate(calls):
-        if _print(call(_copy(op), model)) != wanted[k]:
-            raise NotConforming("impure", f"{name} gives another result for the same sample the second time (sample {k})")
-
-    one = _copy(op)
-    for order in (range(len(calls)), reversed(range(len(calls)))):
-        for k in order:
-            if _print(calls[k](one, model)) != wanted[k]:
-                raise NotConforming("order-dependent", f"{name} gives another result for sample {k} after other samples: it keeps state")
-
-    shared = _copy(op)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with ThreadPoolExecutor(THREADS) as pool:
-            jobs = [(k, pool.submit(calls[k], shared, model)) for k in list(range(len(calls))) * THREADS]
-            for k, job in jobs:
-                if _print(job.result()) != wanted[k]:
-                    raise NotConforming("thread-dependent", f"{name} gives another result for sample {k} when threads share it")
-    finally:
-        sys.setswitchinterval(interval)
-    done = ("argument-changing", "impure", "order-dependent", "thread-dependent")
-    return (*done, "process-dependent") if _check_process(op, model, calls, wanted) else done
-
-
-_CHILD = """
-import importlib.util, json, pickle, sys, types
-try:
-    for name, file in json.loads(sys.argv[2]):
-        if name not in sys.modules:
-            # A test's module may have a name that only its test runner knows.
-            spec = importlib.util.spec_from_file_location(name, file)
-            for parent in (name.rsplit(".", k)[0] for k in range(name.count("."), 0, -1)):
-                sys.modules.setdefault(parent, types.ModuleType(parent))
-            sys.modules[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(sys.modules[name])
-    op, params, calls = pickle.load(open(sys.argv[1], "rb"))
-except (ImportError, AttributeError):
-    sys.exit(77)
-from refinery_beam.testing.conformance import _print
-for call in calls:
-    print(_print(call(op, params)).hex())
-"""
-
-
-def _check_process(op: Any, model: Any, calls: Sequence[Any], wanted: Sequence[bytes]) -> bool:
-    """The same results in a process of its own, with another hash seed. False where that process cannot import the op."""
-    names = dict.fromkeys((type(op).__module__, type(model).__module__))
-    modules = [(n, sys.modules[n].__file__) for n in names if n != "__main__" and getattr(sys.modules.get(n), "__file__", None)]
-    with tempfile.TemporaryDirectory() as folder:
-        place = os.path.join(folder, "calls")
-        with open(place, "wb") as file:
-            file.write(pickle.dumps((op, model, list(calls))))
-        here = os.environ.get("PYTHONHASHSEED", "random")
-        environment = {
-            **os.environ,
-            "PYTHONHASHSEED": "1" if here != "1" else "2",
-            "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
-        }
-        command = [sys.executable, "-c", _CHILD, place, json.dumps(modules)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode == 77:
-        return False
-    if done.returncode or done.stdout.split() != [w.hex() for w in wanted]:
-        told = done.stderr.strip().splitlines()[-1:] or ["other results"]
-        raise NotConforming("process-dependent", f"{op.spec.name} does something else in a process of its own: {told[0]}")
-    return True
-
-
-# -- values -------------------------------------------------------------------------------------------------------------------------------
-
-
-def _print(value: Any) -> bytes:
-    """A digest of any value an op may take or give."""
-    if hasattr(value, "getbands") or hasattr(value, "dtype"):
-        array = as_array(value) if hasattr(value, "getbands") else np.asarray(value)
-        return digest("array", type(value).__name__ == "Image", str(array.dtype), json.dumps(array.shape), array.tobytes())
-    try:
-        return digest("json", canonical_bytes(value))
-    except (TypeError, ValueError):
-        return digest("repr", repr(value))
-
-
-def _type(value: Any) -> ArrayType:
-    array = as_array(value)
-    return ArrayType(str(array.dtype), array.shape)
-
-
-def _loosened(before: ArrayType) -> ArrayType:
-    return ArrayType(before.dtype, (None, None, *before.shape[2:]))
-
-
-def _fits(have: ArrayType, want: ArrayType) -> bool:
-    shapes = len(have.shape) == len(want.shape) and all(
-        w is None or h is None or h == w for h, w in zip(have.shape, want.shape, strict=True)
-    )
-    return have.dtype == want.dtype and shapes
-
-
-def _field_type(value: Any) -> FieldType:
-    if hasattr(value, "getbands") or hasattr(value, "dtype"):
-        found = _type(value)
-        return FieldType(found.dtype, found.shape)
-    if isinstance(value, list | tuple):
-        inner = _field_type(value[0]) if value else FieldType("int64")
-        return FieldType(inner.dtype, (len(value), *(inner.shape or ())))
-    words = {bool: "bool", int: "int64", float: "float64"}
-    return FieldType(words.get(type(value), "str"))
-
-
-def _field_fits(have: FieldType, want: FieldType) -> bool:
-    family = {"int64": ("int", "uint"), "float64": ("float",), "str": ("str",), "bool": ("bool",)}
-    kinds = have.dtype == want.dtype or any(want.dtype.startswith(word) for word in family.get(have.dtype, ()))
-    if have.shape is None or want.shape is None:
-        return kinds and have.shape == want.shape
-    return kinds and len(have.shape) == len(want.shape) and all(w is None or h == w for h, w in zip(have.shape, want.shape, strict=True))
 
 
 def _default_inputs(op: FeaturizeOp) -> list[list[Any]]:

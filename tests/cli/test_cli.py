@@ -42,6 +42,7 @@ RUN_KEYS = [
     "files_digest",
     "counts",
     "ledger",
+    "pictures",
     "seconds",
 ]
 

@@ -7,6 +7,7 @@ counts         records by split; labels: by split and label; labels_all: by labe
 law            record ids of every split by `law.splits`; lowest: record ids that a filter keeps, by `law.lowest`
 ledger         records by reason; warnings: codes; generated: records by op; augmented: variants
 fields         columns; files: how many files a pattern finds; sample: sampled records by split
+    pictures       names of those that are drawn
 statistics     which fitted numbers are recomputed with Pillow and integers; check: a function of `checks.py`
 same_as        the recipe whose instance it finds; differs_from: the recipe whose instance it is not
 refused        before anything is read: the error's code, and the text that stands at its line and column

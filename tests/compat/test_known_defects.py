@@ -20,7 +20,11 @@ from refinery_beam.testing import images
 SHOWN: dict[str, list[str]] = {
     # Wrong data, or none, and called a success.
     "1 a sink replaced the source images": ["sink_over_sources", "sink_escapes", "launch/test_sinks.py::test_values_are_escaped"],
-    "1 a name wrote outside of the dataset": ["gate_name_escapes", "launch/test_sinks.py::test_paths_that_cannot_be"],
+    "1 a name wrote outside of the dataset": [
+        "gate_name_escapes",
+        "pictures_unsafe_name",
+        "launch/test_sinks.py::test_paths_that_cannot_be",
+    ],
     "2 derived labels did not exist when the splits were made": ["v1_main", "plugin_kit/test_init.py::test_it_runs_as_written"],
     "3 ratios lost records to rounding": ["split_70_20_10", "split_60_30_10", "split_thirds"],
     "4 another order of the ratios found the other dataset": ["split_other_order"],
@@ -105,8 +109,10 @@ REFUSED = [name for name in NAMES if "refused" in expectations(name) and "overla
 def test_a_wrong_recipe_is_refused_by_its_exit_code(
     verb: str, kitchen: Kitchen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every refused recipe of the suite, by both verbs: exit 1 (3 where a plugin is missing), its place on standard error, no instance. What only the files show is
-    found by `run` alone."""
+    """Every refused recipe of the suite, by both verbs: exit 1 (3 where a plugin is missing), its place on standard error, no instance.
+
+    What only the files show is found by `run` alone.
+    """
     for name in REFUSED:
         code = expectations(name)["refused"]["code"]
         only_files_show = code in ("label-missing", "no-records", "too-many-bad-records", "contract")

@@ -16,7 +16,20 @@ from refinery_beam.launch import RunResult
 
 KEYS = {
     *("about", "rows", "overlays", "first", "counts", "labels", "labels_all", "ids_any", "law", "lowest", "ledger", "warnings"),
-    *("generated", "augmented", "fields", "files", "sample", "statistics", "check", "same_as", "differs_from", "refused", "fails"),
+    *(
+        "generated",
+        "augmented",
+        "fields",
+        "files",
+        "sample",
+        "statistics",
+        "check",
+        "same_as",
+        "differs_from",
+        "refused",
+        "fails",
+        "pictures",
+    ),
 }
 
 
@@ -82,6 +95,8 @@ def came_out(kitchen: Kitchen, result: RunResult, want: dict[str, Any]) -> None:
         assert len(list(Path(result.path).glob(pattern))) == count
     if "sample" in want:
         checks.sample(result, want["sample"])
+    if "pictures" in want:
+        assert list(result.pictures) == want["pictures"] and all(Path(p).is_file() for p in result.pictures.values())
     if "statistics" in want:
         checks.statistics(kitchen, result, want["statistics"])
     if "check" in want:

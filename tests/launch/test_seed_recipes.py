@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,119 +11,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from seeds import MAIN, PARTITIONED, SIDECAR, UNLABELED
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.testing import images
 
-MAIN = """\
-schema_version: 1
-plugin: image_classification
-seed: 0
-Input:
-  sources:
-    - name: train
-      type: image_folder
-      path: my-images
-Output:
-  record_schema:
-    image: { dtype: uint8, shape: [32, 32, 3] }
-    label: { dtype: str }
-    path: { dtype: str }
-Labels:
-  field: label
-  source: { kind: derived, derivation: parent_directory_name }
-Splits:
-  ratios: { train: 0.7, val: 0.15, test: 0.15 }
-  seed: 11
-  stratify_by: label
-Transformations:
-  - name: resize
-    op: resize
-    params: { size: 32, method: bilinear }
-    splits: [train, val, test]
-  - name: normalize
-    op: normalize
-    fit_source: train          # statistics fit on train, applied everywhere
-    splits: [train, val, test]
-Featurizations:
-  - name: derive_label
-    inputs: [path]
-    output_field: label
-    op: label_from_path
-    params: { source: parent_directory_name }
-    splits: [train, val, test]
-variants:
-  no_augment:
-    Augmentations: []
-"""
-FRAME = """\
-schema_version: 1
-plugin: image_classification
-Output:
-  record_schema:
-    image: { dtype: uint8, shape: null }
-    label: { dtype: str }
-"""
-SIDECAR = """\
-Input:
-  sources:
-    - name: images
-      type: image_flat
-      path: ./my-dataset/images
-      label_from:
-        path: ./my-dataset/labels.csv
-        join: by_id
-        id_field: filename
-        label_field: class
-Labels:
-  field: label
-  source: { kind: direct }
-Splits:
-  ratios: { train: 0.8, test: 0.2 }
-"""
-PARTITIONS = """\
-Input:
-  sources:
-    - name: train_data
-      type: image_folder
-      path: ./my-dataset/train
-      partition: train
-    - name: test_data
-      type: image_folder
-      path: ./my-dataset/test
-      partition: test
-Labels:
-  field: label
-  source: { kind: direct }
-"""
-CARVED = """\
-Splits:
-  ratios: { train: 0.85, val: 0.15 }
-  applies_to: train                    # carve val from train; test stays heldout
-  stratify_by: label
-  seed: 7
-"""
-UNLABELED = """\
-Input:
-  sources:
-    - name: train_data
-      type: image_folder
-      path: ./my-dataset/train
-      partition: train
-    - name: test_data
-      type: image_flat                 # flat layout, no labels
-      path: ./my-dataset/test
-      partition: test
-      unlabeled: true
-Labels:
-  field: label
-  source: { kind: direct }             # labels exist for labeled partitions
-Splits:
-  ratios: { train: 0.85, val: 0.15 }
-  applies_to: train                    # only sub-partition the labeled side
-  stratify_by: label
-"""
+PARTITIONS = re.sub(r"Splits:\n(?: .*\n)+", "", PARTITIONED)
+"""Two partitions, and nothing said of splits."""
+
 SHAPES = ("circle", "square", "triangle")
 
 
@@ -153,12 +50,15 @@ def test_main(tmp_path: Path) -> None:
     row = rb.open_instance(result.path).split("val", raw=True)[0]
     want = Image.open(tmp_path / "my-images" / row["path"]).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
     assert np.array_equal(row["image"], np.asarray(want))
+    assert list(result.pictures) == ["class_distribution", "samples"]
+    with Image.open(result.pictures["samples"]) as drawn:
+        assert drawn.format == "PNG" and drawn.width > 500
     assert go(tmp_path, MAIN, overlays=["no_augment"]).status == "hit", "a variant that changes nothing is the same recipe"
 
 
 def test_flat_with_sidecar(tmp_path: Path) -> None:
     images.flat_with_csv(tmp_path / "my-dataset")
-    result = go(tmp_path, FRAME + SIDECAR)
+    result = go(tmp_path, SIDECAR)
     assert result.counts == {"train": 29, "test": 7}
     with (tmp_path / "my-dataset/labels.csv").open() as file:
         want = {row["filename"]: row["class"] for row in csv.DictReader(file)}
@@ -176,7 +76,7 @@ def test_flat_with_sidecar(tmp_path: Path) -> None:
 
 def test_partitions_with_val_carved_from_train(tmp_path: Path) -> None:
     images.train_test(tmp_path / "my-dataset")
-    result = go(tmp_path, FRAME + PARTITIONS + CARVED)
+    result = go(tmp_path, PARTITIONED)
     assert result.counts == {"train": 30, "val": 6, "test": 9}
     assert list(result.counts) == ["train", "val", "test"]
     assert labels(result, "val") == dict.fromkeys(SHAPES, 2)
@@ -188,14 +88,14 @@ def test_partitions_with_val_carved_from_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize("splits", ["", "Splits: {}\n"])
 def test_partitions_alone_are_the_splits(tmp_path: Path, splits: str) -> None:
     images.train_test(tmp_path / "my-dataset", per_class=4)
-    result = go(tmp_path, FRAME + PARTITIONS + splits)
+    result = go(tmp_path, PARTITIONS + splits)
     assert result.counts == {"train": 12, "test": 3}
     assert result.manifest.raw["ledger"] == {}
 
 
 def test_unlabeled_hold_out(tmp_path: Path) -> None:
     images.unlabeled(tmp_path / "my-dataset")
-    result = go(tmp_path, FRAME + UNLABELED)
+    result = go(tmp_path, UNLABELED)
     assert result.counts == {"train": 30, "val": 6, "test": 9}
     assert labels(result, "test") == {None: 9}
     assert labels(result, "train") == dict.fromkeys(SHAPES, 10)
@@ -207,7 +107,7 @@ def test_unlabeled_hold_out(tmp_path: Path) -> None:
 def test_unlabeled_hold_out_is_resized_and_normalized_by_trains_statistics(tmp_path: Path) -> None:
     images.unlabeled(tmp_path / "my-dataset", per_class=4)
     operations = MAIN[MAIN.index("Transformations:") : MAIN.index("Featurizations:")]
-    result = go(tmp_path, FRAME.replace("shape: null", "shape: [32, 32, 3]") + UNLABELED + operations)
+    result = go(tmp_path, UNLABELED.replace("shape: null", "shape: [32, 32, 3]") + operations)
     instance = rb.open_instance(result.path)
     statistics = instance.statistics("normalize")
     train = np.stack([row["image"] for row in instance.split("train", raw=True)]).astype(np.int64)

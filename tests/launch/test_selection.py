@@ -127,7 +127,8 @@ def test_key_assignment(folder: Path) -> None:
     assert {i: r["reason"] for i, r in chosen.ledger.items()} == {i: "unassigned" for i, f in folds.items() if f == "3"}
     assert chosen.result.manifest.raw["ledger"] == {"unassigned": 9}
     assert {r["detail"] for r in chosen.ledger.values()} == {"fold '3' is mapped to no split"}
-    assert chosen.warnings["key-unmapped"] == "9 records are in no split: fold '3' is mapped to no split (9)"
+    said = {w["code"]: w["message"] for w in chosen.result.manifest.raw["warnings"]}
+    assert said["key-unmapped"] == "9 records are in no split: fold '3' is mapped to no split (9)"
 
 
 def test_the_hash_method_never_moves_an_old_record(folder: Path, tmp_path: Path) -> None:

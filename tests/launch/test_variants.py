@@ -296,7 +296,7 @@ def test_what_is_drawn_in_an_epoch(images: Path, tmp_path: Path, run: Run) -> No
         (lambda t: t + AGGRESSIVE, "schema-reachable"),
         (lambda t: t + LAZY.replace("p: 0.5}", "p: 0.5}, expansion: 2"), "bad-value"),
         (lambda t: t + "Generation:\n" + CORRUPT, "generation-schema"),
-        (lambda t: t + "Generation:\n" + CORRUPT.replace("[corruption, severity, seed]", "{corruption: path}"), "generation-schema"),
+        (lambda t: t + "Generation:\n" + CORRUPT.replace("[corruption, severity, seed]", "{path: corruption}"), "generation-schema"),
         (lambda t: t.replace("    path: {dtype: str}\n", TAGS.replace("int64", "str")) + "Generation:\n" + CORRUPT, "generation-schema"),
         (lambda t: t + "Generation:\n" + CORRUPT.replace("fog", "frog"), "bad-value"),
         (lambda t: t.replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "") + LAZY, "output-options"),

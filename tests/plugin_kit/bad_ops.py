@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refinery_beam.plugins.base import ArrayType, FieldType, OpSpec, Params
+from refinery_beam.plugins.base import ArrayType, AssertionSpec, FieldType, OpSpec, Params, Variant
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 
@@ -173,3 +173,118 @@ class WrongField:
 class NotJson(WrongField):
     def featurize(self, inputs: Sequence[Any], params: Any) -> Any:
         return {1, 2}
+
+
+class Children:
+    spec = replace(SPEC, section="Generation")
+    kind = "variants"
+
+    def fields(self, params: Any) -> dict[str, str]:
+        return {}
+
+    def field_type(self, word: str) -> FieldType:
+        raise KeyError(word)
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType:
+        return before
+
+    def variants(self, params: Any) -> list[Variant]:
+        return [Variant("one", {}, {}), Variant("two", {}, {})]
+
+    def extra(self, count: int, largest: int, params: Any) -> int:
+        return 0
+
+    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+        return as_array(pixels) ^ np.uint8(stream.integer(256))
+
+
+class CountingChildren(Children):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+        self.calls += 1
+        return as_array(pixels) ^ np.uint8(self.calls % 256)
+
+
+class LuckyChildren(Children):
+    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+        return as_array(pixels) ^ np.uint8(random.randrange(256))
+
+
+class TwinVariants(Children):
+    def variants(self, params: Any) -> list[Variant]:
+        return [Variant("one", {}, {}), Variant("one", {}, {})]
+
+
+class LockedChildren(Children):
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class Flip:
+    spec = replace(SPEC, section="Augmentations")
+
+    def infer(self, before: ArrayType, params: Any) -> ArrayType:
+        return before
+
+    def draw(self, stream: Any, params: Any, before: ArrayType) -> dict[str, Any]:
+        return {"turn": stream.integer(2)}
+
+    def apply(self, pixels: Any, sampled: Any, params: Any) -> Any:
+        return as_array(pixels)[:, ::-1] if sampled["turn"] else as_array(pixels)
+
+
+class LuckyFlip(Flip):
+    def draw(self, stream: Any, params: Any, before: ArrayType) -> dict[str, Any]:
+        return {"turn": random.randrange(1 << 30)}
+
+
+class CountingFlip(Flip):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def draw(self, stream: Any, params: Any, before: ArrayType) -> dict[str, Any]:
+        self.calls += 1
+        return {"turn": self.calls}
+
+
+class ArrayDraw(Flip):
+    def draw(self, stream: Any, params: Any, before: ArrayType) -> dict[str, Any]:
+        return {"turn": np.zeros(3)}
+
+
+class Shrinking(Flip):
+    def apply(self, pixels: Any, sampled: Any, params: Any) -> Any:
+        return as_array(pixels)[1:]
+
+
+class ClockPicture:
+    spec = replace(SPEC, section="Visualizations")
+    needs_pixels = False
+
+    def draw(self, view: Any, params: Any) -> Any:
+        from PIL import Image
+
+        return Image.new("L", (8, 8), time.perf_counter_ns() // 100 % 256)
+
+
+class ClockAssertion:
+    spec = AssertionSpec(kind="bad", version=1, params=NoParams, summary="Bad.", field=True)
+
+    def offence(self, value: Any, params: Any) -> Any:
+        return str(time.perf_counter_ns())
+
+
+class WordlessAssertion(ClockAssertion):
+    def offence(self, value: Any, params: Any) -> Any:
+        return False
+
+
+class CountingAssertion(ClockAssertion):
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def offence(self, value: Any, params: Any) -> Any:
+        self.calls += 1
+        return str(self.calls)

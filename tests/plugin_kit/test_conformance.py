@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refinery_beam.plugins.assertions import STANDARD
 from refinery_beam.plugins.base import LoaderFile
 from refinery_beam.plugins.discovery import find_plugin
-from refinery_beam.testing.conformance import FAILURES, NotConforming, check_loader, check_op, default_images
+from refinery_beam.testing.conformance import FAILURES, NotConforming, check_assertion, check_loader, check_op, default_images
 
 from . import bad_ops as bad
 
@@ -33,6 +34,15 @@ BAD: dict[str, tuple[Any, str, str]] = {
     "quota": (bad.BadQuota(), "bad-quota", "quota(0) is 1"),
     "field": (bad.WrongField(), "wrong-infer", "featurize gives"),
     "set": (bad.NotJson(), "wrong-infer", "no JSON value"),
+    "generation that keeps state": (bad.CountingChildren(), "order-dependent", "it keeps state"),
+    "generation with its own luck": (bad.LuckyChildren(), "impure", "the second time"),
+    "generation with twins": (bad.TwinVariants(), "wrong-infer", "a name of its own"),
+    "generation with a lock": (bad.LockedChildren(), "unpicklable", "cannot pickle"),
+    "augmentation with its own luck": (bad.LuckyFlip(), "impure", "the second time"),
+    "augmentation that keeps state": (bad.CountingFlip(), "order-dependent", "it keeps state"),
+    "augmentation that draws arrays": (bad.ArrayDraw(), "wrong-infer", "no JSON"),
+    "augmentation of another size": (bad.Shrinking(), "wrong-infer", "apply gives uint8"),
+    "picture of the clock": (bad.ClockPicture(), "impure", "the second time"),
 }
 
 
@@ -67,14 +77,18 @@ PARAMS: dict[str, dict[str, Any]] = {
     "drop_by_label": {"labels": ["t"]},
     "image_size": {"min_width": 3},
     "filter_by_field": {"field": "f", "equals": 1},
+    "imagecorruptions_apply": {"corruption_types": ["fog", "snow", "glass_blur"], "severities": [1, 4], "preserve_original": True},
+    "random_crop": {"size": 16, "padding": 2},
+    "color_jitter": {"brightness": 0.4, "hue": 0.1},
+    "rotate": {"degrees": 20},
+    "corruption_severity_grid": {"corruption_types": ["contrast"], "severities": [1]},
+    "severity_ladder": {"corruption_type": "brightness"},
 }
 
 
 @pytest.mark.parametrize("name", sorted(find_plugin("image_classification").ops))
 def test_built_in_ops_conform(name: str) -> None:
     op = find_plugin("image_classification").ops[name]
-    if op.spec.section in ("Generation", "Augmentations"):
-        pytest.skip("the kit checks transformations, filters and featurizations")
     check_op(op, PARAMS.get(name, {}))
 
 
@@ -109,3 +123,38 @@ def test_loaders(tmp_path: Path) -> None:
 
     with pytest.raises(NotConforming, match="impure: decode"):
         check_loader(Drifting(), tmp_path)
+
+
+ASSERTIONS: dict[str, dict[str, Any]] = {
+    "record_count_in_range": {"min": 1},
+    "dtype_equals": {"expected": "str"},
+    "value_range": {"min": 0},
+    "value_in_set": {"value": ["cat"]},
+    "shape_equals": {"value": [1]},
+    "split_record_counts": {"counts": {"train": 1}},
+    "per_class_count_per_split": {"per_class": 1},
+    "count_by_field": {"value_per_key": 1},
+    "count_by_fields": {"fields": ["label"], "value_per_combination": 1},
+    "per_class_count_equals": {"value": 1},
+    "distributional": {"reference": {"fractions": {"cat": 1.0}}, "distance": "jensen_shannon", "max": 0.5},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(STANDARD))
+def test_built_in_assertions_conform(kind: str) -> None:
+    assert "impure" in check_assertion(STANDARD[kind], ASSERTIONS.get(kind, {}))
+
+
+@pytest.mark.parametrize(
+    ("assertion", "failure", "words"),
+    [
+        (object(), "not-an-op", "neither a RecordAssertion"),
+        (bad.ClockAssertion(), "impure", "the second time"),
+        (bad.WordlessAssertion(), "wrong-infer", "not a few words"),
+        (bad.CountingAssertion(), "order-dependent", "it keeps state"),
+    ],
+)
+def test_a_bad_assertion_is_found(assertion: Any, failure: str, words: str) -> None:
+    with pytest.raises(NotConforming, match=words) as caught:
+        check_assertion(assertion)
+    assert caught.value.failure == failure

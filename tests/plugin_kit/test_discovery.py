@@ -13,7 +13,7 @@ import refinery_beam as rb
 from refinery_beam.errors import PluginError, RefineryError
 from refinery_beam.launch import Settings, prepare
 from refinery_beam.launch.run import run_with
-from refinery_beam.plugins.base import Extension, OpSpec, Params, Plugin
+from refinery_beam.plugins.base import Extension, Plugin
 from refinery_beam.plugins.discovery import _Found, assemble, find_plugin, plugin_of_plan, read_plugin_paths
 from refinery_beam.reading.replay import Replay
 
@@ -142,9 +142,6 @@ BROKEN = {
         "from refinery_beam.plugins.image_classification.geometry import Resize\n"
         "PLUGIN = Extension(name='again', version=1, ops=[Resize()])\n"
     ),
-    "not-executed-yet": (
-        "from refinery_beam.plugins.base import Extension\nPLUGIN = Extension(name='hooks', version=1, pictures=[object()])\n"
-    ),
 }
 
 
@@ -159,15 +156,10 @@ def test_a_broken_plugin_is_exit_3_with_its_file(code: str, class_folders: Path,
     assert error["place"] == str(file)
 
 
-def test_an_op_of_a_section_that_is_not_executed_is_refused() -> None:
-    class Op:
-        spec = OpSpec(name="blend", section="Generation", version=1, params=Params, summary="Blend.")
-
-    if "Generation" in find_plugin("image_classification").sections:
-        pytest.skip("the section is executed")
-    with pytest.raises(PluginError) as caught:
-        assemble([_Found(Extension(name="x", version=1, ops=[Op()]), "one.py", "00")])  # type: ignore[list-item]
-    assert caught.value.code == "not-executed-yet"
+def test_an_assertion_that_is_none_is_refused() -> None:
+    with pytest.raises(PluginError, match="an assertion that is none") as caught:
+        assemble([_Found(Extension(name="x", version=1, assertions=[object()]), "one.py", "00")])  # type: ignore[list-item]
+    assert caught.value.code == "plugin-protocol"
 
 
 def test_paths_that_are_none(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from refinery_beam.plugins.base import (
 from refinery_beam.plugins.discovery import find_plugin, plugin_names
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.pixels import as_array
+from refinery_beam.plugins.pictures import PictureOp
 
 PROTOCOLS = {
     "Transformations": TransformOp,
@@ -32,6 +33,7 @@ PROTOCOLS = {
     "Featurizations": FeaturizeOp,
     "Generation": GenerateOp,
     "Augmentations": AugmentOp,
+    "Visualizations": PictureOp,
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
     "resize": {"size": 16},
@@ -64,6 +66,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "categorical_encode": {},
     "flatten": {},
     "perceptual_hash": {},
+    "class_distribution_histogram": {"group_by": "label"},
+    "sample_grid": {"n": 4, "per_class": True},
+    "mean_image_per_class": {},
+    "pixel_distribution": {"bins": 8, "splits": ["train"]},
+    "augmented_sample_grid": {"seed": 3},
+    "corruption_severity_grid": {"corruption_types": ["fog"], "severities": [1]},
+    "severity_ladder": {"corruption_type": "fog"},
 }
 
 
@@ -102,15 +111,11 @@ def test_v1_defaults_are_parameters() -> None:
 
 def test_known_words_are_not_executed_ones() -> None:
     assert not set(PLUGIN.known) & set(PLUGIN.ops)
-    wanted = {
-        "sample_grid": "Visualizations",
-        "severity_ladder": "Visualizations",
-    }
-    assert wanted.items() <= PLUGIN.known.items()
+    assert PLUGIN.known == {"cast_dtype": "Transformations"}
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
     assert PLUGIN.sections == {
         *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"),
-        *("InputContracts", "OutputExpectations", "SampleData", "Sinks"),
+        *("InputContracts", "OutputExpectations", "SampleData", "Sinks", "Visualizations"),
     }
 
 

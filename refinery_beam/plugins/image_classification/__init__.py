@@ -30,6 +30,7 @@ from refinery_beam.plugins.image_classification.filter import FilterByLabel, Ran
 from refinery_beam.plugins.image_classification.generate import DuplicateMinorityClass, ImagecorruptionsApply
 from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
 from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
+from refinery_beam.plugins.image_classification.pictures import PICTURES
 from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode
 
 _OPS: tuple[AnyOp, ...] = (
@@ -63,19 +64,11 @@ _OPS: tuple[AnyOp, ...] = (
     CategoricalEncode(),
     Flatten(),
     PerceptualHash(),
+    *PICTURES.values(),
 )
 
 _KNOWN: Mapping[str, tuple[str, ...]] = {
     "Transformations": ("cast_dtype",),
-    "Visualizations": (
-        "class_distribution_histogram",
-        "sample_grid",
-        "mean_image_per_class",
-        "pixel_distribution",
-        "augmented_sample_grid",
-        "corruption_severity_grid",
-        "severity_ladder",
-    ),
 }
 
 PLUGIN = Plugin(
@@ -83,7 +76,7 @@ PLUGIN = Plugin(
     version=1,
     sections=frozenset(
         {"Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"}
-        | {"InputContracts", "OutputExpectations", "SampleData", "Sinks"}
+        | {"InputContracts", "OutputExpectations", "SampleData", "Sinks", "Visualizations"}
     ),
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},

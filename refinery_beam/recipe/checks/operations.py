@@ -8,7 +8,7 @@ from typing import Any
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.children import generation_fields
-from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings
 
 ARRAY_FIELDS = ("image",)
 
@@ -135,7 +135,7 @@ def generation_output_schema_consistent(c: Context) -> Findings:
 
 def plugin_operation_params_validate(c: Context) -> Findings:
     """18: ops are known to the plugin, in their section, and have the parameters they take."""
-    for section, i, operation in c.operations():
+    for section, i, operation in c.operations(*OP_SECTIONS, "Visualizations"):
         op = c.plugin.op(operation.op)
         at_home = op.spec.section if op is not None else c.plugin.known.get(operation.op)
         if at_home is None:
@@ -170,7 +170,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
 
 def param_types(c: Context) -> Findings:
     """104: parameters have the types and ranges their op takes."""
-    for section, i, operation in c.operations():
+    for section, i, operation in c.operations(*OP_SECTIONS, "Visualizations"):
         for error in c.params(section, i, operation)[1]:
             if error.code not in ("unknown-field", "missing-field"):
                 yield Finding("error", error)

@@ -93,12 +93,28 @@ def _beside(c: Context) -> list[Finding]:
         if sink.stage not in (*STORED_STAGES, "post_pipeline") or early:
             remedy = "write 'stage: post_pipeline': the pixels that are stored"
             found.append(_no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", remedy=remedy, value=sink.stage))
+    for i, picture in enumerate(c.model.Visualizations if "Visualizations" in c.plugin.sections else ()):
+        if not _as_stored(c, picture):
+            remedy = "write 'stage: post_pipeline': pictures are drawn from stored rows"
+            found.append(_no(c, f"a picture of {picture.stage}", "Visualizations", i, "stage", remedy=remedy, value=picture.stage))
     for section in ("InputContracts", "OutputExpectations"):
         for i, contract in enumerate(getattr(c.model, section) if section in c.plugin.sections else ()):
             kind = contract.assertion["kind"]
             if kind in ASSERTIONS and kind not in c.plugin.assertions:
                 found.append(_no(c, f"the assertion {kind}", section, i, "assertion", "kind", value=kind))
     return found
+
+
+def _as_stored(c: Context, picture: Any) -> bool:
+    """Whether the records of a picture's stage are those that are stored, as far as the picture looks at them."""
+    m = c.model
+    aggressive = any(a.materialization == "aggressive" for a in m.Augmentations)
+    filtered = any("post_split" in f.stages for f in m.Filters)
+    if picture.stage in (*STORED_STAGES, "post_pipeline"):
+        return not (aggressive and picture.stage in ("post_Transformations", "post_Featurizations"))
+    same_records = not aggressive and (picture.stage == "post_Generation" or (not m.Generation and not filtered))
+    looks = getattr(c.plugin.op(picture.op), "needs_pixels", True)
+    return picture.stage in ("post_Splits", "post_Generation") and same_records and (not looks or not m.Transformations)
 
 
 def _sources(c: Context) -> list[Finding]:

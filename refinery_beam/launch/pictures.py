@@ -1,0 +1,130 @@
+"""Drawing what ``Visualizations`` asks for, after promotion, beside the instances: a picture is no part of a dataset, nor of its key.
+
+Pictures lie in ``<cache root>/pictures/<recipe16>/<input16>/<seed>/NAME.png``. ``pictures.json`` there holds the key of each: what it shows
+of which rows, by which version of which op. What is there under its key is not drawn again, so a hit stays a hit; an edited picture is
+drawn anew and touches no shard. One that cannot be drawn costs a note, never the dataset.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from refinery_beam.cache import Manifest
+from refinery_beam.cache.stores import store_error
+from refinery_beam.errors import StoreError, UsageError, did_you_mean
+from refinery_beam.identity import value_digest
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plugins.base import Params
+from refinery_beam.recipe.params import op_params
+
+INDEX = "pictures.json"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures by name, as absolute paths, and notes about those that could not be drawn."""
+
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    name: str
+    op: Any
+    params: Params
+    key: str
+
+
+def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool = False, names: Collection[str] = ()) -> Drawn:
+    """Draw the reporting pictures of a recipe, with `exploration` the others too, or those of `names`. Imports nothing when all are there.
+
+    Raises UsageError ``unknown-picture``, and StoreError where the folder cannot be written.
+    """
+    every = prepared.recipe.model.Visualizations
+    known = [v.name for v in every]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"the recipe has no picture {name!r}",
+                code="unknown-picture",
+                value=name,
+                rule="pictures: " + (", ".join(known) or "none"),
+                remedy=did_you_mean(name, known),
+            )
+    wanted = [
+        _wanted(prepared, manifest, i) for i, v in enumerate(every) if (v.name in names if names else exploration or v.mode == "reporting")
+    ]
+    if not wanted:
+        return Drawn()
+    folder = os.path.join(os.path.abspath(prepared.settings.cache_root), "pictures", *prepared.key.parts)
+    have = _read_index(folder)
+    missing = [w for w in wanted if have.get(w.name) != w.key or not os.path.isfile(_file(folder, w.name))]
+    notes = _draw(prepared, manifest, folder, missing, have) if missing else ()
+    failed = {w.name for w in missing if have.get(w.name) != w.key}
+    return Drawn({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
+
+
+def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:
+    picture, plugin = prepared.recipe.model.Visualizations[index], prepared.plugin
+    params, _ = op_params(prepared.recipe, "Visualizations", index, picture, plugin=plugin)
+    op: Any = plugin.op(picture.op)
+    assert params is not None and op is not None, "checks have seen to it"
+    key = {
+        "instance": [prepared.key.recipe_hash, prepared.key.input_hash, prepared.key.seed, manifest.raw["logical_digest"]],
+        "name": picture.name,
+        "op": [picture.op, op.spec.version, plugin.used_origins([picture.op], [])],
+        "params": params.model_dump(mode="json"),
+    }
+    return _Wanted(picture.name, op, params, value_digest("picture", key))
+
+
+def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence[_Wanted], have: dict[str, str]) -> tuple[str, ...]:
+    """Draw, write, and file each under its key in `have`; gives notes about failures."""
+    from refinery_beam.reading import open_instance
+    from refinery_beam.reading.view import View
+
+    instance = open_instance(manifest.place, plugin_paths=prepared.settings.plugin_paths)
+    notes = []
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for w in missing:
+            prepared.settings.tell(f"drawing {w.name}")
+            try:
+                image = w.op.draw(View(instance, name=w.name, seed=prepared.key.seed), w.params)
+            except StoreError:
+                raise
+            except Exception as error:  # a third party's picture may fail in any way, and the dataset is there all the same
+                if prepared.settings.debug:
+                    raise
+                notes.append(f"the picture {w.name!r} is not drawn: {error or type(error).__name__}")
+                continue
+            temporary = f"{_file(folder, w.name)}.{os.getpid()}.tmp"
+            image.save(temporary, format="PNG")
+            os.replace(temporary, _file(folder, w.name))
+            have[w.name] = w.key
+        temporary = os.path.join(folder, f"{INDEX}.{os.getpid()}.tmp")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(have, file, indent=2, sort_keys=True)
+        os.replace(temporary, os.path.join(folder, INDEX))
+    except OSError as error:
+        raise store_error(error, "write pictures to", folder) from error
+    return tuple(notes)
+
+
+def _read_index(folder: str) -> dict[str, str]:
+    """Keys by name; empty where there is none that can be read: pictures are then drawn again."""
+    try:
+        with open(os.path.join(folder, INDEX), encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+def _file(folder: str, name: str) -> str:
+    return os.path.join(folder, f"{name}.png")

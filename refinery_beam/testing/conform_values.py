@@ -1,0 +1,64 @@
+"""Values as the conformance kit sees them: their digests, their types, and whether a type is what was said."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import numpy as np
+
+from refinery_beam.identity import canonical_bytes, digest
+from refinery_beam.plugins.base import ArrayType, FieldType
+from refinery_beam.plugins.image_classification.pixels import as_array
+
+
+def copied(value: Any) -> Any:
+    # The kit's own pickle, made a line before: nothing stored is ever read back this way.
+    return pickle.loads(pickle.dumps(value))  # noqa: S301
+
+
+def print_of(value: Any) -> bytes:
+    """A digest of any value an op may take or give."""
+    if hasattr(value, "getbands") or hasattr(value, "dtype"):
+        array = as_array(value) if hasattr(value, "getbands") else np.asarray(value)
+        return digest("array", type(value).__name__ == "Image", str(array.dtype), json.dumps(array.shape), array.tobytes())
+    try:
+        return digest("json", canonical_bytes(value))
+    except (TypeError, ValueError):
+        return digest("repr", repr(value))
+
+
+def type_of(value: Any) -> ArrayType:
+    array = as_array(value)
+    return ArrayType(str(array.dtype), array.shape)
+
+
+def loosened(before: ArrayType) -> ArrayType:
+    return ArrayType(before.dtype, (None, None, *before.shape[2:]))
+
+
+def fits(have: ArrayType, want: ArrayType) -> bool:
+    shapes = len(have.shape) == len(want.shape) and all(
+        w is None or h is None or h == w for h, w in zip(have.shape, want.shape, strict=True)
+    )
+    return have.dtype == want.dtype and shapes
+
+
+def field_type(value: Any) -> FieldType:
+    if hasattr(value, "getbands") or hasattr(value, "dtype"):
+        found = type_of(value)
+        return FieldType(found.dtype, found.shape)
+    if isinstance(value, list | tuple):
+        inner = field_type(value[0]) if value else FieldType("int64")
+        return FieldType(inner.dtype, (len(value), *(inner.shape or ())))
+    words = {bool: "bool", int: "int64", float: "float64"}
+    return FieldType(words.get(type(value), "str"))
+
+
+def field_fits(have: FieldType, want: FieldType) -> bool:
+    family = {"int64": ("int", "uint"), "float64": ("float",), "str": ("str",), "bool": ("bool",)}
+    kinds = have.dtype == want.dtype or any(want.dtype.startswith(word) for word in family.get(have.dtype, ()))
+    if have.shape is None or want.shape is None:
+        return kinds and have.shape == want.shape
+    return kinds and len(have.shape) == len(want.shape) and all(w is None or h == w for h, w in zip(have.shape, want.shape, strict=True))
