@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from refinery_beam.identity import Stream, canonical_bytes, child_id, record_key
+from refinery_beam.pipeline.bad import calling
 from refinery_beam.plan.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import ArrayType, Plugin
 from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
@@ -72,7 +73,8 @@ def generated(plugin: Plugin, ref: Ref, pixels: Any) -> Any:
     for entry, parent, op in _entries(plugin, ref, "Generation"):
         stream = Stream(seed=entry["seed"], op=entry["name"], key=record_key(parent), replica=entry["replica"])
         try:
-            pixels = op.apply(pixels, entry["params"], stream)
+            with calling(entry["name"], entry["op"]):
+                pixels = op.apply(pixels, entry["params"], stream)
         except BadImage as error:
             raise Refused(error, section="Generation", step=entry["name"]) from error
     return pixels
@@ -88,8 +90,9 @@ def augmented(plugin: Plugin, ref: Ref, pixels: Any) -> tuple[Any, str | None]:
         stream = Stream(seed=entry["seed"], op=entry["name"], key=record_key(parent), replica=entry["replica"])
         array = as_array(pixels)
         try:
-            sampled = op.draw(stream, params, ArrayType(str(array.dtype), array.shape))
-            pixels = op.apply(array, sampled, params)
+            with calling(entry["name"], entry["op"]):
+                sampled = op.draw(stream, params, ArrayType(str(array.dtype), array.shape))
+                pixels = op.apply(array, sampled, params)
         except BadImage as error:
             raise Refused(error, section="Augmentations", step=entry["name"]) from error
         drawn.append({"name": entry["name"], "op": entry["op"], "version": entry["version"], "sampled": sampled})

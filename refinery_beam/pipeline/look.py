@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.bad import BadRecord, describe
+from refinery_beam.pipeline.bad import BadRecord, calling, describe, named
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import Worker
@@ -96,7 +96,9 @@ class Seer:
             name = self._step.name if self._step is not None else "keep_duplicates_together"
             return self._worker.files.signature(data, self._op, name=name).to_bytes(8, "big"), ref
         width, height = self._worker.files.header(data)
-        if why := self._op.refusal(width, height, self._params):
+        with named(ref.record_id, self._worker.plugin), calling(self._step.name, self._step.op):
+            why = self._op.refusal(width, height, self._params)
+        if why:
             return LedgerRow(ref.record_id, ref.split, "Filters", self._step.name, "filtered", why)
         return b"", ref
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.bad import calling, named
+from refinery_beam.pipeline.context import Job, working
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.duplicates import DropDuplicates
 from refinery_beam.pipeline.look import LookInto
@@ -46,7 +48,7 @@ class Select(beam.PTransform):
             looked = refs | "Headers" >> LookInto(self._job, self._step)
             return Selected(looked.seen | "Kept" >> beam.Map(_reference).with_output_types(Ref), looked.ledger)
         if self._step.kind == "predicate":
-            out = refs | "Keep" >> beam.ParDo(KeepByPredicate(self._plan, self._step)).with_outputs(DROPPED, main="kept")
+            out = refs | "Keep" >> beam.ParDo(KeepByPredicate(self._plan, self._step, self._job)).with_outputs(DROPPED, main="kept")
         else:
             cuts = (
                 refs
@@ -60,17 +62,25 @@ class Select(beam.PTransform):
 class KeepByPredicate(beam.DoFn):
     """Keeps a reference when the op says so of its label and metadata."""
 
-    def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plan, self._step, self._label_field = plan, step, plan.label_field
+    def __init__(self, plan: Plan, step: FilterStep, job: Job | None = None) -> None:
+        self._plan, self._step, self._job, self._label_field = plan, step, job, plan.label_field
+        self._plugin: Any = None
         self._op: Any = None
         self._params: Any = None
 
     def setup(self) -> None:
-        self._op = plugin_of_plan(self._plan).ops[self._step.op]
+        self._plugin = plugin_of_plan(self._plan)
+        self._op = self._plugin.ops[self._step.op]
         self._params = self._op.spec.params.model_validate(dict(self._step.params))
 
     def process(self, ref: Ref) -> Iterable[Any]:
-        if self._op.keep(ref.label, known_fields(ref, self._label_field), self._params):
+        with (
+            working(self._job) if self._job else nullcontext(),
+            named(ref.record_id, self._plugin),
+            calling(self._step.name, self._step.op),
+        ):
+            keep = self._op.keep(ref.label, known_fields(ref, self._label_field), self._params)
+        if keep:
             yield ref
         else:
             yield beam.pvalue.TaggedOutput(DROPPED, dropped_row(ref, self._step))

@@ -13,7 +13,7 @@ from typing import Any
 
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
-from refinery_beam.pipeline.bad import BadRecord
+from refinery_beam.pipeline.bad import BadRecord, calling, named
 from refinery_beam.pipeline.beside import Beside, Extras
 from refinery_beam.pipeline.contracts import Violation
 from refinery_beam.pipeline.lineage import Refused, augmented, generated, is_first_variant, source_record_id, stands_for_input
@@ -80,7 +80,8 @@ class Worker:
         for step in steps:
             op: Any = self.plugin.ops[step.op]
             try:
-                pixels = op.apply(pixels, self._params[step.name], fitted.get(step.name, step.pinned), step.out)
+                with calling(step.name, step.op):
+                    pixels = op.apply(pixels, self._params[step.name], fitted.get(step.name, step.pinned), step.out)
             except BadImage as error:
                 raise BadRecord(error.reason, error.detail, stage="Transformations", op=step.name) from error
         return pixels
@@ -99,7 +100,11 @@ class Worker:
         return accumulator
 
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
-        """The partial of one record at a fit point that has a pass of its own."""
+        """The partial of one record at a fit point that has a pass of its own. Raises BadRecord, PluginError."""
+        with named(ref.record_id, self.plugin):
+            return self._observe(point, ref, fitted)
+
+    def _observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         chain = self.plan.fit_chain(point)
         pixels = self.run(self.born(ref, self.admitted(ref, self.files.read(ref), chain)), chain.steps[: point.index], fitted)
         planes = planes_before(chain, point.index)
@@ -151,7 +156,11 @@ class Worker:
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
     def prepare(self, ref: Ref, fitted: Fitted) -> Prepared:
-        """The finished row of one reference. Raises BadRecord."""
+        """The finished row of one reference. Raises BadRecord, PluginError."""
+        with named(ref.record_id, self.plugin):
+            return self._prepare(ref, fitted)
+
+    def _prepare(self, ref: Ref, fitted: Fitted) -> Prepared:
         plan = self.plan
         chain = plan.chains[ref.split]
         known: dict[str, Any] = {
@@ -188,7 +197,8 @@ class Worker:
             for step in self._pixel_fields(ref.split):
                 op: Any = self.plugin.ops[step.op]
                 inputs = [array if name == "image" else known.get(name) for name in step.inputs]
-                known[step.field] = op.featurize(inputs, self._params[step.name])
+                with calling(step.name, step.op):
+                    known[step.field] = op.featurize(inputs, self._params[step.name])
             array = stored
         row = self._rows.row(ref, known, data=data, array=array, partials=tuple(partials))
         try:
@@ -202,7 +212,8 @@ class Worker:
         """The value of a fitted featurization. Raises BadRecord for a value it cannot take."""
         op: Any = self.plugin.ops[step.op]
         try:
-            return op.featurize_fitted(inputs, self._params[step.name], fitted[step.name])
+            with calling(step.name, step.op):
+                return op.featurize_fitted(inputs, self._params[step.name], fitted[step.name])
         except BadImage as error:
             raise BadRecord(error.reason, error.detail, stage="Featurizations", op=step.name) from error
 

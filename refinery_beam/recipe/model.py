@@ -128,12 +128,21 @@ class InputSource(Section):
     target_sample_rate: Annotated[int, Field(gt=0)] | None = None
 
 
+def _format_word(value: Any) -> Any:
+    """File extensions are other names of two formats, in any case."""
+    word = value.lower() if isinstance(value, str) else value
+    return {"jpg": "jpeg", "tif": "tiff"}.get(word, word) if isinstance(word, str) else value
+
+
+ImageFormat: TypeAlias = Annotated[Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], BeforeValidator(_format_word)]
+
+
 class Limits(Section):
     """What a file header may claim before anything is decoded."""
 
     max_pixels: Annotated[int, Field(gt=0)] = 178_956_970
     max_bytes: Annotated[int, Field(gt=0)] = 268_435_456
-    formats: Annotated[tuple[Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], ...], Field(min_length=1)] = (
+    formats: Annotated[tuple[ImageFormat, ...], Field(min_length=1)] = (
         "png",
         "jpeg",
         "webp",

@@ -298,3 +298,11 @@ def test_v1_takes_any_picture_stage() -> None:
     text = V1 + "Visualizations: [{name: v, op: sample_grid, stage: final, mode: reporting}]\n"
     picture = load_recipe("r.yaml", text=text).model.Visualizations[0]
     assert (picture.stage, picture.params) == ("post_pipeline", {"n": 16, "per_class": False})
+
+
+def test_extensions_are_names_of_formats(base: str) -> None:
+    text = base.replace("Input:\n", "Input:\n  limits: {formats: [JPG, Tif, png]}\n")
+    assert load_recipe("r.yaml", text=text).model.Input.limits.formats == ("jpeg", "tiff", "png")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("r.yaml", text=base.replace("Input:\n", "Input:\n  limits: {formats: [heic]}\n"))
+    assert caught.value.errors()[0].code == "bad-value"
