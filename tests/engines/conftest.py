@@ -22,19 +22,62 @@ Input:
   max_bad_fraction: 0.2
 Output:
   record_schema:
-    image: {{dtype: float32, shape: [24, 24, 3]}}
+    image: {{dtype: uint8, shape: [24, 24, 3]}}
     label: {{dtype: str}}
     path: {{dtype: str}}
+    corruption: {{dtype: str}}
+    severity: {{dtype: int64}}
+    number: {{dtype: int64}}
+    hash: {{dtype: str}}
   shard_records: 20
 Labels: {{field: label, source: {{kind: derived, derivation: parent_directory_name}}}}
+InputContracts:
+  - {{assertion: {{kind: record_count_in_range, min: 100}}}}
+Filters:
+  - {{name: once, op: drop_duplicates, params: {{kind: exact}}}}
+  - {{name: wide, op: image_size, params: {{min_width: 32}}}}
+  - {{name: most, op: sample_per_class_fractional, params: {{n_per_class_base: 48, fractions: {{triangle: 0.75}}}}, seed: 4}}
 Splits:
   ratios: {{train: 0.7, val: 0.15, test: 0.15}}
   seed: 11
   stratify_by: label
-  keep_duplicates_together: exact
+  keep_duplicates_together: near
+Generation:
+  - {{name: balance, op: duplicate_minority_class, inputs: [image], output_schema: matches_input, seed: 2}}
+  - name: foggy
+    op: imagecorruptions_apply
+    inputs: [image]
+    output_schema: matches_input
+    seed: 3
+    splits: [test]
+    replace_input_records: true
+    params: {{corruption_types: [fog, gaussian_noise], severities: [2], preserve_original: true, tag_fields: [corruption, severity]}}
 Transformations:
   - {{name: resize, op: resize, params: {{size: 24, method: bilinear}}, splits: [train, val, test]}}
   - {{name: normalize, op: normalize, fit_source: train, splits: [train, val, test]}}
+  - {{name: bytes, op: cast, params: {{dtype: uint8, scale: 60.0}}, splits: [train, val, test]}}
+Augmentations:
+  - {{name: flip, op: horizontal_flip, params: {{p: 0.5}}, materialization: aggressive, expansion: 2, seed: 9}}
+Featurizations:
+  - name: number
+    op: categorical_encode
+    inputs: [label]
+    output_field: number
+    fit_source: train
+    params: {{oov: error}}
+    splits: [train, val, test]
+  - {{name: hash, op: perceptual_hash, inputs: [image], output_field: hash, splits: [train, val, test]}}
+OutputExpectations:
+  - {{field: image, assertion: {{kind: value_range, min: 0, max: 255}}}}
+  - {{field: label, assertion: {{kind: value_in_set, value: [circle, square, triangle]}}}}
+SampleData: {{selector: {{n: 5, kind: per_class, seed: 6}}}}
+Sinks:
+  - name: shown
+    stage: post_pipeline
+    field: image
+    format: png_per_record
+    splits: [val]
+    path_template: "{{label}}/{{record_id|stem}}.png"
 """
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,8 +30,12 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def reference(recipe: Path) -> RunResult:
     result = rb.run(recipe, cache_root=recipe.parent / "reference", workers=1, mode="threads")
-    assert result.counts == {"train": 134, "val": 27, "test": 28}
-    assert result.manifest.raw["ledger"] == {"truncated": 3}
+    assert result.counts == {"train": 204, "val": 21, "test": 57}
+    assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 51, "truncated": 1}
+    assert result.manifest.raw["generated"] == {"balance": 11, "flip": 204, "foggy": 57}
+    assert [step["name"] for step in result.manifest.raw["replay"]["steps"]] == ["resize", "normalize", "bytes"], (
+        "fitted before it is stored"
+    )
     return result
 
 
@@ -78,12 +86,57 @@ def test_one_digest(
     same(result, reference, told, name + (", LOOPBACK" if name in FLAGS else ""))
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A standalone Flink with two task managers; gives host:port."""
+def test_fifty_ways_to_cut_and_repeat(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+    """Random cuts of bundles, their order, the order of grouped values, and replays: fifty seeds, one digest."""
+    seconds = 0.0
+    for seed in range(50):
+        result = run_with(recipe, settings("hostile bundles", hostile=seed, cache_root=str(tmp_path / "cache")))
+        assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes(), seed
+        seconds += result.seconds
+        shutil.rmtree(tmp_path / "cache")
+    digest = reference.manifest.raw["files_digest"]
+    told.append(("hostile bundles, 50 seeds", digest, seconds, sum(reference.counts.values())))
+
+
+def test_after_a_crash(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+    """A run that was killed leaves nothing that the next one could trip over."""
+    cache = tmp_path / "cache"
+    process = slow_run(recipe, tmp_path, cache, "direct")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(cache.glob("instances/*/*/*"))
+    result = run_with(recipe, Settings(cache_root=str(cache), workers=2))
+    same(result, reference, told, "direct, after a crash")
+
+
+def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str) -> subprocess.Popen[str]:
+    """A run that takes half a second an image, begun and in the middle of its first look at pixels."""
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import time\n"
+        "import PIL.Image as I\n"
+        "plain = I.open\n"
+        "def slow(*a, **k):\n"
+        "    time.sleep(0.5)\n"
+        "    return plain(*a, **k)\n"
+        "I.open = slow\n"
+    )
+    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(cache), "--runner", name, "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT}"}
+    process = subprocess.Popen([*command, "--", *options], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(cache.glob("staging/*/*/progress/*-*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    assert process.poll() is None, process.communicate()[1]
+    return process
+
+
+@contextmanager
+def flink_cluster(folder: Path, managers: int) -> Iterator[str]:
+    """A standalone Flink; gives host:port."""
     if not FLINK.exists():
         pytest.skip(f"{FLINK} is not there: make engines")
-    folder = tmp_path_factory.mktemp("cluster")
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = min(free.getsockname()[1], 60000)
@@ -91,7 +144,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1])}
     with open(folder / "start.log", "w") as log:
         done = subprocess.run(
-            [script, "start", str(folder), "2", str(port)], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False
+            [script, "start", str(folder), str(managers), str(port)],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     try:
         assert done.returncode == 0, (folder / "start.log").read_text()
@@ -100,12 +158,85 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         subprocess.run([script, "stop", str(folder)], check=True)
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A standalone Flink with two task managers."""
+    with flink_cluster(tmp_path_factory.mktemp("cluster"), 2) as place:
+        yield place
+
+
 def test_a_flink_cluster_with_processes(
     cluster: str, recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
 ) -> None:
     options = (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS")
     result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
     same(result, reference, told, "flink, 2 task managers, PROCESS")
+
+
+def test_a_flink_cluster_by_uber_jar(
+    cluster: str, recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
+) -> None:
+    """Without a job server: the job travels inside the jar, which the cluster runs."""
+    options = (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
+    result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
+    same(result, reference, told, "flink, uber jar, PROCESS")
+
+
+def test_ctrl_c_cancels_the_job_of_a_cluster(cluster: str, recipe: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    process = slow_run(recipe, tmp_path, cache, "flink", *flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS")
+    assert "RUNNING" in states(cluster)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    deadline = time.monotonic() + 30
+    while set(states(cluster)) & {"RUNNING", "CANCELLING"} and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert set(states(cluster)) <= {"CANCELED", "FINISHED"}
+    assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
+
+
+def states(cluster: str) -> list[str]:
+    """The states of a cluster's jobs, by its own word."""
+    with urllib.request.urlopen(f"http://{cluster}/jobs", timeout=10) as answer:
+        return [job["status"] for job in json.load(answer)["jobs"]]
+
+
+def test_a_flink_cluster_with_a_worker_pool(
+    recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
+) -> None:
+    """One task manager, one pool beside it."""
+    script = str(ROOT / "launchers/flink/worker-pool.sh")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "one").mkdir()
+    with flink_cluster(tmp_path / "one", 1) as place:
+        environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+        subprocess.run([script, "start", str(tmp_path / "pool"), str(port)], env=environment, check=True, stdout=subprocess.DEVNULL)
+        try:
+            pool = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{port}")
+            options = (*flags("flink"), f"--flink_master={place}", *pool)
+            result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), workers=1, beam_options=options))
+        finally:
+            subprocess.run([script, "stop", str(tmp_path / "pool")], check=True)
+    same(result, reference, told, "flink, 1 task manager, EXTERNAL")
+
+
+def test_a_task_manager_dies(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+    """Killed in the middle of a run: no instance, exit 4; the next run on what is left of the cluster is clean."""
+    folder, cache = tmp_path / "dying", tmp_path / "cache"
+    folder.mkdir()
+    with flink_cluster(folder, 2) as place:
+        options = (*flags("flink"), f"--flink_master={place}", "--environment_type=PROCESS")
+        process = slow_run(recipe, tmp_path, cache, "flink", *options)
+        os.kill(int((folder / "taskmanager-1.pid").read_text()), signal.SIGKILL)
+        _, err = process.communicate(timeout=240)
+        assert process.returncode == 4, err
+        assert "error: " in err and "Traceback" not in err
+        assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
+        result = run_with(recipe, settings("flink", cache_root=str(cache), workers=1, beam_options=options))
+    same(result, reference, told, "flink, after a task manager died")
 
 
 @pytest.mark.parametrize("name", ["prism", "flink", "spark"])
@@ -121,25 +252,8 @@ def test_an_error_of_a_record_comes_out_as_itself(name: str, recipe: Path, tmp_p
 
 @pytest.mark.parametrize("name", ["prism", "flink", "spark"])
 def test_ctrl_c_cancels_and_leaves_nothing(name: str, recipe: Path, tmp_path: Path) -> None:
-    hook = tmp_path / "hook"
-    hook.mkdir()
-    (hook / "sitecustomize.py").write_text(
-        "import time\n"
-        "import PIL.Image as I\n"
-        "plain = I.open\n"
-        "def slow(*a, **k):\n"
-        "    time.sleep(0.5)\n"
-        "    return plain(*a, **k)\n"
-        "I.open = slow\n"
-    )
     cache = tmp_path / "cache"
-    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(cache), "--runner", name, "--workers", "2"]
-    environment = {**os.environ, "PYTHONPATH": f"{hook}{os.pathsep}{ROOT}"}
-    process = subprocess.Popen([*command, "--", *flags(name)], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(cache.glob("staging/*/*/progress/fit-*")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.2)
-    assert process.poll() is None
+    process = slow_run(recipe, tmp_path, cache, name, *flags(name))
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

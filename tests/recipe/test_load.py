@@ -56,7 +56,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ),
     ("      path: images\n", "      path: images\n  on_error: §skip\n", "bad-value", "one of: fail, quarantine"),
     ("      path: images\n", "      path: images\n  max_bad_fraction: §1.5\n", "bad-value", ""),
-    ("      path: images\n", "      path: images\n  limits: {formats: [§jpg]}\n", "bad-value", "did you mean 'jpeg'?"),
+    ("      path: images\n", "      path: images\n  limits: {formats: [§jpgg]}\n", "bad-value", "did you mean 'jpeg'?"),
     ("      path: images\n", "      path: images\n  limits: {formats: §[]}\n", "bad-value", ""),
     ("      path: images\n", "      path: images\n  limits: {max_pixels: §0}\n", "bad-value", ""),
     ("      path: images\n", "      path: images\n  decode: {§mod: RGB}\n", "unknown-field", "did you mean 'mode'?"),
@@ -303,6 +303,6 @@ def test_v1_takes_any_picture_stage() -> None:
 def test_extensions_are_names_of_formats(base: str) -> None:
     text = base.replace("Input:\n", "Input:\n  limits: {formats: [JPG, Tif, png]}\n")
     assert load_recipe("r.yaml", text=text).model.Input.limits.formats == ("jpeg", "tiff", "png")
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=base.replace("Input:\n", "Input:\n  limits: {formats: [heic]}\n"))
     assert caught.value.errors()[0].code == "bad-value"
