@@ -19,10 +19,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from refinery_beam.errors import EngineError
+from refinery_beam.errors import EngineError, UsageError, closest, did_you_mean, raise_all
 from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
@@ -48,6 +48,7 @@ def run_portable(
         beam_options = pipeline_options(options, workers=workers, boot=boot)
         try:
             with _job_server(options, beam_options, os.path.join(work, "job-server.log")), _ended_if_it_fails(work):
+                refuse_unknown(options, beam_options)
                 pipeline = beam.Pipeline(runner=_runner(options.runner), options=beam_options)
                 build(pipeline)
                 result = pipeline.run()
@@ -115,6 +116,47 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
     if boot:
         flags.append("--environment_config=" + json.dumps({"command": boot}))
     return PipelineOptions(flags, save_main_session=False)
+
+
+def refuse_unknown(given: EngineOptions, options: Any) -> None:
+    """Refuse options that neither Beam nor the engine's job server knows: Beam drops them without a word. Raises UsageError."""
+    import argparse
+
+    from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
+
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for options_of in dict.fromkeys(PipelineOptions.__subclasses__()):
+        if "_add_argparse_args" in vars(options_of):
+            with suppress(argparse.ArgumentError):  # two packages may define one option
+                options_of._add_argparse_args(parser)
+    known = [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
+    names = [flag[2:].partition("=")[0] for flag in given.flags]
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint and any(name not in known for name in names):
+        known += _options_of_the_server(endpoint)
+    errors = [
+        UsageError(
+            f"neither Beam nor {given.runner} knows the option --{name}",
+            code="beam-option",
+            value=f"--{name}",
+            rule="an option that nobody knows would be dropped without a word",
+            remedy=did_you_mean(name, known) if closest(name, known) else "leave it out",
+        )
+        for name in names
+        if name not in known
+    ]
+    raise_all(errors)
+
+
+def _options_of_the_server(endpoint: str) -> list[str]:
+    """The names of the options that a job server adds to Beam's."""
+    import grpc
+    from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+
+    with grpc.insecure_channel(endpoint) as channel:
+        stub = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        answer = stub.DescribePipelineOptions(beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=START_SECONDS)
+    return [option.name for option in answer.options]
 
 
 def _runner(name: str) -> Any:

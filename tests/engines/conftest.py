@@ -29,14 +29,14 @@ Output:
     severity: {{dtype: int64}}
     number: {{dtype: int64}}
     hash: {{dtype: str}}
-  shard_records: 20
+  shard_records: 12
 Labels: {{field: label, source: {{kind: derived, derivation: parent_directory_name}}}}
 InputContracts:
-  - {{assertion: {{kind: record_count_in_range, min: 100}}}}
+  - {{assertion: {{kind: record_count_in_range, min: 50}}}}
 Filters:
   - {{name: once, op: drop_duplicates, params: {{kind: exact}}}}
   - {{name: wide, op: image_size, params: {{min_width: 32}}}}
-  - {{name: most, op: sample_per_class_fractional, params: {{n_per_class_base: 48, fractions: {{triangle: 0.75}}}}, seed: 4}}
+  - {{name: most, op: sample_per_class_fractional, params: {{n_per_class_base: 16, fractions: {{triangle: 0.75}}}}, seed: 4}}
 Splits:
   ratios: {{train: 0.7, val: 0.15, test: 0.15}}
   seed: 11
@@ -83,9 +83,9 @@ Sinks:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """180 pictures in three classes, nine of them twice, and three broken files."""
+    """60 pictures in three classes, nine of them twice, and three broken files."""
     root = tmp_path_factory.mktemp("engines") / "photos"
-    images.class_folders(root, per_class=60)
+    images.class_folders(root, per_class=20)
     for folder in sorted(root.iterdir()):
         first = sorted(folder.iterdir())
         for picture in first[:3]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,9 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def reference(recipe: Path) -> RunResult:
     result = rb.run(recipe, cache_root=recipe.parent / "reference", workers=1, mode="threads")
-    assert result.counts == {"train": 204, "val": 21, "test": 57}
-    assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 51, "truncated": 1}
-    assert result.manifest.raw["generated"] == {"balance": 11, "flip": 204, "foggy": 57}
+    assert result.counts == {"train": 66, "val": 7, "test": 18}
+    assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 19, "truncated": 1}
+    assert result.manifest.raw["generated"] == {"balance": 3, "flip": 66, "foggy": 18}
     assert [step["name"] for step in result.manifest.raw["replay"]["steps"]] == ["resize", "normalize", "bytes"], (
         "fitted before it is stored"
     )
@@ -88,14 +90,17 @@ def test_one_digest(
 
 def test_fifty_ways_to_cut_and_repeat(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
     """Random cuts of bundles, their order, the order of grouped values, and replays: fifty seeds, one digest."""
-    seconds = 0.0
-    for seed in range(50):
-        result = run_with(recipe, settings("hostile bundles", hostile=seed, cache_root=str(tmp_path / "cache")))
-        assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes(), seed
-        seconds += result.seconds
-        shutil.rmtree(tmp_path / "cache")
+    begun = time.monotonic()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        made = list(pool.map(manifest_of_a_hostile_run, range(50), repeat(recipe), repeat(tmp_path), chunksize=5))
+    assert set(made) == {(Path(reference.path) / "manifest.json").read_bytes()}
     digest = reference.manifest.raw["files_digest"]
-    told.append(("hostile bundles, 50 seeds", digest, seconds, sum(reference.counts.values())))
+    told.append(("hostile bundles, 50 seeds", digest, time.monotonic() - begun, sum(reference.counts.values())))
+
+
+def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
+    result = run_with(recipe, settings("hostile bundles", hostile=seed, cache_root=str(folder / f"cache{seed}")))
+    return (Path(result.path) / "manifest.json").read_bytes()
 
 
 def test_after_a_crash(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
@@ -192,7 +197,7 @@ def test_ctrl_c_cancels_the_job_of_a_cluster(cluster: str, recipe: Path, tmp_pat
     deadline = time.monotonic() + 30
     while set(states(cluster)) & {"RUNNING", "CANCELLING"} and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert set(states(cluster)) <= {"CANCELED", "FINISHED"}
+    assert not set(states(cluster)) & {"RUNNING", "CANCELLING", "CREATED", "RESTARTING"}
     assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
 
 

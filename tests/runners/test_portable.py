@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from refinery_beam.errors import EngineError
+from refinery_beam.errors import EngineError, ErrorGroup
 from refinery_beam.runners.options import read_options
-from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, run_portable
+from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, refuse_unknown, run_portable
 from refinery_beam.runners.worker_boot import environment, read_arguments
 
 
@@ -63,3 +63,17 @@ def test_what_a_worker_is_told() -> None:
         "RUNNER_CAPABILITIES": "a b",
         "SEMI_PERSISTENT_DIRECTORY": "/scratch",
     }
+
+
+def test_options_that_nobody_knows_are_refused() -> None:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    given = read_options("flink", ["--paralellism=2", "--flink-version=1.19", "--zzzzzz"])
+    with pytest.raises(ErrorGroup) as caught:
+        refuse_unknown(given, PipelineOptions(list(given.flags)))
+    assert [(e.code, e.value, e.remedy) for e in caught.value.errors()] == [
+        ("beam-option", "--paralellism", "did you mean 'parallelism'?"),
+        ("beam-option", "--zzzzzz", "leave it out"),
+    ]
+    fine = read_options("flink", ["--parallelism=2", "--flink_submit_uber_jar", "--experiments=a"])
+    refuse_unknown(fine, PipelineOptions(list(fine.flags)))
