@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Literal
 
 from refinery_beam.cache import Manifest, Staging, promote
@@ -25,7 +24,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
     leaves nothing then.
     """
-    if not prepared.index.entries:
+    if not len(prepared.index.entries):
         raise DataError(
             "no record is left to prepare",
             code="no-records",
@@ -48,41 +47,39 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     with quiet_beam(enabled=not prepared.settings.debug):
         from refinery_beam.pipeline.cancel import cancel
         from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
-        from refinery_beam.pipeline.rows_io import write_index
+        from refinery_beam.pipeline.index_parts import write_index
         from refinery_beam.pipeline.translate import translate
     from refinery_beam.runners.options import read_options
     from refinery_beam.runners.portable import beam_workers, run_portable
     from refinery_beam.runners.progress import live
 
-    settings, plan, entries = prepared.settings, prepared.plan, prepared.index.entries
+    settings, plan, index = prepared.settings, prepared.plan, prepared.index
+    records = len(index.entries)
     for name in WORK_FOLDERS:
         os.makedirs(os.path.join(work, name), exist_ok=True)
-    refs, grouped = make_refs(entries, plan, prepared.plugin)
-    groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
+    refs, grouped = make_refs(index, plan, prepared.plugin)
+    write_index(os.path.join(work, "index"), refs, count=records)
     engine = read_options(settings.runner, settings.beam_options)
-    options = choose(
-        len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
-    )
+    options = choose(records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile)
     local = engine.runner == "direct"
     job = Job(
         plan=plan,
         instance=instance,
         work=work,
         threads=options.threads if local else beam_workers(engine, settings.workers),
-        records=len(entries),
-        shard_records=shard_records(plan.output, [e.size for e in entries]),
+        records=records,
+        shard_records=shard_records(plan.output, records, index.facts.bytes),
         grouped=grouped,
-        index=groups,
         heartbeat=settings.progress,
     )
     where = f"the local engine: {options.workers} {options.mode}" if local else f"{engine.runner}, {engine.environment} workers"
-    settings.tell(f"running on {where}, {len(entries)} records")
+    settings.tell(f"running on {where}, {records} records")
     finished = False
     try:
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
-            live(work, len(entries), stream=stream, enabled=settings.progress),
+            live(work, records, stream=stream, enabled=settings.progress),
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
@@ -114,19 +111,19 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             cancel(work)
 
 
-def shard_records(output: OutputPlan, sizes: Sequence[int]) -> int:
+def shard_records(output: OutputPlan, records: int, total_bytes: int) -> int:
     """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
 
     Follows from the data alone, never from workers: the same input gives the same shards everywhere.
     """
     if output.shard_records:
         return output.shard_records
-    a_row = max(1, _bytes_a_row(output, sizes))
-    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * len(sizes) // TARGET_SHARDS))
+    a_row = max(1, _bytes_a_row(output, total_bytes // max(1, records)))
+    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
     return max(1, target // a_row)
 
 
-def _bytes_a_row(output: OutputPlan, sizes: Sequence[int]) -> int:
+def _bytes_a_row(output: OutputPlan, average: int) -> int:
     from refinery_beam.pipeline.columns import row_bytes
 
     fields = dict(output.fields)
@@ -136,7 +133,6 @@ def _bytes_a_row(output: OutputPlan, sizes: Sequence[int]) -> int:
     declared = fields[output.image_field]
     if output.encoding == "tensor":
         return small + row_bytes(declared)
-    average = sum(sizes) // max(1, len(sizes))
     return small + average * (PNG_OF_JPEG if output.encoding == "png" else 1)
 
 

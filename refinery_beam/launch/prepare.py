@@ -117,7 +117,7 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
         recipe, hints_path=hints_path(settings.cache_root), threads=settings.workers or os.cpu_count() or 1, loaders=plugin.loaders
     )
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
-    found = sorted({e.partition for e in index.entries if e.partition} - set(partitions))
+    found = sorted(set(index.facts.partitions) - set(partitions))
     imports = resolve_imports(recipe, settings, above=above)
     plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=imports)
     from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint

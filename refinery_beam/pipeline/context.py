@@ -29,7 +29,6 @@ class Job:
     records: int
     shard_records: int
     grouped: bool
-    index: tuple[tuple[str, int], ...]
     heartbeat: bool = True
 
     @property

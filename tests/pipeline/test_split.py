@@ -15,9 +15,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import refinery_beam.pipeline.coders  # noqa: F401
 from refinery_beam.identity import record_key
-from refinery_beam.pipeline.quotas import largest_remainder, position, weights
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.plan.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.quotas import largest_remainder, position, weights
 from refinery_beam.records import Ref
 
 RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
