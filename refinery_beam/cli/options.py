@@ -32,6 +32,10 @@ Runner = Annotated[
         help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
     ),
 ]
+SharedFiles = Annotated[
+    bool,
+    typer.Option("--shared-files", help="Workers on other machines see the same files under the same paths, by a network file system or volume."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[
     list[str] | None,
@@ -57,6 +61,7 @@ class Options:
     workers: Workers = None
     mode: Mode = None
     runner: Runner = None
+    shared_files: SharedFiles = False
     seed: Seed = None
     overlay: Overlay = None
     plugin_path: PluginPath = None
@@ -82,6 +87,7 @@ class Options:
             workers=self.workers,
             mode=self.mode or "auto",
             runner=self.runner or "direct",
+            shared_files=self.shared_files,
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,

@@ -35,6 +35,7 @@ class Settings:
     mode: str = "auto"
     runner: str = "direct"
     beam_options: tuple[str, ...] = ()
+    shared_files: bool = False
     progress: bool = False
     bundle_repeat: int = 0
     hostile: int | None = None

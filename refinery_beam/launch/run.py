@@ -65,6 +65,7 @@ def run(
     mode: str = "auto",
     runner: str = "direct",
     beam_options: tuple[str, ...] | list[str] = (),
+    shared_files: bool = False,
     progress: bool = False,
     plugin_paths: tuple[str, ...] | list[str] = (),
 ) -> RunResult:
@@ -88,6 +89,7 @@ def run(
             mode=mode,
             runner=runner,
             beam_options=tuple(beam_options),
+            shared_files=shared_files,
             progress=progress,
             plugin_paths=tuple(plugin_paths),
         ),
@@ -112,7 +114,12 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
             from refinery_beam.launch.build import build
 
             engine = read_options(settings.runner, settings.beam_options)
-            check_places(engine, cache_root=settings.cache_root, sources=[s.root for s in prepared.index.sources])
+            check_places(
+                engine,
+                cache_root=settings.cache_root,
+                sources=[s.root for s in prepared.index.sources],
+                shared_files=settings.shared_files,
+            )
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
