@@ -7,8 +7,8 @@ tables: see `refinery_beam.sorting`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import HintCache
 from refinery_beam.index.labelling import Given, Labelling, label_files
 from refinery_beam.index.loaded import list_loaded
-from refinery_beam.index.sources import Source, list_source, path_key
+from refinery_beam.index.sources import Source, SourceListing, list_source, path_key
 from refinery_beam.index.text import display, is_text
 from refinery_beam.index.wanted import label_derivation, make_sources, wanted_fields
 from refinery_beam.records import LedgerRow
@@ -109,11 +109,25 @@ def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[
     # Before any byte is read: the words should come at once.
     check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
+    index = assemble(listings, labellings, partial(digest_files, hints=hints, threads=threads), strict=strict, scratch=scratch)
+    return replace(index, run_notes=tuple(hints.notes))
+
+
+def assemble(
+    listings: Sequence[SourceListing],
+    labellings: Sequence[Labelling],
+    digest: Callable[[SourceListing], Iterable[Digested]],
+    *,
+    strict: bool = True,
+    scratch: str = "",
+) -> Index:
+    """The index of some checked listings, whose files `digest` digests in their order."""
     gathered = Gathered(scratch)
     for listing, labelling in zip(listings, labellings, strict=True):
-        gathered.add_source(listing.source.name, labelling, digest_files(listing, hints=hints, threads=threads))
+        gathered.add_source(listing.source.name, labelling, digest(listing))
     if strict:
         raise_all(gathered.faults.errors())
+    sources = [listing.source for listing in listings]
     repeats = find_repeats(gathered.contents)
     return Index(
         sources=tuple(sources),
@@ -125,7 +139,6 @@ def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[
         warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
         hashed=gathered.hashed,
         bad=gathered.bad,
-        run_notes=tuple(hints.notes),
         scratch=scratch,
     )
 
