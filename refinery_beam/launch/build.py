@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
-from refinery_beam.cache import Manifest, Staging, promote
+from refinery_beam import places
+from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
 from refinery_beam.launch.collect import collect
 from refinery_beam.launch.manifest import manifest_body
@@ -34,15 +35,20 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    with Staging.open(prepared.settings.cache_root, prepared.key) as staging:
-        work = staging.rows_dir
-        _run_job(prepared, staging.instance, work)
-        collected = collect(prepared, staging.instance, work)
-        body = manifest_body(prepared, staging.instance, collected)
-        return promote(staging, body)
+    try:
+        with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+            work = _run_job(prepared, staging)
+            collected = collect(prepared, staging.output, work)
+            body = manifest_body(prepared, staging.instance, collected)
+            return promote(staging, body)
+    except OSError as error:
+        if not places.is_url(str(error.filename)):
+            raise
+        raise places.fault(error, "use", str(error.filename)) from error
 
 
-def _run_job(prepared: Prepared, instance: str, work: str) -> None:
+def _run_job(prepared: Prepared, staging: Attempt) -> str:
+    """Run the job to its end; gives the place where it left its rows."""
     from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
 
     with quiet_beam(enabled=not prepared.settings.debug):
@@ -55,18 +61,20 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     from refinery_beam.runners.progress import live
 
     settings, plan, entries = prepared.settings, prepared.plan, prepared.index.entries
-    for name in WORK_FOLDERS:
-        os.makedirs(os.path.join(work, name), exist_ok=True)
-    refs, grouped = make_refs(entries, plan, prepared.plugin)
-    groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
     engine = read_options(settings.runner, settings.beam_options)
+    local = engine.runner == "direct"
+    # What the driver alone writes (logs) is local in any case; rows are where the workers of the engine can write them.
+    here, work = staging.rows_dir, staging.rows_dir if local else staging.shared_rows_dir
+    for name in WORK_FOLDERS:
+        places.make_folder(places.join(work, name))
+    refs, grouped = make_refs(entries, plan, prepared.plugin)
+    groups = write_index(places.join(work, "index", "part-00000.parquet"), refs)
     options = choose(
         len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
     )
-    local = engine.runner == "direct"
     job = Job(
         plan=plan,
-        instance=instance,
+        instance=staging.output,
         work=work,
         threads=options.threads if local else beam_workers(engine, settings.workers),
         records=len(entries),
@@ -81,13 +89,15 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     try:
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
-            stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
+            stderr_set_aside(os.path.join(here, "stderr.log"), enabled=aside) as stream,
             live(work, len(entries), stream=stream, enabled=settings.progress),
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
             else:
-                run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
+                run_portable(
+                    lambda pipeline: translate(pipeline, job), engine, work=work, logs=here, workers=settings.workers, talk=settings.debug
+                )
         finished = True
     except KeyboardInterrupt as error:
         raise Interrupted(
@@ -112,6 +122,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     finally:
         if not finished:
             cancel(work)
+    return work
 
 
 def shard_records(output: OutputPlan, sizes: Sequence[int]) -> int:
