@@ -40,6 +40,12 @@ class Entry(NamedTuple):
 EXTRAS = {"gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs"), "s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs")}
 """The extra of this package, and the package it brings, by scheme."""
 
+_ERRNO: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+}
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
 _QUERY = re.compile(r"\?[^\s'\")]*")
 
@@ -54,8 +60,10 @@ def read(url: str) -> bytes:
 @contextmanager
 def opened(url: str) -> Iterator[Any]:
     """A seekable file for reading; what is read ahead suits Parquet, whose columns lie side by side."""
-    with _asking(url) as (fs, path), fs.open(path, "rb") as file:
-        yield file
+    with _asking(url) as (fs, path):
+        file = fs.open(path, "rb")
+    with file:
+        yield _Reader(file, url)
 
 
 def size(url: str) -> int | None:
@@ -173,6 +181,21 @@ def remove(urls: Sequence[str]) -> None:
                         fs.rm_file(path)
 
 
+class _Reader:
+    """An open object whose reads fail as everything here fails."""
+
+    def __init__(self, file: Any, url: str) -> None:
+        self._file, self._url = file, url
+
+    def read(self, size: int = -1) -> bytes:
+        with _translated(self._url):
+            data: bytes = self._file.read(size)
+            return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 def fault(error: OSError, doing: str, place: str) -> StoreError:
     """See `places.fault`."""
     scheme = place.partition("://")[0]
@@ -193,12 +216,21 @@ def fault(error: OSError, doing: str, place: str) -> StoreError:
 
 @contextmanager
 def _asking(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as an OSError with a clean text."""
-    try:
+    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as `_translated` says."""
+    with _translated(url):
         fs = _filesystem(url)
         yield fs, str(fs._strip_protocol(url))
-    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, StoreError):
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Whatever a store's library raises inside leaves as an OSError with a clean text."""
+    try:
+        yield
+    except StoreError:
         raise
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise type(error)(error.errno or _ERRNO[type(error)], _clean(error), url) from None
     except Exception as error:
         raise OSError(_number(error), _clean(error), url) from None
 

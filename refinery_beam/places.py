@@ -49,6 +49,7 @@ __all__ = [
     "use_options",
     "walk",
     "write",
+    "written",
 ]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -236,6 +237,18 @@ def remove_all(places: Iterable[str]) -> None:
     for place in every:
         if not is_url(place):
             _forget(place)
+
+
+@contextmanager
+def written(place: str) -> Iterator[str]:
+    """The local path to write a file to: the place itself, or a temporary file that is uploaded when the block ends well."""
+    if not is_url(place):
+        yield place
+        return
+    with scratch(place) as folder:
+        local = os.path.join(folder, "file")
+        yield local
+        put_file(local, place)
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from refinery_beam.cache import Manifest, Staging, promote
+from refinery_beam import places
+from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
 from refinery_beam.launch.collect import collect
 from refinery_beam.launch.manifest import manifest_body
@@ -33,15 +34,20 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    with Staging.open(prepared.settings.cache_root, prepared.key) as staging:
-        work = staging.rows_dir
-        _run_job(prepared, staging.instance, work)
-        collected = collect(prepared, staging.instance, work)
-        body = manifest_body(prepared, staging.instance, collected)
-        return promote(staging, body)
+    try:
+        with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+            work = _run_job(prepared, staging)
+            collected = collect(prepared, staging.output, work)
+            body = manifest_body(prepared, staging.instance, collected)
+            return promote(staging, body)
+    except OSError as error:
+        if not places.is_url(str(error.filename)):
+            raise
+        raise places.fault(error, "use", str(error.filename)) from error
 
 
-def _run_job(prepared: Prepared, instance: str, work: str) -> None:
+def _run_job(prepared: Prepared, staging: Attempt) -> str:
+    """Run the job to its end; gives the place where it left its rows."""
     from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
 
     with quiet_beam(enabled=not prepared.settings.debug):
@@ -55,16 +61,18 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
 
     settings, plan, index = prepared.settings, prepared.plan, prepared.index
     records = len(index.entries)
-    for name in WORK_FOLDERS:
-        os.makedirs(os.path.join(work, name), exist_ok=True)
-    refs, grouped = make_refs(index, plan, prepared.plugin)
-    write_index(os.path.join(work, "index"), refs, count=records)
     engine = read_options(settings.runner, settings.beam_options)
-    options = choose(records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile)
     local = engine.runner == "direct"
+    # What the driver alone writes (logs) is local in any case; rows are where the workers of the engine can write them.
+    here, work = staging.rows_dir, staging.rows_dir if local else staging.shared_rows_dir
+    for name in WORK_FOLDERS:
+        places.make_folder(places.join(work, name))
+    refs, grouped = make_refs(index, plan, prepared.plugin)
+    write_index(places.join(work, "index"), refs, count=records)
+    options = choose(records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile)
     job = Job(
         plan=plan,
-        instance=instance,
+        instance=staging.output,
         work=work,
         threads=options.threads if local else beam_workers(engine, settings.workers),
         records=records,
@@ -78,13 +86,15 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     try:
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
-            stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
+            stderr_set_aside(os.path.join(here, "stderr.log"), enabled=aside) as stream,
             live(work, records, stream=stream, enabled=settings.progress),
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
             else:
-                run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
+                run_portable(
+                    lambda pipeline: translate(pipeline, job), engine, work=work, logs=here, workers=settings.workers, talk=settings.debug
+                )
         finished = True
     except KeyboardInterrupt as error:
         raise Interrupted(
@@ -109,6 +119,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     finally:
         if not finished:
             cancel(work)
+    return work
 
 
 def shard_records(output: OutputPlan, records: int, total_bytes: int) -> int:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_inside_sources
+from refinery_beam import places
+from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
@@ -41,6 +42,7 @@ class Settings:
     hostile: int | None = None
     debug: bool = False
     plugin_paths: tuple[str, ...] = ()
+    storage_options: tuple[str, ...] = field(default=(), repr=False)
     say: Callable[[str], None] | None = None
     referring: tuple[str, ...] = ()
 
@@ -67,7 +69,7 @@ class Prepared:
 
     @property
     def place(self) -> str:
-        """The absolute directory of the instance, there or not."""
+        """The absolute directory or URL of the instance, there or not."""
         return instance_dir(self.settings.cache_root, self.key)
 
     def look(self) -> Found:
@@ -110,6 +112,7 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
 
     Reads file contents only where no hint says what they are. `above` are the recipes that import statistics from this one.
     """
+    places.use_options(settings.storage_options)
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
@@ -173,8 +176,8 @@ def digest_of_recipe(path: str | Path, *, plugin_paths: Sequence[str] = ()) -> s
 
 
 def hints_path(cache_root: str) -> str:
-    """The hint cache of a cache root."""
-    return os.path.join(os.path.abspath(cache_root), "hints.sqlite")
+    """The hint cache of a cache root: in it, or for one on a store in its folder on this machine."""
+    return os.path.join(home(cache_root), "hints.sqlite")
 
 
 def resolve(

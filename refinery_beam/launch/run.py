@@ -18,7 +18,7 @@ CONTRACT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run gave. `path` is the absolute instance directory; `seconds` is wall time and the only field that differs
+    """What a run gave. `path` is the absolute instance directory or its URL; `seconds` is wall time and the only field that differs
     between equal runs. `pictures` are the files of the recipe's reporting pictures by name.
 
     ``rb.open_instance(result.path)`` reads it.
@@ -68,10 +68,12 @@ def run(
     shared_files: bool = False,
     progress: bool = False,
     plugin_paths: tuple[str, ...] | list[str] = (),
+    storage_options: tuple[str, ...] | list[str] = (),
 ) -> RunResult:
     """Make the instance of a recipe, or find it.
 
     The same recipe over the same files with the same seed gives the same bytes, whatever `workers`, `mode` and `runner`.
+    `cache_root` may be on an object store (``gs://bucket/prefix``); `storage_options` are words like ``s3.endpoint_url=http://...``.
     Raises RefineryError.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
@@ -92,6 +94,7 @@ def run(
             shared_files=shared_files,
             progress=progress,
             plugin_paths=tuple(plugin_paths),
+            storage_options=tuple(storage_options),
         ),
     )
 

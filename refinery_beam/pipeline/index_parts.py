@@ -7,13 +7,13 @@ list of parts, deal out its row groups, and read those.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import apache_beam as beam
 
+from refinery_beam import places
 from refinery_beam.pipeline.coders import ROW_TYPES  # noqa: F401 - registers the coders
 from refinery_beam.records import Ref
 
@@ -47,13 +47,12 @@ def write_index(folder: str, refs: Iterable[Ref], *, count: int) -> None:
     parts: list[tuple[str, int]] = []
     while batch:
         name, groups = f"part-{len(parts):05d}.parquet", 0
-        with pq.ParquetWriter(os.path.join(folder, name), schema, compression="zstd") as writer:
+        with places.written(places.join(folder, name)) as local, pq.ParquetWriter(local, schema, compression="zstd") as writer:
             while batch and groups < PART_GROUPS:
                 writer.write_table(_table(batch, schema))
                 groups, batch = groups + 1, list(islice(stream, group_refs))
         parts.append((name, groups))
-    with open(os.path.join(folder, PARTS), "w", encoding="utf-8") as file:
-        json.dump(parts, file)
+    places.write(places.join(folder, PARTS), json.dumps(parts).encode())
 
 
 class ReadIndex(beam.PTransform):
@@ -77,15 +76,14 @@ def read_group(path: str, group: int) -> Iterator[Ref]:
     """The references of one row group of a part."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with places.opened(path) as opened, pq.ParquetFile(opened) as file:
         table = file.read_row_group(group, columns=list(Ref._fields))
     yield from map(Ref._make, zip(*(table.column(name).to_pylist() for name in Ref._fields), strict=True))
 
 
 def _groups(_: bytes, folder: str) -> Iterator[tuple[int, str]]:
     """(number of the row group in the whole index, its part and its number there)."""
-    with open(os.path.join(folder, PARTS), encoding="utf-8") as file:
-        parts: list[tuple[str, int]] = json.load(file)
+    parts: list[tuple[str, int]] = json.loads(places.read(places.join(folder, PARTS)))
     number = 0
     for name, groups in parts:
         for group in range(groups):
@@ -96,7 +94,7 @@ def _groups(_: bytes, folder: str) -> Iterator[tuple[int, str]]:
 def _read_groups(numbered: tuple[int, Iterable[str]], folder: str) -> Iterator[Ref]:
     for place in numbered[1]:
         name, _, group = place.rpartition(":")
-        yield from read_group(os.path.join(folder, name), int(group))
+        yield from read_group(places.join(folder, name), int(group))
 
 
 def _table(refs: Sequence[Ref], schema: Any) -> Any:

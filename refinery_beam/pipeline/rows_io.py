@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 
+from refinery_beam import places
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.coders import ROW_TYPES  # noqa: F401 - registers the coders
 from refinery_beam.records import LedgerRow, ShardRow
@@ -41,23 +41,23 @@ def write_rows(group: tuple[int, Iterable[Any]], folder: str) -> str:
     lines = sorted(json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in group[1])
     data = ("\n".join(lines) + "\n").encode()
     name = f"{group[0]:05d}-{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
-    _put(folder, name, data)
+    places.write(places.join(folder, name), data)
     return name
 
 
 def write_partial(pair: tuple[str, bytes], folder: str) -> str:
     """Write the merged accumulator of one fit point; returns its name."""
     name, data = pair
-    _put(folder, name, data)
+    places.write(places.join(folder, name), data)
     return name
 
 
 def read_rows(folder: str, kind: Any) -> Iterator[Any]:
     """The rows of a folder, sorted by file, each distinct row once."""
-    for name in sorted(os.listdir(folder)):
+    for name in places.names(folder):
         if name.endswith(".jsonl"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                for line in file:
+            for line in places.read(places.join(folder, name)).split(b"\n"):
+                if line:
                     yield kind(*json.loads(line))
 
 
@@ -69,13 +69,6 @@ def read_shard_rows(folder: str) -> list[ShardRow]:
 def read_ledger(folder: str) -> list[LedgerRow]:
     """The ledger, sorted by record id and stage."""
     return sorted(set(read_rows(folder, LedgerRow)))
-
-
-def _put(folder: str, name: str, data: bytes) -> None:
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, os.path.join(folder, name))
 
 
 def _deal(row: Any, files: int) -> tuple[int, Any]:
