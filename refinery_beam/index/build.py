@@ -10,15 +10,16 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from refinery_beam.errors import RefineryError, raise_all
 from refinery_beam.identity import nfc, record_key
-from refinery_beam.index.digests import KIND, Digested, digest_files
+from refinery_beam.index.digests import Digested, digest_files
 from refinery_beam.index.duplicates import Member, by_content, find_repeats
 from refinery_beam.index.faults import ReadingFaults, check_files
 from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import HintCache
+from refinery_beam.index.kinds import MD5, SHA256, choose_kind
 from refinery_beam.index.labelling import Given, Labelling, label_files
 from refinery_beam.index.loaded import list_loaded
 from refinery_beam.index.sources import Source, SourceListing, list_source, path_key
@@ -35,8 +36,9 @@ _T = TypeVar("_T")
 
 class Entry(NamedTuple):
     """One record of the index. ``source`` is its position in ``Index.sources``; ``path`` is relative to that source's root, as stored
-    there; ``record_id`` is NFC; ``digest`` is the raw SHA-256 of the file; ``label`` is None on unlabeled sources; ``partition`` is '' if
-    none; ``fields`` are wanted columns of the label table (shared when empty: do not write to it); ``key`` is `record_key(record_id)`."""
+    there; ``record_id`` is NFC; ``digest`` is the raw digest of the file, of the index's ``kind``; ``label`` is None on unlabeled sources;
+    ``partition`` is '' if none; ``fields`` are wanted columns of the label table (shared when empty: do not write to it); ``key`` is
+    `record_key(record_id)`."""
 
     source: int
     path: str
@@ -64,8 +66,8 @@ class Index:
     """What is there. ``entries`` come in the order of ``key``; they can be gone through again and again, and are never all in memory when
     there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``skipped``
     counts by source and extension or word. ``notes`` and ``warnings`` (code, message) are about the data and the same on every machine;
-    ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``scratch`` is the folder for
-    temporary files.
+    ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what digests are:
+    ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files.
     """
 
     sources: tuple[Source, ...]
@@ -78,6 +80,7 @@ class Index:
     hashed: int
     bad: Sorter[LedgerRow]
     run_notes: tuple[str, ...] = ()
+    kind: str = SHA256
     scratch: str = field(default="", compare=False)
 
     @property
@@ -86,13 +89,26 @@ class Index:
         return len(self.entries) + len(self.bad)
 
 
-def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[str, Loader] | None = None) -> Index:
+Digester: TypeAlias = Callable[[SourceListing], Iterable[Digested]]
+"""Gives the files of a listing with their digests, in its order."""
+
+
+def build_index(
+    recipe: Any,
+    *,
+    hints_path: str,
+    threads: int,
+    loaders: Mapping[str, Loader] | None = None,
+    digest: str = "auto",
+    remote: Callable[[SourceListing, HintCache], Iterable[Digested]] | None = None,
+) -> Index:
     """List, label and digest everything the recipe's sources select.
 
     `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
     tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
     text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. `loaders` list the source types of third-party
-    plugins. What does not fit in memory lies beside the hints while it is needed.
+    plugins. `digest` is 'auto' or 'sha256', see `remote.choose_kind`; `remote` computes the SHA-256 of files on a store. What does not fit
+    in memory lies beside the hints while it is needed.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe)
@@ -109,20 +125,30 @@ def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[
     # Before any byte is read: the words should come at once.
     check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
-    index = assemble(listings, labellings, partial(digest_files, hints=hints, threads=threads), strict=strict, scratch=scratch)
+    kind = choose_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
+
+    def digester(listing: SourceListing) -> Iterable[Digested]:
+        if kind == MD5:
+            return (Digested(file, file.md5) for file in listing.files)
+        if listing.source.remote and remote is not None:
+            return remote(listing, hints)
+        return digest_files(listing, hints=hints, threads=threads)
+
+    index = assemble(listings, labellings, digester, kind=kind, strict=strict, scratch=scratch)
     return replace(index, run_notes=tuple(hints.notes))
 
 
 def assemble(
     listings: Sequence[SourceListing],
     labellings: Sequence[Labelling],
-    digest: Callable[[SourceListing], Iterable[Digested]],
+    digest: Digester,
     *,
+    kind: str = SHA256,
     strict: bool = True,
     scratch: str = "",
 ) -> Index:
     """The index of some checked listings, whose files `digest` digests in their order."""
-    gathered = Gathered(scratch)
+    gathered = Gathered(scratch, kind=kind)
     for listing, labelling in zip(listings, labellings, strict=True):
         gathered.add_source(listing.source.name, labelling, digest(listing))
     if strict:
@@ -139,6 +165,7 @@ def assemble(
         warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
         hashed=gathered.hashed,
         bad=gathered.bad,
+        kind=kind,
         scratch=scratch,
     )
 
@@ -146,7 +173,8 @@ def assemble(
 class Gathered:
     """Where digested files end up: entries by key, contents, lost records, and the hash of each source."""
 
-    def __init__(self, scratch: str = "") -> None:
+    def __init__(self, scratch: str = "", *, kind: str = SHA256) -> None:
+        self.kind = kind
         self.entries = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
         self.bad = Sorter(key=lambda row: record_key(row.record_id), make=LedgerRow._make, folder=scratch)
         self.contents = by_content(scratch)
@@ -165,7 +193,7 @@ class Gathered:
         for k, done in enumerate(files):
             file, sha = done.file, done.digest
             path = file.path if file.path.isascii() else nfc(file.path)
-            hashes.add(path_key(file), file.size, KIND if sha is not None else "unreadable", sha.hex() if sha else "")
+            hashes.add(path_key(file), file.size, self.kind if sha is not None else "unreadable", sha.hex() if sha else "")
             self.hashed += done.hashed
             record_id, given = f"{name}/{path}", labelling.give(k, file)
             if done.problem is not None:

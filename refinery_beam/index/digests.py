@@ -19,8 +19,6 @@ from refinery_beam.index.sources import FileFact, SourceListing
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-KIND = "sha256"
-
 _BATCH = 8192
 _BLOCK = 1 << 20
 _CHUNK_FILES = 64

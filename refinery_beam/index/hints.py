@@ -42,6 +42,16 @@ class FileState(NamedTuple):
         return b"%d %d %d %d" % self
 
 
+class ObjectState(NamedTuple):
+    """What a store's listing says of an object; any difference makes a hint void."""
+
+    size: int
+    version: str
+
+    def pack(self) -> bytes:
+        return b"%d %s" % (self.size, self.version.encode())
+
+
 def is_settled(state: FileState) -> bool:
     """Whether a file last changed long enough ago for a hint to be kept. One from the future never settles, so it is hashed each time.
 
@@ -99,7 +109,7 @@ class HintCache:
             self._rebuild(error)
         return {}
 
-    def store(self, rows: Iterable[tuple[str, FileState, bytes]]) -> None:
+    def store(self, rows: Iterable[tuple[str, FileState | ObjectState, bytes]]) -> None:
         """Keep hints, the newest for each path. Touches nothing when there are none."""
         packed = []
         for path, state, sha in rows:

@@ -21,14 +21,15 @@ def list_loaded(source: Source, loader: Loader, *, scratch: str = "") -> SourceL
     Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and
     for a source without files.
     """
-    if not os.path.isdir(source.root):
+    if source.remote or not os.path.isdir(source.root):
+        why = f"is on a store, and the loader of {source.type} lists folders" if source.remote else "is not a folder"
         raise DataError(
-            f"source {source.name!r}: {display(source.root)!r} is not a folder",
+            f"source {source.name!r}: {display(source.root)!r} {why}",
             code="source-path",
             place=source.place,
             value=display(source.root),
-            rule="a source's path is a folder that can be read",
-            remedy="correct the path",
+            rule="the path of a source that a plugin loads is a folder of this machine",
+            remedy="copy the files to a folder" if source.remote else "correct the path",
         )
     try:
         named = list(loader.files(source.root))

@@ -1,9 +1,9 @@
 """List a source: which files it selects, sorted, each with what its place says of it.
 
 Two steps, so that another store is another first step only: a *walk* hands every file with an image extension below a root to a
-`Selection` as it finds it (`walk_local` here), and the selection gives it the label and partition of its place in the source's layout. No
-list of all files is ever held. What is not selected is counted, never silently dropped: by extension (``.txt``, ``(none)`` without
-one) or under the words
+`Selection` as it finds it (`walk_local` here, `remote.walk_remote` for object stores), and the selection gives it the label and partition
+of its place in the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
+extension (``.txt``, ``(none)`` without one) or under the words
 
 =============  ===============================================================================
 hidden         names that start with a dot, and Thumbs.db
@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from refinery_beam import places
 from refinery_beam.errors import DataError
 from refinery_beam.index.layout import FLAT, FOLDER, Layout, LayoutError
 from refinery_beam.index.tables import LabelSpec
@@ -41,7 +42,8 @@ _MAX_LINKS = 4
 
 class FileFact(NamedTuple):
     """One selected file. ``path`` is relative to the source's root, posix, exactly as the file system has it (undecodable bytes as
-    surrogates); ``label`` and ``partition`` are what its place says, None where it says nothing."""
+    surrogates); ``label`` and ``partition`` are what its place says, None where it says nothing. Of a file on a store there are no times
+    and no inode; ``md5`` is what its listing says of the bytes, b'' where it says nothing of use, and ``version`` changes when it does."""
 
     path: str
     size: int
@@ -50,6 +52,8 @@ class FileFact(NamedTuple):
     inode: int
     label: str | None
     partition: str | None
+    md5: bytes = b""
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +72,23 @@ class Source:
     place: str = field(default="", compare=False)
     layout_place: str = field(default="", compare=False)
 
+    @property
+    def remote(self) -> bool:
+        """Whether it lies on an object store."""
+        return places.is_url(self.root)
+
 
 @dataclass(frozen=True)
 class SourceListing:
     """What a source selects: ``files`` in the order of the UTF-8 bytes of their NFC path, ``skipped`` counts by extension or word,
-    ``notes``."""
+    ``notes``. ``checksums`` is how many files have an MD5 from the listing; ``tagged`` says that some are ETags, which need not be one."""
 
     source: Source
     files: Sorter[FileFact]
     skipped: dict[str, int]
     notes: tuple[str, ...]
+    checksums: int = 0
+    tagged: bool = False
 
 
 class Selection:
@@ -91,6 +102,8 @@ class Selection:
         self._wanted = frozenset(source.extensions)
         self._words: dict[str, str] = {}  # raw extension -> '' when wanted, else the word it is counted under
         self._partition = source.partition or None
+        self._checksums = 0
+        self._tagged = False
         self._folders: dict[str, bool] = {}  # folders at the top -> whether an image was selected in it
 
     def skip(self, word: str) -> None:
@@ -111,15 +124,28 @@ class Selection:
             word = self._words[extension] = _count_word(extension, self._wanted)
         return "hidden" if word and name.lower() == "thumbs.db" else word
 
-    def add(self, path: str, size: int, mtime_ns: int = 0, ctime_ns: int = 0, inode: int = 0) -> None:
-        """A file with a wanted extension."""
+    def add(
+        self,
+        path: str,
+        size: int,
+        mtime_ns: int = 0,
+        ctime_ns: int = 0,
+        inode: int = 0,
+        *,
+        md5: bytes = b"",
+        version: str = "",
+        tagged: bool = False,
+    ) -> None:
+        """A file with a wanted extension; see `FileFact`. `tagged` says that its MD5 is an ETag."""
         match = self._layout.match(path)
         if match is None:
             folder_type = self.source.type == "image_folder"
             self.skip("unmatched" if not folder_type else "nested" if "/" in path else "top_level")
             return
         split = match.split if match.split is not None else self._partition
-        self.files.add(FileFact(path, size, mtime_ns, ctime_ns, inode, match.label, split))
+        self.files.add(FileFact(path, size, mtime_ns, ctime_ns, inode, match.label, split, md5, version))
+        self._checksums += bool(md5)
+        self._tagged |= tagged
         top = path.partition("/")[0]
         if top in self._folders:
             self._folders[top] = True
@@ -139,7 +165,8 @@ class Selection:
         if not len(self.files):
             raise _no_image(source, self.skipped)
         empty = sorted(display(name) for name, full in self._folders.items() if not full)
-        return SourceListing(source, self.files, dict(sorted(self.skipped.items())), tuple(_notes(source, empty, self.skipped)))
+        notes = tuple(_notes(source, empty, self.skipped))
+        return SourceListing(source, self.files, dict(sorted(self.skipped.items())), notes, self._checksums, self._tagged)
 
 
 def sorted_files(scratch: str = "") -> Sorter[FileFact]:
@@ -148,7 +175,7 @@ def sorted_files(scratch: str = "") -> Sorter[FileFact]:
 
 
 def list_source(source: Source, *, scratch: str = "") -> SourceListing:
-    """List one local source. `scratch` is a folder for temporary files.
+    """List one source, a folder or a URL. `scratch` is a folder for temporary files.
 
     Raises DataError: the path is not a folder, a folder cannot be read, an ``image_folder`` has no class folder, no image is selected, or
     the layout breaks its grammar. Messages name the place in the recipe.
@@ -160,7 +187,12 @@ def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     ([('cat/1.PNG', 1, 'cat')], {})
     """
     selection = Selection(source, parse_layout(source), scratch=scratch)
-    walk_local(selection)
+    if source.remote:
+        from refinery_beam.index.remote import walk_remote
+
+        walk_remote(selection)
+    else:
+        walk_local(selection)
     return selection.listing()
 
 

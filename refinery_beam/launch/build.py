@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from refinery_beam import places
 from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
-from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
+from refinery_beam.errors import DataError
 from refinery_beam.launch.collect import collect
+from refinery_beam.launch.engine import Engine
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
@@ -48,78 +48,29 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
 
 def _run_job(prepared: Prepared, staging: Attempt) -> str:
     """Run the job to its end; gives the place where it left its rows."""
-    from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
-
-    with quiet_beam(enabled=not prepared.settings.debug):
-        from refinery_beam.pipeline.cancel import cancel
-        from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
-        from refinery_beam.pipeline.index_parts import write_index
-        from refinery_beam.pipeline.translate import translate
-    from refinery_beam.runners.options import read_options
-    from refinery_beam.runners.portable import beam_workers, run_portable
-    from refinery_beam.runners.progress import live
+    from refinery_beam.runners.local import quiet_beam
 
     settings, plan, index = prepared.settings, prepared.plan, prepared.index
     records = len(index.entries)
-    engine = read_options(settings.runner, settings.beam_options)
-    local = engine.runner == "direct"
-    # What the driver alone writes (logs) is local in any case; rows are where the workers of the engine can write them.
-    here, work = staging.rows_dir, staging.rows_dir if local else staging.shared_rows_dir
-    for name in WORK_FOLDERS:
-        places.make_folder(places.join(work, name))
+    with quiet_beam(enabled=not settings.debug):
+        from refinery_beam.pipeline.context import Job
+        from refinery_beam.pipeline.index_parts import write_index
+        from refinery_beam.pipeline.translate import translate
+    engine = Engine.of(settings, staging, records=records)
     refs, grouped = make_refs(index, plan, prepared.plugin)
-    write_index(places.join(work, "index"), refs, count=records)
-    options = choose(records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile)
+    write_index(places.join(engine.work, "index"), refs, count=records)
     job = Job(
         plan=plan,
         instance=staging.output,
-        work=work,
-        threads=options.threads if local else beam_workers(engine, settings.workers),
+        work=engine.work,
+        threads=engine.threads,
         records=records,
         shard_records=shard_records(plan.output, records, index.facts.bytes),
         grouped=grouped,
         heartbeat=settings.progress,
     )
-    where = f"the local engine: {options.workers} {options.mode}" if local else f"{engine.runner}, {engine.environment} workers"
-    settings.tell(f"running on {where}, {records} records")
-    finished = False
-    try:
-        aside = (options.mode == "processes" or not local) and not settings.debug
-        with (
-            stderr_set_aside(os.path.join(here, "stderr.log"), enabled=aside) as stream,
-            live(work, records, stream=stream, enabled=settings.progress),
-        ):
-            if local:
-                run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
-            else:
-                run_portable(
-                    lambda pipeline: translate(pipeline, job), engine, work=work, logs=here, workers=settings.workers, talk=settings.debug
-                )
-        finished = True
-    except KeyboardInterrupt as error:
-        raise Interrupted(
-            "interrupted: nothing was promoted",
-            code="interrupted",
-            rule="an instance is promoted whole or not at all",
-            remedy="run again to start over",
-        ) from error
-    except Exception as error:
-        failures = read_failures(work)
-        if failures:
-            raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
-        if isinstance(error, RefineryError):
-            raise
-        raise EngineError(
-            f"the engine failed: {_last_line(error)}",
-            code="engine-failed",
-            value=type(error).__name__,
-            rule="the pipeline runs to its end",
-            remedy="run again with --debug to see the whole traceback; nothing was promoted",
-        ) from error
-    finally:
-        if not finished:
-            cancel(work)
-    return work
+    engine.run(lambda pipeline: translate(pipeline, job))
+    return engine.work
 
 
 def shard_records(output: OutputPlan, records: int, total_bytes: int) -> int:
@@ -145,8 +96,3 @@ def _bytes_a_row(output: OutputPlan, average: int) -> int:
     if output.encoding == "tensor":
         return small + row_bytes(declared)
     return small + average * (PNG_OF_JPEG if output.encoding == "png" else 1)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__

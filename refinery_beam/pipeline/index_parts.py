@@ -39,7 +39,7 @@ def write_index(folder: str, refs: Iterable[Ref], *, count: int) -> None:
 
     text, raw = pa.string(), pa.binary()
     kinds = {"record_id": text, "key": raw, "source": pa.int32(), "path": text, "size": pa.int64(), "digest": raw}
-    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text, "tags": text}
+    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text, "tags": text, "kind": text}
     schema = pa.schema([(name, kinds[name]) for name in Ref._fields])
     group_refs = min(MAX_GROUP_REFS, max(GROUP_REFS, -(-count // GROUPS)))
     stream = iter(refs)
@@ -63,13 +63,30 @@ class ReadIndex(beam.PTransform):
         self._folder = folder
 
     def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
+        return pipeline | "Groups" >> DealGroups(self._folder) | "Read" >> beam.FlatMap(read_groups, self._folder).with_output_types(Ref)
+
+
+class DealGroups(beam.PTransform):
+    """The row groups of an index folder, dealt out to workers: (number, names) pairs, for `read_groups`."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def expand(self, pipeline: Any) -> beam.PCollection[Any]:
         return (
             pipeline
             | "Start" >> beam.Impulse()
-            | "Groups" >> beam.FlatMap(_groups, self._folder).with_output_types(tuple[int, str])
+            | "List" >> beam.FlatMap(_groups, self._folder).with_output_types(tuple[int, str])
             | "Deal" >> beam.GroupByKey()
-            | "Read" >> beam.FlatMap(_read_groups, self._folder).with_output_types(Ref)
         )
+
+
+def read_groups(numbered: tuple[int, Iterable[str]], folder: str) -> Iterator[Ref]:
+    """The references of the row groups that one dealt pair names."""
+    for place in numbered[1]:
+        name, _, group = place.rpartition(":")
+        yield from read_group(places.join(folder, name), int(group))
 
 
 def read_group(path: str, group: int) -> Iterator[Ref]:
@@ -89,12 +106,6 @@ def _groups(_: bytes, folder: str) -> Iterator[tuple[int, str]]:
         for group in range(groups):
             yield number, f"{name}:{group}"
             number += 1
-
-
-def _read_groups(numbered: tuple[int, Iterable[str]], folder: str) -> Iterator[Ref]:
-    for place in numbered[1]:
-        name, _, group = place.rpartition(":")
-        yield from read_group(places.join(folder, name), int(group))
 
 
 def _table(refs: Sequence[Ref], schema: Any) -> Any:

@@ -27,7 +27,7 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
     parts. Where nothing stands between the index and the split (`Plan.split_from_index`), references have their split.
     """
     split, scratch = plan.split, index.scratch
-    refs: Iterable[Ref] = Again(partial(_refs, index.entries, plan, plugin))
+    refs: Iterable[Ref] = Again(partial(_refs, index, plan, plugin))
     if split.group_by is not None and split.keep_duplicates_together:
         refs = join_groups(refs, scratch=scratch)
     grouped = split.group_by is not None or (split.keep_duplicates_together and index.facts.repeats > 0)
@@ -124,10 +124,10 @@ def _sorted(refs: Iterable[Ref], scratch: str) -> Sorter[Ref]:
     return found
 
 
-def _refs(entries: Iterable[Entry], plan: Plan, plugin: Plugin) -> Iterator[Ref]:
+def _refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
     steps = _metadata_steps(plan, plugin)
     split, label_field = plan.split, plan.label_field
-    for entry in entries:
+    for entry in index.entries:
         known = _metadata_fields(entry, steps, label_field)
         if split.group_by is not None:
             group = _value_group(entry, known, split.group_by, label_field)
@@ -146,6 +146,7 @@ def _refs(entries: Iterable[Entry], plan: Plan, plugin: Plugin) -> Iterator[Ref]
             split="",
             fields=write_fields(known),
             lineage="",
+            kind=index.kind,
         )
 
 

@@ -79,8 +79,8 @@ def test_on_disk_and_in_memory_agree(class_folders: Path, tmp_path: Path, monkey
 
 
 def test_no_list_of_entries_is_kept(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many there are, as many records live in the driver as a few runs and blocks hold."""
-    monkeypatch.setattr(sorting, "IN_MEMORY", 2)
+    """Of 36 records, which make four runs, no more live at once than one from each run that is merged and those of a run being made."""
+    monkeypatch.setattr(sorting, "IN_MEMORY", 9)
     monkeypatch.setattr(sorting, "_BLOCK", 1)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders, more=""))
@@ -88,7 +88,7 @@ def test_no_list_of_entries_is_kept(class_folders: Path, tmp_path: Path, monkeyp
     refs, _ = make_refs(prepared.index, prepared.plan, prepared.plugin)
     assert len(prepared.index.entries) == 36 and alive() == 0
     most = max(alive() for _ in refs)
-    assert most < 12 and alive() == 0
+    assert most < 20 and alive() == 0
 
 
 def alive() -> int:
