@@ -60,8 +60,15 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "from datetime import UTC, datetime": "the journal is where time belongs",
         "self.attempt = attempt or os.urandom(4).hex()": "names the journal's file and the staging directory",
     },
+    "cache/leases.py": {
+        "import time": "waiting, and how long ago a lease was renewed",
+        "from datetime import datetime": "ages of leases, by the store's clock",
+    },
     "cache/locks.py": {"import time": "waiting for a lock"},
     "cache/manifest.py": {"return hash(self.files_digest)": "the body of __hash__"},
+    "cache/remote.py": {
+        'probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
+    },
     "cache/staging.py": {
         "import time": "waiting, and the age of what dead runs left",
         "attempt = os.urandom(4).hex()": "names the staging directory",
@@ -74,11 +81,8 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "pipeline/context.py": {
         "from time import monotonic": "how often progress is told",
-        'path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
-        'self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
-    },
-    "pipeline/rows_io.py": {
-        'temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed when it is whole"
+        'path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
+        'self._path = places.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
     },
     "pipeline/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"

@@ -13,6 +13,8 @@ from refinery_beam.cache.beside import is_sink_file
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import StoreError
 
+PIECE_BYTES = 8 << 20
+
 
 def walk_files(folder: str) -> dict[str, int]:
     """Every file below a folder: {relative posix path: size}. The manifest counts like any other.
@@ -40,9 +42,13 @@ def walk_files(folder: str) -> dict[str, int]:
 
 
 def file_sha256(path: str) -> str:
-    """The hex sha256 of a file's bytes, read in pieces (from a store as a whole)."""
+    """The hex sha256 of a file's bytes, read in pieces."""
     if places.is_url(path):
-        return hashlib.sha256(places.read(path)).hexdigest()
+        hashed = hashlib.sha256()
+        with places.opened(path) as source:
+            while piece := source.read(PIECE_BYTES):
+                hashed.update(piece)
+        return hashed.hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
