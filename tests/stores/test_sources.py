@@ -49,7 +49,7 @@ def test_the_stores_checksums_name_the_files(source: str, class_folders: Path, t
 def test_asked_for_sha256_it_is_the_local_input(source: str, class_folders: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     assert rb.run(main_recipe(class_folders, tmp_path), cache_root=cache).status == "built"
-    assert rb.run(over(source, tmp_path), cache_root=cache, digest="sha256").status == "hit"
+    assert rb.run(over(source, tmp_path), cache_root=cache, digest="sha256", mode="processes", workers=2).status == "hit"
     again = prepare(over(source, tmp_path), Settings(cache_root=str(cache), digest="sha256"))
     assert (again.index.kind, again.index.hashed) == ("sha256", 0)
 
