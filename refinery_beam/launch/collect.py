@@ -62,12 +62,13 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(growth.total(records_in), counts, ledger)
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
-    beside = collect_beside(prepared, work, ledger)
+    fitted = _fitted(prepared, work)
+    beside = collect_beside(prepared, work, ledger, fitted)
     classes = _classes(shards, plan.split.splits)
     return Collected(
         shards=tuple(shards),
         ledger=tuple(ledger),
-        fitted=_fitted(prepared, work),
+        fitted=fitted,
         records_in=records_in,
         counts=counts,
         classes=classes,
