@@ -9,6 +9,7 @@ from typing import Literal
 from refinery_beam.cache import Manifest, Staging, promote
 from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
 from refinery_beam.launch.collect import collect
+from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
@@ -59,6 +60,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         os.makedirs(os.path.join(work, name), exist_ok=True)
     refs, grouped = make_refs(entries, plan, prepared.plugin)
     groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
+    expected = expected_records(plan, prepared.plugin, entries)
     engine = read_options(settings.runner, settings.beam_options)
     options = choose(
         len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
@@ -70,7 +72,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         work=work,
         threads=options.threads if local else beam_workers(engine, settings.workers),
         records=len(entries),
-        shard_records=shard_records(plan.output, [e.size for e in entries]),
+        shard_records=shard_records(plan.output, [e.size for e in entries], records=expected),
         grouped=grouped,
         index=groups,
         heartbeat=settings.progress,
@@ -82,7 +84,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
-            live(work, len(entries), stream=stream, enabled=settings.progress),
+            live(work, len(entries), written=expected, stream=stream, enabled=settings.progress),
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
@@ -114,15 +116,17 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             cancel(work)
 
 
-def shard_records(output: OutputPlan, sizes: Sequence[int]) -> int:
+def shard_records(output: OutputPlan, sizes: Sequence[int], *, records: int) -> int:
     """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
+
+    `sizes` are those of the source files, `records` how many rows to expect of them.
 
     Follows from the data alone, never from workers: the same input gives the same shards everywhere.
     """
     if output.shard_records:
         return output.shard_records
     a_row = max(1, _bytes_a_row(output, sizes))
-    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * len(sizes) // TARGET_SHARDS))
+    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
     return max(1, target // a_row)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
+from refinery_beam.launch.accounting import account, account_steps
 from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
 from refinery_beam.launch.losses import emptied_classes, unmapped_values
@@ -51,6 +52,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
 
     plan, index = prepared.plan, prepared.index
     shards = one_row_a_shard(read_shard_rows(os.path.join(work, "shards")))
+    index_bad = frozenset(index.bad)
     ledger = sorted({*index.bad, *read_ledger(os.path.join(work, "ledger"))})
     have = {row.split for row in shards}
     shards += [_empty_shard(prepared, split, instance, work) for split in plan.split.splits if split not in have]
@@ -60,6 +62,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     records_in = len(index.entries) + len(index.bad)
     growth = read_growth(plan, work)
     account(growth.total(records_in), counts, ledger)
+    account_steps(plan, len(index.entries), growth.flow, counts, [row for row in ledger if row not in index_bad])
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
     fitted = _fitted(prepared, work)
@@ -100,19 +103,6 @@ def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
                 remedy="an op or a plugin is not a pure function of its record; report it with the recipe",
             )
     return list(found.values())
-
-
-def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """in = out + ledger, and no record twice in the ledger. `records_in` counts made records too, and replaced ones not."""
-    out = sum(counts.values())
-    if records_in != out + len(ledger) or len({row.record_id for row in ledger}) != len(ledger):
-        raise EngineError(
-            f"{records_in} records went in, {out} came out and {len(ledger)} are in the ledger",
-            code="unaccounted",
-            value=records_in - out - len(ledger),
-            rule="every record comes out or is in the ledger",
-            remedy="nothing was promoted; report this with the recipe",
-        )
 
 
 def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "") -> None:
