@@ -34,7 +34,9 @@ Runner = Annotated[
 ]
 SharedFiles = Annotated[
     bool,
-    typer.Option("--shared-files", help="Workers on other machines see the same files under the same paths, by a network file system or volume."),
+    typer.Option(
+        "--shared-files", help="Workers on other machines see the same files under the same paths, by a network file system or volume."
+    ),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[

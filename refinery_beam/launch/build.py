@@ -50,6 +50,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
         from refinery_beam.pipeline.rows_io import write_index
         from refinery_beam.pipeline.translate import translate
+    from refinery_beam.runners.dataflow import Told, run_dataflow
     from refinery_beam.runners.options import read_options
     from refinery_beam.runners.portable import beam_workers, run_portable
     from refinery_beam.runners.progress import live
@@ -63,7 +64,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
     options = choose(
         len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
     )
-    local = engine.runner == "direct"
+    local, cloud = engine.runner == "direct", engine.runner == "dataflow"
     job = Job(
         plan=plan,
         instance=instance,
@@ -73,19 +74,23 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         shard_records=shard_records(plan.output, [e.size for e in entries]),
         grouped=grouped,
         index=groups,
-        heartbeat=settings.progress,
+        heartbeat=settings.progress and not cloud,
     )
     where = f"the local engine: {options.workers} {options.mode}" if local else f"{engine.runner}, {engine.environment} workers"
     settings.tell(f"running on {where}, {len(entries)} records")
-    finished = False
+    finished, told = False, Told()
     try:
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
-            stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
-            live(work, len(entries), stream=stream, enabled=settings.progress),
+            stderr_set_aside(os.devnull if cloud else os.path.join(work, "stderr.log"), enabled=aside) as stream,
+            live(work, len(entries), stream=stream, enabled=settings.progress, counts=told.counts if cloud else None) as told.say,
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
+            elif cloud:
+                run_dataflow(
+                    lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, told=told, talk=settings.debug
+                )
             else:
                 run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
         finished = True

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from refinery_beam.errors import EngineError, ErrorGroup
+from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.options import read_options
-from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, refuse_unknown, run_portable
+from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, run_portable
 from refinery_beam.runners.worker_boot import environment, read_arguments
 
 
