@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
@@ -38,20 +39,22 @@ STOP_SECONDS = 10.0
 
 
 def run_portable(
-    build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None = None, talk: bool = False
+    build: Callable[[Any], None], options: EngineOptions, *, work: str, logs: str = "", workers: int | None = None, talk: bool = False
 ) -> None:
     """Run the pipeline that `build` makes on the engine, to its end. Raises EngineError, or RuntimeError with the engine's own words.
 
-    Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt. The job server's log is in ``work``.
+    Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt. The job server's log is in ``logs``, a local
+    folder (by default ``work``).
     """
+    logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(), _boot_script(options, work) as boot:
+    with quiet_beam(enabled=not talk), guarded(), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
         beam_options = pipeline_options(options, workers=workers, boot=boot, work=work)
         try:
-            with _job_server(options, beam_options, os.path.join(work, "job-server.log")), _ended_if_it_fails(work):
+            with _job_server(options, beam_options, os.path.join(logs, "job-server.log")), _ended_if_it_fails(work):
                 refuse_unknown(options, beam_options)
                 pipeline = beam.Pipeline(runner=_runner(options.runner), options=beam_options)
                 build(pipeline)
@@ -100,9 +103,11 @@ def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
     from refinery_beam.pipeline.context import read_failures
 
     over = threading.Event()
+    # On a store every look is a listing.
+    seconds = REFUSAL_SECONDS * (10 if places.is_url(work) else 1)
 
     def watch() -> None:
-        while not over.wait(REFUSAL_SECONDS):
+        while not over.wait(seconds):
             with suppress(OSError, ValueError):  # being written this very moment
                 if any(error.code == "worker-differs" for error in read_failures(work)):
                     _cancel(result)

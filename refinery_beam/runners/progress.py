@@ -14,22 +14,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
+from refinery_beam import places
+
 WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
 
 
 def read_counts(work: str) -> dict[str, int]:
     """Finished records by phase, summed over heartbeats."""
-    folder = os.path.join(work, "progress")
+    folder = places.join(work, "progress")
     counts: dict[str, int] = {}
     try:
-        names = os.listdir(folder)
+        names = places.names(folder)
     except OSError:
         return counts
     for name in names:
         phase = name.split("-", 1)[0]
         try:
-            with open(os.path.join(folder, name)) as file:
-                counts[phase] = counts.get(phase, 0) + int(file.read() or 0)
+            counts[phase] = counts.get(phase, 0) + int(places.read(places.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
     return counts
@@ -72,7 +73,9 @@ def live(
     stop = threading.Event()
     line = _Line(out, total)
     read = (lambda: dict(counts)) if counts is not None else (lambda: read_counts(work))
-    thread = threading.Thread(target=_watch, args=(read, line, stop), name="refinery-progress", daemon=True)
+    # On a store every look is a listing, and heartbeats come as rarely.
+    seconds = 10.0 if counts is None and places.is_url(work) else 0.2
+    thread = threading.Thread(target=_watch, args=(read, line, stop, seconds), name="refinery-progress", daemon=True)
     thread.start()
     try:
         yield line.say
@@ -133,8 +136,8 @@ def _columns() -> int:
         return 80
 
 
-def _watch(read: Callable[[], Mapping[str, int]], line: _Line, stop: threading.Event) -> None:
-    while not stop.wait(0.2):
+def _watch(read: Callable[[], Mapping[str, int]], line: _Line, stop: threading.Event, seconds: float) -> None:
+    while not stop.wait(seconds):
         try:
             line.show(read())
         except (OSError, ValueError):

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from refinery_beam.launch.prepare import Settings, prepare
 from refinery_beam.pipeline.context import Job
-from refinery_beam.pipeline.rows_io import write_index
-from refinery_beam.plan.refs import make_refs
 
 RECIPE = """\
 schema_version: 3
@@ -30,13 +28,11 @@ STAGED = "gs://a-bucket/cache/staging/aaaa-bbbb-0-1234"
 
 
 def cloud_job(photos: Path, folder: Path, *, copies: int = 1) -> Job:
-    """The job of a recipe over `photos`, as if sources and cache were in Cloud Storage; its index has every record `copies` times."""
+    """The job of a recipe over `photos`, as if sources and cache were in Cloud Storage, each record being there `copies` times."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "recipe.yaml").write_text(RECIPE.format(path=photos))
     prepared = prepare(folder / "recipe.yaml", Settings(cache_root=str(folder / "cache")))
     plan = replace(prepared.plan, sources=tuple(replace(source, root=SOURCE) for source in prepared.plan.sources))
-    refs, grouped = make_refs(prepared.index.entries, plan, prepared.plugin)
-    groups = write_index(str(folder / "part-00000.parquet"), list(refs) * copies)
     records = len(prepared.index.entries) * copies
     return Job(
         plan=plan,
@@ -45,7 +41,6 @@ def cloud_job(photos: Path, folder: Path, *, copies: int = 1) -> Job:
         threads=1,
         records=records,
         shard_records=100,
-        grouped=grouped,
-        index=tuple((f"{STAGED}/rows/index/part-00000.parquet", group) for _, group in groups),
+        grouped=False,
         heartbeat=False,
     )
