@@ -69,7 +69,7 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
         records=records,
         shard_records=shard_records(plan.output, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
-        heartbeat=settings.progress,
+        heartbeat=engine.heartbeat,
     )
     engine.run(lambda pipeline: translate(pipeline, job))
     return engine.work

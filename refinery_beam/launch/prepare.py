@@ -22,6 +22,7 @@ from refinery_beam.plan.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
+from refinery_beam.runners.options import check_places, read_options
 
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
@@ -121,6 +122,9 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
+    if not above and not settings.referring:
+        engine = read_options(settings.runner, settings.beam_options)
+        check_places(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
     refuse_inside_sources(settings.cache_root, roots)
     hints = hints_path(settings.cache_root)
     index = build_index(

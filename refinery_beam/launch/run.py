@@ -11,6 +11,7 @@ from typing import Any, Literal
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
+from refinery_beam.runners.dataflow import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 CONTRACT = 1
@@ -118,13 +119,6 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
                 settings.tell(f"rebuilding: {found.damage}")
             from refinery_beam.launch.build import build
 
-            engine = read_options(settings.runner, settings.beam_options)
-            check_places(
-                engine,
-                cache_root=settings.cache_root,
-                sources=[s.root for s in prepared.index.sources],
-                shared_files=settings.shared_files,
-            )
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
@@ -152,8 +146,11 @@ def plan_recipe(
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse impossible execution settings before any work. Raises UsageError."""
-    read_options(settings.runner, settings.beam_options)
+    """Refuse impossible execution settings before any work. Raises UsageError, or EnvironmentFault for a runner that is not installed."""
+    engine = read_options(settings.runner, settings.beam_options)
+    check_places(engine, cache_root=settings.cache_root, sources=(), shared_files=settings.shared_files)
+    if engine.runner == "dataflow":
+        require_extra()
     if settings.mode not in ("auto", "threads", "processes"):
         raise UsageError(
             f"the mode {settings.mode!r} does not exist",

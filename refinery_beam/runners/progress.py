@@ -1,8 +1,7 @@
 """A live line on stderr: what is being done, how many of how many, how fast, how long still.
 
-Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same in threads and
-in processes. On a
-terminal one line is redrawn; elsewhere a plain line appears every ten seconds.
+Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same in threads and in processes;
+where these cannot be read, from what the engine tells. On a terminal one line is redrawn; elsewhere a plain line appears every ten seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -55,21 +54,33 @@ def render(phase: str, done: int, total: int, seconds: float) -> str:
 
 
 @contextmanager
-def live(work: str, total: int, *, written: int | None = None, stream: TextIO | None = None, enabled: bool = True) -> Iterator[None]:
-    """Show progress while the body runs. Never writes to stdout, never fails the run.
+def live(
+    work: str,
+    total: int,
+    *,
+    written: int | None = None,
+    stream: TextIO | None = None,
+    enabled: bool = True,
+    counts: Mapping[str, int] | None = None,
+) -> Iterator[Callable[[str], None]]:
+    """Show progress while the body runs; gives a function that says a line of its own. Never writes to stdout, never fails the run.
 
-    `total` is the number of source records, `written` how many rows are about to be written of them.
+    `total` is the number of source records, `written` how many rows are about to be written of them. `counts` are finished records by
+    phase that somebody else keeps up to date; without them heartbeats are read.
     """
     out = stream or sys.stderr
     if not enabled or total <= 0:
-        yield
+        yield lambda text: None
         return
     stop = threading.Event()
     line = _Line(out, total, total if written is None else written)
-    thread = threading.Thread(target=_watch, args=(work, line, stop), name="refinery-progress", daemon=True)
+    read = (lambda: dict(counts)) if counts is not None else (lambda: read_counts(work))
+    # On a store every look is a listing, and heartbeats come as rarely.
+    seconds = 10.0 if counts is None and places.is_url(work) else 0.2
+    thread = threading.Thread(target=_watch, args=(read, line, stop, seconds), name="refinery-progress", daemon=True)
     thread.start()
     try:
-        yield
+        yield line.say
     finally:
         stop.set()
         thread.join(timeout=2)
@@ -83,14 +94,26 @@ class _Line:
         self._started: dict[str, float] = {}
         self._last_plain = time.monotonic()
         self._width = 0
+        self._lock = threading.Lock()
 
-    def show(self, counts: dict[str, int]) -> None:
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self.clear()
+            self._out.write(text + "\n")
+            self._out.flush()
+
+    def show(self, counts: Mapping[str, int]) -> None:
         phase = "write" if "write" in counts else next(iter(sorted(counts)), None)
         if phase is None:
             return
+        with self._lock:
+            self._show(phase, counts[phase])
+
+    def _show(self, phase: str, done: int) -> None:
         now = time.monotonic()
         begun = self._started.setdefault(phase, now)
-        text = render(phase, counts[phase], self._written if phase == "write" else self._total, now - begun)
+        text = render(phase, done, self._written if phase == "write" else self._total, now - begun)
         if self._terminal:
             width = max(20, _columns() - 1)
             text = text[:width]
@@ -105,6 +128,7 @@ class _Line:
         if self._terminal and self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._out.flush()
+            self._width = 0
 
 
 def _columns() -> int:
@@ -114,10 +138,9 @@ def _columns() -> int:
         return 80
 
 
-def _watch(work: str, line: _Line, stop: threading.Event) -> None:
-    # On a store every look is a listing, and heartbeats come as rarely.
-    while not stop.wait(10.0 if places.is_url(work) else 0.2):
+def _watch(read: Callable[[], Mapping[str, int]], line: _Line, stop: threading.Event, seconds: float) -> None:
+    while not stop.wait(seconds):
         try:
-            line.show(read_counts(work))
+            line.show(read())
         except (OSError, ValueError):
             return
