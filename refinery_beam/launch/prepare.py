@@ -202,9 +202,11 @@ def resolve(
     overlays: Sequence[str] = (),
     seed: int | None = None,
     plugin_paths: Sequence[str] = (),
+    digest: str = "auto",
 ) -> str | None:
     """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
-    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    settings = Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths), digest=digest)
+    prepared = prepare(source, settings)
     return prepared.place if prepared.look().manifest is not None else None
 
 

@@ -140,9 +140,11 @@ def plan_recipe(
     overlays: tuple[str, ...] = (),
     seed: int | None = None,
     plugin_paths: tuple[str, ...] = (),
+    digest: str = "auto",
 ) -> Prepared:
     """What `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints."""
-    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    names = tuple(plugin_paths)
+    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=names, digest=digest))
 
 
 def check_settings(settings: Settings) -> None:
@@ -206,5 +208,6 @@ def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
         "overlays": list(prepared.settings.overlays),
         "records_in": prepared.index.records_in,
         "hashed": prepared.index.hashed,
+        "digest": prepared.index.kind,
         "notes": list(listing_notes(prepared)),
     }

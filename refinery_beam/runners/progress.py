@@ -16,7 +16,7 @@ from typing import TextIO
 
 from refinery_beam import places
 
-WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
+WORDS = {"select": "looking at", "fit": "fitting", "write": "writing", "digest": "digesting"}
 
 
 def read_counts(work: str) -> dict[str, int]:
