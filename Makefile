@@ -14,7 +14,7 @@ READY := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-lowest lint format bench lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-lowest lint format bench bench-scale lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -52,6 +52,9 @@ format: $(READY)  ## let ruff mend what it can
 
 bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
 	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")
+
+bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,000,000 images, exact quotas at 10,000,000
+	$(BIN)/python benchmarks/scale.py
 
 lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \

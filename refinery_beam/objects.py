@@ -94,6 +94,39 @@ def names(url: str) -> list[str]:
     return sorted({name.rstrip("/").rpartition("/")[2] for name in listed if name.rstrip("/") != path.rstrip("/")})
 
 
+class Child(NamedTuple):
+    """One name directly below a prefix. ``version`` is a text that changes when the object does (ETag, generation), '' where a store has
+    none; see `Entry` for ``checksum``."""
+
+    name: str
+    folder: bool
+    size: int
+    checksum: tuple[str, bytes] | None
+    version: str
+
+
+def children(url: str) -> list[Child]:
+    """What lies directly below a prefix, sorted by name. FileNotFoundError when there is nothing."""
+    with _asking(url) as (fs, path):
+        listed: Sequence[Mapping[str, Any]] = fs.ls(path, detail=True)
+    base = path.rstrip("/") + "/"
+    found = []
+    for info in listed:
+        name, folder = str(info["name"]), info["type"] == "directory"
+        name = name.rstrip("/") if folder else name
+        # An object that stands for the folder itself has its name, or its name and a slash.
+        if name.startswith(base) and "/" not in name[len(base) :] and len(name) > len(base):
+            found.append(Child(name[len(base) :], folder, int(info.get("size") or 0), checksum(info), _version(info)))
+    return sorted(found)
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    for name in ("generation", "ETag", "etag", "created", "LastModified"):
+        if info.get(name):
+            return f"{name} {info[name]}"
+    return ""
+
+
 def walk(url: str) -> list[Entry]:
     """Every object below a prefix, sorted by path; [] when there is none. Objects that stand for folders are left out."""
     try:

@@ -24,12 +24,14 @@ from typing import Any
 
 from refinery_beam import objects
 from refinery_beam.errors import StoreError, UsageError
-from refinery_beam.objects import Entry
+from refinery_beam.objects import Child, Entry
 
 __all__ = [
+    "Child",
     "Entry",
     "absolute",
     "basename",
+    "children",
     "fault",
     "is_folder",
     "is_url",
@@ -153,6 +155,11 @@ def names(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def children(url: str) -> list[Child]:
+    """What lies directly below a URL, sorted by name; FileNotFoundError when there is nothing. One listing, never a cached one."""
+    return objects.children(url)
 
 
 def walk(folder: str) -> list[Entry]:

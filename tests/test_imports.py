@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows", "places"}
+GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "places"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
@@ -30,6 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "randoms": {"identity"},
     "records": {"identity"},
     "rows": {"errors", "identity", "records"},
+    "sorting": {"errors"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins", "recipe"},

@@ -43,6 +43,14 @@ SharedFiles = Annotated[
         "--shared-files", help="Workers on other machines see the same files under the same paths, by a network file system or volume."
     ),
 ]
+Digest = Annotated[
+    str | None,
+    typer.Option(
+        "--digest",
+        metavar="KIND",
+        help="How the content of files on stores is named: auto (the store's MD5 where every file has one) or sha256. [default: auto]",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[
     list[str] | None,
@@ -77,6 +85,7 @@ class Options:
     mode: Mode = None
     runner: Runner = None
     shared_files: SharedFiles = False
+    digest: Digest = None
     seed: Seed = None
     overlay: Overlay = None
     plugin_path: PluginPath = None
@@ -105,6 +114,7 @@ class Options:
             mode=self.mode or "auto",
             runner=self.runner or "direct",
             shared_files=self.shared_files,
+            digest=self.digest or "auto",
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,

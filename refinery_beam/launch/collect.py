@@ -57,7 +57,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     order = {split: i for i, split in enumerate(plan.split.splits)}
     shards.sort(key=lambda row: (order[row.split], row.shard))
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
-    records_in = len(index.entries) + len(index.bad)
+    records_in = index.records_in
     growth = read_growth(plan, work)
     account(growth.total(records_in), counts, ledger)
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))

@@ -30,7 +30,6 @@ class Job:
     records: int
     shard_records: int
     grouped: bool
-    index: tuple[tuple[str, int], ...]
     heartbeat: bool = True
 
     @property
@@ -39,7 +38,10 @@ class Job:
         return max(1, -(-self.records // 256))
 
 
-WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failures", "index", "growth", "evidence", "sinks", "sample")
+WORK_FOLDERS = (
+    *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests"),
+)
 """Folders of ``Job.work``."""
 
 

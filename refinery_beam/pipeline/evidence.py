@@ -19,12 +19,12 @@ from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
-from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.pipeline.rows_io import WriteRows
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.beside import SamplePlan
 from refinery_beam.plan.nodes import FitPoint, Plan
+from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
 

@@ -1,15 +1,14 @@
-"""Rows between driver and pipeline, as files: index parts in, shard rows, ledger rows and statistics out.
+"""Rows from the pipeline to the driver, as files: shard rows, ledger rows and statistics. (References go in by `index_parts`.)
 
 Every engine can read and write files; none hands a PCollection back to the driver in the same way. Result files are named by
-their own content,
-so a repeated bundle writes the same file again.
+their own content, so a repeated bundle writes the same file again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -17,64 +16,7 @@ import apache_beam as beam
 from refinery_beam import places
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.coders import ROW_TYPES  # noqa: F401 - registers the coders
-from refinery_beam.records import LedgerRow, Ref, ShardRow
-
-INDEX_GROUP = 512
-"""References in a row group of an index part: the unit a worker reads."""
-
-
-def write_index(path: str, refs: Iterable[Ref]) -> tuple[tuple[str, int], ...]:
-    """Write references to a Parquet part and return the (path, row group) pairs that cover it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    text, raw = pa.string(), pa.binary()
-    kinds = {"record_id": text, "key": raw, "source": pa.int32(), "path": text, "size": pa.int64(), "digest": raw}
-    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text, "tags": text}
-    schema = pa.schema(list(kinds.items()))
-    groups = 0
-    with places.written(path) as local, pq.ParquetWriter(local, schema, compression="zstd") as writer:
-        batch: list[Ref] = []
-        for ref in refs:
-            batch.append(ref)
-            if len(batch) == INDEX_GROUP:
-                writer.write_table(_table(batch, schema))
-                groups, batch = groups + 1, []
-        if batch:
-            writer.write_table(_table(batch, schema))
-            groups += 1
-    return tuple((path, group) for group in range(groups))
-
-
-def _table(refs: Sequence[Ref], schema: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.table([list(column) for column in zip(*refs, strict=True)], schema=schema)
-
-
-class ReadIndex(beam.PTransform):
-    """The references of an index. Only (path, row group) pairs are in the job graph, however many images there are."""
-
-    def __init__(self, groups: Sequence[tuple[str, int]]) -> None:
-        super().__init__()
-        self._groups = list(groups)
-
-    def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
-        return (
-            pipeline
-            | "Groups" >> beam.Create(self._groups).with_output_types(tuple[str, int])
-            | "Read" >> beam.FlatMap(read_group).with_output_types(Ref)
-        )
-
-
-def read_group(place: tuple[str, int]) -> Iterator[Ref]:
-    """The references of one row group of an index part."""
-    import pyarrow.parquet as pq
-
-    path, group = place
-    with places.opened(path) as source, pq.ParquetFile(source) as file:
-        for row in file.read_row_group(group).to_pylist():
-            yield Ref(**row)
+from refinery_beam.records import LedgerRow, ShardRow
 
 
 class WriteRows(beam.PTransform):
