@@ -40,6 +40,16 @@ def test_a_file_is_written_read_listed_and_removed(folder: str) -> None:
         places.read(places.join(below, "two.txt"))
 
 
+def test_names_that_look_like_patterns_are_names(folder: str) -> None:
+    names = ["a*", "ab", "a?", "a[b]", "b"]
+    places.make_folder(folder)
+    for name in names:
+        places.write(places.join(folder, name), name.encode())
+    places.remove_all([places.join(folder, name) for name in ("a*", "a?", "b")])
+    assert [e.path for e in places.walk(folder)] == ["a[b]", "ab"]
+    assert places.read(places.join(folder, "a[b]")) == b"a[b]"
+
+
 def test_one_of_many_writers_wins(folder: str) -> None:
     place, won = places.join(folder, "race"), []
     if not places.is_url(folder):
