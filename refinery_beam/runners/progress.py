@@ -55,14 +55,17 @@ def render(phase: str, done: int, total: int, seconds: float) -> str:
 
 
 @contextmanager
-def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool = True) -> Iterator[None]:
-    """Show progress while the body runs. Never writes to stdout, never fails the run."""
+def live(work: str, total: int, *, written: int | None = None, stream: TextIO | None = None, enabled: bool = True) -> Iterator[None]:
+    """Show progress while the body runs. Never writes to stdout, never fails the run.
+
+    `total` is the number of source records, `written` how many rows are about to be written of them.
+    """
     out = stream or sys.stderr
     if not enabled or total <= 0:
         yield
         return
     stop = threading.Event()
-    line = _Line(out, total)
+    line = _Line(out, total, total if written is None else written)
     thread = threading.Thread(target=_watch, args=(work, line, stop), name="refinery-progress", daemon=True)
     thread.start()
     try:
@@ -74,8 +77,8 @@ def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool =
 
 
 class _Line:
-    def __init__(self, out: TextIO, total: int) -> None:
-        self._out, self._total = out, total
+    def __init__(self, out: TextIO, total: int, written: int) -> None:
+        self._out, self._total, self._written = out, total, written
         self._terminal = out.isatty()
         self._started: dict[str, float] = {}
         self._last_plain = time.monotonic()
@@ -87,7 +90,7 @@ class _Line:
             return
         now = time.monotonic()
         begun = self._started.setdefault(phase, now)
-        text = render(phase, counts[phase], self._total, now - begun)
+        text = render(phase, counts[phase], self._written if phase == "write" else self._total, now - begun)
         if self._terminal:
             width = max(20, _columns() - 1)
             text = text[:width]
