@@ -147,6 +147,14 @@ def test_every_failure_is_an_oserror_and_then_an_error_with_a_remedy(error: Exce
     assert told.code == code and told.remedy and told.place == "s3://bucket/x" and "token" not in told.render()
 
 
+def test_what_nobody_put_in_words_is_put_in_words() -> None:
+    with pytest.raises(StoreError) as caught, places.put_in_words():
+        places.read("memory://nowhere/at/all")
+    assert (caught.value.code, caught.value.place) == ("store-missing", "memory://nowhere/at/all")
+    with pytest.raises(FileNotFoundError), places.put_in_words():
+        places.read("/nowhere/at/all")
+
+
 def test_local_places_import_nothing_of_stores() -> None:
     code = (
         "import sys; from refinery_beam import places; places.names('/'); places.size('/x'); places.absolute('x');"
