@@ -35,16 +35,11 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    try:
-        with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
-            work = _run_job(prepared, staging)
-            collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected)
-            return promote(staging, body)
-    except OSError as error:
-        if not places.is_url(str(error.filename)):
-            raise
-        raise places.fault(error, "use", str(error.filename)) from error
+    with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+        work = _run_job(prepared, staging)
+        collected = collect(prepared, staging.output, work)
+        body = manifest_body(prepared, staging.instance, collected)
+        return promote(staging, body)
 
 
 def _run_job(prepared: Prepared, staging: Attempt) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
@@ -104,6 +105,11 @@ def run(
 
 def run_with(recipe: str | Path, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
+    with places.put_in_words():
+        return _run_with(recipe, settings)
+
+
+def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
     begun = monotonic()
     check_settings(settings)
     prepared = prepare(recipe, settings)
