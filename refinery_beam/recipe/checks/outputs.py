@@ -15,6 +15,8 @@ DTYPES = (
     *("float16", "float32", "float64", "list[str]", "list[int64]", "list[float64]"),
 )
 FILTERS = ("stem", "lower", "upper", "str")
+MAX_PART = 200
+"""Bytes of one part of a sink's path, which leaves room below what file systems take."""
 _TOKEN = re.compile(r"\{([^{}]*)\}")
 
 # kind -> (takes a field: yes, no, or either; parameters: name -> (type, required); for OutputExpectations only)
@@ -347,12 +349,14 @@ def template_problem(template: str, known: list[str] | None) -> str:
     tokens = _TOKEN.findall(template)
     if not tokens:
         return "names every file the same"
+    if any(len(part.encode()) > MAX_PART for part in rest.split("/")):
+        return f"has a part of more than {MAX_PART} bytes"
     for token in tokens:
         name, bar, word = token.partition("|")
         if bar and word not in FILTERS:
-            return f"uses the unknown filter {word!r}"
+            return f"uses the unknown filter {word!r}: {did_you_mean(word, FILTERS)}"
         if known is not None and name != "split" and name not in known:
-            return f"names the unknown field {name!r}"
+            return f"names the unknown field {name!r}: {did_you_mean(name, [*known, 'split'])}"
     if template.startswith("{path}"):
         return "starts with the source path, which may be absolute"
     return ""
