@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.recipe.checks.context import Context, Finding, Step
+from refinery_beam.recipe.checks.contracts import ASSERTIONS
 from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
-from refinery_beam.recipe.checks.outputs import ASSERTIONS
 from refinery_beam.recipe.load import Recipe
 
 if TYPE_CHECKING:
