@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -22,11 +22,20 @@ class Entry(Protocol):
     def partition(self) -> str: ...
 
 
-def expected_records(plan: Plan, plugin: Plugin, entries: Sequence[Entry]) -> int:
+class Entries(Protocol):
+    """The records of an index: counted, and gone through as often as one likes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Entry]: ...
+
+
+def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
     """About as many as are stored: records by split as the ratios say, each multiplied by what generation and stored augmentation make of
     it. Filters and bad files are not foreseen.
     """
-    classes = Counter(entry.label for entry in entries if entry.label is not None)
+    copies = any(step.kind != "variants" for step in plan.generation)
+    classes = Counter(entry.label for entry in entries if entry.label is not None) if copies else Counter[str]()
     total = Fraction(0)
     for split, share in _shares(plan, entries).items():
         rows = share
@@ -40,7 +49,7 @@ def expected_records(plan: Plan, plugin: Plugin, entries: Sequence[Entry]) -> in
     return max(1, round(total))
 
 
-def _shares(plan: Plan, entries: Sequence[Entry]) -> dict[str, Fraction]:
+def _shares(plan: Plan, entries: Entries) -> dict[str, Fraction]:
     split = plan.split
     if split.mode == "partition" or split.applies_to is not None:
         given: Mapping[str, int] = Counter(entry.partition for entry in entries)

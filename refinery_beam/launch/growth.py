@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinery_beam import places
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plan.variants import aggressive
 
@@ -39,8 +39,7 @@ def read_growth(plan: Plan, work: str) -> Growth:
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
     flow: dict[tuple[str, str, str], int] = {}
-    folder = os.path.join(work, "growth")
-    rows: list[GrowthRow] = sorted(set(read_rows(folder, GrowthRow))) if os.path.isdir(folder) else []
+    rows: list[GrowthRow] = sorted(set(read_rows(places.join(work, "growth"), GrowthRow)))
     for row in rows:
         flow[row.split, row.step, row.kind] = row.records
         if row.kind in ("generated", "replaced"):

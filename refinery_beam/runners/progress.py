@@ -15,22 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from refinery_beam import places
+
 WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
 
 
 def read_counts(work: str) -> dict[str, int]:
     """Finished records by phase, summed over heartbeats."""
-    folder = os.path.join(work, "progress")
+    folder = places.join(work, "progress")
     counts: dict[str, int] = {}
     try:
-        names = os.listdir(folder)
+        names = places.names(folder)
     except OSError:
         return counts
     for name in names:
         phase = name.split("-", 1)[0]
         try:
-            with open(os.path.join(folder, name)) as file:
-                counts[phase] = counts.get(phase, 0) + int(file.read() or 0)
+            counts[phase] = counts.get(phase, 0) + int(places.read(places.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
     return counts
@@ -114,7 +115,8 @@ def _columns() -> int:
 
 
 def _watch(work: str, line: _Line, stop: threading.Event) -> None:
-    while not stop.wait(0.2):
+    # On a store every look is a listing, and heartbeats come as rarely.
+    while not stop.wait(10.0 if places.is_url(work) else 0.2):
         try:
             line.show(read_counts(work))
         except (OSError, ValueError):

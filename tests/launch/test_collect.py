@@ -114,13 +114,13 @@ TENSOR = OutputPlan(
 
 def test_shards_follow_the_data() -> None:
     row = 224 * 224 * 3 + 128
-    assert shard_records(TENSOR, [100_000] * 10, records=10) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, [100_000] * 4_000, records=4_000) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, [100_000] * 10_000, records=10_000) == (row * 10_000 // 64) // row
-    assert shard_records(TENSOR, [1] * 1_000_000, records=1_000_000) == MAX_SHARD_BYTES // row
-    assert shard_records(replace(TENSOR, shard_records=7), [1] * 100, records=100) == 7
-    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), [1] * 100, records=100) == (1 << 20) // row
-    assert shard_records(TENSOR, [100_000] * 4_000, records=40_000) == (row * 40_000 // 64) // row
+    assert shard_records(TENSOR, 10, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, 4_000, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, 10_000, average_bytes=100_000) == (row * 10_000 // 64) // row
+    assert shard_records(TENSOR, 1_000_000, average_bytes=1) == MAX_SHARD_BYTES // row
+    assert shard_records(replace(TENSOR, shard_records=7), 100, average_bytes=1) == 7
+    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), 100, average_bytes=1) == (1 << 20) // row
+    assert shard_records(TENSOR, 40_000, average_bytes=100_000) == (row * 40_000 // 64) // row
 
 
 SOURCES = [SimpleNamespace(label="a", partition="")] * 60 + [SimpleNamespace(label="b", partition="")] * 40
