@@ -16,7 +16,8 @@ from refinery_beam.launch.scaffold import schema_text
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.recipe import json_schema, load_recipe, run_checks
 from refinery_beam.recipe.model import RecipeModel
-from refinery_beam.recipe.yaml_nodes import parse_yaml, to_data
+from refinery_beam.recipe.yaml_nodes import to_data
+from refinery_beam.recipe.yaml_parse import parse_yaml
 
 TESTS = Path(__file__).parent.parent
 RECIPES = sorted((TESTS / "compat" / "recipes").glob("*.yaml"))
