@@ -11,12 +11,12 @@ import pytest
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import json_schema
 from refinery_beam.recipe.checks import CHECKS
+from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
 
 PAGE = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
+REFUSED = PAGE[PAGE.index("This page shows") : PAGE.index("The recipe that the fragments")]
 OLD = {"predicate", "applies_at", "output_schema_matches_input"}
 """Spellings of version 1, which docs/compatibility.md covers."""
-SOUND = {"target_sample_rate"}
-"""Belongs to audio, for which there is no plugin."""
 
 
 def told(word: str) -> bool:
@@ -30,7 +30,7 @@ def properties() -> dict[str, Any]:
 
 
 def test_every_section_and_field() -> None:
-    assert [path for path in properties() if not told(path.rpartition(".")[2]) and path.rpartition(".")[2] not in OLD | SOUND] == []
+    assert [path for path in properties() if not told(path.rpartition(".")[2]) and path.rpartition(".")[2] not in OLD] == []
 
 
 def test_every_word_of_a_choice() -> None:
@@ -49,6 +49,13 @@ def test_every_op_with_its_parameters(name: str) -> None:
 def test_every_kind_of_assertion_and_type_of_source() -> None:
     assert [kind for kind in PLUGIN.assertions if not re.search(rf"^\| `{kind}` ", PAGE, flags=re.MULTILINE)] == []
     assert [kind for kind in PLUGIN.source_types if not re.search(rf"^\| `{kind}` \|", PAGE, flags=re.MULTILINE)] == []
+
+
+def test_what_is_refused_is_said() -> None:
+    formats = set(properties()["OutputSection.format"]["anyOf"][0]["enum"]) - {"parquet"}
+    types = set(SOURCE_TYPES) - PLUGIN.source_types
+    assert {word for word in formats | types | {"webp", "target_sample_rate"} if word not in REFUSED} == set()
+    assert {word for word in PLUGIN.source_types if f"`{word}`" in REFUSED} == set()
 
 
 def test_every_check_by_number_and_name() -> None:
