@@ -26,7 +26,7 @@ from refinery_beam.cache.files import compute_files
 from refinery_beam.cache.journal import RunJournal, read_journal, redact
 from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, manifest_bytes
 from refinery_beam.cache.promote import promote
-from refinery_beam.cache.staging import Staging, sweep
+from refinery_beam.cache.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.stores import LocalStore, Store
 from refinery_beam.cache.verify import Finding, VerifyReport, verify
 
@@ -44,6 +44,7 @@ __all__ = [
     "VerifyReport",
     "check_complete",
     "compute_files",
+    "dead_attempts",
     "find",
     "instance_dir",
     "look_at",

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from refinery_beam.cache import Manifest, Staging, promote
-from refinery_beam.errors import DataError, EngineError, ErrorGroup, Interrupted, RefineryError
+from refinery_beam.errors import DataError, ErrorGroup, Interrupted, RefineryError
 from refinery_beam.launch.collect import collect
+from refinery_beam.launch.deaths import Deadly, learn, left_behind
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
@@ -34,20 +35,33 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
+    from refinery_beam.runners.death import JobDied
+
+    deadly = left_behind(prepared)
+    while True:
+        try:
+            return _attempt(prepared, deadly)
+        except JobDied as error:
+            deadly = learn(prepared, error, deadly)
+
+
+def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:
     with Staging.open(prepared.settings.cache_root, prepared.key) as staging:
         work = staging.rows_dir
-        _run_job(prepared, staging.instance, work)
+        _run_job(prepared, staging.instance, work, deadly)
         collected = collect(prepared, staging.instance, work)
         body = manifest_body(prepared, staging.instance, collected)
         return promote(staging, body)
 
 
-def _run_job(prepared: Prepared, instance: str, work: str) -> None:
+def _run_job(prepared: Prepared, instance: str, work: str, deadly: Deadly) -> None:
+    from refinery_beam.runners.death import JobDied
     from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
 
     with quiet_beam(enabled=not prepared.settings.debug):
         from refinery_beam.pipeline.cancel import cancel
         from refinery_beam.pipeline.context import WORK_FOLDERS, Job, read_failures
+        from refinery_beam.pipeline.marks import read_marks
         from refinery_beam.pipeline.rows_io import write_index
         from refinery_beam.pipeline.translate import translate
     from refinery_beam.runners.options import read_options
@@ -74,6 +88,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
         grouped=grouped,
         index=groups,
         heartbeat=settings.progress,
+        deadly=tuple(sorted(deadly.items())),
     )
     where = f"the local engine: {options.workers} {options.mode}" if local else f"{engine.runner}, {engine.environment} workers"
     settings.tell(f"running on {where}, {len(entries)} records")
@@ -85,7 +100,7 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             live(work, len(entries), stream=stream, enabled=settings.progress),
         ):
             if local:
-                run_local(lambda pipeline: translate(pipeline, job), options, talk=settings.debug)
+                run_local(lambda pipeline: translate(pipeline, job), options, work=work, talk=settings.debug)
             else:
                 run_portable(lambda pipeline: translate(pipeline, job), engine, work=work, workers=settings.workers, talk=settings.debug)
         finished = True
@@ -102,8 +117,9 @@ def _run_job(prepared: Prepared, instance: str, work: str) -> None:
             raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
         if isinstance(error, RefineryError):
             raise
-        raise EngineError(
+        raise JobDied(
             f"the engine failed: {_last_line(error)}",
+            marks=read_marks(work),
             code="engine-failed",
             value=type(error).__name__,
             rule="the pipeline runs to its end",

@@ -31,6 +31,8 @@ class Job:
     grouped: bool
     index: tuple[tuple[str, int], ...]
     heartbeat: bool = True
+    deadly: tuple[tuple[str, str], ...] = ()
+    """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
 
     @property
     def buckets(self) -> int:
@@ -38,7 +40,20 @@ class Job:
         return max(1, -(-self.records // 256))
 
 
-WORK_FOLDERS = ("scratch", "shards", "ledger", "statistics", "progress", "failures", "index", "growth", "evidence", "sinks", "sample")
+WORK_FOLDERS = (
+    "scratch",
+    "shards",
+    "ledger",
+    "statistics",
+    "progress",
+    "failures",
+    "index",
+    "growth",
+    "evidence",
+    "sinks",
+    "sample",
+    "marks",
+)
 """Folders of ``Job.work``."""
 
 

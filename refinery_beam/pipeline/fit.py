@@ -16,6 +16,7 @@ from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.partials import add_partial, merge_bytes, mixed_channels
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import Fitted, Worker
@@ -110,15 +111,21 @@ class Observe(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, "fit", enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("fit", self._point.name))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
         worker, point = self._worker, self._point
         fitted = derive_all(worker, self._earlier, merged)
+        self._marks.knowing(fitted)
         fail = self._job.plan.on_error == "fail"
 
         def one(ref: Ref) -> Any:
             try:
-                return worker.observe(point, ref, fitted)
+                with self._marks.on(ref):
+                    return worker.observe(point, ref, fitted)
             except BadRecord as error:
                 if fail:
                     raise describe(ref, error, self._job.plan.sources[ref.source].root) from error

@@ -12,6 +12,7 @@ from refinery_beam.identity import digest
 from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
 from refinery_beam.pipeline.field_fits import derive_before_writing
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.nodes import FitPoint
@@ -73,6 +74,10 @@ class WriteShard(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("write"))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
         (split, shard, shards), refs = group
@@ -90,6 +95,7 @@ class WriteShard(beam.DoFn):
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 progress=self._heartbeat,
+                marks=self._marks,
             )
         self._heartbeat.flush()
         yield written.row

@@ -23,7 +23,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from refinery_beam.errors import EngineError, UsageError, closest, did_you_mean, raise_all
-from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
 START_SECONDS = 60.0
@@ -41,7 +42,7 @@ def run_portable(
     Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt. The job server's log is in ``work``.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(), _boot_script(options, work) as boot:
+    with quiet_beam(enabled=not talk), guarded(work), _boot_script(options, work) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
