@@ -39,10 +39,10 @@ def left_behind(prepared: Prepared) -> dict[str, str]:
     marks = [mark for work in dead_attempts(prepared.settings.cache_root, prepared.key) for mark in read_marks(work)]
     if not marks:
         return {}
-    from refinery_beam.runners.suspects import all_go_well, try_alone
+    from refinery_beam.runners.suspects import try_alone
 
     prepared.settings.tell(f"an earlier run died at work on {_names(marks)}: trying them alone")
-    return {} if all_go_well(prepared.plan, marks) else _deadly(prepared, try_alone(prepared.plan, marks))
+    return _deadly(prepared, try_alone(prepared.plan, marks))
 
 
 def learn(prepared: Prepared, error: JobDied, known: Deadly) -> dict[str, str]:

@@ -4,7 +4,7 @@ A process that is killed says nothing. So each names a record before it touches 
 at a fixed place of a file of its own, one place a thread, about three microseconds together. Bytes that were written outlive their process.
 (Not memory-mapped: a full disk would then end the worker with SIGBUS, where a write merely fails.)
 
-What a mark holds is enough to do the same work again elsewhere; see `alone`.
+What a mark holds is enough to do the same work again elsewhere; see `runners.alone`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 from refinery_beam.errors import EngineError
 from refinery_beam.pipeline.marks import Mark, read_marks
-from refinery_beam.runners.suspects import name_of_end
+from refinery_beam.runners.alone import name_of_end
 
 
 class JobDied(EngineError):

@@ -6,22 +6,22 @@ time limit. One that ends its process in every try is a *poison record*. Nothing
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam.pipeline.lineage import file_record_id
 from refinery_beam.pipeline.marks import Mark
+from refinery_beam.runners.alone import NO_END
 
 TRIES = 3
 SECONDS = 30.0
-"""How long one try may take, the start of its process included."""
+"""How long one try may take."""
 
 MOST = 64
 """So many suspects are tried. More hang together on large clusters only, and say less each."""
@@ -74,65 +74,31 @@ class Suspect:
         return "decoding it" if self.deaths and all(t.decoding for t in self.deaths) else "working on it"
 
 
-NO_END = "no end"
-
-
 def try_alone(plan: Any, marks: Sequence[Mark], *, tries: int = TRIES, seconds: float = SECONDS) -> list[Suspect]:
-    """Every mark tried `tries` times, as many processes at once as there are processors."""
-    from refinery_beam.runners.local import available_cpus
-
+    """Every mark, tried `tries` times. No try at all where a process cannot fork."""
     chosen = list(marks)[:MOST]
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        ended = list(pool.map(lambda mark: _once(plan, mark, seconds), [mark for mark in chosen for _ in range(tries)]))
-    return [Suspect(mark, tuple(ended[i * tries : (i + 1) * tries])) for i, mark in enumerate(chosen)]
+    ended: list[list[Try]] = [[] for _ in chosen]
+    if hasattr(os, "fork"):
+        for number, how, decoding in _answers(plan, chosen, tries, seconds):
+            ended[number].append(Try(how, decoding))
+    return [Suspect(mark, tuple(tried)) for mark, tried in zip(chosen, ended, strict=True)]
 
 
-def all_go_well(plan: Any, marks: Sequence[Mark], *, seconds: float = SECONDS) -> bool:
-    """Whether one process comes through all of them: the quick answer where no death is proved yet."""
-    return not _process(plan, marks[:MOST], seconds)[1].ended
-
-
-def _once(plan: Any, mark: Mark, seconds: float) -> Try:
-    said, how = _process(plan, [mark], seconds)
-    return Try(how.ended, decoding="decoded 0" not in said)
-
-
-def _process(plan: Any, marks: Sequence[Mark], seconds: float) -> tuple[list[str], Try]:
-    """What a process said that works on `marks`, and how it ended. One that did not even begin has proved nothing."""
+def _answers(plan: Any, marks: Sequence[Mark], tries: int, seconds: float) -> list[tuple[int, str, bool]]:
+    """What the process says that makes the tries; it forks, which this one, full of threads, must not."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
     process = subprocess.Popen(
-        [sys.executable, "-m", "refinery_beam.pipeline.alone"],
+        [sys.executable, "-m", "refinery_beam.runners.alone", str(tries), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": path},
     )
-    late = False
     try:
-        out, _ = process.communicate(pickle.dumps((plan, list(marks))), timeout=seconds)
-    except subprocess.TimeoutExpired:
-        late = True
-        process.kill()
-        out, _ = process.communicate()
+        out, _ = process.communicate(pickle.dumps((plan, list(marks))))
     except BaseException:
         process.kill()
         process.wait()
         raise
-    said = out.decode(errors="replace").splitlines()
-    if not said or said[-1] == f"done {len(marks) - 1}":
-        return said, Try("")
-    return said, Try(NO_END if late else name_of_end(process.returncode))
-
-
-def name_of_end(code: int) -> str:
-    """How a process ended, by its return code, as `subprocess` or a shell tells it.
-
-    >>> name_of_end(-11), name_of_end(139), name_of_end(3)
-    ('SIGSEGV', 'SIGSEGV', 'exit code 3')
-    """
-    number = -code if code < 0 else code - 128
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"exit code {code}"
+    return [tuple(json.loads(line)) for line in out.decode().splitlines()]
