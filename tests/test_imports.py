@@ -74,6 +74,9 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         'path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
         'self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
     },
+    "pipeline/marks.py": {
+        'self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver, in staging",
+    },
     "pipeline/rows_io.py": {
         'temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed when it is whole"
     },

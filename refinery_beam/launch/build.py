@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from refinery_beam.cache import Manifest, Staging, promote
 from refinery_beam.errors import DataError, ErrorGroup, Interrupted, RefineryError
 from refinery_beam.launch.collect import collect
-from refinery_beam.launch.deaths import Deadly, learn, left_behind
+from refinery_beam.launch.deaths import Deadly, learn, left_behind, survived
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
 from refinery_beam.plan.refs import make_refs
+
+if TYPE_CHECKING:
+    from refinery_beam.runners.local import LocalOptions
 
 TARGET_SHARDS = 64
 MIN_SHARD_BYTES = 16 << 20
@@ -40,9 +44,26 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     deadly = left_behind(prepared)
     while True:
         try:
+            if _is_watched(prepared):
+                return survived(prepared, partial(_attempt, prepared, deadly))
             return _attempt(prepared, deadly)
         except JobDied as error:
             deadly = learn(prepared, error, deadly)
+
+
+def _is_watched(prepared: Prepared) -> bool:
+    """Whether the run goes into a child process. Worker processes need no such thing: the driver outlives them."""
+    from refinery_beam.runners.watch import can_watch
+
+    settings = prepared.settings
+    return settings.watch and settings.runner == "direct" and _local_options(prepared).mode == "threads" and can_watch()
+
+
+def _local_options(prepared: Prepared) -> LocalOptions:
+    from refinery_beam.runners.local import choose
+
+    s = prepared.settings
+    return choose(len(prepared.index.entries), mode=s.mode, workers=s.workers, bundle_repeat=s.bundle_repeat, hostile=s.hostile)
 
 
 def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:
@@ -56,7 +77,7 @@ def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"
 
 def _run_job(prepared: Prepared, instance: str, work: str, deadly: Deadly) -> None:
     from refinery_beam.runners.death import JobDied
-    from refinery_beam.runners.local import choose, quiet_beam, run_local, stderr_set_aside
+    from refinery_beam.runners.local import quiet_beam, run_local, stderr_set_aside
 
     with quiet_beam(enabled=not prepared.settings.debug):
         from refinery_beam.pipeline.cancel import cancel
@@ -74,9 +95,7 @@ def _run_job(prepared: Prepared, instance: str, work: str, deadly: Deadly) -> No
     refs, grouped = make_refs(entries, plan, prepared.plugin)
     groups = write_index(os.path.join(work, "index", "part-00000.parquet"), refs)
     engine = read_options(settings.runner, settings.beam_options)
-    options = choose(
-        len(entries), mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
-    )
+    options = _local_options(prepared)
     local = engine.runner == "direct"
     job = Job(
         plan=plan,

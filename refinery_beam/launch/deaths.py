@@ -8,10 +8,10 @@ decides, never which worker died first; so the ledger is the same on every run.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
-from refinery_beam.cache import dead_attempts
+from refinery_beam.cache import dead_attempts, sweep
 from refinery_beam.errors import EngineError, RefineryError, display, raise_all
 from refinery_beam.launch.collect import check_budget
 from refinery_beam.launch.prepare import Prepared
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from refinery_beam.pipeline.marks import Mark
     from refinery_beam.runners.death import JobDied
     from refinery_beam.runners.suspects import Suspect
+
+T = TypeVar("T")
 
 Deadly = Mapping[str, str]
 """Records that are known to end every process that works on them, with how."""
@@ -34,15 +36,32 @@ def left_behind(prepared: Prepared) -> dict[str, str]:
 
     A run in threads dies with its codec and says nothing; the next one finds its marks. Nearly always there are none.
     """
-    from refinery_beam.pipeline.marks import read_marks
-
-    marks = [mark for work in dead_attempts(prepared.settings.cache_root, prepared.key) for mark in read_marks(work)]
+    marks = _marks_of_dead_attempts(prepared)
     if not marks:
         return {}
     from refinery_beam.runners.suspects import try_alone
 
     prepared.settings.tell(f"an earlier run died at work on {_names(marks)}: trying them alone")
     return _deadly(prepared, try_alone(prepared.plan, marks))
+
+
+def survived(prepared: Prepared, attempt: Callable[[], T]) -> T:
+    """What an attempt at the run gives, in a child process. Raises JobDied with the records it held if the child dies."""
+    from refinery_beam.runners.death import worker_died
+    from refinery_beam.runners.watch import ChildDied, in_a_child
+
+    try:
+        return in_a_child(attempt)
+    except ChildDied as error:
+        marks = _marks_of_dead_attempts(prepared)
+        sweep(prepared.settings.cache_root, prepared.key)
+        raise worker_died(error.how, marks) from error
+
+
+def _marks_of_dead_attempts(prepared: Prepared) -> list[Mark]:
+    from refinery_beam.pipeline.marks import read_marks
+
+    return [mark for work in dead_attempts(prepared.settings.cache_root, prepared.key) for mark in read_marks(work)]
 
 
 def learn(prepared: Prepared, error: JobDied, known: Deadly) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Settings:
     bundle_repeat: int = 0
     hostile: int | None = None
     debug: bool = False
+    watch: bool = False
     plugin_paths: tuple[str, ...] = ()
     say: Callable[[str], None] | None = None
     referring: tuple[str, ...] = ()

@@ -31,14 +31,14 @@ class JobDied(EngineError):
 
 
 def worker_died(how: str, marks: Sequence[Mark]) -> JobDied:
-    """The error of a dead worker process; ``how`` is a signal's name."""
+    """The error of a dead worker process, or of a run in threads that died with its codec; ``how`` is a signal's name."""
     return JobDied(
-        f"a worker process died ({how})",
+        f"the process at work died ({how})",
         marks=marks,
         code="worker-died",
         value=how,
         rule="worker processes live until the job is done",
-        remedy="it was probably killed for lack of memory: try --workers 1, or --mode threads",
+        remedy="memory ran out, most likely, or somebody ended it: try fewer --workers, or run again; nothing was promoted",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -104,11 +106,13 @@ def nothing_is_left(photos: Path, process: subprocess.Popen[str]) -> None:
 
 
 PROCESSES = ("--mode", "processes", "--workers", "2")
+THREADS = ("--mode", "threads", "--workers", "2")
 
 
-def test_a_poison_record_is_named(photos: Path) -> None:
+@pytest.mark.parametrize("mode", [PROCESSES, THREADS], ids=["processes", "threads"])
+def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     bad = spoil(photos, b"SEGFAULT")
-    process = start(photos, *PROCESSES)
+    process = start(photos, *mode)
     code, body = finish(process)
     (error,) = body["errors"]  # type: ignore[misc]
     assert (code, error["code"], error["value"]) == (4, "poison-record", "SIGSEGV")
@@ -116,13 +120,18 @@ def test_a_poison_record_is_named(photos: Path) -> None:
     assert error["message"] == f"decoding it ends the process, 3 of 3 times alone: SIGSEGV (record {bad})"
     nothing_is_left(photos, process)
     (photos.parent / bad).unlink()
-    assert finish(start(photos, *PROCESSES))[0] == 0
+    assert finish(start(photos, *mode))[0] == 0
 
 
 def test_poison_records_reach_the_ledger(photos: Path) -> None:
+    """In both modes: the same ledger, the same bytes."""
     bad = spoil(photos, b"SEGFAULT")
     code, body = finish(start(photos, *PROCESSES, on_error="quarantine"))
     assert (code, body["ledger"]) == (0, {"kills_worker": 1})
+    digest = body["files_digest"]
+    shutil.rmtree(photos.parent / "cache")
+    code, body = finish(start(photos, *THREADS, on_error="quarantine"))
+    assert (code, body["files_digest"]) == (0, digest)
     (row,) = pq.read_table(Path(str(body["instance"])) / "report" / "ledger.parquet").to_pylist()
     assert (row["record_id"], row["stage"], row["detail"]) == (bad, "Input", "decoding it ends the process: SIGSEGV")
 
@@ -138,6 +147,21 @@ def test_a_killed_worker_names_what_it_held(photos: Path) -> None:
     assert time.monotonic() - begun < 10
     (error,) = body["errors"]  # type: ignore[misc]
     assert (code, error["code"], error["value"]) == (4, "worker-died", "SIGKILL")
-    assert error["message"] == f"a worker process died (SIGKILL); at work on {held}; alone each came through 3 times"
+    assert error["message"] == f"the process at work died (SIGKILL); at work on {held}; alone each came through 3 times"
     nothing_is_left(photos, process)
     assert finish(start(photos, *PROCESSES))[0] == 0
+
+
+def test_the_next_run_tells_what_a_run_of_the_library_died_on(photos: Path) -> None:
+    """In threads, without a parent, the first run just dies; the second knows why before it begins."""
+    bad = spoil(photos, b"SEGFAULT")
+    start(photos, *THREADS).kill()
+    code = "import sys, refinery_beam as rb; rb.run(sys.argv[1], cache_root=sys.argv[2], mode='threads', workers=2)"
+    command = [sys.executable, "-c", code, str(photos.parent / "recipe.yaml"), str(photos.parent / "cache")]
+    environment = {**os.environ, "PYTHONPATH": str(photos.parent / "hook")}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == -signal.SIGSEGV
+    process = start(photos, *THREADS)
+    code_of_second, body = finish(process)
+    assert (code_of_second, body["errors"][0]["code"]) == (4, "poison-record")  # type: ignore[index]
+    assert bad in body["errors"][0]["message"]  # type: ignore[index]
