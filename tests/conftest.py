@@ -6,11 +6,16 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from refinery_beam.launch import build as launch_build
+from refinery_beam.runners import local
+from refinery_beam.runners.sizes import Sizes
 from refinery_beam.testing import awkward, images
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
@@ -79,3 +84,25 @@ def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
         return Path(shutil.copytree(root, tmp_path / root.name))
 
     return copy
+
+
+_run_local = local.run_local
+
+
+def _looked_at(build: Callable[[Any], None], options: local.LocalOptions, **more: Any) -> None:
+    """`run_local`, with every pipeline of a recipe looked at: no pickle and no large element crosses a stage, in any test."""
+    if build.__module__ != launch_build.__name__:
+        return _run_local(build, options, **more)
+
+    def build_and_look(pipeline: Any) -> None:
+        from refinery_beam.pipeline.lint import offences
+
+        build(pipeline)
+        assert offences(pipeline) == []
+
+    sizes = options.sizes or Sizes()
+    _run_local(build_and_look, replace(options, sizes=sizes), **more)
+    sizes.check()
+
+
+local.run_local = _looked_at

@@ -63,7 +63,9 @@ def _local_options(prepared: Prepared) -> LocalOptions:
     from refinery_beam.runners.local import choose
 
     s = prepared.settings
-    return choose(len(prepared.index.entries), mode=s.mode, workers=s.workers, bundle_repeat=s.bundle_repeat, hostile=s.hostile)
+    return choose(
+        len(prepared.index.entries), mode=s.mode, workers=s.workers, bundle_repeat=s.bundle_repeat, hostile=s.hostile, sizes=s.sizes
+    )
 
 
 def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:

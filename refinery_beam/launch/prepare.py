@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
@@ -19,6 +19,9 @@ from refinery_beam.plan.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
+
+if TYPE_CHECKING:
+    from refinery_beam.runners.sizes import Sizes
 
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
@@ -38,6 +41,7 @@ class Settings:
     progress: bool = False
     bundle_repeat: int = 0
     hostile: int | None = None
+    sizes: Sizes | None = None
     debug: bool = False
     watch: bool = False
     plugin_paths: tuple[str, ...] = ()

@@ -20,11 +20,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.death import guarded
+from refinery_beam.runners.sizes import Sizes, measure
 
 Mode = Literal["threads", "processes"]
 
@@ -36,14 +37,15 @@ NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "N
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, and a
-    seed for hostility.
+    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, a seed for
+    hostility, and what is told the sizes of the elements that cross stages.
     """
 
     mode: Mode
     workers: int
     bundle_repeat: int = 0
     hostile: int | None = None
+    sizes: Sizes | None = field(default=None, repr=False, compare=False)
 
     @property
     def threads(self) -> int:
@@ -59,6 +61,7 @@ def choose(
     cpus: int | None = None,
     bundle_repeat: int = 0,
     hostile: int | None = None,
+    sizes: Sizes | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
     (more than four).
@@ -73,7 +76,7 @@ def choose(
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
     chosen: Mode = "processes" if mode == "processes" else "threads"
-    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile)
+    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile, sizes=sizes)
 
 
 def available_cpus() -> int:
@@ -92,7 +95,10 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
         import apache_beam as beam
 
         pipeline_options = _pipeline_options(options)
-        pipeline = beam.Pipeline(runner=constructed_runner(pipeline_options, hostile=options.hostile), options=pipeline_options)
+        runner = constructed_runner(pipeline_options, hostile=options.hostile)
+        if options.sizes is not None:
+            measure(runner, options.sizes)
+        pipeline = beam.Pipeline(runner=runner, options=pipeline_options)
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()

@@ -1,8 +1,8 @@
 """A run in a child process, and a parent that lives to tell how it ended.
 
-In threads the run itself decodes images: a codec that crashes takes it along, and nobody is left to say on which record. So the command line
-forks before Beam is imported; the parent does nothing but wait, and reads the marks if the child dies. It costs some milliseconds, and no
-memory that the child would not have too. Linux only: elsewhere a child cannot be told to end with its parent, and would go on after a
+In threads the run itself decodes images: a codec that crashes takes it along, and nobody is left to say on which record. So the command
+line forks before Beam is imported; the parent does nothing but wait, and reads the marks if the child dies. It costs some milliseconds, and
+no memory that the child would not have too. Linux only: elsewhere a child cannot be told to end with its parent, and would go on after a
 ``kill -9`` of the run. There, and for callers of the library, the next run finds the marks.
 """
 
