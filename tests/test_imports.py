@@ -72,7 +72,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "pipeline/context.py": {
         "from time import monotonic": "how often progress is told",
         'path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
-        'self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
+        'self._path = os.path.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
     },
     "pipeline/marks.py": {
         'self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver, in staging",

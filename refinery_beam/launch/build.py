@@ -118,7 +118,7 @@ def _run_job(prepared: Prepared, instance: str, work: str, deadly: Deadly) -> No
         aside = (options.mode == "processes" or not local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(work, "stderr.log"), enabled=aside) as stream,
-            live(work, len(entries), stream=stream, enabled=settings.progress),
+            live(work, len(entries), stream=stream, enabled=settings.progress, plain=settings.say is not None),
         ):
             if local:
                 run_local(lambda pipeline: translate(pipeline, job), options, work=work, talk=settings.debug)

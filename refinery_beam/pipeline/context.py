@@ -60,16 +60,19 @@ WORK_FOLDERS = (
 class Heartbeat:
     """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum.
 
+    `name` is that of the pass; with `coming` the counts are of the records that will go through it.
+
     Between records it also asks whether the job is over. Beam's own counters arrive only after the job on most engines. The
     file is outside the instance and deleted with the staging folder.
     """
 
     INTERVAL = 0.2
 
-    def __init__(self, folder: str, phase: str, *, enabled: bool = True) -> None:
+    def __init__(self, folder: str, name: str, *, enabled: bool = True, coming: bool = False) -> None:
         # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
         self._work = folder
-        self._path = os.path.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")
+        name = f"of.{name}" if coming else name
+        self._path = os.path.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
         self._enabled = enabled
         self._count = 0
         self._written = 0.0

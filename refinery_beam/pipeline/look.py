@@ -10,6 +10,7 @@ import apache_beam as beam
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.seer import Seer
@@ -40,7 +41,7 @@ class LookInto(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> Looked:
         out = (
             refs
-            | "Deal" >> beam.Map(_deal, self._job.buckets).with_output_types(tuple[int, Ref])
+            | "Deal" >> beam.ParDo(Deal(self._job, _pass_name(self._step), _deal), self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
             | "Look" >> beam.ParDo(Look(self._job, self._step)).with_outputs(LOST, main="seen")
         )
@@ -59,7 +60,7 @@ class Look(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._seer = Seer(self._worker, self._step)
-        self._heartbeat = Heartbeat(self._job.work, "select", enabled=self._job.heartbeat)
+        self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
         self._marks = Marks(self._job, Task("look", self._step.name if self._step is not None else ""))
 
     def teardown(self) -> None:
@@ -86,6 +87,10 @@ class Look(beam.DoFn):
         self._heartbeat.flush()
         for result in found:
             yield beam.pvalue.TaggedOutput(LOST, result) if isinstance(result, LedgerRow) else result
+
+
+def _pass_name(step: FilterStep | None) -> str:
+    return f"look.{step.name if step is not None else 'near duplicates'}"
 
 
 def _deal(ref: Ref, buckets: int) -> tuple[int, Ref]:

@@ -11,6 +11,7 @@ from apache_beam import coders
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.shard import write_shard
@@ -52,7 +53,10 @@ class WriteShards(beam.PTransform):
         table = beam.pvalue.AsDict(counts)
         out = (
             refs
-            | "ShardOf" >> beam.Map(_shard_of, table, self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
+            | "ShardOf"
+            >> beam.ParDo(Deal(self._job, "write", _shard_of), table, self._job.shard_records).with_output_types(
+                tuple[tuple[str, int, int], Ref]
+            )
             | "Group" >> beam.GroupByKey()
             | "Write"
             >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, *BESIDE, main="shards")

@@ -1,8 +1,10 @@
 """A live line on stderr: what is being done, how many of how many, how fast, how long still.
 
-Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same in threads and
-in processes. On a
-terminal one line is redrawn; elsewhere a plain line appears every ten seconds.
+Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same on every engine whose workers
+share the work folder: Beam's own counters arrive while a job runs on some engines only. They are a comfort: a bundle that is processed
+twice counts twice. What is reported in the end is counted from rows.
+
+On a terminal one line is redrawn; elsewhere nothing is said, or a plain line every ten seconds if one asks for words (``--verbose``).
 """
 
 from __future__ import annotations
@@ -11,53 +13,99 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TextIO
 
-WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
+WORDS = {"look": "looking into files for", "fit": "fitting", "write": "writing"}
+"""What a pass does, by the first word of its name."""
+
+WINDOW_SECONDS = 10.0
+"""The rate is that of the last seconds: the first images of a pass wait for workers to start."""
+
+PLAIN_SECONDS = 10.0
 
 
-def read_counts(work: str) -> dict[str, int]:
-    """Finished records by phase, summed over heartbeats."""
+@dataclass(frozen=True)
+class Count:
+    """One pass: records finished, and records that go through it (0 where not known yet)."""
+
+    done: int = 0
+    of: int = 0
+
+
+def read_counts(work: str) -> dict[str, Count]:
+    """The passes of a job by name, summed over heartbeats."""
     folder = os.path.join(work, "progress")
-    counts: dict[str, int] = {}
+    done: dict[str, int] = {}
+    of: dict[str, int] = {}
     try:
         names = os.listdir(folder)
     except OSError:
-        return counts
+        return {}
     for name in names:
-        phase = name.split("-", 1)[0]
+        into, key = (of, name[3:]) if name.startswith("of.") else (done, name)
+        key = key.rsplit("-", 2)[0]
         try:
             with open(os.path.join(folder, name)) as file:
-                counts[phase] = counts.get(phase, 0) + int(file.read() or 0)
+                into[key] = into.get(key, 0) + int(file.read() or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
-    return counts
+    return {key: Count(done.get(key, 0), of.get(key, 0)) for key in sorted(done.keys() | of.keys())}
 
 
-def render(phase: str, done: int, total: int, seconds: float) -> str:
-    """The line.
+def render(name: str, count: Count, rate: float = 0.0) -> str:
+    """The line of a pass; `rate` is images a second, 0 while that cannot be told.
 
-    >>> render("write", 1234, 4000, 2.0)
-    'writing 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
+    >>> render("write", Count(1234, 4000), 617.0)
+    'writing: 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
+    >>> render("fit.train-1", Count(5, 0))
+    'fitting train-1: 5 images'
     """
-    rate = done / seconds if seconds > 0 else 0.0
-    done = min(done, total) if total else done
-    text = f"{WORDS.get(phase, phase)} {done:,} of {total:,} images"
-    if total:
-        text += f" ({100 * done // total}%)"
+    kind, _, what = name.partition(".")
+    done = min(count.done, count.of) if count.of else count.done
+    text = " ".join(word for word in (WORDS.get(kind, kind), what) if word) + f": {done:,}"
+    text += f" of {count.of:,} images ({100 * done // count.of}%)" if count.of else " images"
     if rate > 0:
-        left = max(0.0, (total - done) / rate)
-        text += f", {rate:,.0f} images/s, {int(left) // 60}:{int(left + 0.999) % 60:02d} left"
+        text += f", {rate:,.0f} images/s" if rate >= 10 else f", {rate:.1f} images/s"
+        if count.of:
+            left = -int(-(count.of - done) // rate)
+            text += f", {left // 60}:{left % 60:02d} left"
     return text
 
 
+class Passes:
+    """Which pass is at work, and how fast. Fed with counts and the time they were read at."""
+
+    def __init__(self) -> None:
+        self._last: Mapping[str, Count] = {}
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._name = ""
+
+    def line(self, counts: Mapping[str, Count], now: float) -> str:
+        """What to show: the pass that moved last, or '' before any has begun."""
+        for name, count in counts.items():
+            if count.done != self._last.get(name, Count()).done:
+                self._name = name
+                seen = self._seen.setdefault(name, deque())
+                seen.append((now, count.done))
+                while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
+                    seen.popleft()
+        self._last = dict(counts)
+        return render(self._name, counts[self._name], self._rate(now)) if self._name else ""
+
+    def _rate(self, now: float) -> float:
+        (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
+        return (last - first) / (now - begun) if now > begun else 0.0
+
+
 @contextmanager
-def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool = True) -> Iterator[None]:
-    """Show progress while the body runs. Never writes to stdout, never fails the run."""
+def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool = True, plain: bool = False) -> Iterator[None]:
+    """Show progress while the body runs. Never writes to stdout, never fails the run. `plain`: say something without a terminal too."""
     out = stream or sys.stderr
-    if not enabled or total <= 0:
+    if not enabled or total <= 0 or not (plain or out.isatty()):
         yield
         return
     stop = threading.Event()
@@ -76,23 +124,18 @@ class _Line:
     def __init__(self, out: TextIO, total: int) -> None:
         self._out, self._total = out, total
         self._terminal = out.isatty()
-        self._started: dict[str, float] = {}
+        self._passes = Passes()
         self._last_plain = time.monotonic()
         self._width = 0
 
-    def show(self, counts: dict[str, int]) -> None:
-        phase = "write" if "write" in counts else next(iter(sorted(counts)), None)
-        if phase is None:
-            return
+    def show(self, counts: Mapping[str, Count]) -> None:
         now = time.monotonic()
-        begun = self._started.setdefault(phase, now)
-        text = render(phase, counts[phase], self._total, now - begun)
+        text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} images"
         if self._terminal:
-            width = max(20, _columns() - 1)
-            text = text[:width]
+            text = text[: max(20, _columns(self._out) - 1)]
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)
-        elif now - self._last_plain >= 10:
+        elif now - self._last_plain >= PLAIN_SECONDS:
             self._last_plain = now
             self._out.write(text + "\n")
         self._out.flush()
@@ -103,9 +146,9 @@ class _Line:
             self._out.flush()
 
 
-def _columns() -> int:
+def _columns(out: TextIO) -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(out.fileno()).columns
     except (OSError, ValueError):
         return 80
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.errors import EngineError
+from refinery_beam.pipeline.lint import pickles
 
 ROW_BYTES = 2048
 """What a row may take: a reference with its lineage is about 1 KB, evidence names its first ten records."""
@@ -43,14 +43,23 @@ class Crossing:
         return ROW_BYTES if "row(" in self.coder else PARTIAL_BYTES
 
 
+class LargeElement(AssertionError):
+    """More crosses a stage than may: references and counts do, pixels never."""
+
+
+class PickledElement(AssertionError):
+    """What crosses a stage is pickled: slow, and unknown to engines in other languages."""
+
+
 class Sizes:
     """The crossings of one job or of several, by producer and coder."""
 
     def __init__(self) -> None:
         self._crossings: dict[tuple[str, str], Crossing] = {}
 
-    def add(self, producer: str, coder: str, size: int) -> None:
-        self._crossings.setdefault((producer, coder), Crossing(producer, coder)).add(size)
+    def at(self, producer: str, coder: str) -> Crossing:
+        """The crossing of what `producer` makes and `coder` writes."""
+        return self._crossings.setdefault((producer, coder), Crossing(producer, coder))
 
     @property
     def crossings(self) -> list[Crossing]:
@@ -58,22 +67,20 @@ class Sizes:
         return [self._crossings[key] for key in sorted(self._crossings)]
 
     def check(self) -> None:
-        """Raise EngineError for the first crossing with an element over its bound."""
+        """Raise LargeElement or PickledElement for the first crossing that breaks the rule of the house."""
         for crossing in self.crossings:
+            if pickles(crossing.coder):
+                raise PickledElement(f"{crossing.producer} pickles what it sends to another stage: {crossing.coder}")
             if crossing.largest > crossing.bound:
-                raise EngineError(
-                    f"{crossing.producer} sent an element of {crossing.largest:,} bytes to another stage",
-                    code="large-element",
-                    place=crossing.producer,
-                    value=crossing.largest,
-                    rule=f"{crossing.coder} has at most {crossing.bound:,} bytes: references and counts cross stages, pixels never",
-                    remedy="send what is needed to make it again",
+                raise LargeElement(
+                    f"{crossing.producer} sends an element of {crossing.largest:,} bytes to another stage; "
+                    f"{crossing.coder} may have {crossing.bound:,}"
                 )
 
     def table(self) -> str:
         """A line a crossing: elements, mean and largest size, and how many elements had at most 64, 128, ... bytes."""
         lines = [f"{'elements':>9} {'mean':>7} {'largest':>8}  at most 64 B, 128, ... ; made by"]
-        for crossing in self.crossings:
+        for crossing in (c for c in self.crossings if c.elements):
             bars = _bars(crossing.histogram)
             lines.append(
                 f"{crossing.elements:9,} {crossing.total // crossing.elements:7,} {crossing.largest:8,}  {bars}  {crossing.producer}"
@@ -109,16 +116,16 @@ def measure(runner: Any, sizes: Sizes) -> Any:
 def _listen(context: Any, sizes: Sizes) -> None:
     """Have the elements that a stage writes measured on their way into the engine's buffers."""
     plain = context.get_buffer
-    names = _producers(context)
+    outputs = {name: sizes.at(*made) for name, made in _producers(context).items()}
 
     def get_buffer(buffer_id: bytes, transform_id: str) -> Any:
         buffer = plain(buffer_id, transform_id)
-        if transform_id in names:  # the others are timers
+        if transform_id in outputs:  # the others are timers
             coder = context.get_input_coder_impl(transform_id)
 
             def append(data: bytes) -> None:
                 for size in _element_sizes(coder, data):
-                    sizes.add(*names[transform_id], size)
+                    outputs[transform_id].add(size)
                 type(buffer).append(buffer, data)
 
             # The engine asks for the buffer before every append, and holds a lock meanwhile.

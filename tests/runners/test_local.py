@@ -14,7 +14,6 @@ import pytest
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.death import guarded
 from refinery_beam.runners.local import LocalOptions, choose, quiet_beam, run_local, stderr_set_aside
-from refinery_beam.runners.progress import live, read_counts
 
 
 def test_choices() -> None:
@@ -75,16 +74,3 @@ def test_stderr_of_workers_is_set_aside(tmp_path: Path, capfd: pytest.CaptureFix
     os.write(2, b"after\n")
     assert (tmp_path / "log").read_bytes() == b"noise of a worker\n"
     assert capfd.readouterr().err == "progress\nafter\n"
-
-
-def test_counts_are_summed_by_phase(tmp_path: Path) -> None:
-    (tmp_path / "progress").mkdir()
-    for name, text in {"write-1-a": "3", "write-2-b": "4", "fit-1-c": "5", "fit-1-d": ""}.items():
-        (tmp_path / "progress" / name).write_text(text)
-    assert read_counts(str(tmp_path)) == {"write": 7, "fit": 5}
-    assert read_counts(str(tmp_path / "nowhere")) == {}
-
-
-def test_progress_never_fails_a_run(tmp_path: Path) -> None:
-    with live(str(tmp_path / "nowhere"), 10):
-        pass
