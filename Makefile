@@ -14,16 +14,16 @@ READY := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-slow test-lowest lint format bench lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-lowest lint format bench bench-scale lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: $(READY)  ## all tests but the slow ones (under six minutes on two cores)
-	$(PYTEST) -m "not slow and not engines"
+	$(PYTEST) -m "not slow and not engines and not stores"
 
 test-slow: $(READY)  ## the slow tests
-	$(PYTEST) -m "slow and not engines"
+	$(PYTEST) -m "slow and not engines and not stores"
 
 engines: $(READY)  ## build what the tests of the engines need, outside the checkout (Java 17, Maven, Go)
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh
@@ -31,11 +31,15 @@ engines: $(READY)  ## build what the tests of the engines need, outside the chec
 test-engines: engines  ## one digest on Prism, Flink and Spark; prints a table
 	$(BIN)/python -m pytest tests/engines -m engines
 
+test-stores: $(READY)  ## cache roots on real store servers: S3 (moto) and GCS (fake-gcs-server, needs Go once)
+	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs prism
+	$(BIN)/python -m pytest tests/stores -m stores
+
 test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines"
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores"
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -48,6 +52,9 @@ format: $(READY)  ## let ruff mend what it can
 
 bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
 	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")
+
+bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,000,000 images, exact quotas at 10,000,000
+	$(BIN)/python benchmarks/scale.py
 
 lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \

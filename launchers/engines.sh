@@ -4,14 +4,16 @@
 #   flink-job-server.jar  a Flink job server from released parts, launchers/flink/pom.xml        (Java 11 or 17, Maven)
 #   spark/                a Spark job server from released parts, launchers/spark/pom.xml        (Java 11 or 17, Maven)
 #   flink-1.19.3/lib      a standalone Flink, out of the PyPI package apache-flink-libraries     (pip)
+#   fake-gcs-server       a server that speaks Google Cloud Storage, by `go install`, for the tests of object stores  (Go)
 #
-# usage: launchers/engines.sh [prism] [flink] [spark] [cluster]      all of them without a name
+# usage: launchers/engines.sh [prism] [flink] [spark] [cluster] [gcs]      all of them but gcs without a name
 # env:   REFINERY_BEAM_ENGINES   the folder (~/.cache/refinery-beam/engines);  PYTHON   a Python that has Beam (python)
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=${REFINERY_BEAM_ENGINES:-$HOME/.cache/refinery-beam/engines}
 python=${PYTHON:-python}
 flink=1.19.3
+gcs=1.56.1
 mkdir -p "$root"
 
 say() { echo "engines: $*" >&2; }
@@ -53,10 +55,17 @@ cluster() {
   mv "$scratch/apache-flink-libraries-$flink/deps" "$root/flink-$flink"
 }
 
+gcs() {
+  [ -x "$root/fake-gcs-server" ] && { say "have $root/fake-gcs-server"; return; }
+  say "building fake-gcs-server $gcs"
+  GOBIN="$scratch" go install "github.com/fsouza/fake-gcs-server@v$gcs"
+  mv "$scratch/fake-gcs-server" "$root/fake-gcs-server"
+}
+
 [ $# -gt 0 ] || set -- prism flink spark cluster
 for part in "$@"; do
   case $part in
-    prism | flink | spark | cluster) "$part" ;;
-    *) echo "engines: there is no part '$part': prism, flink, spark, cluster" >&2; exit 2 ;;
+    prism | flink | spark | cluster | gcs) "$part" ;;
+    *) echo "engines: there is no part '$part': prism, flink, spark, cluster, gcs" >&2; exit 2 ;;
   esac
 done

@@ -81,6 +81,27 @@ def digest(domain: str, *parts: bytes | str | int) -> bytes:
     return h.digest()
 
 
+class Hasher:
+    """`digest` of more parts than one wants to hold at once.
+
+    >>> hasher = Hasher("x", "ab"); hasher.add("c"); hasher.digest() == digest("x", "ab", "c")
+    True
+    """
+
+    def __init__(self, domain: str, *parts: bytes | str | int) -> None:
+        self._hash = hashlib.sha256()
+        for part in (domain, *parts):
+            self.add(part)
+
+    def add(self, part: bytes | str | int) -> None:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        self._hash.update(len(data).to_bytes(8, "big"))
+        self._hash.update(data)
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
 def value_digest(domain: str, value: Any) -> str:
     """Hex digest of a canonical value: the form used for recipe hashes and node keys."""
     return digest(domain, canonical_bytes(value)).hex()

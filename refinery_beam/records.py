@@ -16,7 +16,8 @@ class Ref(NamedTuple):
 
     ``key`` is `identity.record_key` of ``record_id``. ``source`` is the index into ``Plan.sources`` and ``path`` the file's path below that
     source, exactly as stored there (``record_id`` holds its NFC form), so an absolute location never enters a row. ``digest`` is the raw
-    content digest the index saw; a worker that reads other bytes reports ``changed_during_run``. ``fields`` is canonical JSON of the
+    content digest the index saw, of the kind ``kind`` (``sha256`` or ``md5``); a worker that reads other bytes reports
+    ``changed_during_run``. ``fields`` is canonical JSON of the
     record's other metadata (sidecar columns, metadata featurizations) or ''. ``lineage`` is canonical JSON of how a generated record is
     made from its parent file, or ''. ``group`` is the group that splits never divide; ``split`` is '' until splits are made. ``tags`` is
     canonical JSON of the list of tags that sampling filters put on the record, in their order, or ''.
@@ -35,6 +36,7 @@ class Ref(NamedTuple):
     fields: str
     lineage: str
     tags: str = ""
+    kind: str = "sha256"
 
 
 class LedgerRow(NamedTuple):
@@ -46,6 +48,15 @@ class LedgerRow(NamedTuple):
     split: str
     stage: str
     op: str
+    reason: str
+    detail: str
+
+
+class DigestRow(NamedTuple):
+    """What reading one file gave: its SHA-256 in hex, or '' with the ``reason`` why there is none. ``path`` is below its source."""
+
+    path: str
+    digest: str
     reason: str
     detail: str
 

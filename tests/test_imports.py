@@ -17,17 +17,20 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows"}
+GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "places"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
+    "objects": {"errors"},
+    "places": {"errors", "objects"},
     "identity": set(),
     "moments": set(),
     "exact": {"errors", "identity", "moments"},
     "randoms": {"identity"},
     "records": {"identity"},
     "rows": {"errors", "identity", "records"},
+    "sorting": {"errors"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins", "recipe"},
@@ -57,8 +60,15 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "from datetime import UTC, datetime": "the journal is where time belongs",
         "self.attempt = attempt or os.urandom(4).hex()": "names the journal's file and the staging directory",
     },
+    "cache/leases.py": {
+        "import time": "waiting, and how long ago a lease was renewed",
+        "from datetime import datetime": "ages of leases, by the store's clock",
+    },
     "cache/locks.py": {"import time": "waiting for a lock"},
     "cache/manifest.py": {"return hash(self.files_digest)": "the body of __hash__"},
+    "cache/remote.py": {
+        'probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
+    },
     "cache/staging.py": {
         "import time": "waiting, and the age of what dead runs left",
         "attempt = os.urandom(4).hex()": "names the staging directory",
@@ -71,17 +81,19 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "pipeline/context.py": {
         "from time import monotonic": "how often progress is told",
-        'path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
-        'self._path = os.path.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
+        'path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
+        'self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
     },
     "pipeline/marks.py": {
         'self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver, in staging",
     },
-    "pipeline/rows_io.py": {
-        'temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed when it is whole"
-    },
     "pipeline/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"
+    },
+    "objects.py": {"from datetime import UTC, datetime": "when the store last wrote an object; tells a living run from a dead one"},
+    "places.py": {
+        "from datetime import UTC, datetime": "likewise",
+        'return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed",
     },
     "testing/conform_calls.py": {
         "import random": "moves the global generators, to catch an op that draws from them",

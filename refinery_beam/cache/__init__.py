@@ -4,7 +4,7 @@
 
     key = InstanceKey(recipe_hash, input_hash, seed)
     manifest = lookup(root, key)                      # a hit: one read, one stat a file
-    with Staging.open(root, key) as staging:          # a miss: an attempt, locked while its run lives
+    with open_attempt(root, key) as staging:          # a miss: an attempt, locked while its run lives
         ...                                           # files are written below staging.instance
         status, manifest = promote(staging, body)     # counted, checked, manifest last, one rename
 
@@ -23,14 +23,18 @@ from refinery_beam.cache.address import (
     refuse_inside_sources,
 )
 from refinery_beam.cache.files import compute_files
+from refinery_beam.cache.home import home
 from refinery_beam.cache.journal import RunJournal, read_journal, redact
 from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, manifest_bytes
-from refinery_beam.cache.promote import promote
+from refinery_beam.cache.promote import Attempt, open_attempt, promote
+from refinery_beam.cache.remote import RemoteStore
+from refinery_beam.cache.remote_staging import RemoteStaging
 from refinery_beam.cache.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.stores import LocalStore, Store
 from refinery_beam.cache.verify import Finding, VerifyReport, verify
 
 __all__ = [
+    "Attempt",
     "FileEntry",
     "Finding",
     "Found",
@@ -38,6 +42,8 @@ __all__ = [
     "LocalStore",
     "Manifest",
     "ManifestDamage",
+    "RemoteStaging",
+    "RemoteStore",
     "RunJournal",
     "Staging",
     "Store",
@@ -46,10 +52,12 @@ __all__ = [
     "compute_files",
     "dead_attempts",
     "find",
+    "home",
     "instance_dir",
     "look_at",
     "lookup",
     "manifest_bytes",
+    "open_attempt",
     "prepare_root",
     "promote",
     "read_journal",

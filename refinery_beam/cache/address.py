@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from refinery_beam import places
 from refinery_beam.cache.manifest import MANIFEST_NAME, Manifest, ManifestDamage, parse_manifest
-from refinery_beam.cache.stores import LocalStore, store_error
+from refinery_beam.cache.remote import prepare_remote_root
+from refinery_beam.cache.stores import store_error, store_of
 from refinery_beam.errors import StoreError, UsageError
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")
@@ -58,17 +60,19 @@ class Found(NamedTuple):
 
 
 def instance_dir(root: str, key: InstanceKey) -> str:
-    """The absolute directory of an instance below a cache root.
+    """The absolute directory, or URL, of an instance below a cache root.
 
     >>> instance_dir("/c", InstanceKey("ab" * 32, "cd" * 32, 7))
     '/c/instances/abababababababab/cdcdcdcdcdcdcdcd/7'
+    >>> instance_dir("gs://bucket/c/", InstanceKey("ab" * 32, "cd" * 32, 7))
+    'gs://bucket/c/instances/abababababababab/cdcdcdcdcdcdcdcd/7'
     """
-    return os.path.join(os.path.abspath(root), "instances", *key.parts)
+    return places.join(places.absolute(root), "instances", *key.parts)
 
 
 def staging_root(root: str) -> str:
     """Where attempts live while they are unfinished."""
-    return os.path.join(os.path.abspath(root), "staging")
+    return places.join(places.absolute(root), "staging")
 
 
 def lookup(root: str, key: InstanceKey) -> Manifest | None:
@@ -83,7 +87,7 @@ def lookup(root: str, key: InstanceKey) -> Manifest | None:
 def find(root: str, key: InstanceKey) -> Found:
     """Like `lookup`, with the reason when something is there that cannot be trusted.
 
-    Costs one read and one stat a listed file; no file is hashed (that is `verify`).
+    Costs one read and one stat a listed file, or one listing on a store; no file is hashed (that is `verify`).
     """
     place = instance_dir(root, key)
     found = look_at(place)
@@ -94,10 +98,10 @@ def find(root: str, key: InstanceKey) -> Found:
 
 def look_at(place: str) -> Found:
     """What is at a directory, whatever its key: used by readers, which are given a path."""
-    store = LocalStore()
-    text = store.read(os.path.join(place, MANIFEST_NAME))
+    text = store_of(place).read(places.join(place, MANIFEST_NAME))
     if text is None:
-        if not os.path.lexists(place):
+        # On a store objects without a manifest are what a run that lives, or died, has put so far: no instance and no damage.
+        if places.is_url(place) or not os.path.lexists(place):
             return Found(None, None)
         if not os.path.isdir(place):
             return Found(None, f"{place} is not a directory")
@@ -113,9 +117,10 @@ def look_at(place: str) -> Found:
 
 def check_complete(manifest: Manifest) -> None:
     """Every listed file exists with its listed size, or `ManifestDamage` names the first that does not. Stat only, nothing is read."""
-    store = LocalStore()
+    store = store_of(manifest.place)
+    listed = store.sizes(manifest.place) if places.is_url(manifest.place) else None
     for entry in manifest.files:
-        size = store.size(os.path.join(manifest.place, entry.path))
+        size = listed.get(entry.path) if listed is not None else store.size(os.path.join(manifest.place, entry.path))
         if size is None:
             raise ManifestDamage(f"{manifest.place} lacks {entry.path}")
         if size != entry.bytes:
@@ -127,6 +132,8 @@ def prepare_root(root: str) -> str:
 
     Raises StoreError (``cache-not-a-directory``, ``cache-not-writable``, ``no-space``, ...) that says which.
     """
+    if places.is_url(root):
+        return prepare_remote_root(root)
     place = os.path.abspath(root)
     if os.path.lexists(place) and not os.path.isdir(place):
         raise StoreError(
@@ -152,13 +159,14 @@ def prepare_root(root: str) -> str:
 def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
     """UsageError when the cache would be listed as input, or an instance directory is itself the input.
 
-    Compared after symbolic links are followed; sources that are not local (``scheme://``) are left alone.
+    Local ones are compared after symbolic links are followed; one on a store and a local one never meet.
     """
-    cache = os.path.realpath(root)
+    remote = places.is_url(root)
+    cache = places.absolute(root) if remote else os.path.realpath(places.absolute(root))
     for source in source_roots:
-        if "://" in source:
+        if places.is_url(source) != remote:
             continue
-        real = os.path.realpath(source)
+        real = places.absolute(source) if remote else os.path.realpath(source)
         if _inside(cache, real):
             raise UsageError(
                 f"the cache root {cache} lies inside the source {source}",
@@ -168,7 +176,7 @@ def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
                 rule="what a run writes must not become the next run's input",
                 remedy="name a --cache-root outside the source",
             )
-        if _inside(real, os.path.join(cache, "instances")) or _inside(real, os.path.join(cache, "staging")):
+        if _inside(real, places.join(cache, "instances")) or _inside(real, places.join(cache, "staging")):
             raise UsageError(
                 f"the source {source} lies inside the cache {cache}",
                 code="source-inside-cache",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 from collections.abc import Iterable
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.cache.manifest import FileEntry, Manifest
 
 SINK_TABLE = re.compile(r"sinks/[^/]+/files\.parquet")
@@ -31,8 +32,9 @@ def sink_entries(folder: str, files: Iterable[FileEntry]) -> list[FileEntry]:
         if SINK_TABLE.fullmatch(entry.path):
             import pyarrow.parquet as pq
 
-            below = os.path.dirname(entry.path)
-            rows = pq.read_table(os.path.join(folder, entry.path), columns=["path", "bytes", "sha256"]).to_pylist()
+            below = posixpath.dirname(entry.path)
+            with places.opened(places.join(folder, entry.path)) as source:
+                rows = pq.read_table(source, columns=["path", "bytes", "sha256"]).to_pylist()
             found += [FileEntry(path=f"{below}/{row['path']}", bytes=row["bytes"], sha256=row["sha256"]) for row in rows]
     return found
 

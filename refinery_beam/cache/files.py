@@ -8,9 +8,12 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.cache.beside import is_sink_file
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import StoreError
+
+PIECE_BYTES = 8 << 20
 
 
 def walk_files(folder: str) -> dict[str, int]:
@@ -40,6 +43,12 @@ def walk_files(folder: str) -> dict[str, int]:
 
 def file_sha256(path: str) -> str:
     """The hex sha256 of a file's bytes, read in pieces."""
+    if places.is_url(path):
+        hashed = hashlib.sha256()
+        with places.opened(path) as source:
+            while piece := source.read(PIECE_BYTES):
+                hashed.update(piece)
+        return hashed.hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -48,11 +57,11 @@ def hash_files(folder: str, paths: Iterable[str], *, threads: int = 4) -> dict[s
     """{relative path: hex sha256}. Threads pay off because hashing releases the interpreter lock."""
     wanted = sorted(paths)
     if threads <= 1 or len(wanted) <= 1:
-        return {path: file_sha256(os.path.join(folder, path)) for path in wanted}
+        return {path: file_sha256(places.join(folder, path)) for path in wanted}
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        return dict(zip(wanted, pool.map(lambda path: file_sha256(os.path.join(folder, path)), wanted), strict=True))
+        return dict(zip(wanted, pool.map(lambda path: file_sha256(places.join(folder, path)), wanted), strict=True))
 
 
 def compute_files(folder: str, *, shards: Iterable[Mapping[str, Any]] = (), threads: int = 4) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The journal: what was run here, when, by whom, and how it ended.
 
-One file a run, ``<root>/journal/<utc time>-<attempt>.jsonl``, created by that run alone and only ever appended to, one JSON object a line.
+One file a run, ``<root>/journal/<utc time>-<attempt>.jsonl`` (of a root on a store: below its local `home`), created by that run alone and
+only ever appended to, one JSON object a line.
 So runs never wait for each other, a killed run leaves a start without an end, and a cut line costs that line.
 
 The journal is evidence, never truth: no hit, miss or verification looks at it, and it may be deleted. Everything that must not enter an
@@ -17,6 +18,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from refinery_beam.cache.home import home
 
 JOURNAL_CONTRACT = 1
 
@@ -45,7 +48,7 @@ class RunJournal:
     """
 
     def __init__(self, root: str, *, attempt: str | None = None) -> None:
-        self.folder = os.path.join(os.path.abspath(root), "journal")
+        self.folder = os.path.join(home(root), "journal")
         self.attempt = attempt or os.urandom(4).hex()
         self.path: str | None = None
         self.notes: list[str] = []
@@ -88,7 +91,7 @@ class RunJournal:
 
 def read_journal(root: str) -> list[dict[str, Any]]:
     """Every event below a cache root, newest first; [] when there is none. Lines and files that cannot be read are left out."""
-    folder = os.path.join(os.path.abspath(root), "journal")
+    folder = os.path.join(home(root), "journal")
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
     except OSError:

@@ -75,7 +75,7 @@ def take(path: str, *, create: bool = True, wait: bool = False) -> Lock | None:
                 os.close(handle)
                 continue
             os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps(_me()).encode(), 0)
+            os.pwrite(handle, json.dumps(identity_of_process()).encode(), 0)
         except BaseException:
             os.close(handle)
             raise
@@ -104,18 +104,23 @@ def _holder_alive(text: bytes) -> bool:
     """By the words in the lock file alone. An empty or odd text is a lock that nobody got as far as holding."""
     try:
         holder = json.loads(text)
-        pid, where = int(holder["pid"]), holder["where"]
+        int(holder["pid"]), holder["where"]
     except (ValueError, KeyError, TypeError):
         return False
-    if where != _me()["where"]:
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    return not process_is_gone(holder)
+
+
+def process_is_gone(holder: object) -> bool:
+    """Whether what `identity_of_process` gave belongs to a process of this machine that has ended. Of other machines nothing is known."""
+    if not isinstance(holder, dict) or holder.get("where") != identity_of_process()["where"] or not isinstance(holder.get("pid"), int):
         return False
-    except OSError:
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
         return True
-    return True
+    except OSError:
+        return False
+    return False
 
 
 def _still_there(handle: int, path: str) -> bool:
@@ -126,7 +131,8 @@ def _still_there(handle: int, path: str) -> bool:
     return (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino)
 
 
-def _me() -> dict[str, object]:
+def identity_of_process() -> dict[str, object]:
+    """This process, as far as another process of the same machine and boot can recognise it."""
     # The pid alone says nothing across machines, boots and containers.
     where = [platform.node()]
     try:

@@ -10,6 +10,9 @@ Order matters, and every line is a place where the power may go:
 
 Before 4 there is no instance; after it there is a whole one. Who loses the race compares: equal digests are a hit, anything else is
 non-determinism, and no silent winner. A valid instance is never removed or replaced here; a damaged one is moved into the trash.
+
+On an object store (see `remote`) the shards are in their place already and 1 counts them there; 4 uploads the other files and then the
+manifest, only if there is none. What else holds is the same.
 """
 
 from __future__ import annotations
@@ -18,21 +21,32 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from refinery_beam.cache.address import find, instance_dir, look_at, staging_root
+from refinery_beam import places
+from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
 from refinery_beam.cache.beside import sink_entries
 from refinery_beam.cache.files import file_sha256, walk_files
 from refinery_beam.cache.locks import take
 from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
+from refinery_beam.cache.remote import RemoteStore
+from refinery_beam.cache.remote_staging import RemoteStaging
 from refinery_beam.cache.staging import Staging, trash_path
-from refinery_beam.cache.stores import LocalStore, store_error, sync_directory, sync_file
+from refinery_beam.cache.stores import LocalStore, Store, store_error, sync_directory, sync_file
 from refinery_beam.errors import EngineError, StoreError
 from refinery_beam.rows import files_digest, logical_digest
+
+Attempt = Staging | RemoteStaging
+"""An attempt at an instance, wherever it is to be."""
 
 SMALL_BYTES = 1 << 20
 
 
+def open_attempt(root: str, key: InstanceKey) -> Attempt:
+    """Start an attempt below a cache root, local or on a store. Raises StoreError when it cannot be written to."""
+    return RemoteStaging.open(root, key) if places.is_url(root) else Staging.open(root, key)
+
+
 def promote(
-    staging: Staging, manifest_body: Mapping[str, Any], *, recheck: bool = False, durable: bool = True
+    staging: Attempt, manifest_body: Mapping[str, Any], *, recheck: bool = False, durable: bool = True
 ) -> tuple[Literal["built", "hit"], Manifest]:
     """Make the attempt the instance of its key, or find that an equal one is already there.
 
@@ -46,18 +60,19 @@ def promote(
     """
     body = complete_body(staging, manifest_body)
     files = tuple(FileEntry(**entry) for entry in body["files"])
-    store = LocalStore(durable=durable)
+    local = LocalStore(durable=durable)
+    store: Store = local if isinstance(staging, Staging) else staging.store
     try:
         every = (*files, *sink_entries(staging.instance, files))
-        check_files(staging.instance, every, recheck=recheck)
+        check_files(staging.instance, every, recheck=recheck, output=staging.output)
         _step("checked")
-        if durable:
+        if durable and isinstance(staging, Staging):
             _sync_tree(staging.instance, every)
         _step("synced")
     except OSError as error:
         raise store_error(error, "check", staging.instance) from error
     text = manifest_bytes(body)
-    if not store.put_if_absent(os.path.join(staging.instance, MANIFEST_NAME), text):
+    if not local.put_if_absent(os.path.join(staging.instance, MANIFEST_NAME), text):
         raise EngineError(
             f"{staging.instance} has a {MANIFEST_NAME} already",
             code="manifest-inconsistent",
@@ -81,7 +96,7 @@ def promote(
     return status, found.manifest
 
 
-def complete_body(staging: Staging, manifest_body: Mapping[str, Any]) -> dict[str, Any]:
+def complete_body(staging: Attempt, manifest_body: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest as it will be written: identity and digests filled in, files sorted, everything checked against itself."""
     body = dict(manifest_body)
     body["files"] = sorted((dict(entry) for entry in body.get("files", ())), key=lambda entry: str(entry.get("path")))
@@ -101,13 +116,19 @@ def complete_body(staging: Staging, manifest_body: Mapping[str, Any]) -> dict[st
     return body
 
 
-def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = False) -> None:
+def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = False, output: str = "") -> None:
     """EngineError ``incomplete-output`` unless the folder holds exactly the listed files, with their sizes and (if small) digests.
 
-    ``recheck`` hashes the large ones too.
+    ``recheck`` hashes the large ones too. What workers put to another place, ``output``, counts too; they have hashed it and compared it
+    with what the store received, so it is not read again, and what else lies there may be another run's.
     """
     listed = {entry.path: entry for entry in files}
     present = walk_files(folder)
+    put: dict[str, int] = {}
+    if output and output != folder:
+        there = RemoteStore().sizes(output)
+        put = {path: there[path] for path in there.keys() & listed.keys() - present.keys()}
+        present |= put
     for path in sorted(listed.keys() | present.keys()):
         if path not in present:
             raise _incomplete(f"{path} was reported but never written", folder)
@@ -118,7 +139,9 @@ def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = Fals
         entry, size = listed[path], present[path]
         if size != entry.bytes:
             raise _incomplete(f"{path} has {size} bytes, {entry.bytes} were reported", folder)
-        if (recheck or size <= SMALL_BYTES) and file_sha256(os.path.join(folder, path)) != entry.sha256:
+        if path in put and not recheck:
+            continue
+        if (recheck or size <= SMALL_BYTES) and file_sha256(places.join(output if path in put else folder, path)) != entry.sha256:
             raise _incomplete(f"{path} does not hold the bytes that were reported", folder)
 
 
@@ -141,9 +164,11 @@ def first_difference(mine: Manifest, theirs: Manifest) -> str:
     return "the order of splits differs"
 
 
-def _publish(store: LocalStore, staging: Staging, target: str, mine: Manifest) -> Literal["built", "hit"]:
+def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Literal["built", "hit"]:
     # More than a few rounds mean that someone keeps putting broken things there.
     for _ in range(8):
+        if isinstance(staging, RemoteStaging):
+            staging.check_alive()
         if store.publish(staging.instance, target):
             return "built"
         _step("lost")
@@ -161,7 +186,11 @@ def _publish(store: LocalStore, staging: Staging, target: str, mine: Manifest) -
                 )
             return "hit"
         if found.damage is not None:
-            _heal(store, staging, target)
+            if isinstance(staging, Staging):
+                _heal(store, staging, target)
+            elif staging.alone():
+                # What is broken came while this run worked. Nobody else is near promoting: a run that begins now has yet to build.
+                store.set_aside(target, "")
     raise StoreError(
         f"cannot put an instance at {target}: something broken keeps appearing there",
         code="promotion-lost",
@@ -171,7 +200,7 @@ def _publish(store: LocalStore, staging: Staging, target: str, mine: Manifest) -
     )
 
 
-def _heal(store: LocalStore, staging: Staging, target: str) -> None:
+def _heal(store: Store, staging: Staging, target: str) -> None:
     """Move a damaged instance out of the way, and never a valid one.
 
     Two healers could each see the damage, and the slower would then remove what the faster just promoted. So healing is done under one lock
@@ -222,7 +251,7 @@ def _incomplete(message: str, folder: str) -> EngineError:
     )
 
 
-def _inconsistent(message: str, staging: Staging) -> EngineError:
+def _inconsistent(message: str, staging: Attempt) -> EngineError:
     return EngineError(f"the manifest does not agree with itself: {message}", code="manifest-inconsistent", place=staging.dir)
 
 

@@ -108,6 +108,11 @@ class Staging:
         return os.path.join(self.dir, "instance")
 
     @property
+    def output(self) -> str:
+        """Where workers put their files: the same directory."""
+        return self.instance
+
+    @property
     def dataset_dir(self) -> str:
         """Where shards go: ``<dataset_dir>/<split>/part-...parquet``."""
         return os.path.join(self.instance, "dataset")
@@ -126,6 +131,11 @@ class Staging:
     def rows_dir(self) -> str:
         """Where the pipeline's own rows (references, shard facts) go; never part of the instance."""
         return os.path.join(self.dir, "rows")
+
+    @property
+    def shared_rows_dir(self) -> str:
+        """The same directory, for workers in other processes or on other machines."""
+        return self.rows_dir
 
     @property
     def alive(self) -> bool:

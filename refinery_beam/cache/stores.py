@@ -9,10 +9,10 @@ operation      local                                                  an object 
 put_if_absent  temporary name, fsync, `link` (fails if it exists)     put with if-none-match / if-generation-match 0
 publish        one `rename` of the directory; fails on a full target  upload files under content-keyed names, then put_if_absent
                                                                       the manifest: it alone makes the tree visible
-set_aside      `rename` into the trash                                delete the manifest first, then the rest
+set_aside      `rename` into the trash                                delete the manifest: nothing is an instance without one
 =============  =====================================================  =============================================================
 
-Readers follow the manifest only, so they need not know which of the two it was.
+Readers follow the manifest only, so they need not know which of the two it was. `remote.RemoteStore` is the right-hand column.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import errno
 import os
 from typing import Protocol, runtime_checkable
 
+from refinery_beam import places
+from refinery_beam.cache.remote import RemoteStore
 from refinery_beam.errors import StoreError
 
 
@@ -37,11 +39,19 @@ class Store(Protocol):
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Create the object with all of `data`, durably, or leave what is there alone and give False. Never shows a part of it."""
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """{relative path: size} of every file below a folder."""
+
     def publish(self, tree: str, target: str) -> bool:
         """Make the local, complete `tree` (manifest included) visible at `target` at one moment; False if something is there already."""
 
     def set_aside(self, target: str, trash: str) -> bool:
         """Take what is at `target` out of every reader's sight; False if it was gone already."""
+
+
+def store_of(place: str) -> Store:
+    """The store that a place is on."""
+    return RemoteStore() if places.is_url(place) else LocalStore()
 
 
 class LocalStore:
@@ -90,6 +100,14 @@ class LocalStore:
         except OSError as error:
             raise store_error(error, "create", path) from error
         return True
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        from refinery_beam.cache.files import walk_files
+
+        try:
+            return walk_files(folder)
+        except OSError as error:
+            raise store_error(error, "list", folder) from error
 
     def publish(self, tree: str, target: str) -> bool:
         parent = os.path.dirname(target)
@@ -147,6 +165,8 @@ def store_error(error: OSError, doing: str, path: str) -> StoreError:
     >>> store_error(OSError(28, "No space left on device"), "write", "/c").code
     'no-space'
     """
+    if places.is_url(path):
+        return places.fault(error, doing, path)
     reason = error.strerror or str(error)
     code, remedy = "store-io", "check the file system, or name another --cache-root"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.cache.beside import sample_manifest, sink_entries
 from refinery_beam.cache.deep import check_rows
-from refinery_beam.cache.files import hash_files, walk_files
+from refinery_beam.cache.files import hash_files
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.manifest import (
     CONTRACT,
@@ -27,7 +28,7 @@ from refinery_beam.cache.manifest import (
     parse_manifest,
     self_check,
 )
-from refinery_beam.cache.stores import LocalStore, store_error
+from refinery_beam.cache.stores import store_error, store_of
 from refinery_beam.errors import RefineryError, StoreError
 
 __all__ = ["Finding", "VerifyReport", "verify"]
@@ -89,8 +90,8 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
     """
-    place = os.path.abspath(instance)
-    if not os.path.isdir(place):
+    place = places.absolute(instance)
+    if not places.is_folder(place):
         raise StoreError(
             f"there is no instance at {place}",
             code="instance-missing",
@@ -123,7 +124,7 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest
 
 
 def _read_manifest(place: str, tally: _Tally) -> Manifest | None:
-    text = LocalStore().read(os.path.join(place, MANIFEST_NAME))
+    text = store_of(place).read(places.join(place, MANIFEST_NAME))
     if text is None:
         tally.add("manifest-missing", MANIFEST_NAME, "there is no manifest, so nothing here is proved")
         return None
@@ -155,8 +156,10 @@ def _check_place(manifest: Manifest, tally: _Tally) -> None:
 def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]:
     """Sizes and digests of all listed files; gives the paths that hold."""
     try:
-        present = walk_files(manifest.place)
+        present = store_of(manifest.place).sizes(manifest.place)
     except StoreError as error:
+        if error.code != "odd-file":
+            raise
         tally.add("odd-file", os.path.relpath(error.place, manifest.place), error.message)
         return set()
     listed = {entry.path: entry for entry in (*manifest.files, *_sink_files(manifest, tally))}
@@ -194,19 +197,31 @@ def _sink_files(manifest: Manifest, tally: _Tally) -> list[FileEntry]:
 
 
 def _check_recipe(manifest: Manifest, tally: _Tally, digest_of: Callable[[str], str] | None) -> None:
-    place = os.path.join(manifest.place, RECIPE_NAME)
+    place = places.join(manifest.place, RECIPE_NAME)
     wanted = manifest.raw.get("recipe_digest")
     if wanted is None:
         return
-    if not os.path.exists(place):
+    if places.size(place) is None:
         tally.add("missing", RECIPE_NAME, "every instance keeps its recipe")
     elif digest_of is not None:
         try:
-            got = digest_of(place)
+            got = _with_local_copy(place, digest_of)
         except RefineryError as error:
             got = error.message
         if got != wanted:
             tally.add("recipe-changed", RECIPE_NAME, f"does not mean what the manifest says: {got}")
+
+
+def _with_local_copy(place: str, read: Callable[[str], str]) -> str:
+    """What `read` gives for a file, which it takes from a path."""
+    if not places.is_url(place):
+        return read(place)
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="refinery-beam-") as folder:
+        copy = os.path.join(folder, RECIPE_NAME)
+        places.write(copy, places.read(place))
+        return read(copy)
 
 
 def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: bool) -> None:
@@ -217,9 +232,8 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: b
     shards = [entry for split in manifest.splits for entry in manifest.shards(split) if entry.path in sound]
     seen: dict[bytes, str] = {}
     for entry in shards:
-        place = os.path.join(manifest.place, entry.path)
         try:
-            with pq.ParquetFile(place) as file:
+            with places.opened(places.join(manifest.place, entry.path)) as source, pq.ParquetFile(source) as file:
                 rows = file.metadata.num_rows
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")

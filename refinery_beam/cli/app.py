@@ -10,7 +10,21 @@ import typer
 
 from refinery_beam import __version__
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
-from refinery_beam.cli.options import CacheRoot, Debug, Json, Mode, Options, Overlay, PluginPath, Quiet, Runner, Seed, Verbose, Workers
+from refinery_beam.cli.options import (
+    CacheRoot,
+    Debug,
+    Json,
+    Mode,
+    Options,
+    Overlay,
+    PluginPath,
+    Quiet,
+    Runner,
+    Seed,
+    StorageOption,
+    Verbose,
+    Workers,
+)
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import Interrupted, RefineryError, UsageError
 
@@ -42,6 +56,7 @@ def _globals(
     seed: Seed = None,
     overlay: Overlay = None,
     plugin_path: PluginPath = None,
+    storage_option: StorageOption = None,
     json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -56,6 +71,7 @@ def _globals(
         seed=seed,
         overlay=overlay,
         plugin_path=plugin_path,
+        storage_option=storage_option,
         json=json,
         verbose=verbose,
         quiet=quiet,

@@ -18,7 +18,12 @@ PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
 DEFAULT_CACHE_ROOT = "cache"
 
 CacheRoot = Annotated[
-    str | None, typer.Option("--cache-root", metavar="DIR", help=f"Where instances live. [{CACHE_ROOT_VARIABLE}; default: ./cache]")
+    str | None,
+    typer.Option(
+        "--cache-root",
+        metavar="DIR",
+        help=f"Where instances live: a folder, or a URL like gs://bucket/x. [{CACHE_ROOT_VARIABLE}; default: ./cache]",
+    ),
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", help="Threads or processes of the local engine. [default: every core]")
@@ -32,6 +37,20 @@ Runner = Annotated[
         help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
     ),
 ]
+SharedFiles = Annotated[
+    bool,
+    typer.Option(
+        "--shared-files", help="Workers on other machines see the same files under the same paths, by a network file system or volume."
+    ),
+]
+Digest = Annotated[
+    str | None,
+    typer.Option(
+        "--digest",
+        metavar="KIND",
+        help="How the content of files on stores is named: auto (the store's MD5 where every file has one) or sha256. [default: auto]",
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Override the recipe's seed. It is part of the instance's identity.")]
 Overlay = Annotated[
     list[str] | None,
@@ -41,6 +60,14 @@ PluginPath = Annotated[
     list[str] | None,
     typer.Option(
         "--plugin-path", metavar="PATH", help=f"A .py file or a folder of them that defines plugins; repeatable. [{PLUGIN_PATH_VARIABLE}]"
+    ),
+]
+StorageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-option",
+        metavar="PROTOCOL.NAME=VALUE",
+        help="An option of fsspec for a protocol, as s3.endpoint_url=http://...; for this process and the workers it starts; repeatable.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -57,9 +84,12 @@ class Options:
     workers: Workers = None
     mode: Mode = None
     runner: Runner = None
+    shared_files: SharedFiles = False
+    digest: Digest = None
     seed: Seed = None
     overlay: Overlay = None
     plugin_path: PluginPath = None
+    storage_option: StorageOption = None
     json: Json = False
     verbose: Verbose = False
     quiet: Quiet = False
@@ -78,10 +108,13 @@ class Options:
             cache_root=self.cache_root or os.environ.get(CACHE_ROOT_VARIABLE) or DEFAULT_CACHE_ROOT,
             overlays=tuple(self.overlay or ()),
             plugin_paths=self.plugin_paths(),
+            storage_options=tuple(self.storage_option or ()),
             seed=self.seed,
             workers=self.workers,
             mode=self.mode or "auto",
             runner=self.runner or "direct",
+            shared_files=self.shared_files,
+            digest=self.digest or "auto",
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from refinery_beam import places
 from refinery_beam.cache import Found, look_at
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json, rows
@@ -16,10 +16,11 @@ from refinery_beam.launch.prepare import prepare
 
 
 @shared
-def status(target: Annotated[Path, typer.Argument(help="A recipe, or an instance directory.")], *, options: Options) -> None:
+def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, options: Options) -> None:
     """Say whether the instance of a recipe is there, and what it holds. Exit code 0 whether it is or not."""
-    if os.path.isdir(target):
-        place = os.path.abspath(target)
+    if places.is_url(target) or os.path.isdir(target):
+        places.use_options(options.storage_option or ())
+        place = places.absolute(target)
         found = look_at(place)
         if found.manifest is None:
             raise StoreError(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from refinery_beam import places
 from refinery_beam.cache import verify as verify_instance
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json
@@ -20,11 +21,14 @@ Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again an
 
 @shared
 def verify(
-    target: Annotated[Path, typer.Argument(help="A recipe, or an instance directory.")], *, deep: Deep = False, options: Options
+    target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, deep: Deep = False, options: Options
 ) -> None:
     """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
-    place = os.path.abspath(target) if os.path.isdir(target) else _place_of(target, options)
-    if os.path.isdir(target) and not _looks_like_one(place):
+    named = places.is_url(target) or os.path.isdir(target)
+    if named:
+        places.use_options(options.storage_option or ())
+    place = places.absolute(target) if named else _place_of(Path(target), options)
+    if named and not _looks_like_one(place):
         raise StoreError(
             "this folder is not an instance: it has no manifest.json",
             code="not-an-instance",
@@ -48,13 +52,13 @@ def verify(
 
 def _looks_like_one(place: str) -> bool:
     """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
-    inside = any(os.path.exists(os.path.join(place, name)) for name in ("manifest.json", "dataset"))
-    return inside or place.split(os.sep)[-4:-3] == ["instances"]
+    inside = {"manifest.json", "dataset"} & set(places.names(place))
+    return bool(inside) or place.split("/")[-4:-3] == ["instances"]
 
 
 def _place_of(recipe: Path, options: Options) -> str:
     prepared = prepare(recipe, options.settings())
-    if not os.path.isdir(prepared.place):
+    if prepared.look() == (None, None):
         raise StoreError(
             f"{recipe} has no instance in {prepared.settings.cache_root}",
             code="no-instance",

@@ -3,8 +3,10 @@
 `build_index` is the one call the rest of the house needs; the others are its parts, for reports, probes and tests.
 """
 
-from refinery_beam.index.build import Entry, Index, build_index, duplicate_warnings, find_duplicates, input_hash
-from refinery_beam.index.digests import Digests, digest_files
+from refinery_beam.index.build import Entry, Facts, Index, build_index
+from refinery_beam.index.digests import Digested, digest_files
+from refinery_beam.index.duplicates import Member, by_content, find_repeats
+from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import FileState, HintCache
 from refinery_beam.index.labels import DERIVATIONS, Joined, derive_label, join_labels
 from refinery_beam.index.layout import Layout, LayoutError
@@ -17,8 +19,9 @@ __all__ = [
     "DERIVATIONS",
     "IMAGE_EXTENSIONS",
     "BadHeader",
-    "Digests",
+    "Digested",
     "Entry",
+    "Facts",
     "FileFact",
     "FileState",
     "HeaderFact",
@@ -28,15 +31,17 @@ __all__ = [
     "LabelSpec",
     "Layout",
     "LayoutError",
+    "Member",
     "Source",
+    "SourceHash",
     "SourceListing",
     "Table",
     "build_index",
+    "by_content",
     "derive_label",
     "digest_files",
     "display",
-    "duplicate_warnings",
-    "find_duplicates",
+    "find_repeats",
     "input_hash",
     "join_labels",
     "list_source",

@@ -1,38 +1,44 @@
-"""Recipe in, index out: every record there is, its label and digest, and one hash over all of it."""
+"""Recipe in, index out: every record there is, its label and digest, and one hash over all of it.
+
+Files go by one at a time, from listing to hashing to sorting. What is held in memory does not grow with their number, but for label
+tables: see `refinery_beam.sorting`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from refinery_beam.errors import DataError, RefineryError, raise_all
-from refinery_beam.identity import digest, nfc, record_key
-from refinery_beam.index.digests import KIND, Digests, digest_files
-from refinery_beam.index.faults import check_unique, listing_faults, reading_faults
+from refinery_beam.errors import RefineryError, raise_all
+from refinery_beam.identity import nfc, record_key
+from refinery_beam.index.digests import Digested, digest_files
+from refinery_beam.index.duplicates import Member, by_content, find_repeats
+from refinery_beam.index.faults import ReadingFaults, check_files
+from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import HintCache
-from refinery_beam.index.labels import Joined, derive_label, join_labels
+from refinery_beam.index.kinds import MD5, SHA256, choose_kind
+from refinery_beam.index.labelling import Given, Labelling, label_files
 from refinery_beam.index.loaded import list_loaded
-from refinery_beam.index.sources import FOLDER_TYPES, FileFact, Source, SourceListing, list_source, parse_layout
-from refinery_beam.index.text import display, is_text, plural
+from refinery_beam.index.sources import Source, SourceListing, list_source, path_key
+from refinery_beam.index.text import display, is_text
 from refinery_beam.index.wanted import label_derivation, make_sources, wanted_fields
 from refinery_beam.records import LedgerRow
+from refinery_beam.sorting import Sorter
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Loader
 
 _T = TypeVar("_T")
 
-_NO_FIELDS: dict[str, Any] = {}
-
 
 class Entry(NamedTuple):
     """One record of the index. ``source`` is its position in ``Index.sources``; ``path`` is relative to that source's root, as stored
-    there; ``record_id`` is NFC; ``digest`` is the raw SHA-256 of the file; ``label`` is None on unlabeled sources; ``partition`` is '' if
-    none; ``fields`` are wanted columns of the label table (shared when empty: do not write to it); ``key`` is `record_key(record_id)`."""
+    there; ``record_id`` is NFC; ``digest`` is the raw digest of the file, of the index's ``kind``; ``label`` is None on unlabeled sources;
+    ``partition`` is '' if none; ``fields`` are wanted columns of the label table (shared when empty: do not write to it); ``key`` is
+    `record_key(record_id)`."""
 
     source: int
     path: str
@@ -45,132 +51,168 @@ class Entry(NamedTuple):
     key: bytes
 
 
+class Facts(NamedTuple):
+    """What is true of all entries together: how many a source has, their bytes, the partitions they name (sorted), and how many of them
+    have the content of another."""
+
+    files: tuple[int, ...]
+    bytes: int
+    partitions: tuple[str, ...]
+    repeats: int
+
+
 @dataclass(frozen=True)
 class Index:
-    """What is there. ``entries`` are sorted by ``key``. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the
-    content of label tables. ``skipped`` counts by source and extension or word. ``notes`` and ``warnings`` (code, message) are about the
-    data and the same on every machine; ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only.
+    """What is there. ``entries`` come in the order of ``key``; they can be gone through again and again, and are never all in memory when
+    there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``skipped``
+    counts by source and extension or word. ``notes`` and ``warnings`` (code, message) are about the data and the same on every machine;
+    ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what digests are:
+    ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files.
     """
 
     sources: tuple[Source, ...]
-    entries: list[Entry]
+    entries: Sorter[Entry]
+    facts: Facts
     input_hash: str
     skipped: dict[str, dict[str, int]]
     notes: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
     hashed: int
-    bad: list[LedgerRow] = field(default_factory=list)
+    bad: Sorter[LedgerRow]
     run_notes: tuple[str, ...] = ()
+    kind: str = SHA256
+    scratch: str = field(default="", compare=False)
 
     @property
     def records_in(self) -> int:
         """How many files the sources select: entries and bad ones."""
         return len(self.entries) + len(self.bad)
 
-    def duplicates(self) -> dict[bytes, tuple[Entry, ...]]:
-        """The digests that occur more than once, in order of their first entry, with their entries in key order."""
-        return find_duplicates(self.entries)
+
+Digester: TypeAlias = Callable[[SourceListing], Iterable[Digested]]
+"""Gives the files of a listing with their digests, in its order."""
 
 
-def build_index(recipe: Any, *, hints_path: str, threads: int, loaders: Mapping[str, Loader] | None = None) -> Index:
+def build_index(
+    recipe: Any,
+    *,
+    hints_path: str,
+    threads: int,
+    loaders: Mapping[str, Loader] | None = None,
+    digest: str = "auto",
+    remote: Callable[[SourceListing, HintCache], Iterable[Digested]] | None = None,
+) -> Index:
     """List, label and digest everything the recipe's sources select.
 
     `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
     tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
     text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. `loaders` list the source types of third-party
-    plugins.
+    plugins. `digest` is 'auto' or 'sha256', see `remote.choose_kind`; `remote` computes the SHA-256 of files on a store. What does not fit
+    in memory lies beside the hints while it is needed.
     """
+    scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe)
     third = loaders or {}
     listings = _collect(
-        partial(list_loaded, source, third[source.type]) if source.type in third else partial(list_source, source) for source in sources
+        partial(list_loaded, source, third[source.type], scratch=scratch)
+        if source.type in third
+        else partial(list_source, source, scratch=scratch)
+        for source in sources
     )
-    derivation = label_derivation(recipe)
-    wanted = wanted_fields(recipe.model)
-    labelled = _collect(partial(_label, listing, derivation, wanted, recipe.place(("Labels", "source"))) for listing in listings)
+    derivation, wanted, place = label_derivation(recipe), wanted_fields(recipe.model), recipe.place(("Labels", "source"))
+    labellings = _collect(partial(label_files, listing, derivation, wanted=wanted, place=place) for listing in listings)
     strict = str(getattr(recipe.model.Input, "on_error", None) or "fail") == "fail"
-    ids = [nfc(f"{listing.source.name}/{file.path}") for listing in listings for file in listing.files]
     # Before any byte is read: the words should come at once.
-    check_unique(ids, listings)
-    if strict:
-        raise_all(listing_faults(listings, [lab.missing for lab in labelled]))
+    check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
-    digests = digest_files(listings, hints=hints, threads=threads)
+    kind = choose_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
+
+    def digester(listing: SourceListing) -> Iterable[Digested]:
+        if kind == MD5:
+            return (Digested(file, file.md5) for file in listing.files)
+        if listing.source.remote and remote is not None:
+            return remote(listing, hints)
+        return digest_files(listing, hints=hints, threads=threads)
+
+    index = assemble(listings, labellings, digester, kind=kind, strict=strict, scratch=scratch)
+    return replace(index, run_notes=tuple(hints.notes))
+
+
+def assemble(
+    listings: Sequence[SourceListing],
+    labellings: Sequence[Labelling],
+    digest: Digester,
+    *,
+    kind: str = SHA256,
+    strict: bool = True,
+    scratch: str = "",
+) -> Index:
+    """The index of some checked listings, whose files `digest` digests in their order."""
+    gathered = Gathered(scratch, kind=kind)
+    for listing, labelling in zip(listings, labellings, strict=True):
+        gathered.add_source(listing.source.name, labelling, digest(listing))
     if strict:
-        raise_all(reading_faults(ids, digests))
-    entries, bad, rows = _assemble(listings, labelled, digests, ids)
-    entries.sort(key=lambda entry: entry.key)
-    bad.sort(key=lambda row: record_key(row.record_id))
+        raise_all(gathered.faults.errors())
+    sources = [listing.source for listing in listings]
+    repeats = find_repeats(gathered.contents)
     return Index(
         sources=tuple(sources),
-        entries=entries,
-        input_hash=input_hash(rows, [(s.name, lab.table) for s, lab in zip(sources, labelled, strict=True) if lab.table]),
+        entries=gathered.entries,
+        facts=gathered.facts(repeats.records),
+        input_hash=input_hash(gathered.hashes, [(s.name, lab.table) for s, lab in zip(sources, labellings, strict=True) if lab.table]),
         skipped={listing.source.name: listing.skipped for listing in listings},
-        notes=tuple(note for li, lab in zip(listings, labelled, strict=True) for note in (*li.notes, *lab.joined.notes)),
-        warnings=(*(w for lab in labelled for w in lab.joined.warnings), *duplicate_warnings(find_duplicates(entries))),
-        hashed=digests.hashed,
-        bad=bad,
-        run_notes=tuple(hints.notes),
+        notes=tuple(note for li, lab in zip(listings, labellings, strict=True) for note in (*li.notes, *lab.notes)),
+        warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
+        hashed=gathered.hashed,
+        bad=gathered.bad,
+        kind=kind,
+        scratch=scratch,
     )
 
 
-def input_hash(files: Iterable[tuple[str, bytes, int, str, str]], tables: Iterable[tuple[str, str]] = ()) -> str:
-    """Hex digest over files as (source name, NFC path bytes, size, digest kind, digest hex) and label tables as (source name, sha256 hex).
+class Gathered:
+    """Where digested files end up: entries by key, contents, lost records, and the hash of each source."""
 
-    The order they come in does not matter.
+    def __init__(self, scratch: str = "", *, kind: str = SHA256) -> None:
+        self.kind = kind
+        self.entries = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
+        self.bad = Sorter(key=lambda row: record_key(row.record_id), make=LedgerRow._make, folder=scratch)
+        self.contents = by_content(scratch)
+        self.hashes: list[SourceHash] = []
+        self.faults = ReadingFaults()
+        self.hashed = 0
+        self._files: list[int] = []
+        self._bytes = 0
+        self._partitions: set[str] = set()
 
-    >>> a, b = ("s", b"a.png", 1, "sha256", "00"), ("s", b"b.png", 1, "sha256", "00")
-    >>> input_hash([a, b]) == input_hash([b, a]) != input_hash([a])
-    True
-    """
-    by_source: dict[str, list[bytes]] = {}
-    for name, path, size, kind, sha in files:
-        # No file name holds a NUL, so this joins without ambiguity.
-        by_source.setdefault(name, []).append(b"%b\0%d\0%b\0%b" % (path, size, kind.encode(), sha.encode()))
-    parts = [digest("source", name, *sorted(rows)) for name, rows in sorted(by_source.items())]
-    parts += [digest("labels", name, sha) for name, sha in sorted(tables)]
-    return digest("input", *parts).hex()
+    def add_source(self, name: str, labelling: Labelling, files: Iterable[Digested]) -> None:
+        """The next source, whose files come in the order of their listing."""
+        number, before = len(self.hashes), len(self.entries)
+        hashes = SourceHash(name)
+        self.hashes.append(hashes)
+        for k, done in enumerate(files):
+            file, sha = done.file, done.digest
+            path = file.path if file.path.isascii() else nfc(file.path)
+            hashes.add(path_key(file), file.size, self.kind if sha is not None else "unreadable", sha.hex() if sha else "")
+            self.hashed += done.hashed
+            record_id, given = f"{name}/{path}", labelling.give(k, file)
+            if done.problem is not None:
+                self.faults.add(record_id, done.problem)
+            if (problem := _problem(done, given)) is not None or sha is None:
+                word, detail = problem or ("unreadable", "")
+                self.bad.add(LedgerRow(record_id if is_text(record_id) else display(record_id), "", "Input", "", word, detail))
+                continue
+            partition = nfc(file.partition) if file.partition else ""
+            key = record_key(record_id)
+            self.entries.add(Entry(number, file.path, record_id, file.size, sha, given.label, partition, given.fields, key))
+            self.contents.add(Member(sha, key, record_id, given.label, partition))
+            self._bytes += file.size
+            self._partitions.add(partition)
+        self._files.append(len(self.entries) - before)
 
-
-def find_duplicates(entries: Sequence[Entry]) -> dict[bytes, tuple[Entry, ...]]:
-    """The digests that occur more than once among the entries, in order of their first one."""
-    counts = Counter(entry.digest for entry in entries)
-    found: dict[bytes, list[Entry]] = {}
-    if len(counts) < len(entries):
-        for entry in entries:
-            if counts[entry.digest] > 1:
-                found.setdefault(entry.digest, []).append(entry)
-    return {sha: tuple(members) for sha, members in found.items()}
-
-
-def duplicate_warnings(duplicates: dict[bytes, tuple[Entry, ...]]) -> list[tuple[str, str]]:
-    """Named warnings: identical files with different labels (``label-conflict``), identical files in two declared partitions
-    (``partition-leak``). One each, with the count and the first cases."""
-    conflicts, leaks = [], []
-    for members in duplicates.values():
-        if len({m.label for m in members if m.label is not None}) > 1:
-            conflicts.append(", ".join(f"{display(m.record_id)!r} is {m.label!r}" for m in members[:4]))
-        if len({m.partition for m in members}) > 1:
-            leaks.append(", ".join(f"{display(m.record_id)!r} in {m.partition!r}" for m in members[:4]))
-    out = []
-    if conflicts:
-        out.append(("label-conflict", _cases(conflicts, "group", "of identical files with different labels")))
-    if leaks:
-        out.append(("partition-leak", _cases(leaks, "group", "of identical files in different partitions")))
-    return out
-
-
-def _cases(cases: list[str], noun: str, what: str) -> str:
-    more = f"; and {len(cases) - 5:,} more" if len(cases) > 5 else ""
-    return f"{plural(len(cases), noun)} {what}: " + "; ".join(cases[:5]) + more
-
-
-class _Labelled(NamedTuple):
-    """Labels of one listing; ``missing`` maps a file's position to the words why it has none; ``table`` is the table's sha256 or ''."""
-
-    joined: Joined
-    missing: dict[int, str]
-    table: str
+    def facts(self, repeats: int) -> Facts:
+        """The facts of what was gathered."""
+        return Facts(tuple(self._files), self._bytes, tuple(sorted(self._partitions - {""})), repeats)
 
 
 def _collect(steps: Iterable[Callable[[], _T]]) -> list[_T]:
@@ -186,81 +228,11 @@ def _collect(steps: Iterable[Callable[[], _T]]) -> list[_T]:
     return out
 
 
-def _label(listing: SourceListing, derivation: str, wanted: frozenset[str], place: str) -> _Labelled:
-    source, files = listing.source, listing.files
-    none = [_NO_FIELDS] * len(files)
-    if source.unlabeled:
-        return _Labelled(Joined([None] * len(files), none, [], []), {}, "")
-    table = ""
-    joined: Joined | None = None
-    missing: dict[int, str] = {}
-    if source.label_from is not None:
-        joined, table = join_labels(source.label_from, [f.path for f in files], source=source.name, wanted=wanted)
-    if derivation:
-        labels: list[str | None] = []
-        for k, file in enumerate(files):
-            try:
-                labels.append(derive_label(file.path, derivation, place=place))
-            except DataError as error:
-                if error.code != "label-missing":
-                    raise
-                labels.append(None)
-                missing[k] = "lies at the source's root, so no parent directory names it"
-        joined = Joined(labels, joined.fields, joined.notes, joined.warnings) if joined else Joined(labels, none, [], [])
-    elif joined is not None:
-        for k, label in enumerate(joined.labels):
-            if not label:
-                missing[k] = "has no row in the label table" if label is None else "has an empty label in the label table"
-    elif source.type not in FOLDER_TYPES:
-        joined = Joined([f.label for f in files], none, [], [])
-        missing = {k: "got no label from its loader" for k, f in enumerate(files) if not f.label}
-    elif parse_layout(source).has_label:
-        joined = Joined([f.label for f in files], none, [], [])
-    else:
-        raise DataError(
-            f"source {source.name!r} ({source.type}) says nowhere what its labels are",
-            code="no-labels",
-            place=source.place,
-            value=source.type,
-            rule="labels come from class folders, a {label} in layout, label_from, or Labels.source.derivation",
-            remedy="add label_from, or set unlabeled: true with a partition",
-        )
-    return _Labelled(joined, missing, table)
-
-
-def _assemble(
-    listings: Sequence[SourceListing], labelled: Sequence[_Labelled], digests: Digests, ids: Sequence[str]
-) -> tuple[list[Entry], list[LedgerRow], list[tuple[str, bytes, int, str, str]]]:
-    entries: list[Entry] = []
-    bad: list[LedgerRow] = []
-    rows: list[tuple[str, bytes, int, str, str]] = []
-    position = 0
-    for number, (listing, lab) in enumerate(zip(listings, labelled, strict=True)):
-        name = listing.source.name
-        joined = lab.joined
-        for k, file in enumerate(listing.files):
-            path = file.path if file.path.isascii() else nfc(file.path)
-            record_id = ids[position]
-            sha = digests.digests[position]
-            problem = _problem(file, k, lab, digests.failures.get(position))
-            position += 1
-            rows.append((name, os.fsencode(path), file.size, KIND if sha is not None else "unreadable", sha.hex() if sha else ""))
-            if problem is not None:
-                bad.append(LedgerRow(record_id if is_text(record_id) else display(record_id), "", "Input", "", *problem))
-                continue
-            assert sha is not None
-            partition = nfc(file.partition) if file.partition else ""
-            entries.append(
-                Entry(number, file.path, record_id, file.size, sha, joined.labels[k], partition, joined.fields[k], record_key(record_id))
-            )
-    return entries, bad, rows
-
-
-def _problem(file: FileFact, k: int, lab: _Labelled, failure: tuple[str, str] | None) -> tuple[str, str] | None:
-    if not is_text(file.path):
+def _problem(done: Digested, given: Given) -> tuple[str, str] | None:
+    if not is_text(done.file.path):
         return "bad_name", "the file name is not valid UTF-8"
-    if failure is not None:
-        return failure
-    if k in lab.missing:
-        return "label_missing", lab.missing[k]
+    if done.problem is not None:
+        return done.problem
+    if given.missing:
+        return "label_missing", given.missing
     return None

@@ -1,72 +1,116 @@
-"""Content digests: SHA-256 of every selected file, from the hint cache where it knows, from the bytes where it does not."""
+"""Content digests: SHA-256 of every selected file, from the hint cache where it knows, from the bytes where it does not.
+
+Files are taken in batches, in the order of their listing, so memory does not grow with their number; while one batch is waited for, the
+threads work on the next.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from refinery_beam.index.hints import FileState, HintCache, is_settled
 from refinery_beam.index.sources import FileFact, SourceListing
 
-KIND = "sha256"
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
+_BATCH = 8192
 _BLOCK = 1 << 20
 _CHUNK_FILES = 64
 _CHUNK_BYTES = 8 << 20
 
 
+class Digested(NamedTuple):
+    """What became of one file: its raw ``digest``, or a ``problem`` as (reason word, detail). ``hashed`` says that it was really read."""
+
+    file: FileFact
+    digest: bytes | None
+    problem: tuple[str, str] | None = None
+    hashed: bool = False
+
+
 _Todo: TypeAlias = tuple[int, str, FileFact]
 _Done: TypeAlias = tuple[bytes, bool, tuple[str, str] | None]
+_Chunk: TypeAlias = tuple[list[_Todo], Callable[[], list[_Done]]]
+_Batch: TypeAlias = tuple[list[Digested], list[_Chunk]]
 
 
-@dataclass
-class Digests:
-    """``digests`` holds one raw 32-byte digest a file, in the order of the listings, None where reading failed; ``failures`` maps those
-    positions to (reason word, detail); ``hashed`` counts the files really read."""
+def digest_files(listing: SourceListing, *, hints: HintCache, threads: int) -> Iterator[Digested]:
+    """Digest the files of a listing, in its order. Reads only what no hint covers, with `threads` threads (hashlib releases the GIL).
 
-    digests: list[bytes | None]
-    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
-    hashed: int = 0
-
-
-def digest_files(listings: Sequence[SourceListing], *, hints: HintCache, threads: int) -> Digests:
-    """Digest the files of some listings. Reads only what no hint covers, with `threads` threads (hashlib releases the GIL).
-
-    Never raises for a file: one that cannot be read is a failure `unreadable`, one whose bytes are not those that were listed is
-    `changed_during_run`. The store of hints is written once at the end, and only if there is something new.
-
-    >>> digest_files([], hints=HintCache(""), threads=2).digests
-    []
+    Never raises for a file: one that cannot be read is a problem `unreadable`, one whose bytes are not those that were listed is
+    `changed_during_run`. Hints are stored as batches end, and only where there is something new: a run that is killed keeps most.
     """
-    result = Digests([])
+    root = listing.source.root.rstrip("/") + "/"
+    files = iter(listing.files)
+    waiting: deque[_Batch] = deque()
+    with _Threads(threads) as pool:
+        while batch := list(islice(files, _BATCH)):
+            waiting.append(_begin(batch, root, hints, pool))
+            if len(waiting) > 1:
+                yield from _end(waiting.popleft(), hints)
+        while waiting:
+            yield from _end(waiting.popleft(), hints)
+
+
+class _Threads:
+    """Threads that are started when there is something to hash for more than one, and not before: a cache hit hashes nothing."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> _Threads:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def hash(self, chunks: list[list[_Todo]]) -> list[_Chunk]:
+        """Each chunk with the call that waits for its digests."""
+        if self._threads <= 1 or (len(chunks) <= 1 and self._pool is None):
+            return [(chunk, lambda chunk=chunk: _hash_chunk(chunk)) for chunk in chunks]  # type: ignore[misc]
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="digest")
+        return [(chunk, self._pool.submit(_hash_chunk, chunk).result) for chunk in chunks]
+
+
+def _begin(batch: list[FileFact], root: str, hints: HintCache, pool: _Threads) -> _Batch:
+    paths = [root + fact.path for fact in batch]
+    known = hints.lookup(paths)
+    results: list[Digested] = []
     todo: list[_Todo] = []
-    for listing in listings:
-        root = listing.source.root.rstrip("/") + "/"
-        known = hints.lookup(root)
-        for fact in listing.files:
-            path = root + fact.path
-            hint = known.get(path)
-            if hint is not None and hint[0] == _state(fact).pack():
-                result.digests.append(hint[1])
-            else:
-                todo.append((len(result.digests), path, fact))
-                result.digests.append(None)
+    for path, fact in zip(paths, batch, strict=True):
+        hint = known.get(path)
+        if hint is not None and hint[0] == _state(fact).pack():
+            results.append(Digested(fact, hint[1]))
+        else:
+            todo.append((len(results), path, fact))
+            results.append(Digested(fact, None))
+    return results, pool.hash(_chunks(todo))
+
+
+def _end(batch: _Batch, hints: HintCache) -> list[Digested]:
+    results, chunks = batch
     fresh: list[tuple[str, FileState, bytes]] = []
-    chunks = _chunks(todo)
-    for chunk, done in zip(chunks, _run(chunks, threads), strict=True):
-        for (position, path, fact), (digest, settled, problem) in zip(chunk, done, strict=True):
+    for chunk, wait in chunks:
+        for (position, path, fact), (digest, settled, problem) in zip(chunk, wait(), strict=True):
             if problem is not None:
-                result.failures[position] = problem
+                results[position] = Digested(fact, None, problem)
                 continue
-            result.hashed += 1
-            result.digests[position] = digest
+            results[position] = Digested(fact, digest, None, True)
             if settled:
                 fresh.append((path, _state(fact), digest))
     hints.store(fresh)
-    return result
+    return results
 
 
 def _chunks(todo: list[_Todo]) -> list[list[_Todo]]:
@@ -80,16 +124,6 @@ def _chunks(todo: list[_Todo]) -> list[list[_Todo]]:
         chunks[-1].append(item)
         room -= item[2].size
     return chunks
-
-
-def _run(chunks: list[list[_Todo]], threads: int) -> list[list[_Done]]:
-    if threads <= 1 or len(chunks) <= 1:
-        return [_hash_chunk(chunk) for chunk in chunks]
-    # Imported here: a cache hit hashes nothing and should not pay for it.
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=min(threads, len(chunks)), thread_name_prefix="digest") as pool:
-        return list(pool.map(_hash_chunk, chunks))
 
 
 def _hash_chunk(chunk: list[_Todo]) -> list[_Done]:

@@ -1,87 +1,128 @@
-"""What can be wrong with the files of an index, as errors that name them."""
+"""What can be wrong with the files of an index, as errors that name the first of them and count the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 
-from refinery_beam.errors import DataError
-from refinery_beam.index.digests import Digests
-from refinery_beam.index.sources import SourceListing
-from refinery_beam.index.text import display, first_few, is_text, plural
+from refinery_beam.errors import DataError, raise_all
+from refinery_beam.identity import nfc
+from refinery_beam.index.labelling import Labelling
+from refinery_beam.index.sources import FileFact, Source, SourceListing, path_key
+from refinery_beam.index.text import Few, display, is_text
 
 
-def listing_faults(listings: Sequence[SourceListing], missing: Sequence[Mapping[int, str]]) -> list[DataError]:
-    """One error a source for file names that are not text, one for images without a label (``missing``: position -> why)."""
-    errors = []
-    for listing, unlabelled in zip(listings, missing, strict=True):
+def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labelling], *, strict: bool) -> None:
+    """Refuse listings that cannot become an index, before any byte of a file is read.
+
+    DataError for two files with one record id; if `strict` also, one a source, for names that are not text and for files without a label.
+    """
+    _check_across(listings)
+    errors: list[DataError] = []
+    for listing, labelling in zip(listings, labellings, strict=True):
         source = listing.source
-        bad = [f"{source.name}/{f.path}" for f in listing.files if not is_text(f.path)]
-        if bad:
-            errors.append(
-                DataError(
-                    f"source {source.name!r}: {plural(len(bad), 'file name')} not valid UTF-8: {first_few(bad)}",
-                    code="bad-name",
-                    place=source.place,
-                    value=display(bad[0]),
-                    rule="a record is named by its path, so file names are UTF-8 text",
-                    remedy="rename them (convmv does it in bulk), or set Input.on_error: quarantine",
-                )
-            )
-        if unlabelled:
-            names = [f"{source.name}/{listing.files[k].path}" for k in sorted(unlabelled)]
-            why = unlabelled[min(unlabelled)]
-            errors.append(
-                DataError(
-                    f"source {source.name!r}: {plural(len(names), 'image')} without a label: {first_few(names)} (the first {why})",
-                    code="label-missing",
-                    place=source.label_from.place if source.label_from else source.place,
-                    value=display(names[0]),
-                    rule="every image of a labeled source has a label that is not empty",
-                    remedy="add the labels, take the images out of the source, or set Input.on_error: quarantine",
-                )
-            )
-    return errors
+        last: FileFact | None = None
+        last_key = b""
+        unnamed, unlabelled, why = Few(), Few(), ""
+        for k, file in enumerate(listing.files):
+            # Neighbours in the order of NFC paths: that is where two equal ids would stand.
+            key = path_key(file)
+            if last is not None and key == last_key:
+                raise _twice((source, last), (source, file))
+            last, last_key = file, key
+            if not strict:
+                continue
+            if not is_text(file.path):
+                unnamed.add(f"{source.name}/{file.path}")
+            if missing := labelling.give(k, file).missing:
+                unlabelled.add(f"{source.name}/{file.path}")
+                why = why or missing
+        errors += _listing_faults(source, unnamed, unlabelled, why)
+    raise_all(errors)
 
 
-def reading_faults(ids: Sequence[str], digests: Digests) -> list[DataError]:
-    """One error a reason for files that could not be digested; ``ids`` are the record ids in the digests' order."""
-    if not digests.failures:
-        return []
-    errors = []
-    for reason in sorted({reason for reason, _ in digests.failures.values()}):
-        places = [k for k in sorted(digests.failures) if digests.failures[k][0] == reason]
-        gone = reason == "unreadable"
-        errors.append(
-            DataError(
-                f"{plural(len(places), 'file')} {'could not be read' if gone else 'changed while being read'}: "
-                f"{first_few([ids[k] for k in places])} (the first: {digests.failures[places[0]][1]})",
-                code=reason.replace("_", "-"),
-                place=display(ids[places[0]]),
-                value=display(ids[places[0]]),
-                rule="selected files stay as they are, and readable, from listing to the end of the run",
-                remedy=("give this user read permission, " if gone else "wait until they are complete, ")
-                + "take them out of the source, or set Input.on_error: quarantine",
+class ReadingFaults:
+    """Files that could not be digested, told once the last one was tried."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[Few, str]] = {}
+
+    def add(self, record_id: str, problem: tuple[str, str]) -> None:
+        """A record's problem as (reason word, detail)."""
+        reason, detail = problem
+        self._found.setdefault(reason, (Few(), detail))[0].add(record_id)
+
+    def errors(self) -> list[DataError]:
+        """One error a reason."""
+        errors = []
+        for reason, (few, detail) in sorted(self._found.items()):
+            gone = reason == "unreadable"
+            errors.append(
+                DataError(
+                    f"{few.count:,} file{'' if few.count == 1 else 's'} {'could not be read' if gone else 'changed while being read'}: "
+                    f"{few} (the first: {detail})",
+                    code=reason.replace("_", "-"),
+                    place=few.first,
+                    value=few.first,
+                    rule="selected files stay as they are, and readable, from listing to the end of the run",
+                    remedy=("give this user read permission, " if gone else "wait until they are complete, ")
+                    + "take them out of the source, or set Input.on_error: quarantine",
+                )
             )
+        return errors
+
+
+def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> Iterator[DataError]:
+    if unnamed.count:
+        yield DataError(
+            f"source {source.name!r}: {_count(unnamed, 'file name')} not valid UTF-8: {unnamed}",
+            code="bad-name",
+            place=source.place,
+            value=unnamed.first,
+            rule="a record is named by its path, so file names are UTF-8 text",
+            remedy="rename them (convmv does it in bulk), or set Input.on_error: quarantine",
         )
-    return errors
+    if unlabelled.count:
+        yield DataError(
+            f"source {source.name!r}: {_count(unlabelled, 'image')} without a label: {unlabelled} (the first {why})",
+            code="label-missing",
+            place=source.label_from.place if source.label_from else source.place,
+            value=unlabelled.first,
+            rule="every image of a labeled source has a label that is not empty",
+            remedy="add the labels, take the images out of the source, or set Input.on_error: quarantine",
+        )
 
 
-def check_unique(ids: Sequence[str], listings: Sequence[SourceListing]) -> None:
-    """DataError naming two files whose record ids meet; ``ids`` are in the order of the listings' files."""
-    if len(set(ids)) == len(ids):
-        return
-    files = [(listing.source.name, file.path) for listing in listings for file in listing.files]
-    first: dict[str, tuple[str, str]] = {}
-    for record_id, file in zip(ids, files, strict=True):
-        other = first.setdefault(record_id, file)
-        if other is not file:
-            # !a: the two may differ in how accents are composed, which no screen shows.
-            raise DataError(
-                f"two files share the record id {display(record_id)!r}: "
-                f"{other[1]!a} of source {other[0]!r} and {file[1]!a} of source {file[0]!r}",
-                code="record-id-twice",
-                place=display(record_id),
-                value=display(record_id),
-                rule="a record id is the source's name and the relative path in Unicode NFC, and names one file",
-                remedy="rename one of the two files" if other[0] == file[0] else "rename one of the sources",
-            )
+def _count(few: Few, noun: str) -> str:
+    return f"{few.count:,} {noun}" if few.count == 1 else f"{few.count:,} {noun}s"
+
+
+def _check_across(listings: Sequence[SourceListing]) -> None:
+    """Ids of two sources can meet only if one source's name continues in folders of the other: ``a`` with ``b/1.png``, and ``a/b``."""
+    names = [listing.source.name for listing in listings]
+    meeting = [li for li in listings if any(li.source.name.startswith(n + "/") or n.startswith(li.source.name + "/") for n in names)]
+    last: tuple[bytes, Source, FileFact] | None = None
+    for item in heapq.merge(*(_ids(listing) for listing in meeting), key=lambda item: item[0]):
+        if last is not None and item[0] == last[0] and item[1] is not last[1]:
+            raise _twice(last[1:], item[1:])
+        last = item
+
+
+def _ids(listing: SourceListing) -> Iterator[tuple[bytes, Source, FileFact]]:
+    prefix = f"{listing.source.name}/".encode()
+    for file in listing.files:
+        yield prefix + path_key(file), listing.source, file
+
+
+def _twice(one: tuple[Source, FileFact], two: tuple[Source, FileFact]) -> DataError:
+    (source, file), (other, twin) = sorted((one, two), key=lambda pair: (pair[0].name, ascii(pair[1].path)))
+    record_id = display(nfc(f"{source.name}/{file.path}"))
+    # !a: the two may differ in how accents are composed, which no screen shows.
+    return DataError(
+        f"two files share the record id {record_id!r}: {file.path!a} of source {source.name!r} and {twin.path!a} of source {other.name!r}",
+        code="record-id-twice",
+        place=record_id,
+        value=record_id,
+        rule="a record id is the source's name and the relative path in Unicode NFC, and names one file",
+        remedy="rename one of the two files" if source is other else "rename one of the sources",
+    )

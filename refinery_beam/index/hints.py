@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +25,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS hints "
     "(path BLOB PRIMARY KEY, state BLOB NOT NULL, sha256 BLOB NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID"
 )
+_SELECT = "SELECT path, state, sha256, crc FROM hints"
 _BUSY_SECONDS = 1.0
 
 
@@ -39,6 +40,16 @@ class FileState(NamedTuple):
     def pack(self) -> bytes:
         """The four numbers as text: exact whatever their range."""
         return b"%d %d %d %d" % self
+
+
+class ObjectState(NamedTuple):
+    """What a store's listing says of an object; any difference makes a hint void."""
+
+    size: int
+    version: str
+
+    def pack(self) -> bytes:
+        return b"%d %s" % (self.size, self.version.encode())
 
 
 def is_settled(state: FileState) -> bool:
@@ -61,7 +72,7 @@ class HintCache:
     >>> hints = HintCache(os.path.join(tempfile.mkdtemp(), "hints.sqlite"))
     >>> state = FileState(size=3, mtime_ns=1, ctime_ns=1, inode=7)
     >>> hints.store([("/photos/a.png", state, b"d" * 32)])
-    >>> hints.lookup("/photos") == {"/photos/a.png": (state.pack(), b"d" * 32)}
+    >>> hints.lookup(["/photos/a.png", "/photos/b.png"]) == {"/photos/a.png": (state.pack(), b"d" * 32)}
     True
     """
 
@@ -69,19 +80,28 @@ class HintCache:
         self.path = path
         self.notes: list[str] = []
 
-    def lookup(self, root: str) -> dict[str, tuple[bytes, bytes]]:
-        """Every hint below the folder `root`: absolute path -> (packed `FileState`, sha256). One range scan; empty without a store."""
-        if not self.path or not os.path.exists(self.path):
+    def lookup(self, paths: Sequence[str]) -> dict[str, tuple[bytes, bytes]]:
+        """The hints for some absolute paths: path -> (packed `FileState`, sha256). Empty without a store.
+
+        ASCII paths are looked up by one scan from the least to the greatest, so ask for neighbours together; others one by one, since
+        they may be stored in an order that is not their own.
+        """
+        if not paths or not self.path or not os.path.exists(self.path):
             return {}
-        low = os.fsencode(root.rstrip("/") + "/")
-        high = low[:-1] + b"0"  # '0' follows '/' in ASCII, so this bounds every path that starts with `low`
         import sqlite3
 
+        plain = {os.fsencode(path) for path in paths if path.isascii()}
+        others = [os.fsencode(path) for path in paths if not path.isascii()]
         try:
             with closing(self._open()) as db:
                 if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                     return {}  # made by another process that has not committed yet
-                rows = db.execute("SELECT path, state, sha256, crc FROM hints WHERE path >= ? AND path < ?", (low, high)).fetchall()
+                rows: list[tuple[bytes, bytes, bytes, int]] = []
+                if plain:
+                    scan = db.execute(f"{_SELECT} WHERE path >= ? AND path <= ?", (min(plain), max(plain)))
+                    rows += (row for row in scan if row[0] in plain)
+                for path in others:
+                    rows += db.execute(f"{_SELECT} WHERE path = ?", (path,)).fetchall()
             return {os.fsdecode(path): (state, sha) for path, state, sha, crc in rows if crc == _crc(path, state, sha)}
         except sqlite3.OperationalError as error:
             self._note(f"hint cache not used ({error})")
@@ -89,7 +109,7 @@ class HintCache:
             self._rebuild(error)
         return {}
 
-    def store(self, rows: Iterable[tuple[str, FileState, bytes]]) -> None:
+    def store(self, rows: Iterable[tuple[str, FileState | ObjectState, bytes]]) -> None:
         """Keep hints, the newest for each path. Touches nothing when there are none."""
         packed = []
         for path, state, sha in rows:

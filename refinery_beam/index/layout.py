@@ -16,6 +16,9 @@ from refinery_beam.identity import nfc
 FOLDER = "{label}/{file}"
 FLAT = "**/{file}"
 
+# Folders whose match is remembered; a source may have as many folders as files.
+_REMEMBERED = 16_384
+
 _TOKENS = ("{label}", "{split}", "{file}", "*", "**")
 
 
@@ -58,6 +61,8 @@ class Layout:
         try:
             return self._seen[folder]
         except KeyError:
+            if len(self._seen) >= _REMEMBERED:
+                self._seen.clear()
             found = self._seen[folder] = self._match(nfc(path).split("/"))
             return found
 

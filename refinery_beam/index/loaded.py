@@ -8,33 +8,34 @@ from typing import TYPE_CHECKING
 
 from refinery_beam.errors import DataError, PluginError
 from refinery_beam.identity import nfc
-from refinery_beam.index.sources import FileFact, Source, SourceListing
+from refinery_beam.index.sources import FileFact, Source, SourceListing, sorted_files
 from refinery_beam.index.text import display
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Loader
 
 
-def list_loaded(source: Source, loader: Loader) -> SourceListing:
+def list_loaded(source: Source, loader: Loader, *, scratch: str = "") -> SourceListing:
     """The files a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
 
     Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and
     for a source without files.
     """
-    if not os.path.isdir(source.root):
+    if source.remote or not os.path.isdir(source.root):
+        why = f"is on a store, and the loader of {source.type} lists folders" if source.remote else "is not a folder"
         raise DataError(
-            f"source {source.name!r}: {display(source.root)!r} is not a folder",
+            f"source {source.name!r}: {display(source.root)!r} {why}",
             code="source-path",
             place=source.place,
             value=display(source.root),
-            rule="a source's path is a folder that can be read",
-            remedy="correct the path",
+            rule="the path of a source that a plugin loads is a folder of this machine",
+            remedy="copy the files to a folder" if source.remote else "correct the path",
         )
     try:
         named = list(loader.files(source.root))
     except Exception as error:
         raise _fault(source, f"failed: {type(error).__name__}: {error}") from error
-    files: list[FileFact] = []
+    files = sorted_files(scratch)
     seen: set[str] = set()
     for item in named:
         path = item.path
@@ -50,8 +51,8 @@ def list_loaded(source: Source, loader: Loader) -> SourceListing:
         if not stat.S_ISREG(facts.st_mode):
             raise _fault(source, f"names {display(path)!r}, which is no regular file")
         split = item.partition if item.partition is not None else source.partition or None
-        files.append(FileFact(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, item.label, split))
-    if not files:
+        files.add(FileFact(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, item.label, split))
+    if not len(files):
         raise DataError(
             f"source {source.name!r}: its loader found no file in {display(source.root)!r}",
             code="no-images",
@@ -60,7 +61,6 @@ def list_loaded(source: Source, loader: Loader) -> SourceListing:
             rule="a source selects at least one file",
             remedy="correct the path or the type of the source",
         )
-    files.sort(key=lambda f: os.fsencode(nfc(f.path)))
     return SourceListing(source, files, {}, ())
 
 

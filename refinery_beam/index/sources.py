@@ -1,9 +1,9 @@
 """List a source: which files it selects, sorted, each with what its place says of it.
 
-Two steps, so that another store is another first step only: a *walk* yields every file with an image extension below a root as a relative
-posix path with its size (`walk_local` here; a lister for object stores would sit beside it), and `select` gives each its label and
-partition from the source's layout. What is not selected is counted, never silently dropped: by extension (``.txt``, ``(none)`` without
-one) or under the words
+Two steps, so that another store is another first step only: a *walk* hands every file with an image extension below a root to a
+`Selection` as it finds it (`walk_local` here, `remote.walk_remote` for object stores), and the selection gives it the label and partition
+of its place in the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
+extension (``.txt``, ``(none)`` without one) or under the words
 
 =============  ===============================================================================
 hidden         names that start with a dot, and Thumbs.db
@@ -24,10 +24,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from refinery_beam import places
 from refinery_beam.errors import DataError
 from refinery_beam.index.layout import FLAT, FOLDER, Layout, LayoutError
 from refinery_beam.index.tables import LabelSpec
 from refinery_beam.index.text import display, plural
+from refinery_beam.sorting import Sorter
 
 IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
 
@@ -40,7 +42,8 @@ _MAX_LINKS = 4
 
 class FileFact(NamedTuple):
     """One selected file. ``path`` is relative to the source's root, posix, exactly as the file system has it (undecodable bytes as
-    surrogates); ``label`` and ``partition`` are what its place says, None where it says nothing."""
+    surrogates); ``label`` and ``partition`` are what its place says, None where it says nothing. Of a file on a store there are no times
+    and no inode; ``md5`` is what its listing says of the bytes, b'' where it says nothing of use, and ``version`` changes when it does."""
 
     path: str
     size: int
@@ -49,6 +52,8 @@ class FileFact(NamedTuple):
     inode: int
     label: str | None
     partition: str | None
+    md5: bytes = b""
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,28 +72,110 @@ class Source:
     place: str = field(default="", compare=False)
     layout_place: str = field(default="", compare=False)
 
+    @property
+    def remote(self) -> bool:
+        """Whether it lies on an object store."""
+        return places.is_url(self.root)
+
 
 @dataclass(frozen=True)
 class SourceListing:
-    """What a source selects: ``files`` sorted by the UTF-8 bytes of their NFC path, ``skipped`` counts by extension or word, ``notes``."""
+    """What a source selects: ``files`` in the order of the UTF-8 bytes of their NFC path, ``skipped`` counts by extension or word,
+    ``notes``. ``checksums`` is how many files have an MD5 from the listing; ``tagged`` says that some are ETags, which need not be one."""
 
     source: Source
-    files: list[FileFact]
+    files: Sorter[FileFact]
     skipped: dict[str, int]
     notes: tuple[str, ...]
+    checksums: int = 0
+    tagged: bool = False
 
 
-class Walk(NamedTuple):
-    """Every file below a root whose extension counts: (relative path, size, mtime_ns, ctime_ns, inode) rows in no order; the names of the
-    folders at the top; counts of what was passed over."""
+class Selection:
+    """What a walk fills, file by file: those the layout describes, and counts of everything else."""
 
-    files: list[tuple[str, int, int, int, int]]
-    folders: list[str]
-    skipped: dict[str, int]
+    def __init__(self, source: Source, layout: Layout, *, scratch: str = "") -> None:
+        self.source = source
+        self.files = sorted_files(scratch)
+        self.skipped: dict[str, int] = {}
+        self._layout = layout
+        self._wanted = frozenset(source.extensions)
+        self._words: dict[str, str] = {}  # raw extension -> '' when wanted, else the word it is counted under
+        self._partition = source.partition or None
+        self._checksums = 0
+        self._tagged = False
+        self._folders: dict[str, bool] = {}  # folders at the top -> whether an image was selected in it
+
+    def skip(self, word: str) -> None:
+        """Count something that is not selected."""
+        self.skipped[word] = self.skipped.get(word, 0) + 1
+
+    def folder(self, name: str) -> None:
+        """A folder at the top of the source."""
+        self._folders.setdefault(name, False)
+
+    def word_of(self, name: str) -> str:
+        """'' for a file name with a wanted extension, else the word it is counted under."""
+        stem, _, extension = name.rpartition(".")
+        if not stem:
+            extension = ""
+        word = self._words.get(extension)
+        if word is None:
+            word = self._words[extension] = _count_word(extension, self._wanted)
+        return "hidden" if word and name.lower() == "thumbs.db" else word
+
+    def add(
+        self,
+        path: str,
+        size: int,
+        mtime_ns: int = 0,
+        ctime_ns: int = 0,
+        inode: int = 0,
+        *,
+        md5: bytes = b"",
+        version: str = "",
+        tagged: bool = False,
+    ) -> None:
+        """A file with a wanted extension; see `FileFact`. `tagged` says that its MD5 is an ETag."""
+        match = self._layout.match(path)
+        if match is None:
+            folder_type = self.source.type == "image_folder"
+            self.skip("unmatched" if not folder_type else "nested" if "/" in path else "top_level")
+            return
+        split = match.split if match.split is not None else self._partition
+        self.files.add(FileFact(path, size, mtime_ns, ctime_ns, inode, match.label, split, md5, version))
+        self._checksums += bool(md5)
+        self._tagged |= tagged
+        top = path.partition("/")[0]
+        if top in self._folders:
+            self._folders[top] = True
+
+    def listing(self) -> SourceListing:
+        """The listing of a finished walk. Raises DataError for a source that selects nothing."""
+        source = self.source
+        if source.type == "image_folder" and not self._folders:
+            raise DataError(
+                f"source {source.name!r}: no class folder in {display(source.root)!r}",
+                code="no-class-folder",
+                place=source.place,
+                value=display(source.root),
+                rule="image_folder expects one folder a class, with the images in it",
+                remedy="point path at the folder that holds the class folders, or use type image_flat with label_from",
+            )
+        if not len(self.files):
+            raise _no_image(source, self.skipped)
+        empty = sorted(display(name) for name, full in self._folders.items() if not full)
+        notes = tuple(_notes(source, empty, self.skipped))
+        return SourceListing(source, self.files, dict(sorted(self.skipped.items())), notes, self._checksums, self._tagged)
 
 
-def list_source(source: Source) -> SourceListing:
-    """List one local source.
+def sorted_files(scratch: str = "") -> Sorter[FileFact]:
+    """An empty sorter of files by path; `scratch` is the folder for what does not fit in memory."""
+    return Sorter(key=path_key, make=FileFact._make, folder=scratch)
+
+
+def list_source(source: Source, *, scratch: str = "") -> SourceListing:
+    """List one source, a folder or a URL. `scratch` is a folder for temporary files.
 
     Raises DataError: the path is not a folder, a folder cannot be read, an ``image_folder`` has no class folder, no image is selected, or
     the layout breaks its grammar. Messages name the place in the recipe.
@@ -99,8 +186,14 @@ def list_source(source: Source) -> SourceListing:
     >>> [(f.path, f.size, f.label) for f in listing.files], listing.skipped
     ([('cat/1.PNG', 1, 'cat')], {})
     """
-    layout = parse_layout(source)
-    return select(source, layout, walk_local(source))
+    selection = Selection(source, parse_layout(source), scratch=scratch)
+    if source.remote:
+        from refinery_beam.index.remote import walk_remote
+
+        walk_remote(selection)
+    else:
+        walk_local(selection)
+    return selection.listing()
 
 
 def parse_layout(source: Source) -> Layout:
@@ -133,18 +226,10 @@ def parse_layout(source: Source) -> Layout:
         ) from None
 
 
-def walk_local(source: Source) -> Walk:
+def walk_local(selection: Selection) -> None:
     """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path."""
+    source, skip = selection.source, selection.skip
     root = source.root
-    wanted = frozenset(source.extensions)
-    known: dict[str, str] = {}  # raw extension -> '' when wanted, else the word it is counted under
-    files: list[tuple[str, int, int, int, int]] = []
-    folders: list[str] = []
-    skipped: dict[str, int] = {}
-
-    def skip(word: str) -> None:
-        skipped[word] = skipped.get(word, 0) + 1
-
     try:
         top = os.stat(root)
     except OSError as error:
@@ -175,19 +260,14 @@ def walk_local(source: Source) -> Walk:
                             continue
                         stack.append((f"{prefix}{name}/", (*above, key), hops))
                         if not prefix:
-                            folders.append(name)
+                            selection.folder(name)
                         continue
-                    stem, _, extension = name.rpartition(".")
-                    if not stem:
-                        extension = ""
-                    word = known.get(extension)
-                    if word is None:
-                        word = known[extension] = _count_word(extension, wanted)
+                    word = selection.word_of(name)
                     if word:
-                        skip("hidden" if name.lower() == "thumbs.db" else word if entry.is_file() else _odd_word(entry))
+                        skip(word if word == "hidden" or entry.is_file() else _odd_word(entry))
                     elif entry.is_file():
                         facts = entry.stat()
-                        files.append((prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino))
+                        selection.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
                     else:
                         skip(_odd_word(entry))
                 except FileNotFoundError:
@@ -197,49 +277,18 @@ def walk_local(source: Source) -> Walk:
                         skip("broken_link")  # a link to itself
                     else:
                         raise _unreadable(source, prefix + name, error) from None
-    return Walk(files, folders, skipped)
 
 
-def select(source: Source, layout: Layout, walk: Walk) -> SourceListing:
-    """Give every walked file what its place says, count what the layout leaves out, and refuse a source that selects nothing."""
-    folder_type = source.type == "image_folder"
-    skipped = dict(walk.skipped)
-    partition = source.partition or None
-    files: list[FileFact] = []
-    for path, size, mtime_ns, ctime_ns, inode in walk.files:
-        match = layout.match(path)
-        if match is None:
-            word = "unmatched" if not folder_type else "nested" if "/" in path else "top_level"
-            skipped[word] = skipped.get(word, 0) + 1
-            continue
-        split = match.split if match.split is not None else partition
-        files.append(FileFact(path, size, mtime_ns, ctime_ns, inode, match.label, split))
-    if folder_type and not walk.folders:
-        raise DataError(
-            f"source {source.name!r}: no class folder in {display(source.root)!r}",
-            code="no-class-folder",
-            place=source.place,
-            value=display(source.root),
-            rule="image_folder expects one folder a class, with the images in it",
-            remedy="point path at the folder that holds the class folders, or use type image_flat with label_from",
-        )
-    if not files:
-        raise _no_image(source, skipped)
-    files.sort(key=_sort_key)
-    return SourceListing(source, files, dict(sorted(skipped.items())), tuple(_notes(source, walk, files, skipped)))
-
-
-def _sort_key(file: FileFact) -> bytes:
+def path_key(file: FileFact) -> bytes:
+    """Where a file stands in its source: the UTF-8 bytes of its NFC path."""
     # NFC first: the k-th image must be the same image on a file system that stores names decomposed.
     path = file.path
     return os.fsencode(path if path.isascii() else unicodedata.normalize("NFC", path))
 
 
-def _notes(source: Source, walk: Walk, files: list[FileFact], skipped: Mapping[str, int]) -> list[str]:
+def _notes(source: Source, empty: list[str], skipped: Mapping[str, int]) -> list[str]:
     notes = []
     if source.type == "image_folder":
-        full = {f.path.partition("/")[0] for f in files}
-        empty = sorted(display(name) for name in walk.folders if name not in full)
         if empty:
             shown = ", ".join(repr(name) for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
             notes.append(f"source {source.name!r}: {plural(len(empty), 'class folder')} without an image: {shown}")

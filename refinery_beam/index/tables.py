@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from refinery_beam import places
 from refinery_beam.errors import DataError, closest, did_you_mean
 
 
@@ -54,14 +55,13 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
     Raises DataError: not there, not UTF-8, a ragged or broken row, a missing column (with the closest word), a value that is no label.
     """
     try:
-        with open(spec.path, "rb") as handle:
-            data = handle.read()
+        data = places.read(spec.path)
     except OSError as error:
         raise fault(
             spec,
             f"cannot read label table {spec.title!r}: {(error.strerror or 'unreadable').lower()}",
             code="label-table",
-            rule="label_from.path is a file that can be read; relative paths start at the recipe file's folder",
+            rule="label_from.path is a file or URL that can be read; relative paths start at the recipe file's folder",
             remedy="correct the path",
         ) from None
     sha256 = hashlib.sha256(data).hexdigest()

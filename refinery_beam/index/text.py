@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from refinery_beam.errors import display
 
-__all__ = ["display", "first_few", "is_text", "plural"]
+__all__ = ["Few", "display", "first_few", "is_text", "plural"]
 
 
 def is_text(name: str) -> bool:
@@ -27,6 +27,36 @@ def plural(count: int, noun: str) -> str:
     ('1 image', '4,000 images')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+class Few:
+    """The first of many names and how many there are: all that a message needs, however many there are.
+
+    >>> few = Few(2)
+    >>> for name in ("a", "b", "c"): few.add(name)
+    >>> str(few), few.count, few.first
+    ("'a', 'b' and 1 more", 3, 'a')
+    """
+
+    def __init__(self, limit: int = 5) -> None:
+        self.count = 0
+        self._limit = limit
+        self._names: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self._names) < self._limit:
+            self._names.append(name)
+
+    @property
+    def first(self) -> str:
+        """The first name as it is displayed."""
+        return display(self._names[0])
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"'{display(name)}'" for name in self._names)
+        more = self.count - len(self._names)
+        return f"{shown} and {more:,} more" if more else shown
 
 
 def first_few(names: Sequence[str], limit: int = 5) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.errors import RecipeError
 from refinery_beam.identity import nfc
 from refinery_beam.index.sources import Source
@@ -33,7 +34,7 @@ def make_sources(recipe: Any) -> list[Source]:
             Source(
                 name=nfc(str(given.name)),
                 type=str(given.type),
-                root=recipe.resolve(str(given.path)).rstrip("/") or "/",
+                root=_root(recipe.resolve(str(given.path))),
                 partition=nfc(str(getattr(given, "partition", None) or "")),
                 unlabeled=bool(getattr(given, "unlabeled", False)),
                 layout=str(getattr(given, "layout", None) or ""),
@@ -98,6 +99,10 @@ def wanted_fields(model: Any) -> frozenset[str]:
         names.add(sink.field)
         names.update(re.findall(r"\{([^{}|]*)", sink.path_template))
     return frozenset(names - made - _RESERVED - {model.Labels.field})
+
+
+def _root(location: str) -> str:
+    return places.absolute(location) if places.is_url(location) else location.rstrip("/") or "/"
 
 
 def _label_spec(recipe: Any, given: Any, here: tuple[str | int, ...]) -> LabelSpec | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam import places
 from refinery_beam.errors import DataError, RefineryError, display, raise_all
 from refinery_beam.records import EvidenceRow, LedgerRow, ShardRow, SinkRow
 
@@ -36,7 +37,7 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -
     raise_all(o.error() for o in outcomes if o.gates)
     sinks: dict[str, list[SinkRow]] = {step.name: [] for step in plan.sinks}
     if plan.sinks:
-        for row in sorted(set(read_rows(os.path.join(work, "sinks"), SinkRow))):
+        for row in sorted(set(read_rows(places.join(work, "sinks"), SinkRow))):
             sinks[row.sink].append(row)
         raise_all(collisions(sinks))
     sample: list[ShardRow] = []
@@ -45,7 +46,7 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -
         from refinery_beam.pipeline.rows_io import read_shard_rows
 
         order = {split: i for i, split in enumerate(plan.split.splits)}
-        sample = one_row_a_shard(read_shard_rows(os.path.join(work, "sample")))
+        sample = one_row_a_shard(read_shard_rows(places.join(work, "sample")))
         sample.sort(key=lambda row: (order[row.split], row.shard))
     return BesideFacts(
         outcomes=tuple(outcomes),
@@ -61,7 +62,7 @@ def _judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -> list[O
     from refinery_beam.pipeline.contracts import Contracts, add_rows
     from refinery_beam.pipeline.rows_io import read_rows
 
-    evidence = sorted(set(read_rows(os.path.join(work, "evidence"), EvidenceRow)))
+    evidence = sorted(set(read_rows(places.join(work, "evidence"), EvidenceRow)))
     references = reference_counts(prepared.references, prepared.plan)
     return Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=references)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.index.text import display
 from refinery_beam.launch.beside import BesideFacts, collect_beside
@@ -50,14 +50,14 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     from refinery_beam.pipeline.rows_io import read_ledger, read_shard_rows
 
     plan, index = prepared.plan, prepared.index
-    shards = one_row_a_shard(read_shard_rows(os.path.join(work, "shards")))
-    ledger = sorted({*index.bad, *read_ledger(os.path.join(work, "ledger"))})
+    shards = one_row_a_shard(read_shard_rows(places.join(work, "shards")))
+    ledger = sorted({*index.bad, *read_ledger(places.join(work, "ledger"))})
     have = {row.split for row in shards}
     shards += [_empty_shard(prepared, split, instance, work) for split in plan.split.splits if split not in have]
     order = {split: i for i, split in enumerate(plan.split.splits)}
     shards.sort(key=lambda row: (order[row.split], row.shard))
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
-    records_in = len(index.entries) + len(index.bad)
+    records_in = index.records_in
     growth = read_growth(plan, work)
     account(growth.total(records_in), counts, ledger)
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
@@ -154,27 +154,30 @@ def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
     worker = Worker(plan)
     fitted: dict[str, Mapping[str, Any]] = {s.name: s.pinned for s in plan.fitted_steps() if s.pinned is not None}
     for point in plan.fits:
-        path = os.path.join(work, "statistics", point.name)
-        data = b""
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                data = file.read()
-        fitted.update(worker.derive(point, data, fitted))
+        fitted.update(worker.derive(point, _accumulator(work, point.name) or b"", fitted))
     merged = {}
     for step in plan.fitted_fields():
-        path = os.path.join(work, "statistics", statistics_name(step))
-        if os.path.exists(path):
-            with open(path, "rb") as file:
-                merged[statistics_name(step)] = file.read()
+        data = _accumulator(work, statistics_name(step))
+        if data is not None:
+            merged[statistics_name(step)] = data
     return {**fitted, **derive_fields(worker, merged)}
+
+
+def _accumulator(work: str, name: str) -> bytes | None:
+    """The merged accumulator of a fit point, or None where no record reached it."""
+    try:
+        return places.read(places.join(work, "statistics", name))
+    except FileNotFoundError:
+        return None
 
 
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
     from refinery_beam.pipeline.shard import write_shard
     from refinery_beam.pipeline.work import Worker
 
-    folder, scratch = os.path.join(instance, "dataset"), os.path.join(work, "scratch")
-    return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
+    folder = places.join(instance, "dataset")
+    with places.scratch(places.join(work, "scratch")) as scratch:
+        return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
 
 
 def _classes(shards: Sequence[ShardRow], splits: Sequence[str]) -> dict[str, dict[str, int]]:

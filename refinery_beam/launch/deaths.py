@@ -7,11 +7,11 @@ decides, never which worker died first; so the ledger is the same on every run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from refinery_beam.cache import dead_attempts, sweep
+from refinery_beam import places
+from refinery_beam.cache import dead_attempts, home, sweep
 from refinery_beam.errors import EngineError, RefineryError, display, raise_all
 from refinery_beam.launch.collect import check_budget
 from refinery_beam.launch.prepare import Prepared
@@ -54,14 +54,14 @@ def survived(prepared: Prepared, attempt: Callable[[], T]) -> T:
         return in_a_child(attempt)
     except ChildDied as error:
         marks = _marks_of_dead_attempts(prepared)
-        sweep(prepared.settings.cache_root, prepared.key)
+        sweep(home(prepared.settings.cache_root), prepared.key)
         raise worker_died(error.how, marks) from error
 
 
 def _marks_of_dead_attempts(prepared: Prepared) -> list[Mark]:
     from refinery_beam.pipeline.marks import read_marks
 
-    return [mark for work in dead_attempts(prepared.settings.cache_root, prepared.key) for mark in read_marks(work)]
+    return [mark for work in dead_attempts(home(prepared.settings.cache_root), prepared.key) for mark in read_marks(work)]
 
 
 def learn(prepared: Prepared, error: JobDied, known: Deadly) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _nobody(prepared: Prepared, error: JobDied, suspects: Sequence[Suspect]) -> 
 
 
 def _file(prepared: Prepared, mark: Mark) -> str:
-    return display(os.path.join(prepared.plan.sources[mark.ref.source].root, *mark.ref.path.split("/")))
+    return display(places.join(prepared.plan.sources[mark.ref.source].root, mark.ref.path))
 
 
 def _names(marks: Sequence[Mark]) -> str:

@@ -17,9 +17,6 @@ from refinery_beam.report.beside import beside_section, contracts_section
 def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
     """Everything report.md says."""
     plan, index = prepared.plan, prepared.index
-    files = [0] * len(index.sources)
-    for entry in index.entries:
-        files[entry.source] += 1
     chain = next(iter(plan.chains.values()))
     return ReportFacts(
         plugin=f"{plan.plugin} {plan.plugin_version}",
@@ -27,7 +24,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         input_hash=prepared.key.input_hash,
         seed=prepared.key.seed,
         logical_digest=logical_digest,
-        sources=[(s.name, s.type, files[i]) for i, s in enumerate(index.sources)],
+        sources=[(s.name, s.type, index.facts.files[i]) for i, s in enumerate(index.sources)],
         records_in=collected.records_in,
         counts=collected.counts,
         classes=collected.classes,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from refinery_beam import places
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plan.variants import aggressive
 
@@ -35,8 +35,7 @@ def read_growth(plan: Plan, work: str) -> Growth:
     steps = [(g.name, g.replace) for g in plan.generation] + [(a.name, True) for a in aggressive(plan.augmentations)]
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
-    folder = os.path.join(work, "growth")
-    rows: list[GrowthRow] = sorted(set(read_rows(folder, GrowthRow))) if os.path.isdir(folder) else []
+    rows: list[GrowthRow] = sorted(set(read_rows(places.join(work, "growth"), GrowthRow)))
     for row in rows:
         into = generated if row.kind == "generated" else replaced
         into[row.step] += row.records

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest
+from refinery_beam.cache.stores import store_of
 from refinery_beam.errors import RecipeError, StoreError, did_you_mean
 from refinery_beam.plan.nodes import Imported
 from refinery_beam.recipe import Recipe
@@ -58,7 +60,7 @@ def _import(recipe: Recipe, operation: Any, wanted: Mapping[str, Any], settings:
     manifest = prepared.look().manifest
     if manifest is None:
         raise RecipeError(
-            f"the recipe {wanted['recipe']!r} has no instance in {os.path.abspath(settings.cache_root)}",
+            f"the recipe {wanted['recipe']!r} has no instance in {places.absolute(settings.cache_root)}",
             code="stats-no-instance",
             place=place,
             value=wanted["recipe"],
@@ -93,9 +95,8 @@ def _statistics(manifest: Manifest, op_id: str, operation: Any, place: str) -> d
             rule="op_id is the name of a fitted operation of the other recipe",
             remedy=did_you_mean(op_id, names) if names else "the other recipe fits nothing",
         )
-    path = os.path.join(manifest.place, *relative.split("/"))
-    with open(path, "rb") as file:
-        data = file.read()
+    path = places.join(manifest.place, relative)
+    data = store_of(path).read(path) or b""
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise StoreError(
             f"{path} is not the file that its manifest lists",

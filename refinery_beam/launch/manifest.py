@@ -21,7 +21,10 @@ from refinery_beam.rows import files_digest, logical_digest
 
 
 def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> dict[str, Any]:
-    """Write recipe.yaml, the statistics, the ledger and the report into the staged instance; give the manifest's content."""
+    """Write recipe.yaml, the statistics, the ledger and the report into the staged instance, a local folder; give the manifest's content.
+
+    Shards may lie elsewhere: of them only what workers reported is used.
+    """
     plan = prepared.plan
     _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
@@ -46,7 +49,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     logical = logical_digest(shards, splits)
     _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
     write_sink_tables(instance, collected.beside.sinks)
-    files = compute_files(instance, shards=shards)
+    sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.beside.sample]
+    files = compute_files(instance, shards=[*shards, *sample])
     return {
         "contract": 1,
         "refinery_beam": __version__,

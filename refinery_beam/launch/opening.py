@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from refinery_beam import places
 from refinery_beam.errors import StoreError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def open_instance(
     path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None, plugin_paths: Sequence[str] = ()
 ) -> Instance:
-    """Open a finished instance by its directory (or its manifest.json), or by the recipe that made it.
+    """Open a finished instance by its directory or URL (or its manifest.json), or by the recipe that made it.
 
     For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
     below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
@@ -45,10 +46,10 @@ def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_pa
     place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths)
     if place is None:
         raise StoreError(
-            f"{recipe} has no instance below {os.path.abspath(root)}",
+            f"{recipe} has no instance below {places.absolute(root)}",
             code="instance-missing",
             place=recipe,
-            value=os.path.abspath(root),
+            value=places.absolute(root),
             rule="reading never builds",
             remedy=f"refinery-beam --cache-root {root} run {recipe}",
         )

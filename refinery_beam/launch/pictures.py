@@ -7,12 +7,13 @@ drawn anew and touches no shard. One that cannot be drawn costs a note, never th
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.stores import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
@@ -26,7 +27,7 @@ INDEX = "pictures.json"
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pictures by name, as absolute paths, and notes about those that could not be drawn."""
+    """Pictures by name, as absolute paths or URLs, and notes about those that could not be drawn."""
 
     pictures: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -61,9 +62,10 @@ def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool =
     ]
     if not wanted:
         return Drawn()
-    folder = os.path.join(os.path.abspath(prepared.settings.cache_root), "pictures", *prepared.key.parts)
+    folder = places.join(places.absolute(prepared.settings.cache_root), "pictures", *prepared.key.parts)
     have = _read_index(folder)
-    missing = [w for w in wanted if have.get(w.name) != w.key or not os.path.isfile(_file(folder, w.name))]
+    there = set(places.names(folder))
+    missing = [w for w in wanted if have.get(w.name) != w.key or places.basename(_file(folder, w.name)) not in there]
     notes = _draw(prepared, manifest, folder, missing, have) if missing else ()
     failed = {w.name for w in missing if have.get(w.name) != w.key}
     return Drawn({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
@@ -91,7 +93,7 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
     instance = open_instance(manifest.place, plugin_paths=prepared.settings.plugin_paths)
     notes = []
     try:
-        os.makedirs(folder, exist_ok=True)
+        places.make_folder(folder)
         for w in missing:
             prepared.settings.tell(f"drawing {w.name}")
             try:
@@ -103,14 +105,11 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
                     raise
                 notes.append(f"the picture {w.name!r} is not drawn: {error or type(error).__name__}")
                 continue
-            temporary = f"{_file(folder, w.name)}.{os.getpid()}.tmp"
-            image.save(temporary, format="PNG")
-            os.replace(temporary, _file(folder, w.name))
+            drawn = io.BytesIO()
+            image.save(drawn, format="PNG")
+            places.write(_file(folder, w.name), drawn.getvalue())
             have[w.name] = w.key
-        temporary = os.path.join(folder, f"{INDEX}.{os.getpid()}.tmp")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(have, file, indent=2, sort_keys=True)
-        os.replace(temporary, os.path.join(folder, INDEX))
+        places.write(places.join(folder, INDEX), json.dumps(have, indent=2, sort_keys=True).encode())
     except OSError as error:
         raise store_error(error, "write pictures to", folder) from error
     return tuple(notes)
@@ -119,12 +118,11 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
 def _read_index(folder: str) -> dict[str, str]:
     """Keys by name; empty where there is none that can be read: pictures are then drawn again."""
     try:
-        with open(os.path.join(folder, INDEX), encoding="utf-8") as file:
-            found = json.load(file)
+        found = json.loads(places.read(places.join(folder, INDEX)))
     except (OSError, ValueError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 def _file(folder: str, name: str) -> str:
-    return os.path.join(folder, f"{name}.png")
+    return places.join(folder, f"{name}.png")

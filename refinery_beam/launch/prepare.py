@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.cache import Found, InstanceKey, find, instance_dir, refuse_inside_sources
+from refinery_beam import places
+from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
+from refinery_beam.launch.digesting import digest_remote
 from refinery_beam.launch.imports import Above, resolve_imports
 from refinery_beam.launch.references import Reference, find_references
 from refinery_beam.plan.build import build_plan
@@ -29,7 +32,9 @@ STORAGE_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The execution context of a call: where and how, never what. No field of it enters an instance key except `seed` and `overlays`."""
+    """The execution context of a call: where and how, never what. No field of it enters an instance key except `seed` and `overlays`, and
+    `digest`, which may change what kind of digest names the content of files on stores.
+    """
 
     cache_root: str = "cache"
     overlays: tuple[str, ...] = ()
@@ -38,6 +43,8 @@ class Settings:
     mode: str = "auto"
     runner: str = "direct"
     beam_options: tuple[str, ...] = ()
+    shared_files: bool = False
+    digest: str = "auto"
     progress: bool = False
     bundle_repeat: int = 0
     hostile: int | None = None
@@ -45,6 +52,7 @@ class Settings:
     debug: bool = False
     watch: bool = False
     plugin_paths: tuple[str, ...] = ()
+    storage_options: tuple[str, ...] = field(default=(), repr=False)
     say: Callable[[str], None] | None = None
     referring: tuple[str, ...] = ()
 
@@ -71,7 +79,7 @@ class Prepared:
 
     @property
     def place(self) -> str:
-        """The absolute directory of the instance, there or not."""
+        """The absolute directory or URL of the instance, there or not."""
         return instance_dir(self.settings.cache_root, self.key)
 
     def look(self) -> Found:
@@ -114,15 +122,22 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
 
     Reads file contents only where no hint says what they are. `above` are the recipes that import statistics from this one.
     """
+    places.use_options(settings.storage_options)
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     refuse_inside_sources(settings.cache_root, roots)
+    hints = hints_path(settings.cache_root)
     index = build_index(
-        recipe, hints_path=hints_path(settings.cache_root), threads=settings.workers or os.cpu_count() or 1, loaders=plugin.loaders
+        recipe,
+        hints_path=hints,
+        threads=settings.workers or os.cpu_count() or 1,
+        loaders=plugin.loaders,
+        digest=settings.digest,
+        remote=partial(digest_remote, settings=settings, scratch=os.path.dirname(hints)),
     )
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
-    found = sorted({e.partition for e in index.entries if e.partition} - set(partitions))
+    found = sorted(set(index.facts.partitions) - set(partitions))
     imports = resolve_imports(recipe, settings, above=above)
     plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=imports)
     from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
@@ -177,8 +192,8 @@ def digest_of_recipe(path: str | Path, *, plugin_paths: Sequence[str] = ()) -> s
 
 
 def hints_path(cache_root: str) -> str:
-    """The hint cache of a cache root."""
-    return os.path.join(os.path.abspath(cache_root), "hints.sqlite")
+    """The hint cache of a cache root: in it, or for one on a store in its folder on this machine."""
+    return os.path.join(home(cache_root), "hints.sqlite")
 
 
 def resolve(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest, look_at
 from refinery_beam.errors import RecipeError, did_you_mean
 from refinery_beam.plan.nodes import Plan
@@ -68,10 +69,10 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan) -> dict[in
         field = plan.contracts[i].field or ""
         counts: Counter[str] = Counter()
         for entry in reference.manifest.shards(reference.split):
-            path = os.path.join(reference.manifest.place, entry.path)
+            path = places.join(reference.manifest.place, entry.path)
             if file_sha256(path) != entry.sha256:
                 raise _refuse(f"is damaged: {entry.path} has other bytes", path, reference.place, "run the recipe that made it again")
-            with pq.ParquetFile(path) as file:
+            with places.opened(path) as source, pq.ParquetFile(source) as file:
                 for batch in file.iter_batches(columns=[field], use_threads=False):
                     counts.update(key_text([value]) for value in batch.column(0).to_pylist() if value is not None)
         found[i] = [(json.loads(key)[0], count) for key, count in sorted(counts.items())]
@@ -89,7 +90,7 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, at: str) -> Mani
 
         here = os.path.realpath(recipe.path)
         place = prepare(location, replace(settings, overlays=(), seed=None, referring=(*settings.referring, here))).place
-    manifest = look_at(place).manifest if os.path.isdir(place) else None
+    manifest = look_at(place).manifest if places.is_folder(place) else None
     if manifest is None:
         raise _refuse("has no finished instance", written, at, f"refinery-beam run {written}, or name an instance's directory")
     return manifest

@@ -18,7 +18,7 @@ CONTRACT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run gave. `path` is the absolute instance directory; `seconds` is wall time and the only field that differs
+    """What a run gave. `path` is the absolute instance directory or its URL; `seconds` is wall time and the only field that differs
     between equal runs. `pictures` are the files of the recipe's reporting pictures by name.
 
     ``rb.open_instance(result.path)`` reads it.
@@ -65,12 +65,16 @@ def run(
     mode: str = "auto",
     runner: str = "direct",
     beam_options: tuple[str, ...] | list[str] = (),
+    shared_files: bool = False,
+    digest: str = "auto",
     progress: bool = False,
     plugin_paths: tuple[str, ...] | list[str] = (),
+    storage_options: tuple[str, ...] | list[str] = (),
 ) -> RunResult:
     """Make the instance of a recipe, or find it.
 
     The same recipe over the same files with the same seed gives the same bytes, whatever `workers`, `mode` and `runner`.
+    `cache_root` may be on an object store (``gs://bucket/prefix``); `storage_options` are words like ``s3.endpoint_url=http://...``.
     Raises RefineryError.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
@@ -88,8 +92,11 @@ def run(
             mode=mode,
             runner=runner,
             beam_options=tuple(beam_options),
+            shared_files=shared_files,
+            digest=digest,
             progress=progress,
             plugin_paths=tuple(plugin_paths),
+            storage_options=tuple(storage_options),
         ),
     )
 
@@ -112,7 +119,12 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
             from refinery_beam.launch.build import build
 
             engine = read_options(settings.runner, settings.beam_options)
-            check_places(engine, cache_root=settings.cache_root, sources=[s.root for s in prepared.index.sources])
+            check_places(
+                engine,
+                cache_root=settings.cache_root,
+                sources=[s.root for s in prepared.index.sources],
+                shared_files=settings.shared_files,
+            )
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
@@ -150,6 +162,7 @@ def check_settings(settings: Settings) -> None:
             rule="--mode is auto, threads or processes",
             remedy="leave --mode out",
         )
+    check_digest(settings.digest)
     if settings.workers is not None and settings.workers < 1:
         raise UsageError(
             f"--workers {settings.workers} is not a number of workers",
@@ -157,6 +170,18 @@ def check_settings(settings: Settings) -> None:
             value=settings.workers,
             rule="--workers is at least 1",
             remedy="leave --workers out to use every core",
+        )
+
+
+def check_digest(kind: str) -> None:
+    """Refuse a kind of digest that does not exist. Raises UsageError."""
+    if kind not in ("auto", "sha256"):
+        raise UsageError(
+            f"the digest {kind!r} does not exist",
+            code="unknown-digest",
+            value=kind,
+            rule="--digest is auto or sha256",
+            remedy="leave --digest out: the checksums of stores are taken where every file has one",
         )
 
 

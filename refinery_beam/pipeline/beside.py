@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.pipeline.contracts import Contracts, Tally, join, rows_of
 from refinery_beam.pipeline.sinks import file_bytes, sink_path, write_file
 from refinery_beam.plan.nodes import Chain, Plan
@@ -59,7 +59,7 @@ class Gather:
     """Takes the extras of the rows of one shard, writes sink files, and gives the small rows that go on."""
 
     def __init__(self, plan: Plan, *, instance: str) -> None:
-        self._sinks = os.path.join(instance, "sinks")
+        self._sinks = places.join(instance, "sinks")
         self._sample = plan.sample
         self._tally: Tally = {}
         self._rows: list[tuple[str, Any]] = []

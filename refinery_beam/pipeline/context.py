@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.errors import RefineryError
 from refinery_beam.pipeline.cancel import at_work, check
 from refinery_beam.plan.nodes import Plan
@@ -17,7 +18,7 @@ from refinery_beam.plan.nodes import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of one plan. `instance` is the staged instance folder and `work` the folder beside it for rows, heartbeats and failures.
+    """One run of one plan. `instance` is where shards go and `work` the folder for rows, heartbeats and failures; either may be a URL.
 
     All paths are absolute: workers have another working directory.
     """
@@ -29,7 +30,6 @@ class Job:
     records: int
     shard_records: int
     grouped: bool
-    index: tuple[tuple[str, int], ...]
     heartbeat: bool = True
     deadly: tuple[tuple[str, str], ...] = ()
     """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
@@ -41,24 +41,15 @@ class Job:
 
 
 WORK_FOLDERS = (
-    "scratch",
-    "shards",
-    "ledger",
-    "statistics",
-    "progress",
-    "failures",
-    "index",
-    "growth",
-    "evidence",
-    "sinks",
-    "sample",
-    "marks",
+    *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests", "marks"),
 )
 """Folders of ``Job.work``."""
 
 
 class Heartbeat:
-    """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum.
+    """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum. On a store: one
+    small object, every ten seconds and at the end of a shard.
 
     `name` is that of the pass; with `coming` the counts are of the records that will go through it.
 
@@ -67,12 +58,14 @@ class Heartbeat:
     """
 
     INTERVAL = 0.2
+    INTERVAL_ON_A_STORE = 10.0
 
     def __init__(self, folder: str, name: str, *, enabled: bool = True, coming: bool = False) -> None:
         # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
         self._work = folder
         name = f"of.{name}" if coming else name
-        self._path = os.path.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._interval = self.INTERVAL_ON_A_STORE if places.is_url(folder) else self.INTERVAL
         self._enabled = enabled
         self._count = 0
         self._written = 0.0
@@ -83,7 +76,7 @@ class Heartbeat:
         check(self._work)
         self._count += count
         now = monotonic()
-        if self._enabled and now - self._written >= self.INTERVAL:
+        if self._enabled and now - self._written >= self._interval:
             self._written = now
             self.flush()
 
@@ -91,6 +84,9 @@ class Heartbeat:
         if not self._enabled:
             return
         try:
+            if places.is_url(self._path):
+                places.write(self._path, str(self._count).encode())
+                return
             with open(self._path, "w") as file:
                 file.write(str(self._count))
         except OSError:
@@ -111,12 +107,10 @@ def working(job: Job) -> Iterator[None]:
 
 def report_failure(work: str, error: RefineryError) -> None:
     """Leave an error where the driver finds it whole. Engines hand back only text, each in its own wrapping."""
-    path = os.path.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
+    path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
     payload = [{"kind": type(e).__name__, **e.to_dict()} for e in error.errors()]
     try:
-        with open(path + ".tmp", "w") as file:
-            json.dump(payload, file)
-        os.replace(path + ".tmp", path)
+        places.write(path, json.dumps(payload).encode())
     except OSError:
         pass  # the exception itself still reaches the driver
 
@@ -125,16 +119,15 @@ def read_failures(work: str) -> list[RefineryError]:
     """The errors workers left, sorted by place, each once."""
     from refinery_beam import errors
 
-    folder = os.path.join(work, "failures")
+    folder = places.join(work, "failures")
     found: dict[tuple[str, str, str], RefineryError] = {}
-    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+    for name in places.names(folder):
         if not name.endswith(".json"):
             continue
-        with open(os.path.join(folder, name)) as file:
-            for item in json.load(file):
-                kind: Any = getattr(errors, item.pop("kind"), errors.EngineError)
-                error = kind(item.pop("message"), **item)
-                found.setdefault((error.place, error.code, error.message), error)
+        for item in json.loads(places.read(places.join(folder, name))):
+            kind: Any = getattr(errors, item.pop("kind"), errors.EngineError)
+            error = kind(item.pop("message"), **item)
+            found.setdefault((error.place, error.code, error.message), error)
     return [found[key] for key in sorted(found)]
 
 

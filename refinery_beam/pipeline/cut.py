@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.pipeline.quotas import bucket, locate
+from refinery_beam.plan.quotas import bucket, locate
 
 Cuts = Callable[..., Sequence[int]]
 """For a stratum and its count of groups (and the side input, if there is one), the running sums of the quotas."""
@@ -20,8 +20,8 @@ class CutByRank(beam.PTransform):
     """(stratum, position) pairs -> one (stratum, thresholds) pair a stratum; a threshold is the last position of its part, b''
     for an empty part.
 
-    Pass one counts positions by their first sixteen bits; pass two sorts only the buckets in which a cut falls. Memory for a stratum is
-    65,536 counters and one bucket, whatever the number of groups.
+    Pass one counts positions by their first ten bits; pass two sorts only the buckets in which a cut falls. Memory for a stratum is
+    1,024 counters, and a thousandth of its positions for each cut.
     """
 
     def __init__(self, cuts: Cuts, side: Any = None) -> None:

@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.transforms.window import GlobalWindows
 
+from refinery_beam import places
 from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
@@ -19,12 +20,12 @@ from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
 from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
-from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.pipeline.rows_io import WriteRows
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.beside import SamplePlan
 from refinery_beam.plan.nodes import FitPoint, Plan
+from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
 
@@ -250,7 +251,7 @@ class WriteSample(beam.DoFn):
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
         (split, shard, shards), refs = group
         job = self._job
-        with working(job):
+        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
             written = write_shard(
                 self._worker,
                 refs,
@@ -259,7 +260,7 @@ class WriteSample(beam.DoFn):
                 shard=shard,
                 shards=shards,
                 folder=f"{job.instance}/sample",
-                scratch=f"{job.work}/scratch",
+                scratch=scratch,
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 gather=Ignore(),

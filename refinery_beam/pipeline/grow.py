@@ -11,8 +11,8 @@ import apache_beam as beam
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.lineage import child, lineage_of
 from refinery_beam.pipeline.materialize import Count
-from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import Plan
+from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plan.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import GenerateOp, Variant
 from refinery_beam.plugins.discovery import plugin_of_plan

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam import coders
 
+from refinery_beam import places
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
@@ -86,7 +87,7 @@ class WriteShard(beam.DoFn):
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
         (split, shard, shards), refs = group
         job = self._job
-        with working(job):
+        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
             written = write_shard(
                 self._worker,
                 refs,
@@ -95,7 +96,7 @@ class WriteShard(beam.DoFn):
                 shard=shard,
                 shards=shards,
                 folder=f"{job.instance}/dataset",
-                scratch=f"{job.work}/scratch",
+                scratch=scratch,
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 progress=self._heartbeat,

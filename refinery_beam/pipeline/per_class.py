@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import FilterStep, Plan
+from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plugins.base import ClassSampleOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref, read_tags, with_tag

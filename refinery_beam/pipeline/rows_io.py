@@ -1,80 +1,22 @@
-"""Rows between driver and pipeline, as files: index parts in, shard rows, ledger rows and statistics out.
+"""Rows from the pipeline to the driver, as files: shard rows, ledger rows and statistics. (References go in by `index_parts`.)
 
 Every engine can read and write files; none hands a PCollection back to the driver in the same way. Result files are named by
-their own content,
-so a repeated bundle writes the same file again.
+their own content, so a repeated bundle writes the same file again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
 
+from refinery_beam import places
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.coders import ROW_TYPES  # noqa: F401 - registers the coders
-from refinery_beam.records import LedgerRow, Ref, ShardRow
-
-INDEX_GROUP = 512
-"""References in a row group of an index part: the unit a worker reads."""
-
-
-def write_index(path: str, refs: Iterable[Ref]) -> tuple[tuple[str, int], ...]:
-    """Write references to a Parquet part and return the (path, row group) pairs that cover it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    text, raw = pa.string(), pa.binary()
-    kinds = {"record_id": text, "key": raw, "source": pa.int32(), "path": text, "size": pa.int64(), "digest": raw}
-    kinds |= {"label": text, "partition": text, "group": raw, "split": text, "fields": text, "lineage": text, "tags": text}
-    schema = pa.schema(list(kinds.items()))
-    groups = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        batch: list[Ref] = []
-        for ref in refs:
-            batch.append(ref)
-            if len(batch) == INDEX_GROUP:
-                writer.write_table(_table(batch, schema))
-                groups, batch = groups + 1, []
-        if batch:
-            writer.write_table(_table(batch, schema))
-            groups += 1
-    return tuple((path, group) for group in range(groups))
-
-
-def _table(refs: Sequence[Ref], schema: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.table([list(column) for column in zip(*refs, strict=True)], schema=schema)
-
-
-class ReadIndex(beam.PTransform):
-    """The references of an index. Only (path, row group) pairs are in the job graph, however many images there are."""
-
-    def __init__(self, groups: Sequence[tuple[str, int]]) -> None:
-        super().__init__()
-        self._groups = list(groups)
-
-    def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
-        return (
-            pipeline
-            | "Groups" >> beam.Create(self._groups).with_output_types(tuple[str, int])
-            | "Read" >> beam.FlatMap(read_group).with_output_types(Ref)
-        )
-
-
-def read_group(place: tuple[str, int]) -> Iterator[Ref]:
-    """The references of one row group of an index part."""
-    import pyarrow.parquet as pq
-
-    path, group = place
-    with pq.ParquetFile(path) as file:
-        for row in file.read_row_group(group).to_pylist():
-            yield Ref(**row)
+from refinery_beam.records import LedgerRow, ShardRow
 
 
 class WriteRows(beam.PTransform):
@@ -99,23 +41,23 @@ def write_rows(group: tuple[int, Iterable[Any]], folder: str) -> str:
     lines = sorted(json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in group[1])
     data = ("\n".join(lines) + "\n").encode()
     name = f"{group[0]:05d}-{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
-    _put(folder, name, data)
+    places.write(places.join(folder, name), data)
     return name
 
 
 def write_partial(pair: tuple[str, bytes], folder: str) -> str:
     """Write the merged accumulator of one fit point; returns its name."""
     name, data = pair
-    _put(folder, name, data)
+    places.write(places.join(folder, name), data)
     return name
 
 
 def read_rows(folder: str, kind: Any) -> Iterator[Any]:
     """The rows of a folder, sorted by file, each distinct row once."""
-    for name in sorted(os.listdir(folder)):
+    for name in places.names(folder):
         if name.endswith(".jsonl"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                for line in file:
+            for line in places.read(places.join(folder, name)).split(b"\n"):
+                if line:
                     yield kind(*json.loads(line))
 
 
@@ -127,13 +69,6 @@ def read_shard_rows(folder: str) -> list[ShardRow]:
 def read_ledger(folder: str) -> list[LedgerRow]:
     """The ledger, sorted by record id and stage."""
     return sorted(set(read_rows(folder, LedgerRow)))
-
-
-def _put(folder: str, name: str, data: bytes) -> None:
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, os.path.join(folder, name))
 
 
 def _deal(row: Any, files: int) -> tuple[int, Any]:

@@ -14,8 +14,8 @@ from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.duplicates import DropDuplicates
 from refinery_beam.pipeline.look import LookInto
 from refinery_beam.pipeline.per_class import SamplePerClass
-from refinery_beam.pipeline.quotas import part_of, position
 from refinery_beam.plan.nodes import FilterStep, Plan
+from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plugins.base import TAGS_FIELD, FilterOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref, read_fields, read_tags

@@ -18,6 +18,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.pipeline.bad import BadRecord, describe
@@ -185,15 +186,17 @@ def write_shard(
     gather: Gather | None = None,
     marks: Marks | None = None,
 ) -> Shard:
-    """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch` (same file system), and say
-    what was written.
+    """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch`, and say what was written.
+
+    `folder` may be on a store; the file is then uploaded when it is whole and hashed, and an attempt that is repeated puts the same object
+    again. `scratch` is local, and on one file system with a local `folder`.
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
     become ledger rows. `gather` takes what rows leave beside the dataset: evidence, sink files, references for a sample.
     `marks` are told which records are at work.
     """
-    os.makedirs(os.path.join(folder, split), exist_ok=True)
-    gather = gather or Gather(worker.plan, instance=os.path.dirname(folder))
+    places.make_folder(places.join(folder, split))
+    gather = gather or Gather(worker.plan, instance=places.parent(folder))
     # Random, because two attempts at one shard may run at the same time; it names nothing that stays.
     temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")
     out = ShardFile(temporary, worker.plan.output)
@@ -221,7 +224,7 @@ def write_shard(
         out.close()
         sha256 = out.file.hexdigest()
         name = shard_name(shard, shards, sha256)
-        os.replace(temporary, os.path.join(folder, split, name))
+        places.put_file(temporary, places.join(folder, split, name))
     except BaseException as error:
         out.abandon()
         with suppress(OSError):
@@ -234,7 +237,7 @@ def write_shard(
         shard=shard,
         shards=shards,
         records=out.records,
-        file=f"{os.path.basename(folder)}/{split}/{name}",
+        file=f"{places.basename(folder)}/{split}/{name}",
         bytes=out.file.size,
         sha256=sha256,
         rows_digest=shard_digest(digests),
@@ -244,6 +247,8 @@ def write_shard(
 
 
 def _cannot_write(error: OSError, folder: str) -> StoreError:
+    if places.is_url(folder) and str(error.filename).startswith(folder):
+        return places.fault(error, "write a shard below", folder)
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return StoreError(
         f"a shard cannot be written: {error.strerror or error}",

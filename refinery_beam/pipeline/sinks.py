@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from refinery_beam import places
+from refinery_beam.errors import EngineError
 from refinery_beam.plan.beside import TOKEN, SinkStep
 from refinery_beam.records import SinkRow
 
@@ -93,10 +95,29 @@ def file_bytes(sink: SinkStep, value: Any) -> bytes:
 
 
 def write_file(root: str, sink: str, path: str, record_id: str, data: bytes, *, temporary: str) -> SinkRow:
-    """Write one file below `root`/`sink`, by way of `temporary`. `root` is ours and holds no links."""
-    place = os.path.join(root, sink, *path.split("/"))
+    """Write one file below `root`/`sink`, by way of `temporary`. A local `root` is ours and holds no links.
+
+    On a store it is created only if absent: EngineError ``nondeterminism`` when it is there with other bytes.
+    """
+    place = places.join(root, sink, path)
+    row = SinkRow(sink, path, record_id, len(data), hashlib.sha256(data).hexdigest())
+    if places.is_url(place):
+        if not places.put_if_absent(place, data) and places.read(place) != data:
+            raise _differs(place, path)
+        return row
     os.makedirs(os.path.dirname(place), exist_ok=True)
     with open(temporary, "wb") as file:
         file.write(data)
     os.replace(temporary, place)
-    return SinkRow(sink, path, record_id, len(data), hashlib.sha256(data).hexdigest())
+    return row
+
+
+def _differs(place: str, path: str) -> EngineError:
+    return EngineError(
+        f"two builds of one key differ, or two records have one file: {path} has other bytes on the store",
+        code="nondeterminism",
+        place=place,
+        value=path,
+        rule="same recipe, same input bytes, same seed, same environment: the same bytes",
+        remedy="give every record a path of its own; if they have, let other runs of this recipe end, then run again",
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.pipeline.bad import BadRecord
 from refinery_beam.plan.nodes import Chain, Plan
 from refinery_beam.plugins.base import Plugin
@@ -27,18 +27,17 @@ class SourceFiles:
         )
 
     def location(self, ref: Ref) -> str:
-        return os.path.join(self.plan.sources[ref.source].root, *ref.path.split("/"))
+        return places.join(self.plan.sources[ref.source].root, ref.path)
 
     def read(self, ref: Ref) -> bytes:
         """The file's bytes, proved to be those the index saw. Raises BadRecord too_large_file, unreadable or changed_during_run."""
         if ref.size > self._limits.max_bytes:
             raise BadRecord("too_large_file", f"{ref.size} bytes, the limit is {self._limits.max_bytes}", stage="Input")
         try:
-            with open(self.location(ref), "rb") as file:
-                data = file.read()
+            data = places.read(self.location(ref))
         except OSError as error:
             raise BadRecord("unreadable", error.strerror or type(error).__name__, stage="Input") from error
-        if hashlib.sha256(data).digest() != ref.digest:
+        if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:
             raise BadRecord("changed_during_run", "its bytes are not those that were listed when the run began", stage="Input")
         return data
 

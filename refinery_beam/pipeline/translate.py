@@ -15,8 +15,9 @@ from refinery_beam.pipeline.evidence import CheckReferences, add_beside
 from refinery_beam.pipeline.field_fits import FieldFitPass
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
 from refinery_beam.pipeline.grow import Expand, Generate
+from refinery_beam.pipeline.index_parts import ReadIndex
 from refinery_beam.pipeline.materialize import WriteShards
-from refinery_beam.pipeline.rows_io import ReadIndex, WriteRows, write_partial
+from refinery_beam.pipeline.rows_io import WriteRows, write_partial
 from refinery_beam.pipeline.select import Select
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.plan.variants import aggressive
@@ -29,7 +30,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     """Build the whole job on `pipeline`. Results are files below ``job.instance`` and ``job.work``; see `rows_io`."""
     plan = job.plan
     files = max(1, job.records // ROWS_A_FILE)
-    refs = pipeline | "Index" >> ReadIndex(job.index)
+    refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index")
     lost = []
     if plan.contracts:
         refs, dropped = refs | "InputContracts" >> CheckReferences(job)
@@ -42,7 +43,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
         refs, unreadable = refs | "NearGroups" >> NearGroups(job)
         lost.append(unreadable)
     grouped = job.grouped or plan.split.near_distance is not None
-    branches = refs | "Split" >> AssignSplits(plan, grouped=grouped, work=job.work)
+    branches = refs | "Split" >> AssignSplits(plan, grouped=grouped, divided=plan.split_from_index, work=job.work)
     lost.append(branches.pop(LEDGER))
     for step in plan.post_filters:
         for split in step.splits:

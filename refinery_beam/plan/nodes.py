@@ -267,6 +267,14 @@ class Plan:
         return any(c.on_pixels for c in self.contracts) or any(s.field == "image" for s in self.sinks)
 
     @property
+    def split_from_index(self) -> bool:
+        """Whether exact quotas can be cut as soon as the index is known: nothing takes a record out, or tells more of it, before."""
+        split = self.split
+        undecided = self.pre_filters or split.tag is not None or split.near_distance is not None
+        checked = any(c.section == "InputContracts" for c in self.contracts)
+        return split.mode == "ratios" and split.method == "exact" and not undecided and not checked
+
+    @property
     def selects_by_files(self) -> bool:
         """Whether filters or splits look into files: what decoding makes of them then decides which records come out."""
         return any(f.needs_header for f in (*self.pre_filters, *self.post_filters)) or self.split.near_distance is not None

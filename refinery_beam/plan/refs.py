@@ -1,93 +1,167 @@
-"""Index entries -> references: each record's group, and the metadata featurizations that splits and filters may look at."""
+"""Index entries -> references: each record's metadata, group and, where the index alone decides it, split. Streams; see `sorting`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import DataError
-from refinery_beam.identity import canonical_bytes, digest, record_key
-from refinery_beam.plan.nodes import FieldStep, Plan, SplitPlan
+from refinery_beam.identity import canonical_bytes, digest
+from refinery_beam.plan.nodes import FieldStep, Plan
+from refinery_beam.plan.strata import divide
 from refinery_beam.plugins.base import FeaturizeOp, Plugin
 from refinery_beam.records import Ref, write_fields
+from refinery_beam.sorting import Again, Sorter
+
+if TYPE_CHECKING:
+    from refinery_beam.index import Entry, Index
 
 
-def make_refs(entries: Sequence[Any], plan: Plan, plugin: Plugin) -> tuple[Iterator[Ref], bool]:
-    """The references of index entries, in their order, and whether any group has more than one record."""
-    steps = _metadata_steps(plan, plugin)
-    fields = [_metadata_fields(entry, steps, plan.label_field) for entry in entries]
-    groups = group_keys(entries, fields, plan.split, label_field=plan.label_field)
-    grouped = len(set(groups)) < len(groups)
-
-    def refs() -> Iterator[Ref]:
-        for entry, group, known in zip(entries, groups, fields, strict=True):
-            yield Ref(
-                record_id=entry.record_id,
-                key=record_key(entry.record_id),
-                source=entry.source,
-                path=entry.path,
-                size=entry.size,
-                digest=entry.digest,
-                label=entry.label,
-                partition=entry.partition or "",
-                group=group,
-                split="",
-                fields=write_fields(known),
-                lineage="",
-            )
-
-    return refs(), grouped
-
-
-def group_keys(entries: Sequence[Any], fields: Sequence[dict[str, Any]], split: SplitPlan, *, label_field: str) -> list[bytes]:
-    """The 32-byte group key of every entry.
+def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], bool]:
+    """The references of an index, and whether some group may have more than one record. They can be gone through again and again.
 
     A group is what a split never divides: the records with one value of `group_by`, the records with one content (identical files), or
-    everything connected through either. Without both rules a record is its own group. Keys come from values and contents, never from
-    positions, so a group keeps its key when others come or go; a group joined through both rules has the smallest key of its parts.
+    everything connected through either. Without both rules a record is its own group. Keys of groups come from values and contents,
+    never from positions, so a group keeps its key when others come or go; a group joined through both rules has the smallest key of its
+    parts. Where nothing stands between the index and the split (`Plan.split_from_index`), references have their split.
     """
-    own: list[list[bytes]] = []
-    for entry, known in zip(entries, fields, strict=True):
-        keys = []
-        if split.group_by is not None:
-            value = _value(entry, known, split.group_by, label_field)
-            if value is None:
-                raise DataError(
-                    f"{entry.record_id} has no value for {split.group_by!r}, by which splits are grouped",
-                    code="group-missing",
-                    place=entry.record_id,
-                    value=None,
-                    rule="with Splits.group_by every record has the field",
-                    remedy="fill the column, or drop group_by",
-                )
-            keys.append(digest("group-field", canonical_bytes(value)))
-        if split.keep_duplicates_together:
-            keys.append(digest("group-content", entry.digest))
-        own.append(keys or [record_key(entry.record_id)])
-    if split.group_by is None or not split.keep_duplicates_together:
-        return [keys[0] for keys in own]
-    return _connected(own)
+    split, scratch = plan.split, index.scratch
+    refs: Iterable[Ref] = Again(partial(_refs, index, plan, plugin))
+    if split.group_by is not None and split.keep_duplicates_together:
+        refs = join_groups(refs, scratch=scratch)
+    grouped = split.group_by is not None or (split.keep_duplicates_together and index.facts.repeats > 0)
+    if plan.split_from_index:
+        if grouped:
+            refs = _sorted(refs, scratch)
+        refs = divide(refs, plan, scratch=scratch)
+    return refs, grouped
 
 
-def _connected(own: Sequence[Sequence[bytes]]) -> list[bytes]:
-    """The smallest key reachable from each entry, by union-find over shared keys."""
-    parent: dict[bytes, bytes] = {}
+def join_groups(refs: Iterable[Ref], *, scratch: str = "") -> Iterable[Ref]:
+    """References whose group is that of their value -> the same with that of everything connected by values and contents.
 
-    def find(key: bytes) -> bytes:
-        root = parent.setdefault(key, key)
-        while parent[root] != root:
-            parent[root] = parent[parent[root]]
-            root = parent[root]
+    Held in memory are only the values that share a content with another value. The others are joined by sorting.
+    """
+    by_content: Sorter[tuple[bytes, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
+    by_value: Sorter[tuple[bytes, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
+    for ref in refs:
+        content = content_group(ref.digest)
+        by_content.add((content, ref.group))
+        by_value.add((ref.group, content))
+    bridges = Bridges()
+    last = (b"", b"")
+    for content, value in by_content:
+        if content == last[0] and value != last[1]:
+            bridges.join(last[1], value)
+        last = (content, value)
+    for value, content in _least(by_value):
+        bridges.lower(value, content)
+    members = _sorted(refs, scratch)
+    return Again(partial(_joined, members, by_value, bridges))
+
+
+class Bridges:
+    """Connected values, by union-find, and the smallest key of each component. Values that nothing connects are not in it."""
+
+    def __init__(self) -> None:
+        self._parent: dict[bytes, bytes] = {}
+        self._key: dict[bytes, bytes] = {}
+
+    def find(self, value: bytes) -> bytes:
+        """The root of a value's component."""
+        root = self._parent.setdefault(value, value)
+        while self._parent[root] != root:
+            self._parent[root] = self._parent[self._parent[root]]
+            root = self._parent[root]
         return root
 
-    for keys in own:
-        first = find(keys[0])
-        for key in keys[1:]:
-            other = find(key)
-            low, high = min(first, other), max(first, other)
-            parent[high] = low
-            first = low
-    return [find(keys[0]) for keys in own]
+    def join(self, one: bytes, two: bytes) -> None:
+        """Connect two values."""
+        low, high = sorted((self.find(one), self.find(two)))
+        self._parent[high] = low
+
+    def lower(self, value: bytes, content: bytes) -> None:
+        """Tell the smallest content of a value, once all values are joined."""
+        if value in self._parent:
+            root = self.find(value)
+            self._key[root] = min(self._key.get(root, root), content)
+
+    def key(self, value: bytes, content: bytes) -> bytes:
+        """The group of a value whose smallest content is `content`."""
+        return self._key[self.find(value)] if value in self._parent else min(value, content)
+
+
+def content_group(sha: bytes) -> bytes:
+    """The key of the group of one content."""
+    return digest("group-content", sha)
+
+
+def _least(pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """The first pair of each value, of pairs sorted by value and content."""
+    last = None
+    for value, content in pairs:
+        if value != last:
+            last = value
+            yield value, content
+
+
+def _joined(members: Iterable[Ref], by_value: Iterable[tuple[bytes, bytes]], bridges: Bridges) -> Iterator[Ref]:
+    """Both come in the order of the value, and have the same values."""
+    least = _least(by_value)
+    value, group = b"", b""
+    for ref in members:
+        if ref.group != value:
+            value, content = next(least)
+            group = bridges.key(value, content)
+        yield ref._replace(group=group)
+
+
+def _sorted(refs: Iterable[Ref], scratch: str) -> Sorter[Ref]:
+    found = Sorter(key=lambda ref: (ref.group, ref.key), make=Ref._make, folder=scratch)
+    for ref in refs:
+        found.add(ref)
+    return found
+
+
+def _refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
+    steps = _metadata_steps(plan, plugin)
+    split, label_field = plan.split, plan.label_field
+    for entry in index.entries:
+        known = _metadata_fields(entry, steps, label_field)
+        if split.group_by is not None:
+            group = _value_group(entry, known, split.group_by, label_field)
+        else:
+            group = content_group(entry.digest) if split.keep_duplicates_together else entry.key
+        yield Ref(
+            record_id=entry.record_id,
+            key=entry.key,
+            source=entry.source,
+            path=entry.path,
+            size=entry.size,
+            digest=entry.digest,
+            label=entry.label,
+            partition=entry.partition or "",
+            group=group,
+            split="",
+            fields=write_fields(known),
+            lineage="",
+            kind=index.kind,
+        )
+
+
+def _value_group(entry: Entry, known: dict[str, Any], name: str, label_field: str) -> bytes:
+    value = _value(entry, known, name, label_field)
+    if value is None:
+        raise DataError(
+            f"{entry.record_id} has no value for {name!r}, by which splits are grouped",
+            code="group-missing",
+            place=entry.record_id,
+            value=None,
+            rule="with Splits.group_by every record has the field",
+            remedy="fill the column, or drop group_by",
+        )
+    return digest("group-field", canonical_bytes(value))
 
 
 def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, FeaturizeOp, Any]]:
@@ -99,14 +173,14 @@ def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, Featuri
     return found
 
 
-def _metadata_fields(entry: Any, steps: Sequence[tuple[FieldStep, FeaturizeOp, Any]], label_field: str) -> dict[str, Any]:
+def _metadata_fields(entry: Entry, steps: Sequence[tuple[FieldStep, FeaturizeOp, Any]], label_field: str) -> dict[str, Any]:
     known: dict[str, Any] = dict(entry.fields or {})
     for step, op, params in steps:
         known[step.field] = op.featurize([_value(entry, known, name, label_field) for name in step.inputs], params)
     return known
 
 
-def _value(entry: Any, known: dict[str, Any], name: str, label_field: str) -> Any:
+def _value(entry: Entry, known: dict[str, Any], name: str, label_field: str) -> Any:
     if name == label_field:
         return entry.label
     if name in ("record_id", "path", "partition"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import PluginError, StoreError
 from refinery_beam.plugins.base import ArrayType, Plugin
@@ -102,12 +102,11 @@ def plugin_of(manifest: Manifest, code: Sequence[PathCode] = ()) -> Plugin:
 def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
     """A fitted statistic, proved by the manifest: a changed byte here would change every pixel served."""
     entry = manifest.file(path)
-    place = os.path.join(manifest.place, path)
+    place = places.join(manifest.place, path)
     try:
-        with open(place, "rb") as file:
-            data = file.read()
+        data = places.read(place)
     except OSError as error:
-        raise damaged(place, error.strerror or str(error)) from error
+        raise unreadable(place, error) from error
     if entry is None or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise damaged(place, "it is not the file that the manifest lists")
     try:
@@ -117,6 +116,13 @@ def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise damaged(place, "it is not a JSON object")
     return value
+
+
+def unreadable(place: str, error: Exception) -> StoreError:
+    """The StoreError for a file that could not be read: damaged, unless it is the store that could not be reached or asked."""
+    if places.is_url(place) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        return places.fault(error, "read", place)
+    return damaged(place, (error.strerror if isinstance(error, OSError) else None) or str(error))
 
 
 def damaged(place: str, problem: str) -> StoreError:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest, look_at
 from refinery_beam.cache.beside import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
@@ -26,7 +27,7 @@ class Instance:
 
     @property
     def path(self) -> str:
-        """The absolute directory."""
+        """The absolute directory, or the URL."""
         return self.manifest.place
 
     @property
@@ -119,15 +120,15 @@ class Instance:
 
 
 def open_instance(path: str | os.PathLike[str], *, plugin_paths: Sequence[str] = ()) -> Instance:
-    """Open a finished instance by its directory, or by its manifest.json. (``refinery_beam.open_instance`` also takes a recipe.)
+    """Open a finished instance by its directory or URL, or by its manifest.json. (``refinery_beam.open_instance`` also takes a recipe.)
 
     ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
     """
-    place = os.path.abspath(os.fspath(path))
-    if os.path.basename(place) == "manifest.json":
-        place = os.path.dirname(place)
+    place = places.absolute(os.fspath(path))
+    if places.basename(place) == "manifest.json":
+        place = places.parent(place)
     found = look_at(place)
     if found.manifest is not None:
         return Instance(found.manifest, code=read_plugin_paths(plugin_paths))

@@ -16,13 +16,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.cache.stored import ImageForm, declared_rank, decode_encoded, image_form, with_rank
 from refinery_beam.errors import UsageError, did_you_mean
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.augment import Policy, load_policy
-from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain
+from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain, unreadable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,7 +213,7 @@ class SplitReader(Sequence[Row]):
         return shard, number, row - starts[number]
 
     def _place(self, shard: int) -> str:
-        return os.path.join(self.manifest.place, self._shards[shard].path)
+        return places.join(self.manifest.place, self._shards[shard].path)
 
     def _opened(self, shard: int) -> _Shard:
         known = self._footers.get(shard)
@@ -222,9 +223,10 @@ class SplitReader(Sequence[Row]):
         import pyarrow.parquet as pq
 
         try:
-            footer = pq.read_metadata(self._place(shard))
+            with places.opened(self._place(shard)) as source:
+                footer = pq.read_metadata(source)
         except (OSError, pa.ArrowException) as error:
-            raise damaged(self._place(shard), str(error)) from error
+            raise unreadable(self._place(shard), error) from error
         if footer.num_rows != self._shards[shard].records:
             raise damaged(self._place(shard), f"it holds {footer.num_rows} rows, the manifest says {self._shards[shard].records}")
         starts = [0]
@@ -260,10 +262,11 @@ class SplitReader(Sequence[Row]):
         place = self._place(shard)
         try:
             # One thread: callers bring their own, and Arrow's pool does not survive every fork.
-            with pq.ParquetFile(place, metadata=self._opened(shard).footer) as file:
+            footer = self._opened(shard).footer
+            with places.opened(place) as source, pq.ParquetFile(source, metadata=footer) as file:
                 table = file.read_row_group(number, columns=list(self.fields), use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise damaged(place, str(error)) from error
+            raise unreadable(place, error) from error
         columns: dict[str, Any] = {}
         form = None
         for name in self.fields:

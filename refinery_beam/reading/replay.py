@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.stored import declared_rank, decode_encoded, with_rank
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
@@ -111,9 +112,11 @@ class Replay:
             return bytes(image), "<bytes>"
         place = os.fspath(image)
         try:
-            self._decode.check_size(os.stat(place).st_size, place=place)
-            with open(place, "rb") as file:
-                return file.read(), place
+            if places.is_url(place):
+                self._decode.check_size(places.size(place) or 0, place=place)
+            else:
+                self._decode.check_size(os.stat(place).st_size, place=place)
+            return places.read(place), place
         except OSError as error:
             reason = error.strerror or str(error)
             raise DataError(

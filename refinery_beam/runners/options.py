@@ -118,9 +118,9 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
     return options
 
 
-def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[str]) -> None:
-    """Refuse local folders for workers that cannot see them. Raises UsageError."""
-    if options.here:
+def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[str], shared_files: bool = False) -> None:
+    """Refuse local folders for workers that cannot see them; `shared_files` says that they can. Raises UsageError."""
+    if options.here or shared_files:
         return
     local = [("the cache root", cache_root), *(("the source", source) for source in sources)]
     raise_all(
@@ -129,7 +129,7 @@ def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[s
             code="local-place",
             value=place,
             rule="workers on other machines read sources and write the cache themselves",
-            remedy="run the engine on this machine (leave out the master), or use --runner direct",
+            remedy="--shared-files, if every worker sees it under the same path; else run the engine on this machine, or use --runner direct",
         )
         for what, place in local
         if "://" not in place

@@ -35,20 +35,22 @@ STOP_SECONDS = 10.0
 
 
 def run_portable(
-    build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None = None, talk: bool = False
+    build: Callable[[Any], None], options: EngineOptions, *, work: str, logs: str = "", workers: int | None = None, talk: bool = False
 ) -> None:
     """Run the pipeline that `build` makes on the engine, to its end. Raises EngineError, or RuntimeError with the engine's own words.
 
-    Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt. The job server's log is in ``work``.
+    Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt. The job server's log is in ``logs``, a local
+    folder (by default ``work``).
     """
+    logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(work), _boot_script(options, work) as boot:
+    with quiet_beam(enabled=not talk), guarded(work), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
         beam_options = pipeline_options(options, workers=workers, boot=boot)
         try:
-            with _job_server(options, beam_options, os.path.join(work, "job-server.log")), _ended_if_it_fails(work):
+            with _job_server(options, beam_options, os.path.join(logs, "job-server.log")), _ended_if_it_fails(work):
                 refuse_unknown(options, beam_options)
                 pipeline = beam.Pipeline(runner=_runner(options.runner), options=beam_options)
                 build(pipeline)

@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-WORDS = {"look": "looking into files for", "fit": "fitting", "write": "writing"}
+from refinery_beam import places
+
+WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
 """What a pass does, by the first word of its name."""
 
 WINDOW_SECONDS = 10.0
@@ -38,19 +40,18 @@ class Count:
 
 def read_counts(work: str) -> dict[str, Count]:
     """The passes of a job by name, summed over heartbeats."""
-    folder = os.path.join(work, "progress")
+    folder = places.join(work, "progress")
     done: dict[str, int] = {}
     of: dict[str, int] = {}
     try:
-        names = os.listdir(folder)
+        names = places.names(folder)
     except OSError:
         return {}
     for name in names:
         into, key = (of, name[3:]) if name.startswith("of.") else (done, name)
         key = key.rsplit("-", 2)[0]
         try:
-            with open(os.path.join(folder, name)) as file:
-                into[key] = into.get(key, 0) + int(file.read() or 0)
+            into[key] = into.get(key, 0) + int(places.read(places.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
     return {key: Count(done.get(key, 0), of.get(key, 0)) for key in sorted(done.keys() | of.keys())}
@@ -77,9 +78,10 @@ def render(name: str, count: Count, rate: float = 0.0) -> str:
 
 
 class Passes:
-    """Which pass is at work, and how fast. Fed with counts and the time they were read at."""
+    """Which pass is at work, and how fast. Fed with counts and the time they were read at. `total` is for passes that do not say theirs."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int) -> None:
+        self._total = total
         self._last: Mapping[str, Count] = {}
         self._seen: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
@@ -94,7 +96,10 @@ class Passes:
                 while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
                     seen.popleft()
         self._last = dict(counts)
-        return render(self._name, counts[self._name], self._rate(now)) if self._name else ""
+        if not self._name:
+            return ""
+        count = counts[self._name]
+        return render(self._name, Count(count.done, count.of or self._total), self._rate(now))
 
     def _rate(self, now: float) -> float:
         (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
@@ -124,7 +129,7 @@ class _Line:
     def __init__(self, out: TextIO, total: int) -> None:
         self._out, self._total = out, total
         self._terminal = out.isatty()
-        self._passes = Passes()
+        self._passes = Passes(total)
         self._last_plain = time.monotonic()
         self._width = 0
 
@@ -154,7 +159,8 @@ def _columns(out: TextIO) -> int:
 
 
 def _watch(work: str, line: _Line, stop: threading.Event) -> None:
-    while not stop.wait(0.2):
+    # On a store every look is a listing, and heartbeats come as rarely.
+    while not stop.wait(10.0 if places.is_url(work) else 0.2):
         try:
             line.show(read_counts(work))
         except (OSError, ValueError):

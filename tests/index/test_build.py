@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from refinery_beam.errors import DataError, ErrorGroup, RecipeError
 from refinery_beam.identity import digest, record_key
-from refinery_beam.index import Entry, Index, build_index, duplicate_warnings, find_duplicates, input_hash
+from refinery_beam.index import Entry, Index, Member, SourceHash, build_index, by_content, find_repeats, input_hash
 from refinery_beam.records import LedgerRow
 
 from .conftest import label_from, recipe, source
@@ -25,6 +24,10 @@ Put = Callable[..., Path]
 
 def build(given: Any, hints: str = "") -> Index:
     return build_index(given, hints_path=hints, threads=2)
+
+
+def first_entry(index: Index) -> Entry:
+    return next(iter(index.entries))
 
 
 def by_path(index: Index) -> dict[str, Entry]:
@@ -49,7 +52,8 @@ def test_entries(tmp_path: Path, put: Put) -> None:
     )
     assert [e.key for e in index.entries] == sorted(record_key(i) for i in ("pets/cat/1.PNG", "pets/dog/2 3.jpg"))
     assert index.skipped == {"pets": {".txt": 1}}
-    assert (index.hashed, index.records_in, index.bad, index.warnings, index.notes) == (2, 2, [], (), ())
+    assert (index.hashed, index.records_in, list(index.bad), index.warnings, index.notes) == (2, 2, [], (), ())
+    assert index.facts == ((2,), 6, ("train",), 0)
     assert index.sources[0].root == str(tmp_path / "images")
 
 
@@ -92,7 +96,7 @@ def test_an_edited_label_is_another_input(tmp_path: Path, put: Put) -> None:
     first = build(given)
     put("labels.csv", "id,label\na,dog\n")
     second = build(given)
-    assert (first.entries[0].label, second.entries[0].label) == ("cat", "dog")
+    assert (first_entry(first).label, first_entry(second).label) == ("cat", "dog")
     assert first.input_hash != second.input_hash
 
 
@@ -104,7 +108,7 @@ def test_hints_make_the_second_build_read_nothing(tmp_path: Path, put: Put, monk
     given, hints = recipe(tmp_path, source()), str(tmp_path / "cache/hints.sqlite")
     first, second = build(given, hints), build(given, hints)
     assert (first.hashed, second.hashed) == (2, 0)
-    assert (first.input_hash, first.entries, second.run_notes) == (second.input_hash, second.entries, ())
+    assert (first.input_hash, list(first.entries), second.run_notes) == (second.input_hash, list(second.entries), ())
 
 
 def test_table_labels_and_wanted_fields(tmp_path: Path, put: Put) -> None:
@@ -135,10 +139,10 @@ def test_by_row_order_follows_relative_paths(tmp_path: Path, put: Put) -> None:
 def test_derived_labels(tmp_path: Path, put: Put) -> None:
     put("images/x/cat/1.png")
     given = recipe(tmp_path, source("s", "image_flat"), derivation="parent_directory_name")
-    assert build(given).entries[0].label == "cat"
-    assert build(recipe(tmp_path, source("s", "image_flat"), derivation="stem")).entries[0].label == "1"
+    assert first_entry(build(given)).label == "cat"
+    assert first_entry(build(recipe(tmp_path, source("s", "image_flat"), derivation="stem"))).label == "1"
     op = SimpleNamespace(op="label_from_path", output_field="label", inputs=("path",), params={"source": "filename"})
-    assert build(recipe(tmp_path, source("s", "image_flat"), kind="derived", Featurizations=[op])).entries[0].label == "1.png"
+    assert first_entry(build(recipe(tmp_path, source("s", "image_flat"), kind="derived", Featurizations=[op]))).label == "1.png"
     with pytest.raises(RecipeError) as caught:
         build(recipe(tmp_path, source("s", "image_flat"), derivation="stem", Featurizations=[op]))
     assert (caught.value.code, caught.value.place) == ("label-derivations-disagree", "recipe.yaml:Featurizations.0.params")
@@ -154,7 +158,7 @@ def test_derived_label_of_a_file_at_the_root(tmp_path: Path, put: Put) -> None:
         build(recipe(tmp_path, source("s", "image_flat"), derivation="parent_directory_name"))
     assert caught.value.code == "label-missing" and "'s/2.png'" in caught.value.message
     index = build(recipe(tmp_path, source("s", "image_flat"), derivation="parent_directory_name", on_error="quarantine"))
-    assert index.bad == [
+    assert list(index.bad) == [
         LedgerRow("s/2.png", "", "Input", "", "label_missing", "lies at the source's root, so no parent directory names it")
     ]
 
@@ -240,7 +244,7 @@ def test_names_that_are_no_text(tmp_path: Path, put: Put) -> None:
         build(recipe(tmp_path, source()))
     assert caught.value.message == r"source 's': 1 file name not valid UTF-8: 's/cat/caf\xe9.png'"
     index = build(recipe(tmp_path, source(), on_error="quarantine"))
-    assert index.bad == [LedgerRow(r"s/cat/caf\xe9.png", "", "Input", "", "bad_name", "the file name is not valid UTF-8")]
+    assert list(index.bad) == [LedgerRow(r"s/cat/caf\xe9.png", "", "Input", "", "bad_name", "the file name is not valid UTF-8")]
     assert [e.record_id for e in index.entries] == ["s/cat/line\nbreak.png"]
 
 
@@ -260,7 +264,7 @@ def test_files_that_vanish(tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyP
     assert (caught.value.code, caught.value.place) == ("unreadable", "s/cat/2.png")
     assert caught.value.message == "1 file could not be read: 's/cat/2.png' (the first: no such file or directory)"
     index = build(recipe(tmp_path, source(), on_error="quarantine"))
-    assert index.bad == [LedgerRow("s/cat/2.png", "", "Input", "", "unreadable", "no such file or directory")]
+    assert list(index.bad) == [LedgerRow("s/cat/2.png", "", "Input", "", "unreadable", "no such file or directory")]
     assert len(index.entries) == 1
 
 
@@ -277,47 +281,62 @@ def test_duplicates(tmp_path: Path, put: Put) -> None:
     put("images/dog/4.png")
     put("test/dog/5.png", b"images/dog/4.png")
     index = build(recipe(tmp_path, source("s", partition="train"), source("t", path="test", partition="test")))
-    found = index.duplicates()
-    same, leak = hashlib.sha256(b"same").digest(), hashlib.sha256(b"images/dog/4.png").digest()
-    assert {sha: {e.record_id for e in members} for sha, members in found.items()} == {
-        same: {"s/cat/1.png", "s/cat/2.png", "s/dog/3.png"},
-        leak: {"s/dog/4.png", "t/dog/5.png"},
-    }
-    keys = [entry.key for entry in found[same]]
-    assert keys == sorted(keys)
+    assert index.facts.repeats == 5
     assert [code for code, _ in index.warnings] == ["label-conflict", "partition-leak"]
     assert index.warnings[0][1].startswith("1 group of identical files with different labels: ")
     assert "'s/dog/3.png' is 'dog'" in index.warnings[0][1]
     assert "'t/dog/5.png' in 'test'" in index.warnings[1][1]
 
 
-def test_warnings_stay_short() -> None:
-    groups = {b"%d" % k: tuple(Entry(0, "p", f"s/{k}/{m}", 1, b"%d" % k, str(m), "", {}, b"") for m in range(50)) for k in range(9)}
-    ((code, message),) = duplicate_warnings(groups)
+def test_warnings_stay_short_and_come_by_record_key() -> None:
+    members = by_content()
+    for group in range(9):
+        for member in range(50):
+            key = bytes([8 - group, member])
+            members.add(Member(b"%d" % group, key, f"s/{group}/{member}", str(member), ""))
+    repeats = find_repeats(members)
+    ((code, message),) = repeats.warnings
+    assert repeats.records == 450
     assert code == "label-conflict" and message.startswith("9 groups") and message.endswith("; and 4 more") and len(message) < 600
-    assert find_duplicates([m for members in groups.values() for m in members]) == groups
+    assert [part.split("'")[1] for part in message.split(": ")[1].split("; ")[:5]] == [f"s/{g}/0" for g in (8, 7, 6, 5, 4)]
 
 
-_files = st.lists(
-    st.tuples(
-        st.sampled_from(["a", "b", "a/b"]), st.binary(min_size=1, max_size=6).filter(lambda b: 0 not in b), st.integers(0, 9),
-        st.just("sha256"), st.sampled_from(["00", "ff"]),
-    ),
-    max_size=12, unique=True,
-)  # fmt: skip
+_names = st.binary(min_size=1, max_size=6).filter(lambda b: 0 not in b)
+_facts = st.tuples(st.integers(0, 9), st.just("sha256"), st.sampled_from(["00", "ff"]))
+_sources = st.dictionaries(st.sampled_from(["a", "b", "a/b"]), st.dictionaries(_names, _facts, min_size=1, max_size=6), max_size=3)
 
 
-@given(_files, st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["00", "11"])), unique=True), st.randoms())
-def test_order_never_matters(files: list[Any], tables: list[Any], rnd: random.Random) -> None:
-    other, other_tables = list(files), list(tables)
-    rnd.shuffle(other)
-    rnd.shuffle(other_tables)
-    assert input_hash(files, tables) == input_hash(iter(other), iter(other_tables))
+def hash_of(files: dict[str, dict[bytes, Any]], tables: Any = ()) -> str:
+    sources = []
+    for name, rows in files.items():
+        sources.append(SourceHash(name))
+        for path, (size, kind, sha) in sorted(rows.items()):
+            sources[-1].add(path, size, kind, sha)
+    return input_hash(sources, tables)
 
 
-@given(_files, _files)
-def test_other_files_other_hash(one: list[Any], two: list[Any]) -> None:
-    assert (input_hash(one) == input_hash(two)) == (sorted(one) == sorted(two))
+@given(_sources, st.lists(st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["00", "11"])), unique=True))
+def test_the_input_hash_is_that_of_sorted_rows(files: dict[str, dict[bytes, Any]], tables: list[Any]) -> None:
+    """The law as it was first written: all rows of a source, sorted."""
+    parts = []
+    for name, rows in sorted(files.items()):
+        lines = [b"%b\0%d\0%b\0%b" % (path, size, kind.encode(), sha.encode()) for path, (size, kind, sha) in rows.items()]
+        parts.append(digest("source", name, *sorted(lines)))
+    parts += [digest("labels", name, sha) for name, sha in sorted(tables)]
+    assert hash_of(files, tables) == digest("input", *parts).hex()
+    assert hash_of(dict(reversed(files.items())), list(reversed(tables))) == hash_of(files, tables)
+
+
+@given(_sources, _sources)
+def test_other_files_other_hash(one: dict[str, dict[bytes, Any]], two: dict[str, dict[bytes, Any]]) -> None:
+    assert (hash_of(one) == hash_of(two)) == (one == two)
+
+
+def test_files_are_hashed_in_order() -> None:
+    source = SourceHash("s")
+    source.add(b"b", 1, "sha256", "00")
+    with pytest.raises(ValueError, match="order of their paths"):
+        source.add(b"a", 1, "sha256", "00")
 
 
 def test_layout_errors_point_at_the_layout(tmp_path: Path, put: Put) -> None:

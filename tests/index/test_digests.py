@@ -6,18 +6,31 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from refinery_beam.index import Digests, FileState, HintCache, Source, digest_files, list_source
+from refinery_beam.index import FileState, HintCache, Source, SourceListing, digest_files, list_source
 
 Put = Callable[..., Path]
 
 
-def digests(tmp_path: Path, *, hints: str = "hints.sqlite", threads: int = 2) -> tuple[Digests, HintCache]:
+class Found(NamedTuple):
+    digests: list[bytes | None]
+    failures: dict[int, tuple[str, str]]
+    hashed: int
+
+
+def digested(listing: SourceListing, *, hints: HintCache, threads: int) -> Found:
+    rows = list(digest_files(listing, hints=hints, threads=threads))
+    assert [row.file for row in rows] == list(listing.files)
+    return Found([r.digest for r in rows], {k: r.problem for k, r in enumerate(rows) if r.problem}, sum(r.hashed for r in rows))
+
+
+def digests(tmp_path: Path, *, hints: str = "hints.sqlite", threads: int = 2) -> tuple[Found, HintCache]:
     listing = list_source(Source(name="s", type="image_flat", root=str(tmp_path / "r")))
     cache = HintCache(str(tmp_path / hints) if hints else "")
-    return digest_files([listing], hints=cache, threads=threads), cache
+    return digested(listing, hints=cache, threads=threads), cache
 
 
 def settle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,13 +156,28 @@ def test_store_that_cannot_be_made(tmp_path: Path, put: Put, monkeypatch: pytest
     assert found.hashed == 1 and len(cache.notes) == 1 and cache.notes[0].startswith("hint cache not written")
 
 
-def test_one_root_does_not_see_a_namesake(tmp_path: Path) -> None:
+def test_only_what_is_asked_for_is_found(tmp_path: Path) -> None:
     hints = HintCache(str(tmp_path / "h.sqlite"))
     state = FileState(1, 2, 3, 2**64 - 1)
     hints.store([(name, state, b"x" * 32) for name in ("/r/a", "/r0/a", "/r-/a", "/r", "/r/b/c")])
-    assert sorted(hints.lookup("/r")) == ["/r/a", "/r/b/c"]
-    assert sorted(hints.lookup("/r/b/")) == ["/r/b/c"]
-    assert len(hints.lookup("/")) == 5
+    assert hints.lookup(["/r/a", "/r/b", "/r/b/c"]) == dict.fromkeys(["/r/a", "/r/b/c"], (state.pack(), b"x" * 32))
+    assert hints.lookup(["/r"]).keys() == {"/r"}
+    assert hints.lookup([]) == {}
+
+
+def test_batches(tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More files than a batch: same digests, and every batch leaves its hints."""
+    names = [f"r/{k:03}.png" for k in range(40)] + ["r/caf\udce9.png", "r/cafe\u0301/1.png", "r/\u4e2d.png"]
+    for name in names:
+        put(name, os.fsencode(name))
+    settle(monkeypatch)
+    whole, _ = digests(tmp_path, hints="")
+    monkeypatch.setattr("refinery_beam.index.digests._BATCH", 7)
+    monkeypatch.setattr("refinery_beam.index.digests._CHUNK_FILES", 2)
+    first, _ = digests(tmp_path)
+    second, cache = digests(tmp_path)
+    assert (first.hashed, second.hashed, cache.notes) == (43, 0, [])
+    assert whole.digests == first.digests == second.digests
 
 
 def test_what_cannot_be_read_is_a_failure(tmp_path: Path, put: Put) -> None:
@@ -158,7 +186,7 @@ def test_what_cannot_be_read_is_a_failure(tmp_path: Path, put: Put) -> None:
     listing = list_source(Source(name="s", type="image_flat", root=str(root)))
     gone.unlink()
     grown.write_bytes(b"longer than it was when it was listed")
-    found = digest_files([listing], hints=HintCache(""), threads=1)
+    found = digested(listing, hints=HintCache(""), threads=1)
     assert found.failures == {
         0: ("unreadable", "no such file or directory"),
         1: ("changed_during_run", "listed with 7 bytes, read 37"),

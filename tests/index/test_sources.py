@@ -33,7 +33,7 @@ def test_folder(tmp_path: Path, put: Put) -> None:
     ]
     assert found.skipped == {} and found.notes == ()
     fact = os.stat(tmp_path / "r/dog/b.jpg")
-    assert found.files[4][1:5] == (fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino)
+    assert list(found.files)[4][1:5] == (fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino)
 
 
 def test_what_is_skipped_is_counted(tmp_path: Path, put: Put) -> None:
@@ -97,7 +97,7 @@ def test_links_are_followed_but_never_in_circles(tmp_path: Path, put: Put) -> No
     found = listing(tmp_path / "r", "image_flat")
     assert paths(found) == ["cat/1.png", "cat/3.png", "dog/2.png"]
     assert found.skipped == {"link_loop": 2}
-    assert found.files[1].size == len("elsewhere/2.png")
+    assert list(found.files)[1].size == len("elsewhere/2.png")
 
 
 def test_folders_that_link_crosswise_end(tmp_path: Path, put: Put) -> None:

@@ -51,7 +51,7 @@ def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str) -> Non
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype))
     plan = prepare(recipe, Settings(cache_root=str(tmp_path / "cache"))).plan
-    job = Job(plan=plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=True, index=(("/i.parquet", 0),))
+    job = Job(plan=plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=True)
     pipeline = beam.Pipeline(runner="FnApiRunner")
     translate(pipeline, job)
     assert offences(pipeline) == []

@@ -35,9 +35,7 @@ def pipeline_of(class_folders: Path, folder: Path, *, dtype: str, method: str, g
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype, method=method))
     prepared = prepare(recipe, Settings(cache_root=str(folder / "cache")))
-    job = Job(
-        plan=prepared.plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=grouped, index=(("/i.parquet", 0),)
-    )
+    job = Job(plan=prepared.plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=grouped)
     pipeline = beam.Pipeline(runner="FnApiRunner")
     translate(pipeline, job)
     return pipeline

@@ -31,7 +31,7 @@ def made(class_folders: Path, tmp_path: Path) -> tuple[Worker, list[Any], Path]:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders))
     prepared = prepare(recipe, Settings(cache_root=str(tmp_path / "cache")))
-    refs, _ = make_refs(prepared.index.entries, prepared.plan, prepared.plugin)
+    refs, _ = make_refs(prepared.index, prepared.plan, prepared.plugin)
     (tmp_path / "scratch").mkdir()
     return Worker(prepared.plan), [r._replace(split="train") for r in refs], tmp_path
 

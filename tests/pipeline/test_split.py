@@ -15,9 +15,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import refinery_beam.pipeline.coders  # noqa: F401
 from refinery_beam.identity import record_key
-from refinery_beam.pipeline.quotas import largest_remainder, position, weights
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.plan.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.quotas import largest_remainder, position, weights
+from refinery_beam.plan.strata import divide
 from refinery_beam.records import Ref
 
 RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
@@ -122,6 +123,25 @@ def test_groups_are_never_divided_and_cut_by_group() -> None:
         by_group.setdefault(ref.group, set()).add(got[ref.record_id])
     assert all(len(splits) == 1 for splits in by_group.values())
     assert Counter(next(iter(s)) for s in by_group.values()) == {"train": 7, "val": 2, "test": 1}
+
+
+def test_the_driver_divides_as_the_engine_does() -> None:
+    """With groups over several strata, records the ratios are not about, and a rest."""
+    refs = [
+        make_ref(
+            i, label=("cat", "dog", None)[i % 3], partition=("train", "other")[i % 7 == 0], group=hashlib.sha256(b"%d" % (i // 3)).digest()
+        )
+        for i in range(60)
+    ]
+    ratios = (("train", 0.5), ("none", 0.0), ("val", 0.3))
+    split = SplitPlan(
+        mode="ratios", splits=("train", "none", "val", "other"), ratios=ratios, seed=5, stratify_by="label", applies_to="train"
+    )
+    plan = make_plan(split)
+    by_group = sorted(refs, key=lambda ref: (ref.group, ref.key))
+    assert {ref.record_id: ref.split for ref in divide(by_group, plan)} == assign(refs, plan, grouped=True, workers=2)
+    alone = sorted((ref._replace(group=ref.key) for ref in refs), key=lambda ref: ref.key)
+    assert {ref.record_id: ref.split for ref in divide(alone, plan)} == assign(alone, plan)
 
 
 def test_grouping_singletons_changes_nothing() -> None:

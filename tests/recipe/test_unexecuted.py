@@ -24,8 +24,6 @@ NOT_YET: list[tuple[str, str, str]] = [
     ("Output:\n", "Output:\n  format: §webdataset\n", "webdataset"),
     ("Output:\n", "Output:\n  encoding: §webp\n", "webp"),
     ("  stratify_by: label\n", "  keep_duplicates_together: §near\n", "near"),
-    ("path: images", "path: §gs://bucket/images", "gs://"),
-    ("path: images\n", "path: images\n      label_from: {path: §s3://b/l.csv, join: by_row_order, label_field: a}\n", "s3://"),
     ("type: image_folder", "type: §image_table", "image_table"),
     ("type: image_folder", "type: §image_parquet", "image_parquet"),
     ("type: image_folder", "type: §webdataset", "webdataset"),

@@ -82,6 +82,7 @@ def test_local_folders_are_refused_for_workers_elsewhere() -> None:
     assert [(e.code, e.value) for e in caught.value.errors()] == [("local-place", "cache"), ("local-place", "/data")]
     check_places(away, cache_root="gs://bucket/cache", sources=["s3://b/i"])
     check_places(read_options("flink"), cache_root="cache", sources=["/data"])
+    check_places(away, cache_root="cache", sources=["/data"], shared_files=True)
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

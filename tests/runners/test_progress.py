@@ -41,7 +41,7 @@ def test_counts_are_summed_by_pass(tmp_path: Path) -> None:
 
 
 def test_the_line_follows_the_pass_that_moves() -> None:
-    passes = Passes()
+    passes = Passes(10)
     assert passes.line({}, 0.0) == ""
     assert passes.line({"fit.a": Count(0, 10)}, 0.0) == ""
     assert passes.line({"fit.a": Count(2, 10)}, 1.0) == "fitting a: 2 of 10 images (20%)"

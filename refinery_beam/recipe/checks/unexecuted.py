@@ -126,14 +126,6 @@ def _sources(c: Context) -> list[Finding]:
             found.append(_no(c, f"the source type {source.type}", *at, "type", remedy=f"executed: {executed}", value=source.type))
         elif source.target_sample_rate is not None:
             found.append(_no(c, "target_sample_rate", *at, "target_sample_rate", value=source.target_sample_rate))
-        locations = [("path", source.path)]
-        if source.label_from is not None:
-            locations.append(("label_from", source.label_from.path))
-        for name, location in locations:
-            if "://" in location and not location.startswith("file://"):
-                path = (*at, name) if name == "path" else (*at, name, "path")
-                remedy = "copy the data to a local folder and name that"
-                found.append(_no(c, f"reading from {location.split('://')[0]}://", *path, remedy=remedy, value=location))
     return found
 
 

@@ -1,9 +1,8 @@
 """Exact quotas and the cut by rank, as plain functions. No Beam.
 
 Within a stratum, groups stand in the order of their *position*: eight bytes of seeded rank, then the group key, which breaks
-ties. A quota cuts
-that order. To find the cut among a hundred million groups without sorting them, count the groups by the first sixteen bits of their
-position, locate the bucket that holds each cut, and look only into that bucket (a radix selection in two passes).
+ties. A quota cuts that order. To find the cut among a hundred million groups without sorting them, count the groups by the first bits of
+their position, locate the bucket that holds each cut, and look only into that bucket (a radix selection in two passes).
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from fractions import Fraction
 
 from refinery_beam.identity import digest
 
-BUCKET_BYTES = 2
+BUCKET_BITS = 10
+"""Enough that a bucket of a hundred million groups holds a hundred thousand, few enough for counters of a thousand strata at once."""
 
 
 def position(domain: str, seed: int, name: str, key: bytes) -> bytes:
@@ -26,8 +26,8 @@ def position(domain: str, seed: int, name: str, key: bytes) -> bytes:
 
 
 def bucket(place: bytes) -> int:
-    """The first sixteen bits of a position: 0..65535."""
-    return int.from_bytes(place[:BUCKET_BYTES], "big")
+    """The first bits of a position: 0..1023."""
+    return int.from_bytes(place[:2], "big") >> (16 - BUCKET_BITS)
 
 
 def weights(ratios: Sequence[float]) -> list[Fraction]:

@@ -1,0 +1,161 @@
+"""Does the driver grow with the number of images? Its peak memory and the size of the job graph, for indexes of several sizes.
+
+usage: scale.py [--records N ...] [--quotas N]
+
+Each size is a process of its own. It makes up a listing (class folders, digests, one content in fifty twice, so that groups matter), and
+from there does what a run does before its engine starts: sort, group, find duplicates, hash the input, divide into splits, write index
+parts, translate. `--quotas` divides that many references by exact quotas within a thousand classes and writes nothing. Peaks are those of
+`getrusage`. A first row without records shows what Python, Beam and PyArrow take by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RECIPE = """\
+schema_version: 3
+plugin: image_classification
+Input: { sources: [{ name: photos, type: image_folder, path: . }] }
+Labels: { field: label, source: { kind: direct } }
+Output:
+  record_schema:
+    image: { dtype: uint8, shape: [224, 224, 3] }
+    label: { dtype: str }
+Splits: { ratios: { train: 0.7, val: 0.15, test: 0.15 }, stratify_by: label }
+Transformations:
+  - { name: resize, op: resize, params: { size: 224, method: bilinear }, splits: [train, val, test] }
+  - { name: normalize, op: normalize, fit_source: train, splits: [train, val, test] }
+"""
+CLASSES = 1000
+
+
+def paths(records: int) -> Iterator[str]:
+    """Names as cameras give them, in the order of no folder."""
+    for number in range(records):
+        yield f"class_{number % CLASSES:04d}/holiday_{number % 97:02d}/IMG_{number:09d}.jpeg"
+
+
+def content(number: int) -> bytes:
+    """A digest; every fiftieth file has the content of the one before."""
+    return hashlib.sha256(b"%d" % (number - 1 if number % 50 == 1 else number)).digest()
+
+
+def driver(records: int, folder: str) -> dict[str, Any]:
+    """What a run does before its engine starts."""
+    import apache_beam as beam
+
+    from refinery_beam.index import Source, build
+    from refinery_beam.index.digests import Digested
+    from refinery_beam.index.labelling import Given, Labelling
+    from refinery_beam.index.layout import Layout
+    from refinery_beam.index.sources import Selection
+    from refinery_beam.pipeline.context import Job
+    from refinery_beam.pipeline.index_parts import write_index
+    from refinery_beam.pipeline.translate import translate
+    from refinery_beam.plan.build import build_plan
+    from refinery_beam.plan.refs import make_refs
+    from refinery_beam.plugins.discovery import find_plugin
+    from refinery_beam.recipe import load_recipe
+
+    recipe_file = Path(folder) / "recipe.yaml"
+    recipe_file.write_text(RECIPE, encoding="utf-8")
+    recipe = load_recipe(recipe_file)
+    plugin = find_plugin("image_classification")
+    plan = build_plan(recipe, plugin, roots=["/nowhere"])
+    os.makedirs(f"{folder}/index")
+    index_bytes = 0
+    if records:
+        selection = Selection(Source(name="photos", type="image_tree", root="/nowhere"), Layout("{label}/*/{file}"), scratch=folder)
+        for path in paths(records):
+            selection.add(path, 110_000)
+        listing = selection.listing()
+        index = build.assemble(
+            [listing],
+            [Labelling(lambda k, file: Given(file.label))],
+            lambda listed: (Digested(file, content(int(file.path[-14:-5]))) for file in listed.files),
+            scratch=folder,
+        )
+        refs, grouped = make_refs(index, plan, plugin)
+        write_index(f"{folder}/index", refs, count=records)
+        assert grouped == (index.facts.repeats > 0) and len(index.entries) == records
+        index_bytes = sum(f.stat().st_size for f in Path(folder, "index").iterdir())
+    job = Job(plan=plan, instance="/nowhere/instance", work=folder, threads=1, records=records, shard_records=1000, grouped=True)
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    translate(pipeline, job)
+    graph = len(pipeline.to_runner_api().SerializeToString())
+    return {"graph": graph, "index": index_bytes}
+
+
+def quotas(records: int, folder: str) -> dict[str, Any]:
+    """Exact quotas of groups within classes, as the driver cuts them."""
+    from collections import Counter
+
+    from refinery_beam.identity import record_key
+    from refinery_beam.plan.build import build_plan
+    from refinery_beam.plan.strata import divide
+    from refinery_beam.plugins.discovery import find_plugin
+    from refinery_beam.recipe import load_recipe
+    from refinery_beam.records import Ref
+    from refinery_beam.sorting import Again
+
+    recipe_file = Path(folder) / "recipe.yaml"
+    recipe_file.write_text(RECIPE, encoding="utf-8")
+    plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
+
+    def refs() -> Iterator[Ref]:
+        for path in paths(records):
+            key = record_key(path)
+            yield Ref(path, key, 0, path, 110_000, key, path[:10], "", key, "", "", "")
+
+    counts = Counter(ref.split for ref in divide(Again(refs), plan, scratch=folder))
+    assert sum(counts.values()) == records and counts[""] == 0
+    return {"counts": dict(counts)}
+
+
+def measured(kind: str, records: int) -> None:
+    """One row, as JSON on stdout: for `main` in the process above."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="refinery-scale-") as folder:
+        found = driver(records, folder) if kind == "driver" else quotas(records, folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({**found, "peak_mb": peak, "seconds": time.perf_counter() - begun}))
+
+
+def in_process(kind: str, records: int) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, __file__, "--measure", kind, str(records)], stdout=subprocess.PIPE, check=True)
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The driver's memory and the job graph, by number of images.")
+    parser.add_argument("--records", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="sizes of indexes")
+    parser.add_argument("--quotas", type=int, default=10_000_000, help="references to divide; 0 leaves that out")
+    parser.add_argument("--measure", nargs=2, metavar=("KIND", "N"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        measured(args.measure[0], int(args.measure[1]))
+        return
+    print(f"{'references':>12}{'driver peak MB':>16}{'graph bytes':>13}{'index MB':>10}{'seconds':>9}")
+    for records in [0, *args.records]:
+        row = in_process("driver", records)
+        print(f"{records:12,}{row['peak_mb']:16.0f}{row['graph']:13,}{row['index'] / 1e6:10.1f}{row['seconds']:9.1f}", flush=True)
+    if args.quotas:
+        row = in_process("quotas", args.quotas)
+        print(f"\nexact quotas of {args.quotas:,} references in {CLASSES:,} classes: peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
+        print("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(row["counts"].items())))
+
+
+if __name__ == "__main__":
+    main()

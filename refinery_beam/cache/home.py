@@ -1,0 +1,33 @@
+"""The local folder that goes with a cache root.
+
+A local root is its own. One on a store gets a folder on each machine that uses it, ``~/.cache/refinery-beam/roots/...`` (or below
+``$XDG_CACHE_HOME``): the journal of the runs started here, the hints about files of this machine, and what a run here writes before it is
+uploaded. None of it is needed to read an instance, all of it may be deleted between runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+from refinery_beam import places
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def home(root: str) -> str:
+    """The absolute local folder of a cache root; nothing is made.
+
+    >>> home("/c")
+    '/c'
+    >>> os.path.basename(home("gs://bucket/caches/"))
+    'gs-bucket-caches-4a7c05bb0b09'
+    """
+    place = places.absolute(root)
+    if not places.is_url(place):
+        return place
+    above = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    # Readable for people, and told apart by the digest.
+    name = f"{_ODD.sub('-', place).strip('-')[:80]}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    return os.path.join(os.path.abspath(above), "refinery-beam", "roots", name)

@@ -1,0 +1,133 @@
+"""Who is alive, on a store: it has no locks, so a living run says so again and again.
+
+::
+
+    <root>/staging/<recipe16>-<input16>-<seed>-<attempt>/lease      written over every BEAT_SECONDS while the run lives
+                                                        /rows/      what its workers report
+
+The law
+-------
+* A run is dead when its lease was last written LEASE_SECONDS ago or longer **by the store's own clock**: ages are taken against the lease
+  that the observer has just written itself, so no two clocks are compared. A run of this machine whose process is gone is dead at once.
+* What dead runs of a key left is cleared by a run that is *alone*. A lease is ``sweeping`` or ``ready``. A run begins as sweeping, looks
+  for living runs of its key, clears only if none of them is ready, says ready, and starts its work only when no other living one is
+  sweeping. Whoever clears would therefore have been seen sweeping, and whoever works would have been seen ready: a living run's files are
+  never swept.
+* A run that could not renew its lease for half of LEASE_SECONDS takes itself for dead: it promotes nothing and clears nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from refinery_beam import places
+from refinery_beam.cache.locks import identity_of_process, process_is_gone
+from refinery_beam.errors import StoreError
+
+LEASE_SECONDS = 180.0
+BEAT_SECONDS = 30.0
+POLL_SECONDS = 2.0
+FRESH_SECONDS = 10.0
+"""A lease this young is "now": ages taken against it err to the side of life. Stores slow down who writes one object every second."""
+
+SWEEPING, READY = "sweeping", "ready"
+
+
+class Lease:
+    """The lease of one attempt; renewed by a thread until `release`. Failures to renew are borne until it counts as lost."""
+
+    def __init__(self, staging: str, key: str, attempt: str) -> None:
+        self.staging, self.key = staging, key
+        self.folder = places.join(staging, f"{key}-{attempt}")
+        self._place = places.join(self.folder, "lease")
+        self._state = SWEEPING
+        self._written = 0.0
+        self._dead: list[str] = []
+        self._over = threading.Event()
+        self._writing = threading.Lock()
+
+    @property
+    def lost(self) -> bool:
+        """Whether others may take this run for dead soon, or do already."""
+        return time.monotonic() - self._written > LEASE_SECONDS / 2
+
+    def begin(self, clear: Callable[[], None]) -> list[str]:
+        """Come to life, call `clear` if the law allows it, and return when work may start. Gives the dead attempts' folders."""
+        self._say(SWEEPING)
+        threading.Thread(target=self._renew, name="refinery-lease", daemon=True).start()
+        dead = self.sweep(clear)
+        self._say(READY)
+        while any(state == SWEEPING for state in self.others().values()):
+            time.sleep(POLL_SECONDS)
+        return dead
+
+    def sweep(self, clear: Callable[[], None]) -> list[str]:
+        """Say sweeping, and call `clear` unless another living run of the key is ready. Gives the folders of dead attempts."""
+        if self._state != SWEEPING:
+            # From working back to sweeping: whoever began meanwhile may be at work, ready or not.
+            self._say(SWEEPING)
+            allowed = not self.others()
+        else:
+            allowed = READY not in self.others().values()
+        if allowed and not self.lost:
+            clear()
+        return self._dead
+
+    def others(self) -> dict[str, str]:
+        """State by attempt of the other living runs of the key; and remembers the dead."""
+        if time.monotonic() - self._written > FRESH_SECONDS:
+            self._say(self._state)
+        # Read back: this is what "now" is by the store's clock.
+        now = places.modified(self._place)
+        living: dict[str, str] = {}
+        self._dead = []
+        for name in places.names(self.staging):
+            folder = places.join(self.staging, name)
+            if not name.startswith(f"{self.key}-") or folder == self.folder:
+                continue
+            state = _state_of(places.join(folder, "lease"), now)
+            if state is None:
+                self._dead.append(folder)
+            else:
+                living[name] = state
+        return living
+
+    def release(self) -> None:
+        """Stop renewing and remove the lease, the last object of an attempt."""
+        self._over.set()
+        with self._writing:
+            places.remove(self._place)
+
+    def _say(self, state: str) -> None:
+        with self._writing:
+            if self._over.is_set():
+                return
+            self._state = state
+            begun = time.monotonic()
+            places.write(self._place, json.dumps({"state": state, **identity_of_process()}).encode())
+            self._written = begun
+
+    def _renew(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                self._say(self._state)
+            except (OSError, StoreError):
+                continue  # `lost` tells when that has gone on for too long
+
+
+def _state_of(place: str, now: datetime) -> str | None:
+    """The state of another run's lease, or None when it is dead: too old, its process gone, or no lease at all."""
+    try:
+        written, said = places.modified(place), json.loads(places.read(place))
+    except FileNotFoundError:
+        return None  # removed between two looks, or a sweep died half-way through its folder
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    # A name of a machine alone is not enough: two of them may share one, so a boot's id must stand beside it.
+    gone = " " in str(said.get("where", "")) and process_is_gone(said)
+    return None if gone or (now - written).total_seconds() >= LEASE_SECONDS else str(said.get("state", READY))

@@ -1,0 +1,131 @@
+"""A cache root on an object store. What `LocalStore` does with renames is done here by the order of puts.
+
+An instance on a store is the objects that its manifest lists, below the place that its key names. Until the manifest is there, whatever
+else lies at that place is nothing: no reader looks at it. So files are put first, in any order, and the manifest last and only if absent;
+that one request makes the instance, and the store decides which of many writers made it.
+
+Nothing is put over another run's bytes: shards are named for their content, and every other file is created only if absent, then compared.
+Bytes that differ are found non-determinism, since what dead runs left has been cleared before (see `leases`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from refinery_beam import places
+from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
+from refinery_beam.errors import EngineError, StoreError
+
+UPLOADS = 8
+"""Files put at a time: small ones wait for the network, not for this machine."""
+
+
+class RemoteStore:
+    """The operations of `stores.Store` on whatever `places` reaches. Holds no state."""
+
+    def read(self, path: str) -> bytes | None:
+        """The whole object, or None."""
+        try:
+            return places.read(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise places.fault(error, "read", path) from error
+
+    def size(self, path: str) -> int | None:
+        """The size, or None when there is no object."""
+        try:
+            return places.size(path)
+        except OSError as error:
+            raise places.fault(error, "look at", path) from error
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        """Create the object, or leave what is there alone and give False: one conditional request."""
+        try:
+            return places.put_if_absent(path, data)
+        except OSError as error:
+            raise places.fault(error, "create", path) from error
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """{relative path: size} of every object below a place, from one listing."""
+        try:
+            return {entry.path: entry.size for entry in places.walk(folder)}
+        except OSError as error:
+            raise places.fault(error, "list", folder) from error
+
+    def publish(self, tree: str, target: str) -> bool:
+        """Put the files of a local tree below `target` and its manifest last; False if a manifest is there already.
+
+        EngineError ``nondeterminism`` when another file of the tree is there with other bytes.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        from refinery_beam.cache.files import walk_files
+
+        if self.size(places.join(target, MANIFEST_NAME)) is not None:
+            return False
+        files = sorted(walk_files(tree).keys() - {MANIFEST_NAME})
+        with ThreadPoolExecutor(UPLOADS) as pool:
+            for _ in pool.map(lambda path: self._put_or_compare(tree, target, path), files):
+                pass
+        with open(os.path.join(tree, MANIFEST_NAME), "rb") as file:
+            return self.put_if_absent(places.join(target, MANIFEST_NAME), file.read())
+
+    def set_aside(self, target: str, trash: str) -> bool:
+        """Remove the manifest at `target`, and with it the instance; `trash` is not used, since nothing can be moved."""
+        manifest = places.join(target, MANIFEST_NAME)
+        if self.size(manifest) is None:
+            return False
+        self.remove([manifest])
+        return True
+
+    def remove(self, paths: list[str]) -> None:
+        """Remove objects; those that are gone are passed over."""
+        try:
+            places.remove_all(paths)
+        except OSError as error:
+            raise places.fault(error, "remove", paths[0]) from error
+
+    def clear(self, target: str) -> None:
+        """Remove everything below a place, a manifest first: what loses its files must not look like an instance for a moment."""
+        self.set_aside(target, "")
+        self.remove([places.join(target, path) for path in self.sizes(target)])
+
+    def _put_or_compare(self, tree: str, target: str, path: str) -> None:
+        with open(os.path.join(tree, *path.split("/")), "rb") as file:
+            data = file.read()
+        place = places.join(target, path)
+        # The recipe says where the sources lie: two machines may write it differently, and it is not among the listed files.
+        if self.put_if_absent(place, data) or path == RECIPE_NAME or self.read(place) == data:
+            return
+        raise EngineError(
+            f"two builds of one key differ: {path} has other bytes on the store",
+            code="nondeterminism",
+            place=place,
+            value=path,
+            rule="same recipe, same input bytes, same seed, same environment: the same bytes",
+            remedy="another run of this recipe is going on in another environment: let it end, then run again",
+        )
+
+
+def prepare_remote_root(root: str) -> str:
+    """Prove that a place can be written to and that it creates only what is absent; gives its absolute URL.
+
+    StoreError ``store-missing``, ``store-permission``, ``store-unreachable``, ``store-extra``, ..., or ``store-create-only``.
+    """
+    place = places.absolute(root)
+    probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        first, second = places.put_if_absent(probe, b"refinery-beam\n"), places.put_if_absent(probe, b"again\n")
+        places.remove(probe)
+    except OSError as error:
+        raise places.fault(error, "prepare the cache root", place) from error
+    if not first or second:
+        raise StoreError(
+            f"{place} overwrites objects that were to be created only if absent",
+            code="store-create-only",
+            place=place,
+            rule="of several runs at once exactly one may make an instance, which only the store can decide",
+            remedy="use a store with conditional puts (GCS, S3), or a local --cache-root",
+        )
+    return place

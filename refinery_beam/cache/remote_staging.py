@@ -1,0 +1,127 @@
+"""An attempt at an instance on an object store.
+
+::
+
+    <home of the root>/staging/<name>-<attempt>/    local: an attempt like any other, with its lock
+        rows/  instance/                            what the driver writes, uploaded at the end
+    <root>/staging/<name>-<attempt>/lease           this run lives
+                                    rows/           what workers of other machines report
+    <root>/instances/<recipe16>/<input16>/<seed>/   where workers put shards; nothing to anybody until its manifest is there
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from refinery_beam import places
+from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
+from refinery_beam.cache.beside import is_sink_file
+from refinery_beam.cache.home import home
+from refinery_beam.cache.leases import Lease
+from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
+from refinery_beam.cache.remote import RemoteStore, prepare_remote_root
+from refinery_beam.cache.staging import Staging
+from refinery_beam.errors import RefineryError, StoreError
+
+
+class RemoteStaging:
+    """One attempt of one run at one instance on a store, alive as long as its lease is renewed.
+
+    A context manager like `Staging`: leaving it removes what is left of the attempt, here and there. If no other run of the key is alive,
+    what it put below the instance's place without making it an instance goes too.
+    """
+
+    def __init__(self, root: str, local: Staging, lease: Lease) -> None:
+        self.root = root
+        self.key = local.key
+        self.attempt = local.attempt
+        self.store = RemoteStore()
+        self._local = local
+        self._lease = lease
+
+    @classmethod
+    def open(cls, root: str, key: InstanceKey) -> RemoteStaging:
+        """Start an attempt; waits for a run that is clearing the place. Raises StoreError when the root cannot be written to."""
+        root = prepare_remote_root(root)
+        local = Staging.open(home(root), key)
+        try:
+            staging = cls(root, local, Lease(staging_root(root), key.name, local.attempt))
+            try:
+                for folder in staging._lease.begin(staging._clear):
+                    staging.store.clear(folder)
+            except OSError as error:
+                raise places.fault(error, "start an attempt in", staging_root(root)) from error
+        except BaseException:
+            local.close()
+            raise
+        return staging
+
+    @property
+    def instance(self) -> str:
+        """The local directory of the files that the driver writes."""
+        return self._local.instance
+
+    @property
+    def output(self) -> str:
+        """The place of the instance, where workers put their files."""
+        return instance_dir(self.root, self.key)
+
+    @property
+    def rows_dir(self) -> str:
+        """A local directory for the pipeline's own rows."""
+        return self._local.rows_dir
+
+    @property
+    def shared_rows_dir(self) -> str:
+        """The same for workers of other machines: below the lease."""
+        return places.join(self._lease.folder, "rows")
+
+    @property
+    def dir(self) -> str:
+        """The attempt's own directory."""
+        return self._lease.folder
+
+    def check_alive(self) -> None:
+        """StoreError ``lease-lost`` when others may take this run for dead."""
+        if self._lease.lost:
+            raise StoreError(
+                "the store could not be told for a long time that this run is alive",
+                code="lease-lost",
+                place=self._lease.folder,
+                rule="a run renews its lease; one that cannot may have been taken for dead, and what it wrote been swept",
+                remedy="look whether the store can be reached all the time, then run again",
+            )
+
+    def alone(self) -> bool:
+        """Whether no other run of the key is alive."""
+        return not self._lease.others()
+
+    def close(self) -> None:
+        """Remove what is left of the attempt. Never fails: what cannot be removed now is swept by another run."""
+        try:
+            self._lease.sweep(self._clear)
+            self.store.clear(self.shared_rows_dir)
+        except (OSError, RefineryError):
+            pass
+        try:
+            self._lease.release()
+        except (OSError, RefineryError):
+            pass
+        self._local.close()
+
+    def __enter__(self) -> RemoteStaging:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _clear(self) -> None:
+        """Remove from the instance's place what belongs to no instance. Called only where the law of leases allows it."""
+        found = look_at(self.output)
+        if found.manifest is None:
+            self.store.clear(self.output)
+            return
+        known = {MANIFEST_NAME, RECIPE_NAME, *(entry.path for entry in found.manifest.files)}
+        # Files of sinks never differ between runs: each was created only if absent, and compared.
+        strangers = [path for path in self.store.sizes(self.output) if path not in known and not is_sink_file(path)]
+        self.store.remove([places.join(self.output, path) for path in strangers])

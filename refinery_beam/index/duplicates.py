@@ -1,0 +1,106 @@
+"""Identical files in an index: how many there are, and what is odd about them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from itertools import groupby
+from typing import NamedTuple
+
+from refinery_beam.index.text import display, plural
+from refinery_beam.sorting import Sorter
+
+_CASES = 5
+_MEMBERS = 4
+
+
+class Member(NamedTuple):
+    """A record as its content is looked at."""
+
+    digest: bytes
+    key: bytes
+    record_id: str
+    label: str | None
+    partition: str
+
+
+def by_content(scratch: str = "") -> Sorter[Member]:
+    """An empty sorter of records by content, then by record key."""
+    return Sorter(key=lambda member: member[:2], make=Member._make, folder=scratch)
+
+
+class Repeats(NamedTuple):
+    """``records`` that share their content with another one; ``warnings`` as (code, message)."""
+
+    records: int
+    warnings: tuple[tuple[str, str], ...]
+
+
+def find_repeats(members: Iterable[Member]) -> Repeats:
+    """Count records of equal content, and warn of groups with different labels (``label-conflict``) and of groups in two declared
+    partitions (``partition-leak``): one warning each, with the count and the first cases by record key.
+
+    `members` come in the order of `by_content`. No group is held, however large.
+    """
+    records = 0
+    conflicts, leaks = _Cases(), _Cases()
+    for _, group in groupby(members, key=lambda member: member.digest):
+        seen = _look(group)
+        if seen.members == 1:
+            continue
+        records += seen.members
+        first = seen.shown[0]
+        if seen.labels:
+            conflicts.add(first.key, [f"{display(m.record_id)!r} is {m.label!r}" for m in seen.shown])
+        if seen.partitions:
+            leaks.add(first.key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in seen.shown])
+    warnings = []
+    if conflicts.count:
+        warnings.append(("label-conflict", conflicts.told("of identical files with different labels")))
+    if leaks.count:
+        warnings.append(("partition-leak", leaks.told("of identical files in different partitions")))
+    return Repeats(records, tuple(warnings))
+
+
+class _Seen(NamedTuple):
+    """How many members a group has, whether they have several labels or partitions, and the first of them."""
+
+    members: int
+    labels: bool
+    partitions: bool
+    shown: list[Member]
+
+
+def _look(group: Iterable[Member]) -> _Seen:
+    count = 0
+    shown: list[Member] = []
+    label: str | None = None
+    labels = partitions = False
+    for member in group:
+        count += 1
+        if len(shown) < _MEMBERS:
+            shown.append(member)
+        partitions |= member.partition != shown[0].partition
+        if member.label is not None:
+            labels |= label is not None and member.label != label
+            label = member.label
+    return _Seen(count, labels, partitions, shown)
+
+
+class _Cases:
+    """The cases with the smallest record keys, and how many there are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._least: list[tuple[int, str]] = []
+
+    def add(self, key: bytes, words: list[str]) -> None:
+        self.count += 1
+        # A heap whose root is the greatest of the least: keys are negated.
+        heapq.heappush(self._least, (-int.from_bytes(key, "big"), ", ".join(words)))
+        if len(self._least) > _CASES:
+            heapq.heappop(self._least)
+
+    def told(self, what: str) -> str:
+        more = f"; and {self.count - _CASES:,} more" if self.count > _CASES else ""
+        return f"{plural(self.count, 'group')} {what}: " + "; ".join(words for _, words in sorted(self._least, reverse=True)) + more

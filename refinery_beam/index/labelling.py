@@ -1,0 +1,81 @@
+"""Where the labels of a source come from, decided once; then each file is asked for its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from refinery_beam.errors import DataError
+from refinery_beam.index.labels import derive_label, join_labels
+from refinery_beam.index.sources import FOLDER_TYPES, FileFact, SourceListing, parse_layout
+
+NO_FIELDS: dict[str, Any] = {}
+"""The fields of a record without any, shared: not to be written to."""
+
+
+class Given(NamedTuple):
+    """What a file is given: its label, the wanted columns of its row in the label table, and '' or the words why it lacks a label."""
+
+    label: str | None
+    fields: dict[str, Any] = NO_FIELDS
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """``give`` answers for the k-th file of a listing. ``table`` is the sha256 of the label table, '' without one; ``notes`` and
+    ``warnings`` (code, message) are about the table as a whole."""
+
+    give: Callable[[int, FileFact], Given]
+    table: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+def label_files(listing: SourceListing, derivation: str, *, wanted: frozenset[str], place: str) -> Labelling:
+    """How the files of a listing get their labels: a table, their path, their folder, their loader, or not at all.
+
+    A label table is joined here, and is the one thing that is held in memory whole. Raises DataError for a table that cannot be used
+    and for a source that says nowhere what its labels are. `place` is where the recipe asks for the derivation.
+    """
+    source = listing.source
+    if source.unlabeled:
+        return Labelling(lambda k, file: Given(None))
+    if source.label_from is not None:
+        joined, table = join_labels(source.label_from, [f.path for f in listing.files], source=source.name, wanted=wanted)
+        labels, fields = joined.labels, joined.fields
+
+        def from_table(k: int, file: FileFact) -> Given:
+            label = labels[k]
+            if label:
+                return Given(label, fields[k])
+            return Given(label, fields[k], "has no row in the label table" if label is None else "has an empty label in the label table")
+
+        def derived(k: int, file: FileFact) -> Given:
+            return _derived(file, derivation, place)._replace(fields=fields[k])
+
+        return Labelling(derived if derivation else from_table, table, tuple(joined.notes), tuple(joined.warnings))
+    if derivation:
+        return Labelling(lambda k, file: _derived(file, derivation, place))
+    if source.type not in FOLDER_TYPES:
+        return Labelling(lambda k, file: Given(file.label, missing="" if file.label else "got no label from its loader"))
+    if parse_layout(source).has_label:
+        return Labelling(lambda k, file: Given(file.label))
+    raise DataError(
+        f"source {source.name!r} ({source.type}) says nowhere what its labels are",
+        code="no-labels",
+        place=source.place,
+        value=source.type,
+        rule="labels come from class folders, a {label} in layout, label_from, or Labels.source.derivation",
+        remedy="add label_from, or set unlabeled: true with a partition",
+    )
+
+
+def _derived(file: FileFact, derivation: str, place: str) -> Given:
+    try:
+        return Given(derive_label(file.path, derivation, place=place))
+    except DataError as error:
+        if error.code != "label-missing":
+            raise
+        return Given(None, missing="lies at the source's root, so no parent directory names it")

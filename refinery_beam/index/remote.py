@@ -1,0 +1,70 @@
+"""The walk of a source on an object store.
+
+Prefixes are listed one by one, like folders: memory is bounded by the largest of them, and names that a local walk would pass over are
+passed over here. A few are asked for ahead, since each answer takes a round trip.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from refinery_beam import places
+from refinery_beam.errors import DataError
+from refinery_beam.index.kinds import MD5
+from refinery_beam.index.sources import Selection
+from refinery_beam.index.text import display
+
+_AHEAD = 16
+
+
+def walk_remote(selection: Selection) -> None:
+    """Hand every file below a URL to a selection. Raises DataError when there is nothing, StoreError when the store refuses."""
+    source = selection.source
+    with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="list") as pool:
+        todo: list[str] = [""]
+        asked: deque[tuple[str, Future[list[places.Child]]]] = deque()
+        while todo or asked:
+            while todo and len(asked) < _AHEAD:
+                prefix = todo.pop()
+                asked.append((prefix, pool.submit(places.children, places.join(source.root, prefix))))
+            prefix, answer = asked.popleft()
+            try:
+                found = answer.result()
+            except FileNotFoundError:
+                if not prefix:
+                    raise _nothing_there(selection) from None
+                continue  # removed while we looked
+            except OSError as error:
+                raise places.fault(error, "list", places.join(source.root, prefix)) from error
+            for child in found:
+                _take(child, prefix, selection, todo)
+
+
+def _take(child: places.Child, prefix: str, selection: Selection, todo: list[str]) -> None:
+    name = child.name
+    if name.startswith("."):
+        selection.skip("hidden")
+    elif child.folder:
+        todo.append(f"{prefix}{name}/")
+        if not prefix:
+            selection.folder(name)
+    elif word := selection.word_of(name):
+        selection.skip(word)
+    else:
+        # CRC32C is no name for content: among a hundred thousand files two would share theirs.
+        kind, digest = child.checksum or ("", b"")
+        md5 = digest if kind in (MD5, "etag") else b""
+        selection.add(prefix + name, child.size, md5=md5, version=child.version, tagged=kind == "etag")
+
+
+def _nothing_there(selection: Selection) -> DataError:
+    source = selection.source
+    return DataError(
+        f"source {source.name!r}: nothing lies below {display(source.root)!r}",
+        code="source-path",
+        place=source.place,
+        value=display(source.root),
+        rule="a source on a store is a prefix with objects below it",
+        remedy="correct the bucket or the prefix, or check that the credentials may list it",
+    )

@@ -1,0 +1,133 @@
+"""One job on the chosen engine: where its rows go, how it is run to its end, and what is said when it does not get there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refinery_beam import places
+from refinery_beam.cache import Attempt
+from refinery_beam.errors import ErrorGroup, Interrupted, RefineryError
+from refinery_beam.runners.options import EngineOptions, read_options
+
+if TYPE_CHECKING:
+    from refinery_beam.launch.prepare import Settings
+    from refinery_beam.runners.local import LocalOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The engine of a job over `records` references. What the driver alone writes (logs) is in ``here``, on this machine in any case; rows
+    are in ``work``, where the workers of the engine can write them.
+    """
+
+    settings: Settings
+    options: EngineOptions
+    local_options: LocalOptions
+    here: str
+    work: str
+    records: int
+
+    @classmethod
+    def of(cls, settings: Settings, staging: Attempt, *, records: int) -> Engine:
+        """The engine that the settings name, with the folders of its job made."""
+        from refinery_beam.pipeline.context import WORK_FOLDERS
+
+        options = read_options(settings.runner, settings.beam_options)
+        here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
+        for name in WORK_FOLDERS:
+            places.make_folder(places.join(work, name))
+        chosen = local_options(settings, records)
+        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records)
+
+    @property
+    def local(self) -> bool:
+        """Whether it is Beam's local engine."""
+        return self.options.runner == "direct"
+
+    @property
+    def threads(self) -> int:
+        """Threads that a worker process has for one bundle."""
+        from refinery_beam.runners.portable import beam_workers
+
+        return self.local_options.threads if self.local else beam_workers(self.options, self.settings.workers)
+
+    def run(self, build: Callable[[Any], None]) -> None:
+        """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
+        from refinery_beam.pipeline.cancel import cancel
+        from refinery_beam.pipeline.context import read_failures
+        from refinery_beam.pipeline.marks import read_marks
+        from refinery_beam.runners.death import JobDied
+
+        chosen = self.local_options
+        where = (
+            f"the local engine: {chosen.workers} {chosen.mode}"
+            if self.local
+            else f"{self.options.runner}, {self.options.environment} workers"
+        )
+        self.settings.tell(f"running on {where}, {self.records} records")
+        finished = False
+        try:
+            self._run(build)
+            finished = True
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "interrupted: nothing was promoted",
+                code="interrupted",
+                rule="an instance is promoted whole or not at all",
+                remedy="run again to start over",
+            ) from error
+        except Exception as error:
+            failures = read_failures(self.work)
+            if failures:
+                raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
+            if isinstance(error, RefineryError):
+                raise
+            raise JobDied(
+                f"the engine failed: {_last_line(error)}",
+                marks=read_marks(self.work),
+                code="engine-failed",
+                value=type(error).__name__,
+                rule="the pipeline runs to its end",
+                remedy="run again with --debug to see the whole traceback; nothing was promoted",
+            ) from error
+        finally:
+            if not finished:
+                cancel(self.work)
+
+    def _run(self, build: Callable[[Any], None]) -> None:
+        from refinery_beam.runners.local import run_local, stderr_set_aside
+        from refinery_beam.runners.portable import run_portable
+        from refinery_beam.runners.progress import live
+
+        settings = self.settings
+        aside = (self.local_options.mode == "processes" or not self.local) and not settings.debug
+        with (
+            stderr_set_aside(os.path.join(self.here, "stderr.log"), enabled=aside) as stream,
+            live(self.work, self.records, stream=stream, enabled=settings.progress, plain=settings.say is not None),
+        ):
+            if self.local:
+                run_local(build, self.local_options, work=self.work, talk=settings.debug)
+            else:
+                run_portable(build, self.options, work=self.work, logs=self.here, workers=settings.workers, talk=settings.debug)
+
+
+def local_options(settings: Settings, records: int) -> LocalOptions:
+    """How the local engine runs a job over so many references."""
+    from refinery_beam.runners.local import choose
+
+    return choose(
+        records,
+        mode=settings.mode,
+        workers=settings.workers,
+        bundle_repeat=settings.bundle_repeat,
+        hostile=settings.hostile,
+        sizes=settings.sizes,
+    )
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

@@ -1,0 +1,343 @@
+"""The half of `places` that speaks to object stores, through fsspec. Nobody else imports this module, and nothing else imports fsspec.
+
+Listings are never taken from fsspec's own cache: another process may have written since. A file system object is asked for anew at each
+call, which is a look into fsspec's table of instances; that table knows about forks, and we would not.
+
+Credentials and end points come from the environment: ``FSSPEC_<PROTOCOL>_<OPTION>``, or what the store's own library reads
+(``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``~/.aws``, ...). Texts of errors are passed on without option values.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import hashlib
+import importlib.util
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from refinery_beam.errors import StoreError
+
+
+class Entry(NamedTuple):
+    """One file of a listing: its posix path below the folder listed, its size, and the store's own checksum if it has one.
+
+    ``checksum`` is (kind, digest): ``md5`` and ``crc32c`` are what their names say (GCS; an object composed of parts has only the latter);
+    ``etag`` is S3's 32 hex digits, which are the MD5 of the bytes unless the bucket encrypts with KMS or customer keys, so it tells change
+    but proves nothing. None for local files, for objects uploaded in parts to S3, and where a store says nothing.
+    """
+
+    path: str
+    size: int
+    checksum: tuple[str, bytes] | None = None
+
+
+EXTRAS = {"gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs"), "s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs")}
+"""The extra of this package, and the package it brings, by scheme."""
+
+_ERRNO: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+}
+_MD5_TAG = re.compile(r"[0-9a-f]{32}")
+_QUERY = re.compile(r"\?[^\s'\")]*")
+
+
+def read(url: str) -> bytes:
+    """The whole object."""
+    with _asking(url) as (fs, path):
+        data: bytes = fs.cat_file(path)
+        return data
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Any]:
+    """A seekable file for reading; what is read ahead suits Parquet, whose columns lie side by side."""
+    with _asking(url) as (fs, path):
+        file = fs.open(path, "rb")
+    with file:
+        yield _Reader(file, url)
+
+
+def size(url: str) -> int | None:
+    """The bytes of an object, or None when there is none."""
+    try:
+        with _asking(url) as (fs, path):
+            info = fs.info(path)
+    except FileNotFoundError:
+        return None
+    return int(info["size"]) if info["type"] == "file" else None
+
+
+def is_folder(url: str) -> bool:
+    """Whether any object lies below."""
+    return bool(names(url))
+
+
+def names(url: str) -> list[str]:
+    """The first names below a prefix, sorted."""
+    try:
+        with _asking(url) as (fs, path):
+            listed = fs.ls(path, detail=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted({name.rstrip("/").rpartition("/")[2] for name in listed if name.rstrip("/") != path.rstrip("/")})
+
+
+class Child(NamedTuple):
+    """One name directly below a prefix. ``version`` is a text that changes when the object does (ETag, generation), '' where a store has
+    none; see `Entry` for ``checksum``."""
+
+    name: str
+    folder: bool
+    size: int
+    checksum: tuple[str, bytes] | None
+    version: str
+
+
+def children(url: str) -> list[Child]:
+    """What lies directly below a prefix, sorted by name. FileNotFoundError when there is nothing."""
+    with _asking(url) as (fs, path):
+        listed: Sequence[Mapping[str, Any]] = fs.ls(path, detail=True)
+    base = path.rstrip("/") + "/"
+    found = []
+    for info in listed:
+        name, folder = str(info["name"]), info["type"] == "directory"
+        name = name.rstrip("/") if folder else name
+        # An object that stands for the folder itself has its name, or its name and a slash.
+        if name.startswith(base) and "/" not in name[len(base) :] and len(name) > len(base):
+            found.append(Child(name[len(base) :], folder, int(info.get("size") or 0), checksum(info), _version(info)))
+    return sorted(found)
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    for name in ("generation", "ETag", "etag", "created", "LastModified"):
+        if info.get(name):
+            return f"{name} {info[name]}"
+    return ""
+
+
+def walk(url: str) -> list[Entry]:
+    """Every object below a prefix, sorted by path; [] when there is none. Objects that stand for folders are left out."""
+    try:
+        with _asking(url) as (fs, path):
+            listed: Mapping[str, Mapping[str, Any]] = fs.find(path, detail=True)
+    except FileNotFoundError:
+        return []
+    base = path.rstrip("/") + "/"
+    entries = (
+        Entry(name[len(base) :], int(info["size"]), checksum(info))
+        for name, info in listed.items()
+        if info["type"] == "file" and name.startswith(base) and not name.endswith("/")
+    )
+    return sorted(entries)
+
+
+def checksum(info: Mapping[str, Any]) -> tuple[str, bytes] | None:
+    """What a store says of an object's bytes; see `places.Entry`.
+
+    >>> checksum({"ETag": '"9e107d9d372bb6826bd81d3542a419d6"'})[0], checksum({"ETag": '"9e107d9d372bb6826bd81d3542a419d6-2"'})
+    ('etag', None)
+    >>> checksum({"md5Hash": "nhB9nTcrtoJr2B01QqQZ1g=="})[1].hex()
+    '9e107d9d372bb6826bd81d3542a419d6'
+    """
+    for name, kind in (("md5Hash", "md5"), ("crc32c", "crc32c")):
+        if info.get(name):
+            try:
+                return kind, base64.b64decode(info[name], validate=True)
+            except (binascii.Error, ValueError):
+                return None
+    tag = str(info.get("ETag", "")).strip('"')
+    return ("etag", bytes.fromhex(tag)) if _MD5_TAG.fullmatch(tag) else None
+
+
+def modified(url: str) -> datetime:
+    """When the store last wrote an object, by the store's clock."""
+    with _asking(url) as (fs, path):
+        found: datetime = fs.modified(path)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def write(url: str, data: bytes) -> None:
+    """Put an object over whatever is there."""
+    with _asking(url) as (fs, path):
+        fs.pipe_file(path, data)
+
+
+def put_if_absent(url: str, data: bytes) -> bool:
+    """Create an object, or give False: if-none-match on S3, if-generation-match 0 on GCS. Decided by the store, in one request."""
+    try:
+        with _asking(url) as (fs, path):
+            fs.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
+def upload(local: str, url: str) -> None:
+    """Put a local file, and compare the size and (where there is one) the MD5 that the store saw with those of the file."""
+    with _asking(url) as (fs, path):
+        fs.put_file(local, path)
+        info = fs.info(path)
+    with open(local, "rb") as file:
+        mine = os.fstat(file.fileno()).st_size
+        seen = checksum(info)
+        wrong = int(info["size"]) != mine
+        if not wrong and seen is not None and seen[0] == "md5":
+            wrong = hashlib.file_digest(file, "md5").digest() != seen[1]
+    if wrong:
+        raise OSError(errno.EIO, f"the store holds {info['size']} other bytes than the {mine} that were sent", url)
+
+
+def remove(urls: Sequence[str]) -> None:
+    """Remove objects of one store; those that are gone are passed over."""
+    with _asking(urls[0]) as (fs, _):
+        paths = [fs._strip_protocol(url) for url in urls]
+        for path in paths[:1] if len(paths) == 1 else []:
+            try:
+                fs.rm_file(path)
+            except FileNotFoundError:
+                return
+        if len(paths) > 1:
+            try:
+                fs.rm(paths)
+            except FileNotFoundError:
+                for path in paths:
+                    if fs.exists(path):
+                        fs.rm_file(path)
+
+
+class _Reader:
+    """An open object whose reads fail as everything here fails."""
+
+    def __init__(self, file: Any, url: str) -> None:
+        self._file, self._url = file, url
+
+    def read(self, size: int = -1) -> bytes:
+        with _translated(self._url):
+            data: bytes = self._file.read(size)
+            return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def fault(error: OSError, doing: str, place: str) -> StoreError:
+    """See `places.fault`."""
+    scheme = place.partition("://")[0]
+    reason = error.strerror or str(error) or type(error).__name__
+    code, rule = "store-io", "a cache root is a place that this machine can reach, read and write"
+    remedy = "look whether the store can be reached, and run again: nothing was promoted that is not whole"
+    if isinstance(error, FileNotFoundError):
+        code, reason = "store-missing", "there is no such bucket or object"
+        remedy = "create the bucket, or mend its name"
+    elif error.errno in (errno.EACCES, errno.EPERM):
+        code = "store-permission"
+        remedy = f"give credentials that may list, read, write and delete there, by --storage-option {scheme}.NAME=VALUE or the environment"
+    elif error.errno == errno.EHOSTUNREACH:
+        code = "store-unreachable"
+        remedy = f"check the network, and the end point (--storage-option {scheme}.endpoint_url=...)"
+    return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as `_translated` says."""
+    with _translated(url):
+        fs = _filesystem(url)
+        yield fs, str(fs._strip_protocol(url))
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Whatever a store's library raises inside leaves as an OSError with a clean text."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise type(error)(error.errno or _ERRNO[type(error)], _clean(error), url) from None
+    except Exception as error:
+        raise OSError(_number(error), _clean(error), url) from None
+
+
+def _filesystem(url: str) -> Any:
+    scheme = url.partition("://")[0]
+    extra, package = EXTRAS.get(scheme, ("", ""))
+    if importlib.util.find_spec(package or "fsspec") is None:
+        raise _lacking(url, scheme, extra, package or "fsspec")
+    import fsspec
+
+    try:
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        raise _lacking(url, scheme, extra, getattr(error, "name", "") or str(error)) from None
+    except ValueError as error:
+        if "not known" not in str(error):
+            raise
+        raise StoreError(
+            f"nothing here reads {scheme}://",
+            code="store-scheme",
+            place=url,
+            value=scheme,
+            rule="a location is a path, or a URL whose scheme fsspec knows",
+            remedy="gs:// and s3:// come with the extras 'gcs' and 's3'; others with their own fsspec package",
+        ) from None
+
+
+def _lacking(url: str, scheme: str, extra: str, package: str) -> StoreError:
+    return StoreError(
+        f"{scheme}:// needs the Python package {package}, which is not installed",
+        code="store-extra",
+        place=url,
+        value=package,
+        rule="object stores are extras",
+        remedy=f"pip install 'refinery-beam[{extra}]'" if extra else f"pip install {package}",
+    )
+
+
+def _number(error: Exception) -> int:
+    """The errno that says best what happened; libraries have their own classes for it."""
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, PermissionError) or "Forbidden" in text or getattr(error, "code", None) in (401, 403, "401", "403"):
+        return errno.EACCES
+    if "Credentials" in name or name in ("DefaultCredentialsError", "RefreshError", "GoogleAuthError"):
+        return errno.EACCES
+    if "Connect" in name or name in ("FSTimeoutError", "TimeoutError", "ProxyError"):
+        return errno.EHOSTUNREACH
+    return (error.errno if isinstance(error, OSError) else None) or errno.EIO
+
+
+def _clean(error: Exception) -> str:
+    """The first line of an error's text, without query strings (which hold signatures) and without any option's value."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    text = _QUERY.sub("", text)
+    for secret in sorted(_option_values(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text[:300]
+
+
+def _option_values() -> set[str]:
+    from fsspec.config import conf
+
+    found: set[str] = set()
+    pending: list[Any] = [conf]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += value.values()
+        elif isinstance(value, list | tuple):
+            pending += value
+        elif isinstance(value, str) and len(value) > 5 and "://" not in value:
+            found.add(value)
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
+        if os.environ.get(name):
+            found.add(os.environ[name])
+    return found

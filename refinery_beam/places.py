@@ -1,0 +1,342 @@
+"""Where bytes lie: a folder of this machine, or a URL of an object store (``s3://bucket/prefix``, ``gs://...``, whatever fsspec knows).
+
+One set of small functions for both, so that no room asks which it is. A place is a string. Local ones are paths of the operating system;
+everything with a scheme is a URL and goes to `objects`, which imports fsspec: nobody who stays on local disks pays for that.
+
+What holds of both:
+
+* a file appears whole or not at all (local: a temporary name and a rename; stores show an object only when its upload is complete);
+* `put_if_absent` lets exactly one of many writers win;
+* failures are OSErrors, whatever library they came from: FileNotFoundError, PermissionError and FileExistsError mean what they say.
+  `fault` makes a StoreError with a remedy of any of them. (Two are StoreErrors at once: a missing package, an unknown scheme.)
+
+What does not: a store has no folders (`make_folder` does nothing there), no rename and no lock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from refinery_beam import objects
+from refinery_beam.errors import StoreError, UsageError
+from refinery_beam.objects import Child, Entry
+
+__all__ = [
+    "Child",
+    "Entry",
+    "absolute",
+    "basename",
+    "children",
+    "fault",
+    "is_folder",
+    "is_url",
+    "join",
+    "make_folder",
+    "modified",
+    "names",
+    "opened",
+    "parent",
+    "put_file",
+    "put_if_absent",
+    "read",
+    "remove",
+    "remove_all",
+    "scratch",
+    "size",
+    "use_options",
+    "walk",
+    "write",
+    "written",
+]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
+_OPTION = re.compile(r"([A-Za-z][A-Za-z0-9+-]*)\.([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is on a store. ``file://`` is not: `absolute` makes a path of it.
+
+    >>> is_url("s3://bucket/a"), is_url("/data"), is_url("file:///data"), is_url("a:b")
+    (True, False, False, False)
+    """
+    return bool(_SCHEME.match(place)) and not place.startswith("file://")
+
+
+def absolute(place: str) -> str:
+    """A place that means the same in every process: an absolute path, or a URL without a slash at its end.
+
+    UsageError for a URL with a password in it: URLs are printed.
+
+    >>> absolute("s3://bucket/a/"), absolute("file:///data/x")
+    ('s3://bucket/a', '/data/x')
+    """
+    if place.startswith("file://"):
+        return os.path.abspath(place[len("file://") :])
+    if not is_url(place):
+        return os.path.abspath(place)
+    if _USER_INFO.match(place):
+        shown = re.sub(r"://[^/]*@", "://***@", place)
+        raise UsageError(
+            f"{shown} holds a password",
+            code="secret-in-url",
+            place=shown,
+            rule="a location is printed and written to journals; secrets are storage options",
+            remedy="give the secret by --storage-option, or by the environment",
+        )
+    scheme, _, rest = place.partition("://")
+    return f"{scheme}://{rest.strip('/')}"
+
+
+def join(place: str, *parts: str) -> str:
+    """The place of something below another. Parts may hold several names with slashes between them.
+
+    >>> join("s3://bucket/a", "b/c", "d"), join("/data", "b/c")
+    ('s3://bucket/a/b/c/d', '/data/b/c')
+    """
+    if is_url(place):
+        return "/".join([place.rstrip("/"), *(part.strip("/") for part in parts if part)])
+    return os.path.join(place, *(name for part in parts for name in part.split("/")))
+
+
+def parent(place: str) -> str:
+    """The folder a place is in.
+
+    >>> parent("s3://bucket/a/b"), parent("/data/x")
+    ('s3://bucket/a', '/data')
+    """
+    return place.rstrip("/").rpartition("/")[0] if is_url(place) else os.path.dirname(place)
+
+
+def basename(place: str) -> str:
+    """The last name of a place."""
+    return place.rstrip("/").rpartition("/")[2] if is_url(place) else os.path.basename(place)
+
+
+def read(place: str) -> bytes:
+    """The whole file. Safe to call from many threads at once."""
+    if is_url(place):
+        return objects.read(place)
+    with open(place, "rb") as file:
+        return file.read()
+
+
+def opened(place: str) -> AbstractContextManager[Any]:
+    """What pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
+    return objects.opened(place) if is_url(place) else nullcontext(place)
+
+
+def size(place: str) -> int | None:
+    """The bytes of a file, or None when there is no such file (a folder is none, and neither is a link)."""
+    if is_url(place):
+        return objects.size(place)
+    try:
+        facts = os.stat(place, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return facts.st_size if (facts.st_mode & 0o170000) == 0o100000 else None
+
+
+def is_folder(place: str) -> bool:
+    """Whether there is a folder; on a store, whether any object lies below the place."""
+    return objects.is_folder(place) if is_url(place) else os.path.isdir(place)
+
+
+def names(folder: str) -> list[str]:
+    """The names of files and folders directly below, sorted; [] when there is nothing."""
+    if is_url(folder):
+        return objects.names(folder)
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def children(url: str) -> list[Child]:
+    """What lies directly below a URL, sorted by name; FileNotFoundError when there is nothing. One listing, never a cached one."""
+    return objects.children(url)
+
+
+def walk(folder: str) -> list[Entry]:
+    """Every file below a folder, at any depth, sorted by path. On a store it is one listing, with the store's checksums."""
+    if is_url(folder):
+        return objects.walk(folder)
+    found = []
+    for current, _, files in os.walk(folder):
+        for name in files:
+            path = os.path.join(current, name)
+            found.append(Entry(os.path.relpath(path, folder).replace(os.sep, "/"), os.stat(path).st_size))
+    return sorted(found)
+
+
+def modified(place: str) -> datetime:
+    """When a file was last written, by the clock of what keeps it, which need not agree with this machine's."""
+    if is_url(place):
+        return objects.modified(place)
+    return datetime.fromtimestamp(os.stat(place).st_mtime, UTC)
+
+
+def make_folder(place: str) -> None:
+    """Make a folder and those above it where there are folders."""
+    if not is_url(place):
+        os.makedirs(place, exist_ok=True)
+
+
+def write(place: str, data: bytes) -> None:
+    """Write a whole file over whatever is there. Nobody ever sees a part of it. The local folder must be there."""
+    if is_url(place):
+        objects.write(place, data)
+        return
+    temporary = _beside(place)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, place)
+    except BaseException:
+        _forget(temporary)
+        raise
+
+
+def put_if_absent(place: str, data: bytes) -> bool:
+    """Create a file, or leave alone what is there and give False. (For what must survive a power cut, see `cache.stores.LocalStore`.)"""
+    if is_url(place):
+        return objects.put_if_absent(place, data)
+    temporary = _beside(place)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.link(temporary, place)
+    except FileExistsError:
+        return False
+    finally:
+        _forget(temporary)
+    return True
+
+
+def put_file(local: str, place: str) -> None:
+    """Move a finished local file to its place, over whatever is there: a rename, or an upload (and `local` is gone afterwards)."""
+    if is_url(place):
+        objects.upload(local, place)
+        os.unlink(local)
+    else:
+        os.replace(local, place)
+
+
+def remove(place: str) -> None:
+    """Remove a file; one that is gone already is no error."""
+    if is_url(place):
+        objects.remove([place])
+    else:
+        _forget(place)
+
+
+def remove_all(places: Iterable[str]) -> None:
+    """`remove` for many; on a store they go in as few requests as it allows."""
+    every = list(places)
+    urls = [place for place in every if is_url(place)]
+    if urls:
+        objects.remove(urls)
+    for place in every:
+        if not is_url(place):
+            _forget(place)
+
+
+@contextmanager
+def written(place: str) -> Iterator[str]:
+    """The local path to write a file to: the place itself, or a temporary file that is uploaded when the block ends well."""
+    if not is_url(place):
+        yield place
+        return
+    with scratch(place) as folder:
+        local = os.path.join(folder, "file")
+        yield local
+        put_file(local, place)
+
+
+@contextmanager
+def scratch(folder: str) -> Iterator[str]:
+    """A local folder for files that are not finished yet: `folder` itself where it is local, else a temporary one, removed afterwards."""
+    if is_url(folder):
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="refinery-beam-") as temporary:
+            yield temporary
+    else:
+        yield folder
+
+
+def use_options(options: Iterable[str]) -> None:
+    """Take ``protocol.option=value`` words as fsspec's options for this process and the local processes it starts.
+
+    They are kept in this process's environment, as ``FSSPEC_<PROTOCOL>``, and nowhere else. ``true``, ``false`` and JSON objects or lists
+    are taken as such, everything else as text. UsageError ``storage-option``, which never repeats the value.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for word in options:
+        match = _OPTION.fullmatch(word)
+        if match is None:
+            raise UsageError(
+                f"the storage option {word.partition('=')[0]!r} is not understood",
+                code="storage-option",
+                value=word.partition("=")[0],
+                rule="--storage-option is PROTOCOL.NAME=VALUE, with the names of the fsspec package for the protocol",
+                remedy="for example --storage-option s3.endpoint_url=http://127.0.0.1:9000",
+            )
+        protocol, name, value = match.groups()
+        found.setdefault(protocol.lower(), {})[name] = _parsed(value)
+    for protocol, values in found.items():
+        _remember(protocol, values)
+
+
+def fault(error: OSError, doing: str, place: str) -> StoreError:
+    """The StoreError for what a store refused, with the remedy that fits.
+
+    >>> fault(FileNotFoundError("gone"), "write", "s3://nowhere/x").code
+    'store-missing'
+    """
+    return objects.fault(error, doing, place)
+
+
+def _parsed(value: str) -> Any:
+    import json
+
+    if value in ("true", "false") or value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _remember(protocol: str, values: Mapping[str, Any]) -> None:
+    import json
+    import sys
+
+    variable = f"FSSPEC_{protocol.upper()}"
+    try:
+        before = json.loads(os.environ.get(variable, "{}"))
+    except ValueError:
+        before = {}
+    os.environ[variable] = json.dumps({**(before if isinstance(before, dict) else {}), **values})
+    for name in values:
+        # A variable of one option would win over the one of all options.
+        os.environ.pop(f"{variable}_{name.upper()}", None)
+    if "fsspec.config" in sys.modules:
+        sys.modules["fsspec.config"].conf.setdefault(protocol, {}).update(values)
+
+
+def _beside(place: str) -> str:
+    # A name of its own, because two processes may write one file at a time; it is gone before the call ends.
+    return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,257 @@
+"""The commit and the law of leases on a store that keeps its objects in this process. Real servers and whole runs: tests/stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import handmade
+import pytest
+
+from refinery_beam import objects, places
+from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, leases, look_at, open_attempt, promote, verify
+from refinery_beam.cache.leases import Lease
+from refinery_beam.cache.locks import identity_of_process
+from refinery_beam.errors import EngineError, StoreError
+
+KEY = handmade.KEY
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(leases, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(leases, "FRESH_SECONDS", 0.0)
+    place = f"memory://{tmp_path.name}-{os.getpid()}"
+    yield place
+    places.remove_all([places.join(place, entry.path) for entry in places.walk(place)])
+
+
+def paths(root: str, below: str = "") -> list[str]:
+    return [entry.path for entry in places.walk(places.join(root, below) if below else root)]
+
+
+def fill(staging: RemoteStaging, **options: object) -> dict[str, object]:
+    """Write a small instance into the local half, as the driver does with its files."""
+    return handmade.fill(staging._local, **options)  # type: ignore[arg-type]
+
+
+def started(root: str) -> RemoteStaging:
+    staging = open_attempt(root, KEY)
+    assert isinstance(staging, RemoteStaging)
+    return staging
+
+
+def strange_lease(root: str, attempt: str = "0badcafe", **said: object) -> str:
+    """The lease of a run of another machine, with some rows beside it."""
+    folder = places.join(root, "staging", f"{KEY.name}-{attempt}")
+    places.write(places.join(folder, "lease"), json.dumps({"state": "ready", "pid": 1, "where": "elsewhere 1", **said}).encode())
+    places.write(places.join(folder, "rows/shards/x.jsonl"), b"[]\n")
+    return folder
+
+
+def test_built_then_hit_and_nothing_else_stays(root: str) -> None:
+    with started(root) as staging:
+        status, manifest = promote(staging, fill(staging))
+        assert status == "built" and manifest.place == staging.output
+    with started(root) as staging:
+        assert promote(staging, fill(staging)) == ("hit", manifest)
+    assert paths(root, "staging") == []
+    listed = ["manifest.json", "recipe.yaml", *(file.path for file in manifest.files)]
+    assert paths(root) == sorted(f"instances/{'/'.join(KEY.parts)}/{path}" for path in listed)
+    assert verify(manifest.place, deep=True).ok
+    assert os.listdir(os.path.join(home(root), "staging")) == ["trash"]
+
+
+def test_both_stores_offer_what_the_cache_asks_for() -> None:
+    assert isinstance(LocalStore(), Store) and isinstance(RemoteStore(), Store)
+
+
+def test_the_bytes_are_those_of_a_local_root(root: str, tmp_path: Path) -> None:
+    local = handmade.build(str(tmp_path / "local"))
+    with started(root) as staging:
+        remote = promote(staging, fill(staging))[1]
+    assert remote == local
+    assert places.read(places.join(remote.place, "manifest.json")) == Path(local.place, "manifest.json").read_bytes()
+    assert [(e.path, e.size) for e in places.walk(remote.place)] == [(e.path, e.size) for e in places.walk(local.place)]
+
+
+def test_two_at_once_promote_once_and_differing_bytes_are_found(root: str) -> None:
+    with started(root) as first, started(root) as second, started(root) as third:
+        assert promote(second, fill(second))[0] == "built"
+        assert promote(first, fill(first))[0] == "hit"
+        with pytest.raises(EngineError) as caught:
+            promote(third, fill(third, tweak="other"))
+        assert (caught.value.code, caught.value.exit_code) == ("nondeterminism", 4)
+    assert verify(first.output, deep=True).ok
+    assert paths(root, "staging") == []
+
+
+def test_bytes_that_differ_before_there_is_a_manifest_are_found_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(root) as first, started(root) as second:
+        fill(first)
+        places.write(places.join(first.output, "report/report.md"), b"what another living run has put")
+        with pytest.raises(EngineError) as caught:
+            promote(second, fill(second))
+        assert caught.value.code == "nondeterminism" and caught.value.place.endswith("report/report.md")
+    assert paths(root) == []
+
+
+def test_what_dead_runs_left_is_cleared_and_what_living_ones_write_is_not(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = places.join(root, "instances", *KEY.parts)
+    places.write(places.join(place, "report/report.md"), b"half a report")
+    places.write(places.join(place, "dataset/train/part-00000-of-00009-abc.parquet"), b"of another shape")
+    folder = strange_lease(root)
+    with started(root) as staging:
+        # The run elsewhere counts as alive, so nothing of the key is touched.
+        assert "report/report.md" in paths(place) and places.size(places.join(folder, "lease"))
+        assert not staging.alone()
+        with pytest.raises(EngineError, match="other bytes on the store"):
+            promote(staging, fill(staging))
+    assert "report/report.md" in paths(place), "leaving beside a living run clears nothing either"
+    # Three minutes later, by the store's clock.
+    real = places.modified
+
+    def later(place: str) -> datetime:
+        return real(place) if places.parent(place) != folder else real(place) - timedelta(seconds=leases.LEASE_SECONDS)
+
+    monkeypatch.setattr(leases.places, "modified", later)
+    with started(root) as staging:
+        assert paths(place) == [] and places.walk(folder) == []
+        assert promote(staging, fill(staging))[0] == "built"
+    assert verify(place, deep=True).ok
+
+
+def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(root: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    where = identity_of_process()["where"]
+    dead = strange_lease(root, "00000001", pid=int(ended.stdout), where=where)
+    living = strange_lease(root, "00000002", pid=os.getpid(), where=where)
+    lockless = places.join(root, "staging", f"{KEY.name}-00000003")
+    places.write(places.join(lockless, "rows/shards/x.jsonl"), b"what a sweep that died left")
+    other = places.join(root, "staging", "of-another-key-0-00000004", "lease")
+    places.write(other, b"{}")
+    with started(root) as staging:
+        assert places.walk(dead) == [] and places.walk(lockless) == []
+        assert len(places.walk(living)) == 2 and not staging.alone()
+        assert places.size(other) == 2
+
+
+def test_nobody_works_while_another_clears(root: str) -> None:
+    folder = strange_lease(root, state="sweeping")
+    working = threading.Event()
+
+    def run() -> None:
+        with started(root):
+            working.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert not working.wait(0.3)
+    places.write(places.join(folder, "lease"), json.dumps({"state": "ready", "where": "elsewhere 1", "pid": 1}).encode())
+    assert working.wait(10)
+    thread.join()
+
+
+def test_several_begin_at_once_over_the_leavings_of_a_dead_run(root: str) -> None:
+    """Whatever order they come in, nobody's upload is swept: all of them finish, one builds."""
+    place = places.join(root, "instances", *KEY.parts)
+    for n in range(20):
+        places.write(places.join(place, f"dataset/train/left-{n}"), b"x")
+    said: list[str] = []
+
+    def run() -> None:
+        with started(root) as staging:
+            time.sleep(0.05)
+            said.append(promote(staging, fill(staging))[0])
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == ["built", "hit", "hit", "hit"]
+    assert verify(place, deep=True).ok
+
+
+def test_a_lease_is_renewed_and_one_that_cannot_be_is_lost(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.02)
+    with started(root) as staging:
+        lease = places.join(staging.dir, "lease")
+        first = places.modified(lease)
+        deadline = time.monotonic() + 10
+        while places.modified(lease) <= first and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert places.modified(lease) > first
+        monkeypatch.setattr(leases.places, "write", _refuse)
+        monkeypatch.setattr(leases, "LEASE_SECONDS", 0.1)
+        time.sleep(0.1)
+        with pytest.raises(StoreError) as caught:
+            promote(staging, fill(staging))
+        assert (caught.value.code, caught.value.exit_code) == ("lease-lost", 3)
+    assert find(root, KEY) == (None, None)
+
+
+def _refuse(place: str, data: bytes) -> None:
+    raise OSError(5, "the store is gone", place)
+
+
+@pytest.mark.parametrize("damage", ["missing shard", "short shard", "broken manifest"])
+def test_a_damaged_instance_is_named_and_healed(root: str, damage: str) -> None:
+    with started(root) as staging:
+        manifest = promote(staging, fill(staging))[1]
+    shard = manifest.files[0].path
+    if damage == "missing shard":
+        places.remove(places.join(manifest.place, shard))
+    elif damage == "short shard":
+        places.write(places.join(manifest.place, shard), b"x")
+    else:
+        places.write(places.join(manifest.place, "manifest.json"), b"{")
+    found = look_at(manifest.place)
+    assert found.manifest is None and found.damage is not None
+    assert {f.code for f in verify(manifest.place).findings} <= {"missing", "wrong-size", "manifest-damaged"}
+    with started(root) as staging:
+        assert promote(staging, fill(staging)) == ("built", manifest)
+    assert verify(manifest.place, deep=True).ok
+
+
+def test_a_manifest_broken_while_a_run_works_is_replaced_by_it(root: str) -> None:
+    with started(root) as staging:
+        body = fill(staging)
+        places.write(places.join(staging.output, "manifest.json"), b"{")
+        assert promote(staging, body)[0] == "built"
+    assert verify(staging.output).ok
+
+
+def test_uploads_that_vanish_stop_it(root: str) -> None:
+    with started(root) as staging:
+        body = fill(staging)
+        shard = str(body["files"][0]["path"])  # type: ignore[index]
+        places.put_file(os.path.join(staging.instance, shard), places.join(staging.output, shard))
+        places.remove(places.join(staging.output, shard))
+        with pytest.raises(EngineError, match="was reported but never written"):
+            promote(staging, body)
+
+
+def test_a_store_without_conditional_puts_is_refused(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "put_if_absent", lambda url, data: True)
+    with pytest.raises(StoreError) as caught:
+        open_attempt(root, KEY)
+    assert (caught.value.code, caught.value.exit_code) == ("store-create-only", 3)
+
+
+def test_ages_are_by_the_stores_clock(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's clock is years off: a lease that was written just now is young all the same."""
+    folder = strange_lease(root)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    mine = Lease(places.join(root, "staging"), KEY.name, "00c0ffee")
+    mine._say("sweeping")
+    assert mine.others() == {places.basename(folder): "ready"}
+    assert places.modified(places.join(folder, "lease")) <= datetime.now(UTC)

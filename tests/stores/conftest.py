@@ -1,0 +1,39 @@
+"""One server of each kind a session, a bucket a test."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+for _folder in ("stores", "launch"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / _folder))
+
+from store_servers import Server, reach, start  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def gs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from start("gs", tmp_path_factory.mktemp("gs"))
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    yield from start("s3", tmp_path_factory.mktemp("s3"))
+
+
+@pytest.fixture(params=["gs", "s3"])
+def server(request: pytest.FixtureRequest) -> Server:
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def bucket(server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The URL of a new bucket, reached by this process and its children."""
+    reach(server, monkeypatch, tmp_path)
+    name = "".join(c if c.isalnum() else "-" for c in f"{os.getpid()}-{request.node.name.lower()}")[:60].strip("-")
+    return server.make_bucket(name)

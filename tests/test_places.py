@@ -1,0 +1,145 @@
+"""The small functions over places, locally and on fsspec's store in memory. Real servers: tests/stores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from refinery_beam import objects, places
+from refinery_beam.errors import StoreError, UsageError
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}-{os.getpid()}"
+
+
+def test_a_file_is_written_read_listed_and_removed(folder: str) -> None:
+    below = places.join(folder, "a", "b")
+    places.make_folder(below)
+    places.write(places.join(below, "two.txt"), b"two")
+    places.write(places.join(below, "two.txt"), b"zwei")
+    places.write(places.join(folder, "a", "one.txt"), b"")
+    assert places.read(places.join(below, "two.txt")) == b"zwei"
+    assert places.size(places.join(below, "two.txt")) == 4
+    assert places.size(places.join(folder, "a", "one.txt")) == 0
+    assert places.size(below) is None and places.size(places.join(folder, "no")) is None
+    assert places.names(places.join(folder, "a")) == ["b", "one.txt"]
+    assert places.names(places.join(folder, "nowhere")) == []
+    assert [(e.path, e.size) for e in places.walk(folder)] == [("a/b/two.txt", 4), ("a/one.txt", 0)]
+    assert places.is_folder(below) and not places.is_folder(places.join(folder, "nowhere"))
+    places.remove_all([places.join(below, "two.txt"), places.join(folder, "a/one.txt"), places.join(folder, "never")])
+    places.remove(places.join(folder, "never"))
+    assert places.walk(folder) == []
+    with pytest.raises(FileNotFoundError):
+        places.read(places.join(below, "two.txt"))
+
+
+def test_one_of_many_writers_wins(folder: str) -> None:
+    place, won = places.join(folder, "race"), []
+    if not places.is_url(folder):
+        places.make_folder(folder)
+
+    def writer(n: int) -> None:
+        if places.put_if_absent(place, bytes([n]) * 10):
+            won.append(n)
+
+    # The store in memory looks and then writes: only a real store decides between threads. Here one after the other.
+    threads = [threading.Thread(target=writer, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+        if places.is_url(folder):
+            thread.join()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert places.read(place) == bytes(won) * 10
+
+
+def test_a_finished_file_moves_to_its_place_and_opens_there(folder: str, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    local = str(tmp_path / "finished")
+    pq.write_table(pa.table({"n": [1, 2, 3]}), local)
+    with places.scratch(places.join(folder, "scratch")) as scratch:
+        assert not places.is_url(scratch) and (places.is_url(folder) or scratch == os.path.join(folder, "scratch"))
+    places.put_file(local, places.join(folder, "t.parquet"))
+    assert not os.path.exists(local)
+    with places.opened(places.join(folder, "t.parquet")) as source, pq.ParquetFile(source) as file:
+        assert file.read().to_pydict() == {"n": [1, 2, 3]}
+
+
+def test_what_is_a_url_and_how_names_join() -> None:
+    assert places.absolute("gs://b") == "gs://b"
+    assert places.join("gs://b", "instances", "a/b") == "gs://b/instances/a/b"
+    assert places.parent("gs://b/x/y") == "gs://b/x" and places.basename("gs://b/x/y") == "y"
+    assert places.absolute("x") == os.path.join(os.getcwd(), "x")
+    with pytest.raises(UsageError) as caught:
+        places.absolute("s3://key:hidden@bucket/x")
+    assert caught.value.code == "secret-in-url" and "hidden" not in caught.value.render()
+
+
+def test_options_go_to_fsspec_and_their_values_into_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fsspec.config import conf
+
+    monkeypatch.setattr("fsspec.config.conf", dict(conf))
+    monkeypatch.setitem(os.environ, "FSSPEC_ZZ", '{"old": 1}')
+    monkeypatch.setitem(os.environ, "FSSPEC_ZZ_SECRET", "stale-value")
+    places.use_options(["zz.secret=tell-nobody", "zz.anon=true", 'zz.more={"a": [1]}', "zz.text=12"])
+    import json
+
+    assert json.loads(os.environ["FSSPEC_ZZ"]) == {"old": 1, "secret": "tell-nobody", "anon": True, "more": {"a": [1]}, "text": "12"}
+    assert "FSSPEC_ZZ_SECRET" not in os.environ
+    assert objects._clean(ValueError("no: tell-nobody at http://h/x?sig=abc\nmore")) == "no: *** at http://h/x"
+    with pytest.raises(UsageError) as caught:
+        places.use_options(["secret=tell-nobody"])
+    assert caught.value.code == "storage-option" and "tell-nobody" not in caught.value.render()
+
+
+def test_an_unknown_scheme_and_a_missing_package_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError) as caught:
+        places.read("nosuch://a/b")
+    assert (caught.value.code, caught.value.value, caught.value.exit_code) == ("store-scheme", "nosuch", 3)
+    monkeypatch.setattr(objects.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(StoreError) as caught:
+        places.size("gs://bucket/x")
+    assert (caught.value.code, caught.value.remedy) == ("store-extra", "pip install 'refinery-beam[gcs]'")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FileNotFoundError("The specified bucket does not exist"), "store-missing"),
+        (PermissionError("Access Denied"), "store-permission"),
+        (OSError("Forbidden: https://h/b?token=x"), "store-permission"),
+        (ConnectionError("refused"), "store-unreachable"),
+        (RuntimeError("odd"), "store-io"),
+    ],
+)
+def test_every_failure_is_an_oserror_and_then_an_error_with_a_remedy(error: Exception, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def _strip_protocol(self, url: str) -> str:
+            return url
+
+        def cat_file(self, path: str) -> bytes:
+            raise error
+
+    monkeypatch.setattr(objects, "_filesystem", lambda url: Broken())
+    with pytest.raises(OSError) as caught:
+        places.read("s3://bucket/x")
+    told = places.fault(caught.value, "read", "s3://bucket/x")
+    assert told.code == code and told.remedy and told.place == "s3://bucket/x" and "token" not in told.render()
+
+
+def test_local_places_import_nothing_of_stores() -> None:
+    code = (
+        "import sys; from refinery_beam import places; places.names('/'); places.size('/x'); places.absolute('x');"
+        "print([m for m in ('fsspec', 'numpy', 'pyarrow', 'apache_beam') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
