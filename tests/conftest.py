@@ -85,6 +85,12 @@ def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
     return copy
 
 
+HOSTILE_SEED = os.environ.get("HOSTILE_SEED")
+"""`make test-hostile`: every pipeline that a test runs in this process, unless it asks for something else, runs under this hostility."""
+
+ALL_SIZES = Sizes()
+"""What crossed stages in all tests of this process; `make lint-stages` prints it."""
+
 _run_local = local.run_local
 
 
@@ -92,9 +98,20 @@ def _looked_at(build: Callable[[Any], None], options: local.LocalOptions, **more
     """`run_local`, with every pipeline of a recipe looked at: no pickle and no large element crosses a stage, in any test."""
     if not build.__module__.startswith("refinery_beam.launch."):
         return _run_local(build, options, **more)
-    sizes = options.sizes or Sizes()
-    _run_local(build, replace(options, sizes=sizes), **more)
+    sizes, hostile = Sizes(), options.hostile
+    if HOSTILE_SEED and hostile is None and options.mode == "threads" and not options.bundle_repeat:
+        hostile = int(HOSTILE_SEED)
+    _run_local(build, replace(options, sizes=sizes, hostile=hostile), **more)
+    ALL_SIZES.merge(sizes)
+    if options.sizes is not None:
+        options.sizes.merge(sizes)
     sizes.check()
 
 
 local.run_local = _looked_at
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("STAGES"):
+        terminalreporter.section("elements that cross stages")
+        terminalreporter.write_line(ALL_SIZES.table())

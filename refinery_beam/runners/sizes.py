@@ -61,6 +61,15 @@ class Sizes:
         """The crossing of what `producer` makes and `coder` writes."""
         return self._crossings.setdefault((producer, coder), Crossing(producer, coder))
 
+    def merge(self, other: Sizes) -> None:
+        """Add the crossings of another job."""
+        for theirs in other.crossings:
+            mine = self.at(theirs.producer, theirs.coder)
+            mine.elements += theirs.elements
+            mine.total += theirs.total
+            mine.largest = max(mine.largest, theirs.largest)
+            mine.histogram.update(theirs.histogram)
+
     @property
     def crossings(self) -> list[Crossing]:
         """In the order of their names."""
