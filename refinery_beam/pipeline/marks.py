@@ -30,8 +30,6 @@ FOLDER = "marks"
 PLACE = 64 << 10
 """Bytes kept for one mark. The file is sparse: only what is written takes room."""
 
-KILLS_WORKER = "kills_worker"
-
 
 @dataclass(frozen=True)
 class Task:
@@ -92,7 +90,7 @@ class Marks:
         if self._deadly:
             detail = self._deadly.get(ref.record_id) or self._deadly.get(file_record_id(ref))
             if detail is not None:
-                raise BadRecord(KILLS_WORKER, detail, stage="Input")
+                raise BadRecord("kills_worker", detail, stage="Input")
         at = self._place()
         self._write(_framed(_dump(ref)), at)
         try:
