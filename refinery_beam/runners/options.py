@@ -129,7 +129,7 @@ def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[s
             code="local-place",
             value=place,
             rule="workers on other machines read sources and write the cache themselves",
-            remedy="--shared-files, if every worker sees it under the same path; else run the engine on this machine, or use --runner direct",
+            remedy="--shared-files, if every worker sees it at the same path; else run the engine here, or use --runner direct",
         )
         for what, place in local
         if "://" not in place
