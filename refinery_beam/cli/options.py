@@ -34,7 +34,7 @@ Runner = Annotated[
     typer.Option(
         "--runner",
         metavar="NAME",
-        help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
+        help="Which engine runs the job: direct, prism, flink, spark or dataflow. Options for it stand behind --. [default: direct]",
     ),
 ]
 SharedFiles = Annotated[

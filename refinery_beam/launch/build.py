@@ -59,16 +59,11 @@ def _is_watched(prepared: Prepared) -> bool:
 
 
 def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:
-    try:
-        with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
-            work = _run_job(prepared, staging, deadly)
-            collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected)
-            return promote(staging, body)
-    except OSError as error:
-        if not places.is_url(str(error.filename)):
-            raise
-        raise places.fault(error, "use", str(error.filename)) from error
+    with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+        work = _run_job(prepared, staging, deadly)
+        collected = collect(prepared, staging.output, work)
+        body = manifest_body(prepared, staging.instance, collected)
+        return promote(staging, body)
 
 
 def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
@@ -93,7 +88,7 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
         records=records,
         shard_records=shard_records(plan.output, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
-        heartbeat=settings.progress,
+        heartbeat=engine.heartbeat,
         deadly=tuple(sorted(deadly.items())),
     )
     engine.run(lambda pipeline: translate(pipeline, job))

@@ -54,6 +54,11 @@ class Engine:
 
         return self.local_options.threads if self.local else beam_workers(self.options, self.settings.workers)
 
+    @property
+    def heartbeat(self) -> bool:
+        """Whether workers write heartbeats. On Dataflow there may be a thousand of them, and it shows Beam's counters while they work."""
+        return self.settings.progress and self.options.runner != "dataflow"
+
     def run(self, build: Callable[[Any], None]) -> None:
         """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
         from refinery_beam.pipeline.cancel import cancel
@@ -98,18 +103,28 @@ class Engine:
                 cancel(self.work)
 
     def _run(self, build: Callable[[Any], None]) -> None:
+        from refinery_beam.runners.dataflow import Told, run_dataflow
         from refinery_beam.runners.local import run_local, stderr_set_aside
         from refinery_beam.runners.portable import run_portable
         from refinery_beam.runners.progress import live
 
-        settings = self.settings
+        settings, told, cloud = self.settings, Told(), self.options.runner == "dataflow"
         aside = (self.local_options.mode == "processes" or not self.local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(self.here, "stderr.log"), enabled=aside) as stream,
-            live(self.work, self.records, stream=stream, enabled=settings.progress, plain=settings.say is not None),
+            live(
+                self.work,
+                self.records,
+                stream=stream,
+                enabled=settings.progress,
+                plain=settings.say is not None,
+                counts=told.counts if cloud else None,
+            ) as told.say,
         ):
             if self.local:
                 run_local(build, self.local_options, work=self.work, talk=settings.debug)
+            elif cloud:
+                run_dataflow(build, self.options, work=self.work, workers=settings.workers, told=told, talk=settings.debug)
             else:
                 run_portable(build, self.options, work=self.work, logs=self.here, workers=settings.workers, talk=settings.debug)
 

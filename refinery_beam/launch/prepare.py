@@ -22,6 +22,7 @@ from refinery_beam.plan.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
+from refinery_beam.runners.options import check_places, read_options
 
 if TYPE_CHECKING:
     from refinery_beam.runners.sizes import Sizes
@@ -126,6 +127,9 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
+    if not above and not settings.referring:
+        engine = read_options(settings.runner, settings.beam_options)
+        check_places(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
     refuse_inside_sources(settings.cache_root, roots)
     hints = hints_path(settings.cache_root)
     index = build_index(
@@ -203,9 +207,11 @@ def resolve(
     overlays: Sequence[str] = (),
     seed: int | None = None,
     plugin_paths: Sequence[str] = (),
+    digest: str = "auto",
 ) -> str | None:
     """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
-    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    settings = Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths), digest=digest)
+    prepared = prepare(source, settings)
     return prepared.place if prepared.look().manifest is not None else None
 
 

@@ -14,10 +14,11 @@ from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
 from refinery_beam.pipeline.context import Job, shared_pool, working
-from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, rows_of, tail_table
+from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, rows_of
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
+from refinery_beam.pipeline.levels import tail_table
 from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
 from refinery_beam.pipeline.rows_io import WriteRows

@@ -1,8 +1,8 @@
 """A live line on stderr: what is being done, how many of how many, how fast, how long still.
 
 Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same on every engine whose workers
-share the work folder: Beam's own counters arrive while a job runs on some engines only. They are a comfort: a bundle that is processed
-twice counts twice. What is reported in the end is counted from rows.
+share the work folder: Beam's own counters arrive while a job runs on some engines only. Where that folder is out of reach, they come from
+what the engine tells. They are a comfort: a bundle that is processed twice counts twice. What is reported in the end is counted from rows.
 
 On a terminal one line is redrawn; elsewhere nothing is said, or a plain line every ten seconds if one asks for words (``--verbose``).
 """
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
@@ -40,21 +40,33 @@ class Count:
 
 def read_counts(work: str) -> dict[str, Count]:
     """The passes of a job by name, summed over heartbeats."""
-    folder = places.join(work, "progress")
+    return sum_counts(_heartbeats(places.join(work, "progress")))
+
+
+def sum_counts(counts: Iterable[tuple[str, int]]) -> dict[str, Count]:
+    """The passes by name; ``of.`` before a name is the number of records that will go through it.
+
+    >>> sum_counts([("write", 2), ("of.write", 9), ("write", 3)])
+    {'write': Count(done=5, of=9)}
+    """
     done: dict[str, int] = {}
     of: dict[str, int] = {}
+    for name, count in counts:
+        into, key = (of, name[3:]) if name.startswith("of.") else (done, name)
+        into[key] = into.get(key, 0) + count
+    return {key: Count(done.get(key, 0), of.get(key, 0)) for key in sorted(done.keys() | of.keys())}
+
+
+def _heartbeats(folder: str) -> Iterator[tuple[str, int]]:
     try:
         names = places.names(folder)
     except OSError:
-        return {}
+        return
     for name in names:
-        into, key = (of, name[3:]) if name.startswith("of.") else (done, name)
-        key = key.rsplit("-", 2)[0]
         try:
-            into[key] = into.get(key, 0) + int(places.read(places.join(folder, name)) or 0)
+            yield name.rsplit("-", 2)[0], int(places.read(places.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
-    return {key: Count(done.get(key, 0), of.get(key, 0)) for key in sorted(done.keys() | of.keys())}
 
 
 def render(name: str, count: Count, rate: float = 0.0) -> str:
@@ -107,18 +119,36 @@ class Passes:
 
 
 @contextmanager
-def live(work: str, total: int, *, stream: TextIO | None = None, enabled: bool = True, plain: bool = False) -> Iterator[None]:
-    """Show progress while the body runs. Never writes to stdout, never fails the run. `plain`: say something without a terminal too."""
+def live(
+    work: str,
+    total: int,
+    *,
+    stream: TextIO | None = None,
+    enabled: bool = True,
+    plain: bool = False,
+    counts: Mapping[str, int] | None = None,
+) -> Iterator[Callable[[str], None]]:
+    """Show progress while the body runs; gives a function that says a line of its own. Never writes to stdout, never fails the run.
+
+    `plain`: show counts without a terminal too. `counts` are named as heartbeats are and kept up to date by somebody else; without them
+    heartbeats are read.
+    """
     out = stream or sys.stderr
-    if not enabled or total <= 0 or not (plain or out.isatty()):
-        yield
+    line = _Line(out, total)
+    if not enabled:
+        yield lambda text: None
+        return
+    if total <= 0 or not (plain or out.isatty()):
+        yield line.say
         return
     stop = threading.Event()
-    line = _Line(out, total)
-    thread = threading.Thread(target=_watch, args=(work, line, stop), name="refinery-progress", daemon=True)
+    read = (lambda: sum_counts(dict(counts).items())) if counts is not None else (lambda: read_counts(work))
+    # On a store every look is a listing, and heartbeats come as rarely.
+    pause = 10.0 if counts is None and places.is_url(work) else 0.2
+    thread = threading.Thread(target=_watch, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
     thread.start()
     try:
-        yield
+        yield line.say
     finally:
         stop.set()
         thread.join(timeout=2)
@@ -132,8 +162,20 @@ class _Line:
         self._passes = Passes(total)
         self._last_plain = time.monotonic()
         self._width = 0
+        self._lock = threading.Lock()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self.clear()
+            self._out.write(text + "\n")
+            self._out.flush()
 
     def show(self, counts: Mapping[str, Count]) -> None:
+        with self._lock:
+            self._show(counts)
+
+    def _show(self, counts: Mapping[str, Count]) -> None:
         now = time.monotonic()
         text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} images"
         if self._terminal:
@@ -149,6 +191,7 @@ class _Line:
         if self._terminal and self._width:
             self._out.write("\r" + " " * self._width + "\r")
             self._out.flush()
+            self._width = 0
 
 
 def _columns(out: TextIO) -> int:
@@ -158,10 +201,9 @@ def _columns(out: TextIO) -> int:
         return 80
 
 
-def _watch(work: str, line: _Line, stop: threading.Event) -> None:
-    # On a store every look is a listing, and heartbeats come as rarely.
-    while not stop.wait(10.0 if places.is_url(work) else 0.2):
+def _watch(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
+    while not stop.wait(pause):
         try:
-            line.show(read_counts(work))
+            line.show(read())
         except (OSError, ValueError):
             return
