@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam import __version__
+from refinery_beam import __version__, places
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
 from refinery_beam.cli.options import (
     CacheRoot,
@@ -102,10 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
 def call(given: list[str]) -> int:
     """The command line as a function: prints, and returns the exit code."""
     if given[:1] == ["worker-boot"]:
-        from refinery_beam.runners.worker_boot import boot
-
-        boot(given[1:])
-        return 0
+        return _boot_worker(given[1:])
     given, beam_options = _cut(given)
     as_json = "--json" in given
     try:
@@ -117,7 +114,8 @@ def call(given: list[str]) -> int:
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
                 remedy="leave out the -- and what stands behind it",
             )
-        code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
+        with places.put_in_words():
+            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
         return code if isinstance(code, int) else 0
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error
@@ -144,6 +142,18 @@ def call(given: list[str]) -> int:
         traceback.print_exception(cause, file=sys.stderr)
     print_failure(failure, as_json=as_json)
     return failure.exit_code
+
+
+def _boot_worker(given: list[str]) -> int:
+    """What engines start; see `runners.worker_boot`. Its stderr ends in a worker's log."""
+    from refinery_beam.runners.worker_boot import boot
+
+    try:
+        boot(given)
+    except RefineryError as error:
+        print_failure(error, as_json=False)
+        return error.exit_code
+    return 0
 
 
 def _cut(given: list[str]) -> tuple[list[str], list[str]]:

@@ -34,7 +34,7 @@ Runner = Annotated[
     typer.Option(
         "--runner",
         metavar="NAME",
-        help="Which engine runs the job: direct, prism, flink or spark. Options for it stand behind --. [default: direct]",
+        help="Which engine runs the job: direct, prism, flink, spark or dataflow. Options for it stand behind --. [default: direct]",
     ),
 ]
 SharedFiles = Annotated[
@@ -118,6 +118,7 @@ class Options:
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,
+            watch=not self.debug,  # whose traceback would not come out of the child
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
         )
 

@@ -76,7 +76,7 @@ def _computed(listing: SourceListing, unknown: Sorter[FileFact], settings: Setti
     with open_attempt(settings.cache_root, key) as staging:
         engine = Engine.of(settings, staging, records=records)
         write_index(places.join(engine.work, "index"), _refs(listing, unknown), count=records)
-        passed = DigestFiles(source.root, engine.work, records=records, heartbeat=settings.progress)
+        passed = DigestFiles(source.root, engine.work, records=records, heartbeat=engine.heartbeat)
         engine.run(lambda pipeline: pipeline | "Digests" >> passed)
         last = None
         for row in read_rows(places.join(engine.work, "digests"), DigestRow):

@@ -8,9 +8,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
+from refinery_beam.runners.dataflow import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 CONTRACT = 1
@@ -103,6 +105,11 @@ def run(
 
 def run_with(recipe: str | Path, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
+    with places.put_in_words():
+        return _run_with(recipe, settings)
+
+
+def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
     begun = monotonic()
     check_settings(settings)
     prepared = prepare(recipe, settings)
@@ -118,13 +125,6 @@ def run_with(recipe: str | Path, settings: Settings) -> RunResult:
                 settings.tell(f"rebuilding: {found.damage}")
             from refinery_beam.launch.build import build
 
-            engine = read_options(settings.runner, settings.beam_options)
-            check_places(
-                engine,
-                cache_root=settings.cache_root,
-                sources=[s.root for s in prepared.index.sources],
-                shared_files=settings.shared_files,
-            )
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
@@ -146,14 +146,19 @@ def plan_recipe(
     overlays: tuple[str, ...] = (),
     seed: int | None = None,
     plugin_paths: tuple[str, ...] = (),
+    digest: str = "auto",
 ) -> Prepared:
     """What `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints."""
-    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    names = tuple(plugin_paths)
+    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=names, digest=digest))
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse impossible execution settings before any work. Raises UsageError."""
-    read_options(settings.runner, settings.beam_options)
+    """Refuse impossible execution settings before any work. Raises UsageError, or EnvironmentFault for a runner that is not installed."""
+    engine = read_options(settings.runner, settings.beam_options)
+    check_places(engine, cache_root=settings.cache_root, sources=(), shared_files=settings.shared_files)
+    if engine.runner == "dataflow":
+        require_extra()
     if settings.mode not in ("auto", "threads", "processes"):
         raise UsageError(
             f"the mode {settings.mode!r} does not exist",
@@ -209,5 +214,6 @@ def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
         "overlays": list(prepared.settings.overlays),
         "records_in": prepared.index.records_in,
         "hashed": prepared.index.hashed,
+        "digest": prepared.index.kind,
         "notes": list(listing_notes(prepared)),
     }

@@ -1,4 +1,4 @@
-"""What every DoFn of one job shares: the plan, where to write, how many threads, how to report. Small, picklable, no Beam."""
+"""What every DoFn of one job shares: the plan, where to write, how many threads, how to report. Small and picklable."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam import places
 from refinery_beam.errors import RefineryError
 from refinery_beam.pipeline.cancel import at_work, check
+from refinery_beam.pipeline.versions import Versions, refuse_other_versions, versions_here
 from refinery_beam.plan.nodes import Plan
 
 
@@ -31,6 +32,10 @@ class Job:
     shard_records: int
     grouped: bool
     heartbeat: bool = True
+    driver: Versions = field(default_factory=versions_here)
+    """What the process that made the job runs; see `versions`."""
+    deadly: tuple[tuple[str, str], ...] = ()
+    """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
 
     @property
     def buckets(self) -> int:
@@ -40,26 +45,36 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "growth", "evidence", "sinks", "sample", "digests"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests", "marks"),
 )
 """Folders of ``Job.work``."""
+
+
+COUNTERS = "refinery_beam"
+"""Namespace of Beam's counters of finished records, one a phase. Nothing but a live line may be made of them: a retry counts again."""
 
 
 class Heartbeat:
     """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum. On a store: one
     small object, every ten seconds and at the end of a shard.
 
-    Between records it also asks whether the job is over. Beam's own counters arrive only after the job on most engines. The
-    file is outside the instance and deleted with the staging folder.
+    `name` is that of the pass; with `coming` the counts are of the records that will go through it.
+
+    Between records it also asks whether the job is over. The file is outside the instance and deleted with the staging folder. Beam's own
+    counters arrive only after the job on most engines; Dataflow shows them while it runs, so the same counts are given to them too.
     """
 
     INTERVAL = 0.2
     INTERVAL_ON_A_STORE = 10.0
 
-    def __init__(self, folder: str, phase: str, *, enabled: bool = True) -> None:
+    def __init__(self, folder: str, name: str, *, enabled: bool = True, coming: bool = False) -> None:
         # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
+        from apache_beam.metrics import Metrics
+
+        name = f"of.{name}" if coming else name
+        self._counter = Metrics.counter(COUNTERS, name)
         self._work = folder
-        self._path = places.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
         self._interval = self.INTERVAL_ON_A_STORE if places.is_url(folder) else self.INTERVAL
         self._enabled = enabled
         self._count = 0
@@ -69,6 +84,7 @@ class Heartbeat:
         from time import monotonic
 
         check(self._work)
+        self._counter.inc(count)
         self._count += count
         now = monotonic()
         if self._enabled and now - self._written >= self._interval:
@@ -90,8 +106,12 @@ class Heartbeat:
 
 @contextmanager
 def working(job: Job) -> Iterator[None]:
-    """Inside, a DoFn works for the job: it stops when the job is over, and what it raises reaches the driver whole."""
+    """Inside, a DoFn works for the job: it stops when the job is over, and what it raises reaches the driver whole.
+
+    A worker of other versions than the driver's does not work at all.
+    """
     try:
+        refuse_other_versions(job.driver)
         with at_work(job.work):
             yield
     except RefineryError as error:

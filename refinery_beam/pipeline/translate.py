@@ -5,11 +5,12 @@ Labels are stable: they come from the plan's names only, so a job looks the same
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.context import Job, working
 from refinery_beam.pipeline.duplicates import NearGroups
 from refinery_beam.pipeline.evidence import CheckReferences, add_beside
 from refinery_beam.pipeline.field_fits import FieldFitPass
@@ -22,7 +23,7 @@ from refinery_beam.pipeline.rows_io import WriteRows, write_partial
 from refinery_beam.pipeline.select import Select
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.plan.variants import aggressive
-from refinery_beam.records import GrowthRow, LedgerRow, ShardRow
+from refinery_beam.records import GrowthRow, LedgerRow, Ref, ShardRow
 
 ROWS_A_FILE = 20_000
 
@@ -31,7 +32,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     """Build the whole job on `pipeline`. Results are files below ``job.instance`` and ``job.work``; see `rows_io`."""
     plan = job.plan
     files = max(1, job.records // ROWS_A_FILE)
-    refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index")
+    refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index") | "Worker" >> beam.ParDo(CheckWorker(job)).with_output_types(Ref)
     flow = Flow()
     if plan.contracts:
         refs, dropped = refs | "InputContracts" >> CheckReferences(job)
@@ -85,3 +86,17 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
     _ = flow.rows() | "GrowthRows" >> WriteRows(f"{job.work}/growth", GrowthRow, files=1)
     _ = (*flow.lost, written.ledger) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)
+
+
+class CheckWorker(beam.DoFn):
+    """Passes every reference on. A worker of other versions than the driver's does not get so far; see `versions`."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def setup(self) -> None:
+        with working(self._job):
+            pass
+
+    def process(self, ref: Ref) -> Iterable[Ref]:
+        yield ref

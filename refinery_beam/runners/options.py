@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from refinery_beam.errors import ErrorGroup, RefineryError, UsageError, raise_all
+from refinery_beam.errors import RefineryError, UsageError, raise_all
 
-RUNNERS = ("direct", "prism", "flink", "spark")
-"""Engines that run a job today."""
+RUNNERS = ("direct", "prism", "flink", "spark", "dataflow")
+"""Engines that run a job."""
 
 REFUSED = {
-    "dataflow": "submitting to Dataflow is not executed yet",
     "dask": "Beam's DaskRunner computes only the last output of a job and reports success: the other files would be missing",
     "ray": "Beam has no runner for Ray, and the separate project has no release",
 }
@@ -30,7 +29,9 @@ OURS = {
     "save_main_session": "nothing of the main program travels to workers",
     "streaming": "a dataset is a bounded job",
     "allow_non_deterministic_key_coders": "groups must be the same on every worker",
+    "refinery_driver": "workers are told by this program what it is",
     "output_executable_path": "a job is run, not stored",
+    "no_wait_until_finish": "what a job wrote is checked and promoted when it is done",
 }
 """Beam options nobody may give, and why."""
 
@@ -57,13 +58,19 @@ class EngineOptions:
                 found = text
         return found
 
+    def values(self, name: str) -> tuple[str, ...]:
+        """All values given for an option that may stand several times."""
+        return tuple(flag.partition("=")[2] for flag in self.flags if flag[2:].partition("=")[0] == name)
+
     def given(self, name: str) -> bool:
         """Whether the option stands there at all."""
         return any(flag[2:].partition("=")[0] == name for flag in self.flags)
 
     @property
     def master(self) -> str:
-        """Where the engine itself is: '' for one that starts in or beside this process, else a host."""
+        """Where the engine itself is: '' for one that starts in or beside this process, else a host or a service."""
+        if self.runner == "dataflow":
+            return "Dataflow"
         if self.given("job_endpoint"):
             return _host(self.value("job_endpoint"))
         if self.runner == "flink":
@@ -77,6 +84,8 @@ class EngineOptions:
     @property
     def environment(self) -> str:
         """How workers are started: a word of Beam's ``--environment_type``. In this process when the engine starts with it."""
+        if self.runner == "dataflow":
+            return "DOCKER"
         return self.value("environment_type", "" if self.master else "LOOPBACK")
 
     @property
@@ -88,7 +97,7 @@ class EngineOptions:
 def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
     """The options of a run, checked by themselves. Raises UsageError, all of the errors at once."""
     if runner not in RUNNERS:
-        raise _unknown_runner(runner, given)
+        raise _unknown_runner(runner)
     flags, errors = _flags(given)
     options = EngineOptions(runner=runner, flags=flags)
     errors += [
@@ -108,11 +117,15 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
                 "the local engine takes no Beam options",
                 code="beam-option",
                 value=" ".join(flags),
-                rule="options behind -- are for prism, flink and spark",
+                rule="options behind -- are for prism, flink, spark and dataflow",
                 remedy="use --workers and --mode, or name an engine with --runner",
             )
         )
-    if runner != "direct" and not errors:
+    if runner == "dataflow":
+        from refinery_beam.runners.dataflow_options import dataflow_errors
+
+        errors += dataflow_errors(options)
+    elif runner != "direct" and not errors:
         errors += _environment_errors(options)
     raise_all(errors)
     return options
@@ -120,16 +133,18 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
 
 def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[str], shared_files: bool = False) -> None:
     """Refuse local folders for workers that cannot see them; `shared_files` says that they can. Raises UsageError."""
-    if options.here or shared_files:
+    away = options.runner == "dataflow"
+    if options.here or (shared_files and not away):
         return
     local = [("the cache root", cache_root), *(("the source", source) for source in sources)]
+    shared = "--shared-files, if every worker sees it under the same path; else run the engine on this machine, or use --runner direct"
     raise_all(
         UsageError(
             f"{what} {place} is a folder of this machine, and the engine is on {options.master}",
             code="local-place",
             value=place,
             rule="workers on other machines read sources and write the cache themselves",
-            remedy="--shared-files, if every worker sees it at the same path; else run the engine here, or use --runner direct",
+            remedy="keep it in Cloud Storage (gs://BUCKET/FOLDER), or use --runner direct" if away else shared,
         )
         for what, place in local
         if "://" not in place
@@ -193,28 +208,14 @@ def _environment_errors(options: EngineOptions) -> list[RefineryError]:
     return []
 
 
-def _unknown_runner(runner: str, given: Sequence[str]) -> RefineryError:
-    error = UsageError(
+def _unknown_runner(runner: str) -> RefineryError:
+    return UsageError(
         f"the runner {runner!r} is refused: {REFUSED[runner]}" if runner in REFUSED else f"there is no runner {runner!r}",
         code="unknown-runner",
         value=runner,
         rule="--runner is one of: " + ", ".join(RUNNERS),
         remedy="leave --runner out to run on this machine",
     )
-    if runner != "dataflow":
-        return error
-    options = EngineOptions(runner=runner, flags=_flags(given)[0])
-    missing = [f"--{name}" for name in ("project", "region", "temp_location") if not options.value(name)]
-    if not missing:
-        return error
-    lacking = UsageError(
-        "Dataflow needs " + ", ".join(missing),
-        code="beam-option",
-        value="",
-        rule="a Dataflow job has a project, a region and a place for temporary files",
-        remedy="refinery-beam run RECIPE --runner dataflow -- --project=... --region=... --temp_location=gs://...",
-    )
-    return ErrorGroup([error, lacking])
 
 
 def _host(master: str) -> str:

@@ -22,12 +22,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from refinery_beam.errors import EngineError, UsageError, closest, did_you_mean, raise_all
-from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
+from refinery_beam import places
+from refinery_beam.errors import EngineError
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.known_options import refuse_unknown
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
 START_SECONDS = 60.0
 """A job server that does not answer by then is taken for broken."""
+
+REFUSAL_SECONDS = 1.0
+"""How often it is asked whether a worker has refused to work."""
 
 STOP_SECONDS = 10.0
 """How long a cancelled job may take to say so, and a job server to end, before it is killed."""
@@ -43,11 +49,11 @@ def run_portable(
     """
     logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(), _boot_script(options, logs) as boot:
+    with quiet_beam(enabled=not talk), guarded(work), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
-        beam_options = pipeline_options(options, workers=workers, boot=boot)
+        beam_options = pipeline_options(options, workers=workers, boot=boot, work=work)
         try:
             with _job_server(options, beam_options, os.path.join(logs, "job-server.log")), _ended_if_it_fails(work):
                 refuse_unknown(options, beam_options)
@@ -55,7 +61,8 @@ def run_portable(
                 build(pipeline)
                 result = pipeline.run()
                 try:
-                    result.wait_until_finish()
+                    with _ended_by_a_refusal(result, work):
+                        result.wait_until_finish()
                 except KeyboardInterrupt:
                     _cancel(result)
                     raise
@@ -91,6 +98,31 @@ def _ended_if_it_fails(work: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
+    """Cancels the job when a worker has refused to work for this driver: a worker pool's engine waits for such a worker for ever."""
+    from refinery_beam.pipeline.context import read_failures
+
+    over = threading.Event()
+    # On a store every look is a listing.
+    seconds = REFUSAL_SECONDS * (10 if places.is_url(work) else 1)
+
+    def watch() -> None:
+        while not over.wait(seconds):
+            with suppress(OSError, ValueError):  # being written this very moment
+                if any(error.code == "worker-differs" for error in read_failures(work)):
+                    _cancel(result)
+                    return
+
+    thread = threading.Thread(target=watch, name="refinery-refusals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(STOP_SECONDS + 1)
+
+
 def beam_workers(options: EngineOptions, workers: int | None) -> int:
     """Read-ahead threads of one worker process. With LOOPBACK all workers are threads of this process and share them."""
     from refinery_beam.runners.local import available_cpus
@@ -98,10 +130,11 @@ def beam_workers(options: EngineOptions, workers: int | None) -> int:
     return workers or available_cpus() if options.environment == "LOOPBACK" else 1
 
 
-def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str = "") -> Any:
-    """Beam's options: those given, and parallelism and the worker boot where they were not."""
+def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str = "", work: str = "") -> Any:
+    """Beam's options: those given, and parallelism and the worker boot where they were not. Workers elsewhere learn what this driver is."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from refinery_beam.runners.driver_option import driver_flag
     from refinery_beam.runners.local import available_cpus
 
     flags = list(options.flags)
@@ -115,50 +148,11 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
         flags.append(f"--spark_master_url=local[{count}]")
     if not options.given("environment_type"):
         flags.append(f"--environment_type={options.environment}")
+    if work and options.environment != "LOOPBACK":
+        flags.append(driver_flag(work))
     if boot:
         flags.append("--environment_config=" + json.dumps({"command": boot}))
     return PipelineOptions(flags, save_main_session=False)
-
-
-def refuse_unknown(given: EngineOptions, options: Any) -> None:
-    """Refuse options that neither Beam nor the engine's job server knows: Beam drops them without a word. Raises UsageError."""
-    import argparse
-
-    from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions
-
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    for options_of in dict.fromkeys(PipelineOptions.__subclasses__()):
-        if "_add_argparse_args" in vars(options_of):
-            with suppress(argparse.ArgumentError):  # two packages may define one option
-                options_of._add_argparse_args(parser)
-    known = [word[2:] for action in parser._actions for word in action.option_strings if word.startswith("--")]
-    names = [flag[2:].partition("=")[0] for flag in given.flags]
-    endpoint = options.view_as(PortableOptions).job_endpoint
-    if endpoint and any(name not in known for name in names):
-        known += _options_of_the_server(endpoint)
-    errors = [
-        UsageError(
-            f"neither Beam nor {given.runner} knows the option --{name}",
-            code="beam-option",
-            value=f"--{name}",
-            rule="an option that nobody knows would be dropped without a word",
-            remedy=did_you_mean(name, known) if closest(name, known) else "leave it out",
-        )
-        for name in names
-        if name not in known
-    ]
-    raise_all(errors)
-
-
-def _options_of_the_server(endpoint: str) -> list[str]:
-    """The names of the options that a job server adds to Beam's."""
-    import grpc
-    from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
-
-    with grpc.insecure_channel(endpoint) as channel:
-        stub = beam_job_api_pb2_grpc.JobServiceStub(channel)
-        answer = stub.DescribePipelineOptions(beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=START_SECONDS)
-    return [option.name for option in answer.options]
 
 
 def _runner(name: str) -> Any:

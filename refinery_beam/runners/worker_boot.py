@@ -29,6 +29,7 @@ def boot(arguments: Sequence[str]) -> None:
         stub = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
         info = stub.GetProvisionInfo(request, metadata=[("worker_id", given.id)], timeout=60).info
+    refuse_driver(info)
     scratch = tempfile.mkdtemp(prefix="refinery-beam-worker-")
     os.environ.update(environment(given, info, scratch))
     from refinery_beam.runners.local import cap_native_threads
@@ -44,6 +45,15 @@ def boot(arguments: Sequence[str]) -> None:
         pass  # Beam's worker ends itself in this way
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_driver(info: Any) -> None:
+    """Raise EnvironmentFault unless this environment has the driver's versions: what differs could not even read the job."""
+    from google.protobuf import json_format
+
+    from refinery_beam.runners.driver_option import refuse_other_driver
+
+    refuse_other_driver(json_format.MessageToDict(info.pipeline_options))
 
 
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:

@@ -50,14 +50,6 @@ def test_unknown_runners() -> None:
         assert code == "unknown-runner" and word in message
 
 
-def test_dataflow_says_what_it_would_need() -> None:
-    assert refused("dataflow", "--project=p") == [
-        ("unknown-runner", "the runner 'dataflow' is refused: submitting to Dataflow is not executed yet"),
-        ("beam-option", "Dataflow needs --region, --temp_location"),
-    ]
-    assert [c for c, _ in refused("dataflow", "--project=p", "--region=r", "--temp_location=gs://b")] == ["unknown-runner"]
-
-
 @pytest.mark.parametrize(
     ("runner", "flags", "code"),
     [

@@ -1,0 +1,50 @@
+"""A worker runs what the driver runs. Another version of this package, of Beam or of a codec could write other bytes, or read other rows.
+
+The driver's versions travel with the job. A worker that differs refuses its first piece of work; one started by `runners.worker_boot`
+does so before it says a word to the engine.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from importlib import metadata
+
+from refinery_beam import __version__
+from refinery_beam.errors import EnvironmentFault
+
+PACKAGES = ("apache-beam", "numpy", "pillow", "pyarrow")
+"""What decides bytes, beside this package. All of them stand in the manifest, which speaks for every worker."""
+
+Versions = tuple[tuple[str, str], ...]
+"""(name, version) pairs in a fixed order."""
+
+
+@lru_cache(maxsize=1)
+def versions_here() -> Versions:
+    """The versions of this process: Python to its minor, the others whole."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (("refinery-beam", __version__), ("Python", python), *((name, _version(name)) for name in PACKAGES))
+
+
+def refuse_other_versions(driver: Versions) -> None:
+    """Raise EnvironmentFault ``worker-differs`` unless this process runs the driver's versions."""
+    here = dict(versions_here())
+    other = [(name, here.get(name, "none"), version) for name, version in driver if here.get(name, "none") != version]
+    if not other:
+        return
+    worker = ", ".join(f"{name} {mine}" for name, mine, _ in other)
+    raise EnvironmentFault(
+        f"a worker has {worker}; this run began with " + ", ".join(f"{name} {theirs}" for name, _, theirs in other),
+        code="worker-differs",
+        value=worker,
+        rule="workers run the driver's versions: others could write other bytes",
+        remedy="install one release and its requirements.lock on both, or build the workers' image from its Dockerfile again",
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,258 @@
+"""The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, watched and cancelled by us.
+
+Beam's way of waiting logs what the job says and raises one message of it; a Ctrl-C leaves the job running, at its owner's expense. So we
+ask for the state, the messages and the counters ourselves, through Beam's client, and cancel what does not end by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from refinery_beam.errors import EngineError, EnvironmentFault, UsageError
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
+from refinery_beam.runners.options import EngineOptions
+
+POLL_SECONDS = 5.0
+"""How often the job is asked for its state and counters."""
+
+LAST_WORDS_SECONDS = 50.0
+"""How long a failed job's messages may take to arrive: about 30 s as a rule, says Beam."""
+
+CANCEL_SECONDS = 120.0
+"""How long a cancelled job may take to end before we stop waiting for it."""
+
+ENDS = ("DONE", "FAILED", "CANCELLED", "DRAINED", "UPDATED")
+
+WORDS = 3
+"""So many of a failed job's messages are repeated."""
+
+
+@dataclass(kw_only=True)
+class Told:
+    """What the job tells while it runs. `say` gets one line for each change of state; `counts` are finished records by phase.
+
+    Counts are those of bundles that were tried, repeated ones among them: good for a live line and for nothing else.
+    """
+
+    say: Callable[[str], None] = lambda text: None
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def require_extra() -> None:
+    """Raise EnvironmentFault ``missing-extra`` unless Google's client libraries are installed. Imports next to nothing."""
+    try:
+        found = find_spec("google.cloud.dataflow") and find_spec("google.cloud.storage")
+    except ModuleNotFoundError:
+        found = None
+    if not found:
+        raise EnvironmentFault(
+            "Dataflow needs Google's client libraries, and they are not installed",
+            code="missing-extra",
+            value="dataflow",
+            rule="they come with the extra named dataflow",
+            remedy="pip install 'refinery-beam[dataflow]'",
+        )
+
+
+def run_dataflow(
+    build: Callable[[Any], None],
+    options: EngineOptions,
+    *,
+    work: str,
+    workers: int | None = None,
+    told: Told | None = None,
+    talk: bool = False,
+) -> None:
+    """Run the pipeline that `build` makes on Dataflow, to its end. Raises EngineError with the job's own words and its console page.
+
+    Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt.
+    """
+    cap_native_threads()
+    told = told or Told()
+    with quiet_beam(enabled=not talk), guarded(work):
+        job = _submit(build, options, work=work, workers=workers)
+        told.say(f"Dataflow job {job.id} is submitted: {job.page}")
+        try:
+            state = _wait(job, told)
+        except BaseException:
+            _cancel(job, told)
+            raise
+        if state != "DONE":
+            raise _failed(job, state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataflowJob:
+    """A submitted job: its id, its page in the console, and Beam's handle on it."""
+
+    id: str
+    page: str
+    result: Any
+    client: Any
+
+
+def _submit(build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None) -> DataflowJob:
+    import apache_beam as beam
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    from refinery_beam.runners.known_options import refuse_unknown
+
+    beam_options = dataflow_options(options, work=work, workers=workers)
+    refuse_unknown(options, beam_options)
+    runner = DataflowRunner()
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    except ValueError as error:
+        raise UsageError(
+            "Beam refuses the options: " + " ".join(str(error).split("\n", 1)[-1].split()),
+            code="beam-option",
+            value=" ".join(options.flags),
+            rule="Dataflow's options are Beam's",
+            remedy="correct what stands behind --",
+        ) from error
+    build(pipeline)
+    try:
+        result = pipeline.run()
+    except Exception as error:
+        raise EngineError(
+            f"the job could not be submitted: {_one_line(error)}",
+            code="job-submission",
+            value=type(error).__name__,
+            rule="the submitter may write to the staging location and create jobs in the project",
+            remedy="gcloud auth application-default login, or correct the options; --debug shows all that Beam says",
+        ) from error
+    name = result.job_id()
+    page = f"https://console.cloud.google.com/dataflow/jobs/{options.value('region')}/{name}?project={options.value('project')}"
+    return DataflowJob(id=name, page=page, result=result, client=runner.dataflow_client)
+
+
+def dataflow_options(options: EngineOptions, *, work: str, workers: int | None) -> Any:
+    """Beam's options: those given, and the ones that Beam would choose in another way than we do."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    flags = list(options.flags)
+    if not options.given("job_name"):
+        flags.append(f"--job_name={job_name(work)}")
+    if workers and not options.given("num_workers") and not options.given("max_num_workers"):
+        flags.append(f"--max_num_workers={workers}")
+    # Beam's default for Dataflow is True. Nothing of the main program is needed: code comes with the container.
+    return PipelineOptions(flags, save_main_session=False)
+
+
+def job_name(work: str) -> str:
+    """A name of its own for every attempt: Dataflow refuses a second job of one name. Beam's would hold the name of the user.
+
+    >>> job_name("gs://bucket/cache/staging/a-b-0-1234/rows")
+    'refinery-beam-412be1d8614a'
+    """
+    return "refinery-beam-" + hashlib.sha256(work.encode()).hexdigest()[:12]
+
+
+def _wait(job: DataflowJob, told: Told) -> str:
+    """The state the job ends in."""
+    before = ""
+    while True:
+        state = str(job.result.state)
+        if state != before:
+            told.say(f"Dataflow job {job.id} is {state.lower()}")
+            before = state
+        if state in ENDS:
+            return state
+        if state == "RUNNING":
+            told.counts.update(_counts(job))
+        time.sleep(POLL_SECONDS)
+
+
+def _counts(job: DataflowJob) -> dict[str, int]:
+    """Finished records by phase, as far as the workers have told. A comfort: whatever goes wrong is passed over."""
+    from apache_beam.metrics import MetricsFilter
+
+    from refinery_beam.pipeline.context import COUNTERS
+
+    counts: dict[str, int] = {}
+    try:
+        for found in job.result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]:
+            counts[found.key.metric.name] = counts.get(found.key.metric.name, 0) + int(found.attempted or 0)
+    except Exception:
+        return {}
+    return counts
+
+
+def _cancel(job: DataflowJob, told: Told) -> None:
+    """Cancel the job and wait until it has ended: what it still writes belongs to nobody. A second Ctrl-C ends the waiting."""
+    told.say(f"cancelling Dataflow job {job.id}")
+    try:
+        job.result.cancel()
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while str(job.result.state) not in ENDS:
+            if time.monotonic() > deadline:
+                told.say(f"Dataflow job {job.id} has not ended yet; see {job.page}")
+                return
+            time.sleep(min(1.0, POLL_SECONDS))
+    except (Exception, KeyboardInterrupt):
+        told.say(f"Dataflow job {job.id} may still be running; see {job.page}")
+
+
+def _failed(job: DataflowJob, state: str) -> EngineError:
+    """The error of a job that ended otherwise than done, in its own words."""
+    if state != "FAILED":
+        return EngineError(
+            f"the Dataflow job was ended from outside, in state {state}",
+            code="engine-state",
+            place=job.page,
+            value=state,
+            rule="the pipeline runs to its end",
+            remedy="run again to start over; nothing was promoted",
+        )
+    words = last_words(_error_messages(job))
+    return EngineError(
+        "the Dataflow job failed" + (": " + "\n  ".join(words) if words else ", and gave no reason"),
+        code="engine-failed",
+        place=job.page,
+        value=state,
+        rule="the pipeline runs to its end",
+        remedy="the page above has the logs of its workers; nothing was promoted",
+    )
+
+
+def _error_messages(job: DataflowJob) -> list[str]:
+    """The texts of the job's messages of importance error, oldest first. Waits for the first of them: they come late."""
+    deadline = time.monotonic() + LAST_WORDS_SECONDS
+    while True:
+        texts, token = [], None
+        while True:
+            messages, token = job.client.list_messages(job.id, page_token=token, minimum_importance="JOB_MESSAGE_ERROR")
+            texts += [str(message.message_text) for message in messages]
+            if not token:
+                break
+        if texts or time.monotonic() > deadline:
+            return texts
+        time.sleep(min(1.0, POLL_SECONDS))
+
+
+def last_words(texts: Sequence[str]) -> list[str]:
+    """What a person can use of a job's error messages: the exceptions that workers raised, else what the service says; the last few.
+
+    >>> last_words(["A work item was attempted 4 times without success.", "Traceback (most recent call last):\\n  File x\\nOSError: disk"])
+    ['OSError: disk']
+    """
+    raised = [_exception_of(text) for text in texts if "Traceback" in text]
+    told = raised or [text for text in texts if "work item was attempted" not in text] or list(texts)
+    return list(dict.fromkeys(" ".join(text.split()) for text in told))[-WORDS:]
+
+
+def _exception_of(text: str) -> str:
+    """The last line of the last traceback in a text."""
+    lines = [line for line in text[text.rindex("Traceback") :].splitlines()[1:] if line.strip() and not line.startswith(" ")]
+    return lines[0] if lines else text.strip().splitlines()[-1]
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[0].split()) if lines else type(error).__name__

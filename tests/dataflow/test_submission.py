@@ -1,0 +1,132 @@
+"""What is sent to Google: the request for a job and the staged pipeline, as they arrive over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_jobs import IMAGE, SOURCE, STAGED, cloud_job
+from google_stub import JOB_ID, TOKEN, Google, Script
+
+from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.translate import translate
+from refinery_beam.runners.dataflow import job_name, run_dataflow
+from refinery_beam.runners.options import EngineOptions
+
+Options = Callable[..., EngineOptions]
+
+
+def submit(job: Job, options: EngineOptions, google: Google) -> tuple[dict[str, Any], bytes]:
+    """The job request and the staged pipeline."""
+    google.script = Script(states=["DONE"])
+    run_dataflow(lambda pipeline: translate(pipeline, job), options, work=job.work)
+    request = google.jobs[-1]
+    return request, google.objects[request["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"]]
+
+
+def unfolded(data: bytes) -> bytes:
+    """Everything in a pipeline that could be read: the bytes, and what is packed in them (pickles are compressed and in base64)."""
+    return data + b"".join(_packed(data))
+
+
+def _packed(data: bytes) -> Iterator[bytes]:
+    for word in re.findall(rb"[A-Za-z0-9+/]{24,}={0,2}", data):
+        # A length before the text may look like a letter of it.
+        for shift in range(4):
+            raw = base64.b64decode(word[shift : shift + (len(word) - shift) // 4 * 4] or b"", validate=False)
+            for unpack in (zlib.decompress, bz2.decompress):
+                try:
+                    found = unpack(raw)
+                except (ValueError, OSError, zlib.error):
+                    continue
+                yield found
+                yield from _packed(found)
+
+
+def test_the_request(job: Job, options: Options, google: Google) -> None:
+    request, _ = submit(job, options("--labels=team=vision", "--labels=stage=test", "--machine_type=n2-standard-8"), google)
+    environment = request["environment"]
+    (pool,) = environment["workerPools"]
+    assert request["name"] == job_name(job.work)
+    assert request["labels"] == {"team": "vision", "stage": "test"}
+    assert pool["workerHarnessContainerImage"] == IMAGE
+    assert [image["containerImage"] for image in pool["sdkHarnessContainerImages"]] == [IMAGE]
+    assert pool["machineType"] == "n2-standard-8"
+    assert pool.get("packages", []) == [], "the container holds the code: nothing else is staged"
+    assert {"use_runner_v2", "use_unified_worker", "use_portable_job_submission", "use_multiple_sdk_containers"} <= set(
+        environment["experiments"]
+    )
+    assert environment["version"]["job_type"] == "FNAPI_BATCH"
+    assert environment["tempStoragePrefix"].startswith("storage.googleapis.com/a-bucket/tmp/")
+    given = environment["sdkPipelineOptions"]["options"]
+    assert (given["save_main_session"], given["streaming"]) == (False, False)
+    assert given["pipelineUrl"].startswith(f"gs://a-bucket/code/{job_name(job.work)}")
+    assert [place.rpartition("/")[2] for place in google.objects] == ["pipeline.pb"]
+
+
+def test_no_secret_and_nothing_of_this_machine(job: Job, options: Options, google: Google, tmp_path: Path) -> None:
+    request, pipeline = submit(job, options(), google)
+    assert google.authorizations == {f"Bearer {TOKEN}"}, "every call was made with the token"
+    sent = json.dumps(request).encode() + unfolded(pipeline)
+    assert SOURCE.encode() in sent and STAGED.encode() in sent, "the check looks where places stand"
+    for secret in (TOKEN, "PRIVATE KEY", "service-account-key", "iam.gserviceaccount.com"):
+        assert secret.encode() not in sent
+    assert str(tmp_path).encode() not in sent and str(tmp_path.parent).encode() not in sent
+
+
+def test_no_record_is_in_the_graph(job: Job, class_folders: Path, options: Options, google: Google) -> None:
+    request, pipeline = submit(job, options(), google)
+    sent = json.dumps(request).encode() + unfolded(pipeline)
+    names = [path.relative_to(class_folders).as_posix() for path in class_folders.rglob("*") if path.is_file()]
+    assert len(names) == 36 and f"{STAGED}/rows/index".encode() in sent
+    assert [name for name in names if name.encode() in sent] == []
+    assert [name for name in names if Path(name).stem.encode() in sent] == []
+
+
+def test_the_graph_does_not_grow(class_folders: Path, tmp_path: Path, options: Options, google: Google) -> None:
+    few, many = (
+        submit(cloud_job(class_folders, tmp_path / str(copies), copies=copies), options("--job_name=same"), google) for copies in (1, 300)
+    )
+    # 36 and 10,800 references. What may differ is how long a number or a time is, and how well it packs.
+    assert abs(len(many[1]) - len(few[1])) < 256 and len(few[1]) > 50_000
+    assert abs(len(json.dumps(many[0])) - len(json.dumps(few[0]))) < 16
+
+
+def test_beams_own_checks_pass(options: Options, google: Google) -> None:
+    """Beam skips them for a service on this machine, so here they are made as for the real one."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+    from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
+
+    flags = [flag for flag in options().flags if not flag.startswith("--dataflow_endpoint")]
+    validator = PipelineOptionsValidator(PipelineOptions(flags), DataflowRunner())
+    assert validator.is_service_runner() and validator.validate() == []
+
+
+def test_the_id_is_told(job: Job, options: Options, google: Google) -> None:
+    from refinery_beam.runners.dataflow import Told
+
+    said: list[str] = []
+    google.script = Script(states=["PENDING", "RUNNING", "RUNNING", "DONE"], counters={"write": 7})
+    told = Told(say=said.append)
+    run_dataflow(lambda pipeline: translate(pipeline, job), options(), work=job.work, told=told)
+    page = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB_ID}?project=a-project"
+    assert said == [f"Dataflow job {JOB_ID} is submitted: {page}"] + [
+        f"Dataflow job {JOB_ID} is {state}" for state in ("pending", "running", "done")
+    ]
+    assert told.counts == {"write": 7}
+
+
+@pytest.mark.parametrize("workers", [None, 8])
+def test_workers_are_machines(workers: int | None, job: Job, options: Options, google: Google) -> None:
+    google.script = Script(states=["DONE"])
+    run_dataflow(lambda pipeline: translate(pipeline, job), options(), work=job.work, workers=workers)
+    (pool,) = google.jobs[0]["environment"]["workerPools"]
+    assert pool["autoscalingSettings"].get("maxNumWorkers") == workers
