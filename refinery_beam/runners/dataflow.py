@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from refinery_beam.errors import EngineError, EnvironmentFault, UsageError
-from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
 POLL_SECONDS = 5.0
@@ -74,7 +75,7 @@ def run_dataflow(
     """
     cap_native_threads()
     told = told or Told()
-    with quiet_beam(enabled=not talk), guarded():
+    with quiet_beam(enabled=not talk), guarded(work):
         job = _submit(build, options, work=work, workers=workers)
         told.say(f"Dataflow job {job.id} is submitted: {job.page}")
         try:
