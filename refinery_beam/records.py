@@ -76,7 +76,9 @@ class ShardRow(NamedTuple):
 
 
 class GrowthRow(NamedTuple):
-    """How many records one step made in a split (``kind`` 'generated') or took the place of ('replaced')."""
+    """How many records one step kept or lost in a split ('' before splits are made; ``kind`` 'kept', 'lost'), made or took the place of
+    ('generated', 'replaced').
+    """
 
     split: str
     step: str

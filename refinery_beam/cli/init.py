@@ -33,7 +33,7 @@ def init(
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
-    seen = scaffold(str(source), str(output), force=force)
+    seen = scaffold(str(source), str(output), force=force, plugin_paths=options.plugin_paths())
     place = os.path.abspath(output)
     schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
     if options.json:

@@ -8,5 +8,5 @@ from refinery_beam.launch.scaffold import schema_text
 
 @shared
 def schema(*, options: Options) -> None:
-    """Print the JSON Schema of recipes. It is JSON with and without --json."""
-    print(schema_text(), end="")
+    """Print the JSON Schema of recipes, with the words of installed plugins and of --plugin-path. It is JSON with and without --json."""
+    print(schema_text(options.plugin_paths()), end="")

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
@@ -28,12 +29,14 @@ class BesideFacts:
     sinks: Mapping[str, Sequence[SinkRow]] = field(default_factory=dict)
 
 
-def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -> BesideFacts:
-    """Read and judge. Raises DataError: ``contract`` for every failed assertion of severity error, ``sink-collision``."""
+def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> BesideFacts:
+    """Read and judge; `fitted` are all statistics. Raises DataError: ``contract`` for every failed assertion of severity error,
+    ``sink-collision``.
+    """
     from refinery_beam.pipeline.rows_io import read_rows
 
     plan = prepared.plan
-    outcomes = _judge(prepared, work, ledger) if plan.contracts else []
+    outcomes = _judge(prepared, work, ledger, fitted) if plan.contracts else []
     raise_all(o.error() for o in outcomes if o.gates)
     sinks: dict[str, list[SinkRow]] = {step.name: [] for step in plan.sinks}
     if plan.sinks:
@@ -57,14 +60,16 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -
     )
 
 
-def _judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow]) -> list[Outcome]:
+def _judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
     from refinery_beam.launch.references import reference_counts
-    from refinery_beam.pipeline.contracts import Contracts, add_rows
+    from refinery_beam.pipeline.contracts import Contracts, add_rows, tail_table
     from refinery_beam.pipeline.rows_io import read_rows
+    from refinery_beam.pipeline.work import Worker
 
     evidence = sorted(set(read_rows(places.join(work, "evidence"), EvidenceRow)))
-    references = reference_counts(prepared.references, prepared.plan)
-    return Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=references)
+    references = reference_counts(prepared.references, prepared.plan, prepared.settings.plugin_paths)
+    tail = cache(lambda split, channels: tail_table(Worker(prepared.plan), split, channels, fitted))
+    return Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=references, tail=tail)
 
 
 def _entry(prepared: Prepared, index: int, outcome: Outcome) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.errors import DataError
 from refinery_beam.launch.collect import collect
 from refinery_beam.launch.engine import Engine
+from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
@@ -56,7 +57,8 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
         from refinery_beam.pipeline.context import Job
         from refinery_beam.pipeline.index_parts import write_index
         from refinery_beam.pipeline.translate import translate
-    engine = Engine.of(settings, staging, records=records)
+    expected = expected_records(plan, prepared.plugin, index.entries)
+    engine = Engine.of(settings, staging, records=records, written=expected)
     refs, grouped = make_refs(index, plan, prepared.plugin)
     write_index(places.join(engine.work, "index"), refs, count=records)
     job = Job(
@@ -65,7 +67,7 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
         work=engine.work,
         threads=engine.threads,
         records=records,
-        shard_records=shard_records(plan.output, records, index.facts.bytes),
+        shard_records=shard_records(plan.output, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
         heartbeat=engine.heartbeat,
     )
@@ -73,14 +75,16 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
     return engine.work
 
 
-def shard_records(output: OutputPlan, records: int, total_bytes: int) -> int:
+def shard_records(output: OutputPlan, records: int, *, average_bytes: int) -> int:
     """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
+
+    `records` is how many rows to expect, `average_bytes` the size of a source file.
 
     Follows from the data alone, never from workers: the same input gives the same shards everywhere.
     """
     if output.shard_records:
         return output.shard_records
-    a_row = max(1, _bytes_a_row(output, total_bytes // max(1, records)))
+    a_row = max(1, _bytes_a_row(output, average_bytes))
     target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
     return max(1, target // a_row)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """The engine of a job over `records` references. What the driver alone writes (logs) is in ``here``, on this machine in any case; rows
-    are in ``work``, where the workers of the engine can write them.
+    are in ``work``, where the workers of the engine can write them. ``written`` is about how many rows will come of them, for progress.
     """
 
     settings: Settings
@@ -29,9 +29,10 @@ class Engine:
     here: str
     work: str
     records: int
+    written: int
 
     @classmethod
-    def of(cls, settings: Settings, staging: Attempt, *, records: int) -> Engine:
+    def of(cls, settings: Settings, staging: Attempt, *, records: int, written: int = 0) -> Engine:
         """The engine that the settings name, with the folders of its job made."""
         from refinery_beam.pipeline.context import WORK_FOLDERS
         from refinery_beam.runners.local import choose
@@ -43,7 +44,9 @@ class Engine:
         chosen = choose(
             records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
         )
-        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records)
+        return cls(
+            settings=settings, options=options, local_options=chosen, here=here, work=work, records=records, written=written or records
+        )
 
     @property
     def local(self) -> bool:
@@ -112,7 +115,14 @@ class Engine:
         aside = (self.local_options.mode == "processes" or not self.local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(self.here, "stderr.log"), enabled=aside) as stream,
-            live(self.work, self.records, stream=stream, enabled=settings.progress, counts=told.counts if cloud else None) as told.say,
+            live(
+                self.work,
+                self.records,
+                written=self.written,
+                stream=stream,
+                enabled=settings.progress,
+                counts=told.counts if cloud else None,
+            ) as told.say,
         ):
             if self.local:
                 run_local(build, self.local_options, talk=settings.debug)

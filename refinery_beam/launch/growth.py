@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinery_beam import places
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 
 class Growth(NamedTuple):
-    """Records made and replaced, by step."""
+    """Records made and replaced, by step; and what passed every step."""
 
     generated: Mapping[str, int]
     replaced: Mapping[str, int]
+    flow: Mapping[tuple[str, str, str], int] = MappingProxyType({})
+    """Records by (split, step, kind): what each step kept, lost, generated and replaced."""
 
     def total(self, records_in: int) -> int:
         """How many records must come out or be in the ledger."""
@@ -35,11 +38,14 @@ def read_growth(plan: Plan, work: str) -> Growth:
     steps = [(g.name, g.replace) for g in plan.generation] + [(a.name, True) for a in aggressive(plan.augmentations)]
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
+    flow: dict[tuple[str, str, str], int] = {}
     rows: list[GrowthRow] = sorted(set(read_rows(places.join(work, "growth"), GrowthRow)))
     for row in rows:
-        into = generated if row.kind == "generated" else replaced
-        into[row.step] += row.records
-    return Growth(generated, replaced)
+        flow[row.split, row.step, row.kind] = row.records
+        if row.kind in ("generated", "replaced"):
+            into = generated if row.kind == "generated" else replaced
+            into[row.step] += row.records
+    return Growth(generated, replaced, flow)
 
 
 def growth_warnings(plan: Plan) -> list[tuple[str, str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
@@ -48,15 +49,20 @@ def find_references(recipe: Recipe, plan: Plan, settings: Settings) -> dict[int,
         split = str(written["split"])
         if split not in manifest.splits:
             raise _refuse(f"has no split {split!r}", written["instance"], at, did_you_mean(split, manifest.splits))
-        known = [name for name in ("record_id", *manifest.schema) if name != manifest.image_field]
+        known = [name for name in ("record_id", *manifest.schema) if step.on_pixels == (name == manifest.image_field)]
         if step.field not in known:
             raise _refuse(f"has no field {step.field!r} to compare with", written["instance"], at, did_you_mean(step.field or "", known))
+        if step.on_pixels and manifest.schema["image"]["dtype"] != "uint8":
+            stored = manifest.schema["image"]["dtype"]
+            raise _refuse(f"stores {stored} pixels", written["instance"], at, "compare with an instance that stores uint8 pixels")
         found[i] = Reference(manifest=manifest, split=split, place=at)
     return found
 
 
-def reference_counts(references: Mapping[int, Reference], plan: Plan) -> dict[int, list[tuple[Any, int]]]:
-    """The values of each reference's field with how often they occur, sorted by their canonical form. Missing values are passed over."""
+def reference_counts(references: Mapping[int, Reference], plan: Plan, plugin_paths: Sequence[str] = ()) -> dict[int, list[tuple[Any, int]]]:
+    """The values of each reference's field with how often they occur, sorted by their canonical form. Missing values are passed over. Of
+    images, the values that a reader sees.
+    """
     import json
 
     import pyarrow.parquet as pq
@@ -66,6 +72,9 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan) -> dict[in
 
     found: dict[int, list[tuple[Any, int]]] = {}
     for i, reference in references.items():
+        if plan.contracts[i].on_pixels:
+            found[i] = _pixel_counts(reference, plugin_paths)
+            continue
         field = plan.contracts[i].field or ""
         counts: Counter[str] = Counter()
         for entry in reference.manifest.shards(reference.split):
@@ -77,6 +86,25 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan) -> dict[in
                     counts.update(key_text([value]) for value in batch.column(0).to_pylist() if value is not None)
         found[i] = [(json.loads(key)[0], count) for key, count in sorted(counts.items())]
     return found
+
+
+def _pixel_counts(reference: Reference, plugin_paths: Sequence[str]) -> list[tuple[Any, int]]:
+    from refinery_beam.pipeline.contracts import ramp
+    from refinery_beam.pipeline.pixel_counts import level_counts, seen_values
+    from refinery_beam.plugins.image_classification.pixels import as_array
+    from refinery_beam.reading import open_instance
+    from refinery_beam.reading.chain import load_chain
+
+    manifest, split = reference.manifest, reference.split
+    instance = open_instance(manifest.place, plugin_paths=plugin_paths)
+    chain = load_chain(manifest, manifest.raw.get("deferred", ()), split, code=instance.code)
+    levels: Counter[str] = Counter()
+    for row in instance.split(split, raw=True, columns=["image"]):
+        for key, count in level_counts(split, as_array(row["image"])):
+            levels[key] += count
+    tables = cache(lambda split, channels: as_array(chain.run(ramp(channels))).reshape(256, -1) if chain.steps else None)
+    seen = seen_values({key: (count, "") for key, count in levels.items()}, tables)
+    return sorted((value, count) for _, value, count in seen)
 
 
 def _manifest(recipe: Recipe, written: str, settings: Settings, at: str) -> Manifest:

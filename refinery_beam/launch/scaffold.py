@@ -16,6 +16,7 @@ from typing import Any, Literal
 from refinery_beam.errors import DataError, UsageError
 from refinery_beam.index.probe import BadHeader, probe_file
 from refinery_beam.index.sources import IMAGE_EXTENSIONS
+from refinery_beam.plugins.discovery import find_plugin, plugin_names, read_plugin_paths
 from refinery_beam.recipe import json_schema
 
 SCHEMA_FILE = "refinery-beam.schema.json"
@@ -48,7 +49,7 @@ class Seen:
     size: int = 224
 
 
-def scaffold(folder: str, recipe: str, *, force: bool = False) -> Seen:
+def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Sequence[str] = ()) -> Seen:
     """Look at `folder`, write the recipe and the schema file beside it.
 
     Raises DataError ``init-layout`` for a folder it makes nothing of, UsageError ``init-exists`` for a file that is there (unless `force`).
@@ -56,7 +57,7 @@ def scaffold(folder: str, recipe: str, *, force: bool = False) -> Seen:
     seen = look(os.path.abspath(folder))
     place = os.path.abspath(recipe)
     schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
-    texts = {place: recipe_text(seen, os.path.dirname(place)), schema: schema_text()}
+    texts = {place: recipe_text(seen, os.path.dirname(place)), schema: schema_text(plugin_paths)}
     for path, text in texts.items():
         if not force and os.path.lexists(path) and not (path == schema and _same(path, text)):
             raise UsageError(
@@ -73,9 +74,11 @@ def scaffold(folder: str, recipe: str, *, force: bool = False) -> Seen:
     return seen
 
 
-def schema_text() -> str:
-    """The JSON Schema of recipes as `refinery-beam schema` prints it."""
-    return json.dumps(json_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def schema_text(plugin_paths: Sequence[str] = ()) -> str:
+    """The JSON Schema of recipes as `refinery-beam schema` prints it, with the words of all plugins."""
+    code = read_plugin_paths(plugin_paths)
+    plugins = [find_plugin(name, paths=code) for name in plugin_names(code)]
+    return json.dumps(json_schema(plugins), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def look(folder: str) -> Seen:

@@ -16,6 +16,7 @@ from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, record_key
+from refinery_beam.pipeline.pixel_counts import TableOf, level_counts, seen_values
 from refinery_beam.plan.beside import ContractStep
 from refinery_beam.plan.nodes import Chain, Plan
 from refinery_beam.plugins.base import DatasetAssertion, Facts, Plugin, Verdict
@@ -111,13 +112,18 @@ class Contracts:
         """Raise `Violation` for decoded pixels that break an input contract, where such records are quarantined."""
         if self.quarantines:
             for _, step, kind, params in self.arriving:
+                if isinstance(kind, DatasetAssertion):
+                    continue  # no single record breaks it
                 if step.severity == "error" and (bad := kind.offence(pixels, params)):
                     raise Violation(step, bad)
 
     def of_pixels(self, ref: Ref, pixels: Any, tally: Tally) -> None:
         """Add what decoded pixels say to `tally`."""
         for entry in self.arriving:
-            self._see(entry, ref, ref.split, {"image": pixels}, tally)
+            if isinstance(entry[2], DatasetAssertion):
+                _count_levels(tally, entry[0], ref.split, pixels)
+            else:
+                self._see(entry, ref, ref.split, {"image": pixels}, tally)
 
     def of_row(self, ref: Ref, known: Mapping[str, Any], array: Any, chain: Chain, tally: Tally) -> LevelsRow | None:
         """Add what a finished row says to `tally`. The levels of its image, if an assertion must wait for the deferred tail."""
@@ -126,6 +132,8 @@ class Contracts:
             step, kind = entry[1], entry[2]
             if not step.on_pixels:
                 self._see(entry, ref, ref.split, known, tally)
+            elif isinstance(kind, DatasetAssertion):
+                _count_levels(tally, entry[0], ref.split, array)
             elif chain.deferred and kind.spec.pixels == "values":
                 waits = True
             else:
@@ -137,7 +145,7 @@ class Contracts:
         """Add what the values a reader sees say, from a record's levels and what the tail makes of every level (256, channels)."""
         values = values_at(row.levels, table)
         for i, step, kind, params in self.leaving:
-            if step.on_pixels and kind.spec.pixels == "values":
+            if step.on_pixels and kind.spec.pixels == "values" and not isinstance(kind, DatasetAssertion):
                 _count(tally, i, CHECKED)
                 if bad := kind.offence(values, params):
                     _count(tally, i, FAILED, row.record_id, bad)
@@ -178,8 +186,11 @@ class Contracts:
         only: Sequence[int] | None = None,
         ledger: Iterable[LedgerRow] = (),
         references: Mapping[int, Sequence[tuple[Any, int]]] | None = None,
+        tail: TableOf = lambda split, channels: None,
     ) -> list[Outcome]:
-        """Every assertion's outcome (or those of `only`), in the plan's order. `references` are the counts of imported distributions."""
+        """Every assertion's outcome (or those of `only`), in the plan's order. `references` are the counts of imported distributions, and
+        `tail` is what readers make of stored levels.
+        """
         by_contract: dict[int, dict[str, tuple[int, str]]] = {}
         for (i, key), entry in tally.items():
             by_contract.setdefault(i, {})[key] = entry
@@ -195,6 +206,9 @@ class Contracts:
             if isinstance(kind, DatasetAssertion):
                 facts = Facts(self.plan.split.splits, self.plan.unlabeled, (references or {}).get(i))
                 counts = [(json.loads(key), count) for key, (count, _) in sorted(evidence.items())]
+                if step.on_pixels:
+                    view = tail if step.section == "OutputExpectations" else (lambda split, channels: None)
+                    counts = _counted_pixels(evidence, kind, params, view)
                 verdict = kind.judge(counts, params, facts)
                 found.append(Outcome(step=step, verdict=verdict._replace(message="" if verdict.passed else verdict.message)))
                 continue
@@ -216,6 +230,16 @@ def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gon
     message = f"{failed} of {checked} records: {some}{more}" if failed else ""
     observed = {"checked": checked, "failed": failed, "records": [record_id for record_id, _ in named]}
     return Outcome(step=step, verdict=Verdict(not failed, observed, message), records=tuple(named), quarantined=quarantined)
+
+
+def _counted_pixels(evidence: Mapping[str, tuple[int, str]], kind: Any, params: Any, view: TableOf) -> list[tuple[list[Any], int]]:
+    """What a dataset assertion counts, from the counts of levels."""
+    found: dict[str, int] = {}
+    for split, value, count in seen_values(evidence, view):
+        key = kind.key(split, [value], params)
+        if key is not None:
+            found[key_text(key)] = found.get(key_text(key), 0) + count
+    return [(json.loads(key), count) for key, count in sorted(found.items())]
 
 
 def merged(a: tuple[int, str], b: tuple[int, str]) -> tuple[int, str]:
@@ -280,10 +304,24 @@ def ramp(channels: int) -> Any:
     return one if channels == 1 else np.repeat(one[:, :, None], channels, axis=2)
 
 
+def tail_table(worker: Any, split: str, channels: int, fitted: Mapping[str, Any]) -> Any:
+    """What the deferred tail of a split makes of every level: an array (256, channels); None where there is no tail."""
+    from refinery_beam.plugins.image_classification.pixels import as_array
+
+    steps = worker.plan.chains[split].deferred
+    return as_array(worker.run(ramp(channels), steps, fitted)).reshape(256, -1) if steps else None
+
+
 def _count(tally: Tally, contract: int, key: str, record_id: str = "", detail: str = "") -> None:
     entry = (1, canonical_bytes([[record_id, detail[:80]]]).decode() if record_id else "[]")
     known = tally.get((contract, key))
     tally[contract, key] = entry if known is None else merged(known, entry)
+
+
+def _count_levels(tally: Tally, contract: int, split: str, array: Any) -> None:
+    for key, count in level_counts(split, array):
+        known = tally.get((contract, key))
+        tally[contract, key] = (count if known is None else known[0] + count, "[]")
 
 
 def _form(array: Any, dtype: str) -> Any:

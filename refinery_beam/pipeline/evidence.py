@@ -14,7 +14,7 @@ from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
 from refinery_beam.pipeline.context import Job, shared_pool, working
-from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, ramp, rows_of
+from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, rows_of, tail_table
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
@@ -174,19 +174,11 @@ class TailView(beam.DoFn):
         table = self._tables.get((row.split, channels))
         if table is None:
             with working(self._job):
-                table = self._tables[row.split, channels] = tail_table(self._worker, row.split, channels, merged_points)
+                fitted = derive_all(self._worker, self._worker.plan.fits, merged_points)
+                table = self._tables[row.split, channels] = tail_table(self._worker, row.split, channels, fitted)
         tally: Tally = {}
         self._worker.beside.contracts.of_levels(row, table, tally)
         yield from rows_of(tally)
-
-
-def tail_table(worker: Worker, split: str, channels: int, merged_points: Mapping[str, bytes]) -> Any:
-    """What the deferred tail of a split makes of every level: an array (256, channels)."""
-    from refinery_beam.plugins.image_classification.pixels import as_array
-
-    fitted = derive_all(worker, worker.plan.fits, merged_points)
-    done = as_array(worker.run(ramp(channels), worker.plan.chains[split].deferred, fitted))
-    return done.reshape(256, -1)
 
 
 # -- the sample -------------------------------------------------------------------------------------------------------------------

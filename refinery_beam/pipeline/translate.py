@@ -15,6 +15,7 @@ from refinery_beam.pipeline.duplicates import NearGroups
 from refinery_beam.pipeline.evidence import CheckReferences, add_beside
 from refinery_beam.pipeline.field_fits import FieldFitPass
 from refinery_beam.pipeline.fit import FitPass, MergeRiding, merged_side_input
+from refinery_beam.pipeline.flow import Flow
 from refinery_beam.pipeline.grow import Expand, Generate
 from refinery_beam.pipeline.index_parts import ReadIndex
 from refinery_beam.pipeline.materialize import WriteShards
@@ -32,30 +33,31 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     plan = job.plan
     files = max(1, job.records // ROWS_A_FILE)
     refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index") | "Worker" >> beam.ParDo(CheckWorker(job)).with_output_types(Ref)
-    lost = []
+    flow = Flow()
     if plan.contracts:
         refs, dropped = refs | "InputContracts" >> CheckReferences(job)
-        lost.append(dropped)
+        flow.passed("InputContracts", refs, dropped)
     for step in plan.pre_filters:
         refs, dropped = refs | f"Filter[{step.name}]" >> Select(plan, step, job)
-        lost.append(dropped)
+        flow.passed(step.name, refs, dropped)
 
     if plan.split.near_distance is not None:
         refs, unreadable = refs | "NearGroups" >> NearGroups(job)
-        lost.append(unreadable)
+        flow.passed("NearGroups", refs, unreadable)
     grouped = job.grouped or plan.split.near_distance is not None
     branches = refs | "Split" >> AssignSplits(plan, grouped=grouped, divided=plan.split_from_index, work=job.work)
-    lost.append(branches.pop(LEDGER))
+    flow.passed("Splits", None, branches.pop(LEDGER))
+    for split, branch in branches.items():
+        flow.passed("Splits", branch, None, split=split)
     for step in plan.post_filters:
         for split in step.splits:
             branches[split], dropped = branches[split] | f"Filter[{step.name}][{split}]" >> Select(plan, step, job)
-            lost.append(dropped)
+            flow.passed(step.name, branches[split], dropped, split=split)
 
-    tallies = []
     for made in plan.generation:
         for split in made.splits:
             branches[split], tally = branches[split] | f"Generate[{made.name}][{split}]" >> Generate(plan, made, split)
-            tallies.append(tally)
+            flow.made(tally)
 
     passes = tuple(point for point in plan.fits if not point.riding)
     fitted: list[Any] = []
@@ -70,7 +72,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for varied in aggressive(plan.augmentations):
         for split in varied.splits:
             branches[split], tally = branches[split] | f"Augment[{varied.name}][{split}]" >> Expand(varied, split)
-            tallies.append(tally)
+            flow.made(tally)
 
     every = tuple(branches.values()) | "References" >> beam.Flatten()
     written = every | "Shards" >> WriteShards(job, passes, merged_side_input(pipeline, fitted))
@@ -82,10 +84,8 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for i, pair in enumerate(fitted):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
-    if tallies:
-        _ = tuple(tallies) | "Growth" >> beam.Flatten() | "GrowthRows" >> WriteRows(f"{job.work}/growth", GrowthRow, files=1)
-    lost.append(written.ledger)
-    _ = tuple(lost) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)
+    _ = flow.rows() | "GrowthRows" >> WriteRows(f"{job.work}/growth", GrowthRow, files=1)
+    _ = (*flow.lost, written.ledger) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)
 
 
 class CheckWorker(beam.DoFn):

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
-from refinery_beam.plugins.base import FeaturizeOp, FieldType, Plugin
+from refinery_beam.plugins.base import DatasetAssertion, FeaturizeOp, FieldType, Plugin
 from refinery_beam.recipe import Recipe, section_seed
 
 IMAGE = "image"
@@ -132,7 +132,21 @@ def check_tails(
 ) -> None:
     """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit pixels: they have too many levels."""
     tails = [c for c in chains.values() if c.deferred and c.stored.dtype != "uint8"]
+    others = [c for c in chains.values() if c.stored.dtype != "uint8"]
     for step in contracts:
+        counted = step.on_pixels and isinstance(plugin.assertions[step.kind], DatasetAssertion)
+        if others and counted and step.section == "OutputExpectations":
+            errors.append(
+                RecipeError(
+                    f"{step.kind} cannot count the values of {others[0].stored.dtype} pixels",
+                    code="assertion-field",
+                    place=step.place,
+                    value=step.kind,
+                    rule="pixels are counted by their 256 levels, and what readers make of them is derived from that",
+                    remedy="declare the image as uint8, as it is before normalize, mean_subtract and cast: readers see the same",
+                )
+            )
+            continue
         if tails and step.section == "OutputExpectations" and step.on_pixels and plugin.assertions[step.kind].spec.pixels == "values":
             errors.append(
                 RecipeError(

@@ -339,7 +339,7 @@ class PerClassEquals(_CountEach):
 class Distributional:
     """The values are distributed about as stated, or as in another instance; see `distances`."""
 
-    spec = AssertionSpec(kind="distributional", version=1, params=Distribution, summary="is distributed as", field=True)
+    spec = AssertionSpec(kind="distributional", version=1, params=Distribution, summary="is distributed as", field=True, pixels="values")
 
     def fields(self, field: str | None, params: Distribution) -> tuple[str, ...]:
         return (field or "",)
@@ -349,9 +349,9 @@ class Distributional:
 
     def judge(self, counts: Sequence[tuple[list[Any], int]], params: Distribution, facts: Facts) -> Verdict:
         here = [(key[0], count) for key, count in counts]
-        records = sum(count for _, count in here)
-        observed: dict[str, Any] = {"records": records, "distance": None}
-        if not records:
+        values = sum(count for _, count in here)
+        observed: dict[str, Any] = {"values": values, "distance": None}
+        if not values:
             return Verdict(False, observed, "no record has a value")
         reference = params.reference
         if facts.reference is not None or reference.edges is not None or params.distance in ("ks", "wasserstein"):

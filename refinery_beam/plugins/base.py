@@ -263,7 +263,8 @@ class AssertionSpec:
     """What the compiler and the docs know of a kind of assertion.
 
     ``field``: True needs one, False takes none. ``pixels`` says what of an image it may look at: nothing, its form (dtype and shape), or
-    its values, of which it then holds exactly when it holds for each distinct one. ``output_only``: it speaks of splits, so it belongs
+    its values. A record assertion then holds for an image exactly when it holds for each distinct value; a dataset assertion counts every
+    value of every channel once. ``output_only``: it speaks of splits, so it belongs
     to OutputExpectations. ``sees_missing``: it is asked about records without a value too.
     """
 

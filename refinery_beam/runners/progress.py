@@ -58,20 +58,22 @@ def live(
     work: str,
     total: int,
     *,
+    written: int | None = None,
     stream: TextIO | None = None,
     enabled: bool = True,
     counts: Mapping[str, int] | None = None,
 ) -> Iterator[Callable[[str], None]]:
     """Show progress while the body runs; gives a function that says a line of its own. Never writes to stdout, never fails the run.
 
-    `counts` are finished records by phase that somebody else keeps up to date; without them heartbeats are read.
+    `total` is the number of source records, `written` how many rows are about to be written of them. `counts` are finished records by phase
+    that somebody else keeps up to date; without them heartbeats are read.
     """
     out = stream or sys.stderr
     if not enabled or total <= 0:
         yield lambda text: None
         return
     stop = threading.Event()
-    line = _Line(out, total)
+    line = _Line(out, total, total if written is None else written)
     read = (lambda: dict(counts)) if counts is not None else (lambda: read_counts(work))
     # On a store every look is a listing, and heartbeats come as rarely.
     seconds = 10.0 if counts is None and places.is_url(work) else 0.2
@@ -86,8 +88,8 @@ def live(
 
 
 class _Line:
-    def __init__(self, out: TextIO, total: int) -> None:
-        self._out, self._total = out, total
+    def __init__(self, out: TextIO, total: int, written: int) -> None:
+        self._out, self._total, self._written = out, total, written
         self._terminal = out.isatty()
         self._started: dict[str, float] = {}
         self._last_plain = time.monotonic()
@@ -111,7 +113,7 @@ class _Line:
     def _show(self, phase: str, done: int) -> None:
         now = time.monotonic()
         begun = self._started.setdefault(phase, now)
-        text = render(phase, done, self._total, now - begun)
+        text = render(phase, done, self._written if phase == "write" else self._total, now - begun)
         if self._terminal:
             width = max(20, _columns() - 1)
             text = text[:width]

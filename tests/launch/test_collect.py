@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from launch_helpers import main_recipe
 
 from refinery_beam.errors import DataError, EngineError
+from refinery_beam.launch.accounting import account, account_steps
 from refinery_beam.launch.build import MAX_SHARD_BYTES, MIN_SHARD_BYTES, shard_records
-from refinery_beam.launch.collect import account, check_budget, one_row_a_shard
+from refinery_beam.launch.collect import check_budget, one_row_a_shard
+from refinery_beam.launch.expected import expected_records
+from refinery_beam.launch.prepare import Settings, prepare
 from refinery_beam.plan.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.records import LedgerRow, ShardRow
@@ -28,6 +35,55 @@ def test_in_is_out_plus_ledger() -> None:
         account(7, {"train": 5}, [lost(0), lost(0, "not_an_image")])
 
 
+PLAN = SimpleNamespace(
+    contracts=(),
+    pre_filters=(SimpleNamespace(name="some"),),
+    split=SimpleNamespace(near_distance=None, splits=("train", "test")),
+    post_filters=(SimpleNamespace(name="few", splits=("train",)),),
+    generation=(SimpleNamespace(name="fog", splits=("test",)),),
+    augmentations=(),
+)
+FLOW = {
+    ("", "some", "kept"): 9,
+    ("", "some", "lost"): 1,
+    ("train", "Splits", "kept"): 6,
+    ("test", "Splits", "kept"): 2,
+    ("", "Splits", "lost"): 1,
+    ("train", "few", "kept"): 4,
+    ("train", "few", "lost"): 2,
+    ("test", "fog", "generated"): 6,
+    ("test", "fog", "replaced"): 2,
+}
+GONE = [LedgerRow(f"s/{n}", split, "", "", "", "") for n, split in enumerate(("", "", "train", "train", "train", "test"))]
+
+
+def test_every_step_and_split_has_its_own_balance() -> None:
+    account_steps(PLAN, 10, FLOW, {"train": 3, "test": 5}, GONE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "counts", "step"),
+    [
+        (("", "some", "kept"), 1, (3, 5), "some: 10 records went in, 10 came out and 1 are"),
+        (("train", "Splits", "kept"), 1, (3, 5), "Splits: 9 records"),
+        (("train", "few", "lost"), -1, (3, 5), "few in train: 6 records"),
+        (("test", "fog", "generated"), 1, (3, 5), "writing test: 7 records"),
+        (("test", "fog", "replaced"), -2, (3, 5), "writing test: 8 records"),
+        (("", "some", "kept"), 0, (4, 4), "writing train: 4 records"),
+    ],
+)
+def test_what_would_cancel_out_in_the_whole_is_found(key: tuple[str, str, str], change: int, counts: tuple[int, int], step: str) -> None:
+    flow = {**FLOW, key: FLOW[key] + change}
+    with pytest.raises(EngineError, match=step):
+        account_steps(PLAN, 10, flow, dict(zip(("train", "test"), counts, strict=True)), GONE)  # type: ignore[arg-type]
+
+
+def test_the_ledger_must_hold_what_the_steps_lost() -> None:
+    moved = [GONE[0]._replace(split="test"), *GONE[1:]]
+    with pytest.raises(EngineError, match="the ledger before splits: 1 records went in, 2 came out"):
+        account_steps(PLAN, 10, FLOW, {"train": 3, "test": 5}, moved)  # type: ignore[arg-type]
+
+
 def test_a_replayed_bundle_is_one_row_and_other_bytes_are_an_error() -> None:
     assert one_row_a_shard([ROW, ROW]) == [ROW]
     with pytest.raises(EngineError, match="two attempts at shard 0 of train gave different bytes"):
@@ -43,8 +99,6 @@ def test_the_budget_counts_bad_records_only(make_plan_with_budget: object) -> No
 
 @pytest.fixture
 def make_plan_with_budget() -> object:
-    from types import SimpleNamespace
-
     return lambda fraction: SimpleNamespace(max_bad_fraction=fraction)
 
 
@@ -60,9 +114,61 @@ TENSOR = OutputPlan(
 
 def test_shards_follow_the_data() -> None:
     row = 224 * 224 * 3 + 128
-    assert shard_records(TENSOR, [100_000] * 10) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, [100_000] * 4_000) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, [100_000] * 10_000) == (row * 10_000 // 64) // row
-    assert shard_records(TENSOR, [1] * 1_000_000) == MAX_SHARD_BYTES // row
-    assert shard_records(replace(TENSOR, shard_records=7), [1] * 100) == 7
-    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), [1] * 100) == (1 << 20) // row
+    assert shard_records(TENSOR, 10, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, 4_000, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, 10_000, average_bytes=100_000) == (row * 10_000 // 64) // row
+    assert shard_records(TENSOR, 1_000_000, average_bytes=1) == MAX_SHARD_BYTES // row
+    assert shard_records(replace(TENSOR, shard_records=7), 100, average_bytes=1) == 7
+    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), 100, average_bytes=1) == (1 << 20) // row
+    assert shard_records(TENSOR, 40_000, average_bytes=100_000) == (row * 40_000 // 64) // row
+
+
+SOURCES = [SimpleNamespace(label="a", partition="")] * 60 + [SimpleNamespace(label="b", partition="")] * 40
+
+
+def foreseen(class_folders: Path, tmp_path: Path, change: Callable[[str], str]) -> int:
+    prepared = prepare(main_recipe(class_folders, tmp_path, change=change), Settings(cache_root=str(tmp_path)))
+    return expected_records(prepared.plan, prepared.plugin, SOURCES)
+
+
+BALANCE = "Generation: [{name: b, op: duplicate_minority_class, seed: 1, output_schema: matches_input, splits: [train, val]}]\n"
+CORRUPT = (
+    "Generation: [{name: c, op: imagecorruptions_apply, seed: 1, output_schema: matches_input, splits: [test],"
+    " replace_input_records: REPLACE, params: {corruption_types: [fog, snow], severities: [1, 2, 3], tag_fields: []}}]\n"
+)
+VARY = "Augmentations: [{name: a, op: horizontal_flip, materialization: aggressive, expansion: 4}, {name: z, op: vertical_flip}]\n"
+
+
+@pytest.mark.parametrize(
+    ("extra", "records"),
+    [
+        ("seed: 0", 100),
+        (BALANCE, 85 * 120 // 100 + 15),
+        (CORRUPT.replace("REPLACE", "false"), 85 + 15 * 7),
+        (CORRUPT.replace("REPLACE", "true"), 85 + 15 * 6),
+        (VARY, 70 * 4 + 30),
+    ],
+)
+def test_made_records_are_foreseen(class_folders: Path, tmp_path: Path, extra: str, records: int) -> None:
+    """Shards are cut, and progress is told, for what will be stored and not for what is there."""
+    assert (
+        foreseen(class_folders, tmp_path, lambda text: text.replace("seed: 0", "seed: 3") if extra == "seed: 0" else text + extra)
+        == records
+    )
+
+
+def test_partitions_say_how_many(train_test: Path, tmp_path: Path) -> None:
+    sources = "\n".join(f"    - {{name: {s}, type: image_folder, path: {train_test}/{s}, partition: {s}}}" for s in ("train", "test"))
+
+    def change(text: str) -> str:
+        head, rest = text.split("    - {name: photos")[0], text.split("my-images}\n")[1]
+        return (
+            head
+            + sources
+            + "\n"
+            + rest.replace("{train: 0.7, val: 0.15, test: 0.15}", "{train: 0.75, val: 0.25}\n  applies_to: train")
+            + VARY
+        )
+
+    prepared = prepare(main_recipe(train_test / "my-images", tmp_path, change=change), Settings(cache_root=str(tmp_path)))
+    assert expected_records(prepared.plan, prepared.plugin, prepared.index.entries) == 27 * 4 + 9 + 9

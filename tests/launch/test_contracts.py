@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from refinery_beam.errors import DataError, ErrorGroup, RecipeError, RefineryErr
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
+from refinery_beam.plugins.distances import distance
 
 V1 = """\
 InputContracts:
@@ -99,7 +102,7 @@ def test_all_twelve_kinds_hold(built: RunResult) -> None:
         "observed": {"checked": 36, "failed": 0, "records": []},
     }
     assert entries[13]["observed"] == {"classes": 3, "least": 2, "most": 8, "violations": 0}
-    assert entries[16]["observed"] == {"records": 36, "distance": 1 / 6}
+    assert entries[16]["observed"] == {"values": 36, "distance": 1 / 6}
     assert built.manifest.warnings == ()
     assert verify(built.path, deep=True, recipe_digest=digest_of_recipe).ok
     report = (Path(built.path) / "report/report.md").read_text()
@@ -207,7 +210,7 @@ def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run)
     other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
     by_place = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(other.path))))
     entry = by_place.manifest.raw["expectations"][0]
-    assert (entry["passed"], entry["observed"]) == (True, {"records": 36, "distance": 0.0})
+    assert (entry["passed"], entry["observed"]) == (True, {"values": 36, "distance": 0.0})
     key = {"recipe_hash": other.manifest.recipe_hash, "input_hash": other.manifest.input_hash, "seed": 0, "split": "train"}
     assert entry["params"]["reference"] == key
     assert str(tmp_path) not in (Path(by_place.path) / "manifest.json").read_text()
@@ -223,19 +226,77 @@ def test_another_instance_is_another_key(class_folders: Path, tmp_path: Path, ru
     assert (b.status, b.path != a.path) == ("built", True)
 
 
+def floats(text: str) -> str:
+    return text.replace("dtype: uint8", "dtype: float32")
+
+
+def bare(text: str) -> str:
+    return text.replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "").split("Transformations:")[0]
+
+
+def values_of(result: RunResult, split: str | None = None) -> Counter[float]:
+    """Every value of every channel that a reader sees, with how often."""
+    instance = rb.open_instance(result.path)
+    rows = (row["image"] for name in ([split] if split else instance.splits) for row in instance.split(name, columns=["image"]))
+    return sum((Counter(image.reshape(-1).tolist()) for image in rows), Counter())
+
+
+def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    """As readers see them: normalized here, by statistics of other records, and as they are stored there."""
+    other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
+    near = run(main_recipe(class_folders, tmp_path, change=plus(reference(other.path, field="image", distance="wasserstein", limit=0.2))))
+    entry = near.manifest.raw["expectations"][0]
+    here, there = values_of(near), values_of(other, "train")
+    weights = [{v: Fraction(n, sum(c.values())) for v, n in c.items()} for c in (here, there)]
+    assert entry["observed"] == {"values": 36 * 32 * 32 * 3, "distance": float(distance("wasserstein", *weights))}
+    assert entry["passed"] and 0 < entry["observed"]["distance"] < 0.2
+    plain = run(main_recipe(class_folders, tmp_path, name="plain.yaml", change=lambda t: t[: t.index("  - {name: normalize")]))
+    far = main_recipe(class_folders, tmp_path, name="f.yaml", change=plus(reference(plain.path, field="image", distance="ks", limit=0.4)))
+    with pytest.raises(DataError, match=r"the ks distance is 0\.[5-9]"):
+        run(far)
+
+
+def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    """Decoded pixels under InputContracts, levels of all channels together; the same result from processes."""
+    stated = "reference: {edges: [0, 128, 256], fractions: [0.5, 0.5]}, distance: l_infinity, max: 0"
+    text = f"InputContracts: [{{field: image, assertion: {{kind: distributional, {stated}}}, severity: warning}}]\n"
+    recipe = main_recipe(class_folders, tmp_path, change=plus(text))
+    one, two = run(recipe), run(recipe, cache="two", mode="processes", workers=2, bundle_repeat=1)
+    dark = total = 0
+    for path in class_folders.rglob("*.*"):
+        with Image.open(path) as image:
+            data = image.convert("RGB").tobytes()
+        dark, total = dark + sum(v < 128 for v in data), total + len(data)
+    entry = one.manifest.raw["expectations"][0]
+    assert entry["observed"] == {"values": total, "distance": float(abs(Fraction(dark, total) - Fraction(1, 2)))}
+    assert not entry["passed"] and [w["code"] for w in one.manifest.raw["warnings"]] == ["contract"]
+    assert two.manifest.raw["files_digest"] == one.manifest.raw["files_digest"]
+
+
+def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    text = reference("nowhere", field="image")
+    with pytest.raises(RecipeError, match="cannot count the values of float32 pixels"):
+        run(main_recipe(class_folders, tmp_path, change=lambda t: floats(t) + text))
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
         (reference("nowhere"), "no finished instance"),
         (reference("recipe.yaml"), "compares itself"),
         (reference("INSTANCE", split="dev"), "no split 'dev'"),
-        (reference("INSTANCE", field="image"), "does not look at images"),
+        (reference("FLOATS", field="image"), "stores float32 pixels"),
+        (reference("BARE", field="image"), "no field 'image'"),
     ],
 )
 def test_bad_references(class_folders: Path, tmp_path: Path, run: Run, extra: str, words: str) -> None:
-    other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
+    others = {"INSTANCE": None, "FLOATS": floats, "BARE": bare}
+    for name, change in others.items():
+        if name in extra:
+            other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=change))
+            extra = extra.replace(name, other.path)
     with pytest.raises(RecipeError, match=words) as caught:
-        run(main_recipe(class_folders, tmp_path, change=plus(extra.replace("INSTANCE", other.path))))
+        run(main_recipe(class_folders, tmp_path, change=plus(extra)))
     assert caught.value.code in ("contract-reference", "assertion-field") and "recipe.yaml:" in caught.value.place
 
 

@@ -53,7 +53,7 @@ def test_versions_are_those_of_this_repository() -> None:
 
 
 def test_names_meet() -> None:
-    """Who talks to whom: the service finds the JobManager, TaskManagers and the job name it, and the pool's port is the one that is asked."""
+    """Who talks to whom: the service finds the JobManager, TaskManagers and the job name it, the pool listens where it is asked."""
     service, manager, workers = named("Service"), named("Deployment", "flink-jobmanager"), named("Deployment", "flink-taskmanager")
     assert service["spec"]["selector"] == manager["spec"]["template"]["metadata"]["labels"]
     ports = {p["name"]: p["containerPort"] for p in containers(manager)["jobmanager"]["ports"]}

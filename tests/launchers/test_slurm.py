@@ -1,4 +1,4 @@
-"""The Slurm launcher, submitted to a stand-in for `sbatch` that does what Slurm does with the script: reads its options, copies it, runs it."""
+"""The Slurm launcher, submitted to a stand-in for `sbatch` that treats the script as Slurm does: reads its options, copies it, runs it."""
 
 from __future__ import annotations
 

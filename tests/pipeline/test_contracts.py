@@ -186,13 +186,13 @@ def test_distributions() -> None:
     stated = {"fractions": {"a": 0.5, "b": 0.5}}
     assert judged("distributional", {"a": 3, "b": 1}, reference=stated, distance="l_infinity", max=0.25)[:2] == (
         True,
-        {"records": 4, "distance": 0.25},
+        {"values": 4, "distance": 0.25},
     )
     bins = {"edges": [0, 1, 2], "fractions": [0.5, 0.5]}
     assert judged("distributional", {0.5: 1, 2: 1}, reference=bins, distance="ks", max=0)[0]
     assert judged("distributional", {0.5: 1, 2.5: 1}, reference=bins, distance="ks", max=0.4)[:2] == (
         False,
-        {"records": 2, "distance": 0.5},
+        {"values": 2, "distance": 0.5},
     )
     facts = Facts(("train",), (), [(0, 1), (10, 1)])
     named = {"instance": "imported", "split": "train"}

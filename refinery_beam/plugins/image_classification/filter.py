@@ -17,10 +17,13 @@ def _label_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+_Label = Annotated[str, BeforeValidator(_label_text, json_schema_input_type=str | int)]
+
+
 class FilterByLabelParams(Params):
     """Parameters of filter_by_label."""
 
-    labels: Annotated[tuple[Annotated[str, BeforeValidator(_label_text)], ...], Field(min_length=1)] = Field(
+    labels: Annotated[tuple[_Label, ...], Field(min_length=1)] = Field(
         description="Class labels, compared as text; the integer 0 means the label '0'."
     )
     action: Literal["include", "exclude"] = Field(default="include", description="include: only these labels stay. exclude: these go.")

@@ -39,7 +39,7 @@ class DuplicateMinorityClassParams(Params):
 class ImagecorruptionsApplyParams(Params):
     """Parameters of imagecorruptions_apply."""
 
-    corruption_types: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    corruption_types: Annotated[tuple[Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})], ...], Field(min_length=1)] = Field(
         description="Which corruptions, each once: " + ", ".join(NAMES) + "."
     )
     severities: Annotated[tuple[Annotated[int, Field(strict=True, ge=1, le=5)], ...], Field(min_length=1)] = Field(

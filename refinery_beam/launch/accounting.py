@@ -1,0 +1,71 @@
+"""The books of a run: every record that goes into a step comes out of it or is in the ledger, step by step and split by split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from refinery_beam.errors import EngineError
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plan.variants import aggressive
+from refinery_beam.records import LedgerRow
+
+Flow = Mapping[tuple[str, str, str], int]
+"""Records by (split, step, kind); a kind that nothing was counted of is not there."""
+
+
+def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
+    """in = out + ledger, and no record twice in the ledger. `records_in` counts made records too, and replaced ones not."""
+    out = sum(counts.values())
+    if len({row.record_id for row in ledger}) != len(ledger):
+        raise _unaccounted("the run", records_in, out, len(ledger))
+    _balance("the run", records_in, out, len(ledger))
+
+
+def account_steps(plan: Plan, records_in: int, flow: Flow, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
+    """The same for every step and split, each side counted where it was: what a step got is what it kept and lost, and what it lost is in
+    the ledger. `counts` are stored rows by split and `ledger` what the job lost of the `records_in` references it was given.
+    """
+
+    def kept(step: str, split: str = "") -> int:
+        return flow.get((split, step, "kept"), 0)
+
+    def lost(step: str, split: str = "") -> int:
+        return flow.get((split, step, "lost"), 0)
+
+    here = records_in
+    before = ["InputContracts"] if plan.contracts else []
+    before += [step.name for step in plan.pre_filters]
+    before += ["NearGroups"] if plan.split.near_distance is not None else []
+    for step in before:
+        _balance(step, here, kept(step), lost(step))
+        here = kept(step)
+    _balance("Splits", here, sum(kept("Splits", split) for split in plan.split.splits), lost("Splits"))
+    in_ledger = Counter(row.split for row in ledger)
+    _balance("the ledger before splits", in_ledger[""], sum(lost(step) for step in (*before, "Splits")), 0)
+    for split in plan.split.splits:
+        here, gone = kept("Splits", split), 0
+        for chosen in plan.post_filters:
+            if split in chosen.splits:
+                _balance(f"{chosen.name} in {split}", here, kept(chosen.name, split), lost(chosen.name, split))
+                here, gone = kept(chosen.name, split), gone + lost(chosen.name, split)
+        made = [(g.name, g.splits) for g in plan.generation] + [(a.name, a.splits) for a in aggressive(plan.augmentations)]
+        for step in (name for name, splits in made if split in splits):
+            here += flow.get((split, step, "generated"), 0) - flow.get((split, step, "replaced"), 0)
+        _balance(f"writing {split}", here, counts[split], in_ledger[split] - gone)
+
+
+def _balance(step: str, records_in: int, out: int, lost: int) -> None:
+    if records_in != out + lost:
+        raise _unaccounted(step, records_in, out, lost)
+
+
+def _unaccounted(step: str, records_in: int, out: int, lost: int) -> EngineError:
+    return EngineError(
+        f"{step}: {records_in} records went in, {out} came out and {lost} are in the ledger",
+        code="unaccounted",
+        place=step,
+        value=records_in - out - lost,
+        rule="every record comes out or is in the ledger, of each step and in each split",
+        remedy="nothing was promoted; report this with the recipe",
+    )

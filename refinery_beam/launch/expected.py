@@ -1,0 +1,76 @@
+"""How many rows a plan will about store, before anything has run: for the size of shards and for progress. From plan and data alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Protocol
+
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plan.variants import GenerateStep, aggressive
+from refinery_beam.plugins.base import GenerateOp, Plugin
+
+
+class Entry(Protocol):
+    """What is asked of a record of the index."""
+
+    @property
+    def label(self) -> str | None: ...
+
+    @property
+    def partition(self) -> str: ...
+
+
+class Entries(Protocol):
+    """The records of an index: counted, and gone through as often as one likes."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Entry]: ...
+
+
+def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
+    """About as many as are stored: records by split as the ratios say, each multiplied by what generation and stored augmentation make of
+    it. Filters and bad files are not foreseen.
+    """
+    copies = any(step.kind != "variants" for step in plan.generation)
+    classes = Counter(entry.label for entry in entries if entry.label is not None) if copies else Counter[str]()
+    total = Fraction(0)
+    for split, share in _shares(plan, entries).items():
+        rows = share
+        for step in plan.generation:
+            if split in step.splits:
+                rows *= _growth(plugin, step, classes)
+        for varied in aggressive(plan.augmentations):
+            if split in varied.splits:
+                rows *= varied.expansion
+        total += rows
+    return max(1, round(total))
+
+
+def _shares(plan: Plan, entries: Entries) -> dict[str, Fraction]:
+    split = plan.split
+    if split.mode == "partition" or split.applies_to is not None:
+        given: Mapping[str, int] = Counter(entry.partition for entry in entries)
+    elif split.mode == "ratios":
+        given = {"": len(entries)}
+    else:
+        return {name: Fraction(len(entries), len(split.splits)) for name in split.splits}
+    divided = given.get(split.applies_to or "", 0)
+    found = {name: Fraction(n) for name, n in given.items() if name in split.splits}
+    return found | {name: divided * Fraction(ratio) for name, ratio in split.ratios}
+
+
+def _growth(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> Fraction:
+    """How many records come out of a generation for one that goes in."""
+    op: Any = plugin.ops[step.op]
+    assert isinstance(op, GenerateOp)
+    params = op.spec.params.model_validate(dict(step.params))
+    kept = 0 if step.replace else 1
+    if step.kind == "variants":
+        return Fraction(kept + len(op.variants(params)))
+    if not classes:
+        return Fraction(kept)
+    extra = sum(op.extra(count, max(classes.values()), params) for count in classes.values())
+    return kept + Fraction(extra, sum(classes.values()))

@@ -1,0 +1,50 @@
+"""How often each level occurs in images: what assertions about all pixels together add up. Plain functions, no Beam.
+
+A level is counted by split, number of channels and channel, because what a reader sees of it may depend on all three.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from refinery_beam.identity import canonical_bytes
+
+TableOf: TypeAlias = Callable[[str, int], Any]
+"""(split, channels) -> what becomes of every level: an array (256, channels), or None where levels are seen as they are."""
+
+
+def level_counts(split: str, array: Any) -> Iterator[tuple[str, int]]:
+    """(key, count) of every level that occurs in a uint8 image (h, w) or (h, w, c).
+
+    >>> import numpy as np
+    >>> list(level_counts("train", np.array([[7, 7], [0, 7]], np.uint8)))
+    [('["train",1,0,0]', 1), ('["train",1,0,7]', 3)]
+    """
+    import numpy as np
+
+    planes = array[:, :, None] if array.ndim == 2 else array
+    for channel in range(planes.shape[2]):
+        keys = _keys(split, planes.shape[2], channel)
+        counts = np.bincount(planes[:, :, channel].reshape(-1), minlength=256)
+        for level in np.flatnonzero(counts).tolist():
+            yield keys[level], int(counts[level])
+
+
+def seen_values(evidence: Mapping[str, tuple[int, str]], table_of: TableOf) -> Iterable[tuple[str, Any, int]]:
+    """(split, value, count) of everything counted under the keys of `level_counts`, as a reader sees the values."""
+    found: Counter[tuple[str, Any]] = Counter()
+    for key, (count, _) in sorted(evidence.items()):
+        split, channels, channel, level = json.loads(key)
+        table = table_of(split, channels)
+        value = level if table is None else table[level, channel if table.shape[1] > 1 else 0].item()
+        found[split, value] += count
+    return [(split, value, count) for (split, value), count in found.items()]
+
+
+@lru_cache(maxsize=64)
+def _keys(split: str, channels: int, channel: int) -> tuple[str, ...]:
+    return tuple(canonical_bytes([split, channels, channel, level]).decode() for level in range(256))
