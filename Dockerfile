@@ -4,6 +4,6 @@ FROM apache/beam_python3.11_sdk:2.77.0
 
 WORKDIR /opt/refinery-beam
 COPY . .
-RUN pip install --no-cache-dir --constraint requirements.lock .
+RUN pip install --no-cache-dir --constraint requirements.lock '.[gcs,s3]'
 # What a worker pool starts for each worker (launchers/flink/kubernetes).
 RUN printf '#!/bin/sh\nexec python -m refinery_beam worker-boot "$@"\n' > worker-boot && chmod +x worker-boot

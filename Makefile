@@ -14,7 +14,7 @@ READY := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-lowest lint format bench bench-scale lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest lint-stages lint format bench bench-scale lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -40,6 +40,12 @@ test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allo
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores"
+
+test-hostile: $(READY)  ## every pipeline of the tests under a hostile engine; HOSTILE_SEED=N is another hostility
+	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
+
+lint-stages: $(READY)  ## how large the elements are that cross stages, as a histogram for every crossing
+	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines" tests/launch/test_everything.py tests/hostile/test_recipes.py
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

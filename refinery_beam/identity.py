@@ -98,6 +98,12 @@ class Hasher:
         self._hash.update(len(data).to_bytes(8, "big"))
         self._hash.update(data)
 
+    def copy(self) -> Hasher:
+        """One that goes on from here, apart from this one."""
+        other = Hasher.__new__(Hasher)
+        other._hash = self._hash.copy()
+        return other
+
     def digest(self) -> bytes:
         return self._hash.digest()
 

@@ -40,6 +40,12 @@ class Entry(NamedTuple):
 EXTRAS = {"gs": ("gcs", "gcsfs"), "gcs": ("gcs", "gcsfs"), "s3": ("s3", "s3fs"), "s3a": ("s3", "s3fs")}
 """The extra of this package, and the package it brings, by scheme."""
 
+LOUD = ("gcsfs", "s3fs", "fsspec", "aiobotocore", "botocore")
+"""Loggers of the libraries below."""
+
+READ_AHEAD = 1 << 20
+"""Bytes read beyond what was asked for. The libraries' own 5 to 50 MiB are for reading through; rows are also read one by one."""
+
 _ERRNO: dict[type[OSError], int] = {
     FileNotFoundError: errno.ENOENT,
     FileExistsError: errno.EEXIST,
@@ -59,9 +65,9 @@ def read(url: str) -> bytes:
 
 @contextmanager
 def opened(url: str) -> Iterator[Any]:
-    """A seekable file for reading; what is read ahead suits Parquet, whose columns lie side by side."""
+    """A seekable file for reading. A little is read ahead: the columns of a Parquet file lie side by side."""
     with _asking(url) as (fs, path):
-        file = fs.open(path, "rb")
+        file = fs.open(path, "rb", block_size=READ_AHEAD)
     with file:
         yield _Reader(file, url)
 
@@ -199,19 +205,22 @@ def upload(local: str, url: str) -> None:
 def remove(urls: Sequence[str]) -> None:
     """Remove objects of one store; those that are gone are passed over."""
     with _asking(urls[0]) as (fs, _):
-        paths = [fs._strip_protocol(url) for url in urls]
-        for path in paths[:1] if len(paths) == 1 else []:
+        paths = [str(fs._strip_protocol(url)) for url in urls]
+        # One request for many, but fsspec would take these characters for patterns.
+        plain = [path for path in paths if not set(path) & set("*?[")]
+        single = [path for path in paths if set(path) & set("*?[")]
+        if len(plain) > 1:
+            try:
+                fs.rm(plain)
+            except FileNotFoundError:
+                single += plain
+        else:
+            single += plain
+        for path in single:
             try:
                 fs.rm_file(path)
             except FileNotFoundError:
-                return
-        if len(paths) > 1:
-            try:
-                fs.rm(paths)
-            except FileNotFoundError:
-                for path in paths:
-                    if fs.exists(path):
-                        fs.rm_file(path)
+                continue
 
 
 class _Reader:
@@ -233,18 +242,22 @@ def fault(error: OSError, doing: str, place: str) -> StoreError:
     """See `places.fault`."""
     scheme = place.partition("://")[0]
     reason = error.strerror or str(error) or type(error).__name__
-    code, rule = "store-io", "a cache root is a place that this machine can reach, read and write"
-    remedy = "look whether the store can be reached, and run again: nothing was promoted that is not whole"
+
+    def told(*, code: str, remedy: str, reason: str = reason) -> StoreError:
+        rule = "a location is a place that this machine can reach and may use"
+        return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
+
     if isinstance(error, FileNotFoundError):
-        code, reason = "store-missing", "there is no such bucket or object"
-        remedy = "create the bucket, or mend its name"
-    elif error.errno in (errno.EACCES, errno.EPERM):
-        code = "store-permission"
-        remedy = f"give credentials that may list, read, write and delete there, by --storage-option {scheme}.NAME=VALUE or the environment"
-    elif error.errno == errno.EHOSTUNREACH:
-        code = "store-unreachable"
+        return told(code="store-missing", reason="there is no such bucket or object", remedy="create the bucket, or mend its name")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        remedy = (
+            f"give credentials by --storage-option {scheme}.NAME=VALUE or the environment; a cache root is listed, read, written, cleared"
+        )
+        return told(code="store-permission", remedy=remedy)
+    if error.errno == errno.EHOSTUNREACH:
         remedy = f"check the network, and the end point (--storage-option {scheme}.endpoint_url=...)"
-    return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
+        return told(code="store-unreachable", remedy=remedy)
+    return told(code="store-io", remedy="look whether the store is well, and run again: nothing was promoted that is not whole")
 
 
 @contextmanager
@@ -273,8 +286,15 @@ def _filesystem(url: str) -> Any:
     extra, package = EXTRAS.get(scheme, ("", ""))
     if importlib.util.find_spec(package or "fsspec") is None:
         raise _lacking(url, scheme, extra, package or "fsspec")
+    import logging
+
     import fsspec
 
+    for name in LOUD:
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            # Where nobody listens, Python prints what they log: the traceback of an error that we are about to tell in words.
+            logger.addHandler(logging.NullHandler())
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:

@@ -43,6 +43,7 @@ __all__ = [
     "parent",
     "put_file",
     "put_if_absent",
+    "put_in_words",
     "read",
     "remove",
     "remove_all",
@@ -300,6 +301,18 @@ def fault(error: OSError, doing: str, place: str) -> StoreError:
     'store-missing'
     """
     return objects.fault(error, doing, place)
+
+
+@contextmanager
+def put_in_words() -> Iterator[None]:
+    """Inside, a failure of a store that nobody has put in words yet leaves as the StoreError of `fault`. Local failures are not touched."""
+    try:
+        yield
+    except OSError as error:
+        place = str(error.filename or "")
+        if not is_url(place):
+            raise
+        raise fault(error, "use", place) from error
 
 
 def _parsed(value: str) -> Any:

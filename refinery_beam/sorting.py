@@ -16,7 +16,6 @@ from __future__ import annotations
 import heapq
 import marshal
 import os
-import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
@@ -82,6 +81,8 @@ class Sorter(Generic[T]):
 
     def _spill(self) -> None:
         self._rows.sort(key=self._key)
+        import tempfile  # here: most inputs never spill, and a cache hit should not pay for it
+
         try:
             if self._file is None:
                 if self._folder:

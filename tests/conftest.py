@@ -6,11 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from refinery_beam.runners import local
+from refinery_beam.runners.sizes import Sizes
 from refinery_beam.testing import awkward, images
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
@@ -79,3 +83,35 @@ def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
         return Path(shutil.copytree(root, tmp_path / root.name))
 
     return copy
+
+
+HOSTILE_SEED = os.environ.get("HOSTILE_SEED")
+"""`make test-hostile`: every pipeline that a test runs in this process, unless it asks for something else, runs under this hostility."""
+
+ALL_SIZES = Sizes()
+"""What crossed stages in all tests of this process; `make lint-stages` prints it."""
+
+_run_local = local.run_local
+
+
+def _looked_at(build: Callable[[Any], None], options: local.LocalOptions, **more: Any) -> None:
+    """`run_local`, with every pipeline of a recipe looked at: no pickle and no large element crosses a stage, in any test."""
+    if not build.__module__.startswith("refinery_beam.launch."):
+        return _run_local(build, options, **more)
+    sizes, hostile = Sizes(), options.hostile
+    if HOSTILE_SEED and hostile is None and options.mode == "threads" and not options.bundle_repeat:
+        hostile = int(HOSTILE_SEED)
+    _run_local(build, replace(options, sizes=sizes, hostile=hostile), **more)
+    ALL_SIZES.merge(sizes)
+    if options.sizes is not None:
+        options.sizes.merge(sizes)
+    sizes.check()
+
+
+local.run_local = _looked_at
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if os.environ.get("STAGES"):
+        terminalreporter.section("elements that cross stages")
+        terminalreporter.write_line(ALL_SIZES.table())

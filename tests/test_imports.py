@@ -82,7 +82,10 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "pipeline/context.py": {
         "from time import monotonic": "how often progress is told",
         'path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
-        'self._path = places.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
+        'self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "likewise",
+    },
+    "pipeline/marks.py": {
+        'self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver, in staging",
     },
     "pipeline/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"

@@ -40,6 +40,16 @@ def test_a_file_is_written_read_listed_and_removed(folder: str) -> None:
         places.read(places.join(below, "two.txt"))
 
 
+def test_names_that_look_like_patterns_are_names(folder: str) -> None:
+    names = ["a*", "ab", "a?", "a[b]", "b"]
+    places.make_folder(folder)
+    for name in names:
+        places.write(places.join(folder, name), name.encode())
+    places.remove_all([places.join(folder, name) for name in ("a*", "a?", "b")])
+    assert [e.path for e in places.walk(folder)] == ["a[b]", "ab"]
+    assert places.read(places.join(folder, "a[b]")) == b"a[b]"
+
+
 def test_one_of_many_writers_wins(folder: str) -> None:
     place, won = places.join(folder, "race"), []
     if not places.is_url(folder):
@@ -135,6 +145,14 @@ def test_every_failure_is_an_oserror_and_then_an_error_with_a_remedy(error: Exce
         places.read("s3://bucket/x")
     told = places.fault(caught.value, "read", "s3://bucket/x")
     assert told.code == code and told.remedy and told.place == "s3://bucket/x" and "token" not in told.render()
+
+
+def test_what_nobody_put_in_words_is_put_in_words() -> None:
+    with pytest.raises(StoreError) as caught, places.put_in_words():
+        places.read("memory://nowhere/at/all")
+    assert (caught.value.code, caught.value.place) == ("store-missing", "memory://nowhere/at/all")
+    with pytest.raises(FileNotFoundError), places.put_in_words():
+        places.read("/nowhere/at/all")
 
 
 def test_local_places_import_nothing_of_stores() -> None:

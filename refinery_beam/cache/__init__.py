@@ -29,7 +29,7 @@ from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, ma
 from refinery_beam.cache.promote import Attempt, open_attempt, promote
 from refinery_beam.cache.remote import RemoteStore
 from refinery_beam.cache.remote_staging import RemoteStaging
-from refinery_beam.cache.staging import Staging, sweep
+from refinery_beam.cache.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.stores import LocalStore, Store
 from refinery_beam.cache.verify import Finding, VerifyReport, verify
 
@@ -50,6 +50,7 @@ __all__ = [
     "VerifyReport",
     "check_complete",
     "compute_files",
+    "dead_attempts",
     "find",
     "home",
     "instance_dir",

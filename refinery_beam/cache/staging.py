@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from refinery_beam.cache.address import InstanceKey, prepare_root, staging_root
@@ -179,6 +180,24 @@ def sweep(root: str, key: InstanceKey) -> list[str]:
     for name in _names(trash):
         _remove(os.path.join(trash, name))
     return removed
+
+
+def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
+    """The ``rows`` folders of dead runs of this key, each while nobody else may sweep it. What they hold may be half written."""
+    folder = staging_root(root)
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if not name.startswith(f"{key.name}-") or not _ATTEMPT.fullmatch(name[len(key.name) + 1 :]):
+            continue
+        try:
+            lock = take(os.path.join(path, _LOCK), create=False)
+        except OSError:
+            continue
+        if lock is not None:
+            try:
+                yield os.path.join(path, "rows")
+            finally:
+                lock.release()
 
 
 def trash_path(root: str, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam import __version__
+from refinery_beam import __version__, places
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
 from refinery_beam.cli.options import (
     CacheRoot,
@@ -114,7 +114,8 @@ def call(given: list[str]) -> int:
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
                 remedy="leave out the -- and what stands behind it",
             )
-        code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
+        with places.put_in_words():
+            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
         return code if isinstance(code, int) else 0
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error

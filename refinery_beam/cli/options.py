@@ -118,6 +118,7 @@ class Options:
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,
+            watch=not self.debug,  # whose traceback would not come out of the child
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
         )
 

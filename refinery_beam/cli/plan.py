@@ -29,6 +29,7 @@ def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")
             "input_hash": prepared.key.input_hash,
             "seed": prepared.key.seed,
             "records_in": prepared.index.records_in,
+            "digest": prepared.index.kind,
             "splits": list(prepared.plan.split.splits),
             "op_versions": dict(prepared.plan.op_versions),
             "node_keys": prepared.plan.node_keys(prepared.key.input_hash),

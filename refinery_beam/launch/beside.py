@@ -62,7 +62,8 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], f
 
 def _judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
     from refinery_beam.launch.references import reference_counts
-    from refinery_beam.pipeline.contracts import Contracts, add_rows, tail_table
+    from refinery_beam.pipeline.contracts import Contracts, add_rows
+    from refinery_beam.pipeline.levels import tail_table
     from refinery_beam.pipeline.rows_io import read_rows
     from refinery_beam.pipeline.work import Worker
 

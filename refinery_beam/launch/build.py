@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from refinery_beam import places
 from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.errors import DataError
 from refinery_beam.launch.collect import collect
-from refinery_beam.launch.engine import Engine
+from refinery_beam.launch.deaths import Deadly, learn, left_behind, survived
+from refinery_beam.launch.engine import Engine, local_options
 from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
@@ -35,19 +37,36 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    try:
-        with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
-            work = _run_job(prepared, staging)
-            collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected)
-            return promote(staging, body)
-    except OSError as error:
-        if not places.is_url(str(error.filename)):
-            raise
-        raise places.fault(error, "use", str(error.filename)) from error
+    from refinery_beam.runners.death import JobDied
+
+    deadly = left_behind(prepared)
+    while True:
+        try:
+            if _is_watched(prepared):
+                return survived(prepared, partial(_attempt, prepared, deadly))
+            return _attempt(prepared, deadly)
+        except JobDied as error:
+            deadly = learn(prepared, error, deadly)
 
 
-def _run_job(prepared: Prepared, staging: Attempt) -> str:
+def _is_watched(prepared: Prepared) -> bool:
+    """Whether the run goes into a child process. Worker processes need no such thing: the driver outlives them."""
+    from refinery_beam.runners.watch import can_watch
+
+    settings = prepared.settings
+    in_threads = settings.runner == "direct" and local_options(settings, len(prepared.index.entries)).mode == "threads"
+    return settings.watch and in_threads and can_watch()
+
+
+def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:
+    with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+        work = _run_job(prepared, staging, deadly)
+        collected = collect(prepared, staging.output, work)
+        body = manifest_body(prepared, staging.instance, collected)
+        return promote(staging, body)
+
+
+def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
     """Run the job to its end; gives the place where it left its rows."""
     from refinery_beam.runners.local import quiet_beam
 
@@ -58,7 +77,7 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
         from refinery_beam.pipeline.index_parts import write_index
         from refinery_beam.pipeline.translate import translate
     expected = expected_records(plan, prepared.plugin, index.entries)
-    engine = Engine.of(settings, staging, records=records, written=expected)
+    engine = Engine.of(settings, staging, records=records)
     refs, grouped = make_refs(index, plan, prepared.plugin)
     write_index(places.join(engine.work, "index"), refs, count=records)
     job = Job(
@@ -70,6 +89,7 @@ def _run_job(prepared: Prepared, staging: Attempt) -> str:
         shard_records=shard_records(plan.output, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
         heartbeat=engine.heartbeat,
+        deadly=tuple(sorted(deadly.items())),
     )
     engine.run(lambda pipeline: translate(pipeline, job))
     return engine.work

@@ -14,7 +14,7 @@ from refinery_beam.index.text import display
 from refinery_beam.launch.accounting import account, account_steps
 from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
-from refinery_beam.launch.losses import emptied_classes, unmapped_values
+from refinery_beam.launch.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
 from refinery_beam.records import LedgerRow, ShardRow
@@ -64,7 +64,9 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     account(growth.total(records_in), counts, ledger)
     account_steps(plan, len(index.entries), growth.flow, counts, [row for row in ledger if row not in index_bad])
     check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
-    refuse_empty(records_in, ledger, out=sum(counts.values()), place=prepared.recipe.place(("Input", "sources")))
+    unknown = unknown_labels(plan, prepared.plugin, (entry.label for entry in index.entries))
+    place = prepared.recipe.place(("Input", "sources"))
+    refuse_empty(records_in, ledger, out=sum(counts.values()), place=place, hints=[text for _, text in unknown])
     fitted = _fitted(prepared, work)
     beside = collect_beside(prepared, work, ledger, fitted)
     classes = _classes(shards, plan.split.splits)
@@ -78,6 +80,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         warnings=(
             *_warnings(prepared, counts, classes),
             *unmapped_values(plan, ledger),
+            *unknown,
             *emptied_classes(index.entries, ledger, classes),
             *beside.warnings,
         ),
@@ -105,17 +108,18 @@ def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
     return list(found.values())
 
 
-def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "") -> None:
-    """DataError when nothing at all came out: an empty dataset is never what somebody wanted."""
+def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "", hints: Sequence[str] = ()) -> None:
+    """DataError when nothing at all came out: an empty dataset is never what somebody wanted. `hints` say what may be the cause."""
     if out == 0:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(row.reason for row in ledger).items()))
+        gone = Counter(f"{row.reason} by {row.op!r}" if row.stage == FILTERS else row.reason for row in ledger)
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(gone.items()))
         raise DataError(
             f"none of {records_in} records came out: {reasons}",
             code="no-records",
             place=place,
             value=0,
             rule="an instance has at least one record",
-            remedy="check the filters, the split ratios and the input",
+            remedy="; ".join(hints) or "check the filters, the split ratios and the input",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
 from refinery_beam.cache import Attempt
-from refinery_beam.errors import EngineError, ErrorGroup, Interrupted, RefineryError
+from refinery_beam.errors import ErrorGroup, Interrupted, RefineryError
 from refinery_beam.runners.options import EngineOptions, read_options
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """The engine of a job over `records` references. What the driver alone writes (logs) is in ``here``, on this machine in any case; rows
-    are in ``work``, where the workers of the engine can write them. ``written`` is about how many rows will come of them, for progress.
+    are in ``work``, where the workers of the engine can write them.
     """
 
     settings: Settings
@@ -29,24 +29,18 @@ class Engine:
     here: str
     work: str
     records: int
-    written: int
 
     @classmethod
-    def of(cls, settings: Settings, staging: Attempt, *, records: int, written: int = 0) -> Engine:
+    def of(cls, settings: Settings, staging: Attempt, *, records: int) -> Engine:
         """The engine that the settings name, with the folders of its job made."""
         from refinery_beam.pipeline.context import WORK_FOLDERS
-        from refinery_beam.runners.local import choose
 
         options = read_options(settings.runner, settings.beam_options)
         here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
         for name in WORK_FOLDERS:
             places.make_folder(places.join(work, name))
-        chosen = choose(
-            records, mode=settings.mode, workers=settings.workers, bundle_repeat=settings.bundle_repeat, hostile=settings.hostile
-        )
-        return cls(
-            settings=settings, options=options, local_options=chosen, here=here, work=work, records=records, written=written or records
-        )
+        chosen = local_options(settings, records)
+        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records)
 
     @property
     def local(self) -> bool:
@@ -69,6 +63,8 @@ class Engine:
         """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
         from refinery_beam.pipeline.cancel import cancel
         from refinery_beam.pipeline.context import read_failures
+        from refinery_beam.pipeline.marks import read_marks
+        from refinery_beam.runners.death import JobDied
 
         chosen = self.local_options
         where = (
@@ -94,8 +90,9 @@ class Engine:
                 raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
             if isinstance(error, RefineryError):
                 raise
-            raise EngineError(
+            raise JobDied(
                 f"the engine failed: {_last_line(error)}",
+                marks=read_marks(self.work),
                 code="engine-failed",
                 value=type(error).__name__,
                 rule="the pipeline runs to its end",
@@ -118,18 +115,32 @@ class Engine:
             live(
                 self.work,
                 self.records,
-                written=self.written,
                 stream=stream,
                 enabled=settings.progress,
+                plain=settings.say is not None,
                 counts=told.counts if cloud else None,
             ) as told.say,
         ):
             if self.local:
-                run_local(build, self.local_options, talk=settings.debug)
+                run_local(build, self.local_options, work=self.work, talk=settings.debug)
             elif cloud:
                 run_dataflow(build, self.options, work=self.work, workers=settings.workers, told=told, talk=settings.debug)
             else:
                 run_portable(build, self.options, work=self.work, logs=self.here, workers=settings.workers, talk=settings.debug)
+
+
+def local_options(settings: Settings, records: int) -> LocalOptions:
+    """How the local engine runs a job over so many references."""
+    from refinery_beam.runners.local import choose
+
+    return choose(
+        records,
+        mode=settings.mode,
+        workers=settings.workers,
+        bundle_repeat=settings.bundle_repeat,
+        hostile=settings.hostile,
+        sizes=settings.sizes,
+    )
 
 
 def _last_line(error: BaseException) -> str:

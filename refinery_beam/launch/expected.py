@@ -1,4 +1,4 @@
-"""How many rows a plan will about store, before anything has run: for the size of shards and for progress. From plan and data alone."""
+"""How many rows a plan will about store, before anything has run: for the size of shards. From plan and data alone."""
 
 from __future__ import annotations
 

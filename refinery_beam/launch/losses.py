@@ -1,4 +1,4 @@
-"""What was taken out on purpose, or perhaps not: classes that filters emptied, and values that no split was named for."""
+"""What was taken out on purpose, or perhaps not: classes that filters emptied or do not find, and values that no split was named for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from refinery_beam.errors import did_you_mean
 from refinery_beam.plan.nodes import UNASSIGNED, Plan
+from refinery_beam.plugins.base import Plugin
 from refinery_beam.records import LedgerRow
 
 FILTERS = "Filters"
@@ -41,6 +43,22 @@ def emptied_classes(entries: Iterable[Any], ledger: Sequence[LedgerRow], classes
             found.append(("class-emptied", f"filters before the splits took every record of {label!r} ({count:,}): {by}"))
         elif split and not classes.get(split, {}).get(label, 0) and not left[split, label]:
             found.append(("class-emptied", f"filters in {split!r} took every record of {label!r} ({count:,}): {by}"))
+    return found
+
+
+def unknown_labels(plan: Plan, plugin: Plugin, labels: Iterable[str | None]) -> list[tuple[str, str]]:
+    """A warning (code ``label-unknown``) for every class that a filter names and no record has: a slip of the pen, most likely."""
+    known = sorted({label for label in labels if label is not None})
+    found = []
+    for step in (*plan.pre_filters, *plan.post_filters):
+        op: Any = plugin.ops[step.op]
+        if not hasattr(op, "labels_named"):
+            continue
+        for name in op.labels_named(op.spec.params.model_validate(dict(step.params))):
+            if name not in known:
+                found.append(
+                    ("label-unknown", f"the filter {step.name!r} names {name!r}, which no record has; {did_you_mean(name, known)}")
+                )
     return found
 
 

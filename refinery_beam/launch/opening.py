@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 
 def open_instance(
-    path_or_recipe: str | os.PathLike[str], *, cache_root: str | os.PathLike[str] | None = None, plugin_paths: Sequence[str] = ()
+    path_or_recipe: str | os.PathLike[str],
+    *,
+    cache_root: str | os.PathLike[str] | None = None,
+    plugin_paths: Sequence[str] = (),
+    digest: str = "auto",
 ) -> Instance:
     """Open a finished instance by its directory or URL (or its manifest.json), or by the recipe that made it.
 
     For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
     below ``cache_root``, by default REFINERY_BEAM_CACHE_ROOT, else ``cache``; nothing is built.
 
-    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
+    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run; ``digest`` is what
+    ``--digest`` was.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
 
@@ -35,15 +40,15 @@ def open_instance(
 
     place = os.fspath(path_or_recipe)
     if os.path.isfile(place) and os.path.basename(place) != "manifest.json":
-        place = _of_recipe(place, cache_root, plugin_paths)
+        place = _of_recipe(place, cache_root, plugin_paths, digest)
     return reading.open_instance(place, plugin_paths=plugin_paths)
 
 
-def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str]) -> str:
+def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str], digest: str) -> str:
     from refinery_beam.launch.prepare import resolve
 
     root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
-    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths)
+    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths, digest=digest)
     if place is None:
         raise StoreError(
             f"{recipe} has no instance below {places.absolute(root)}",

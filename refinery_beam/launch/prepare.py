@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
 from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
@@ -23,6 +23,9 @@ from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
 from refinery_beam.runners.options import check_places, read_options
+
+if TYPE_CHECKING:
+    from refinery_beam.runners.sizes import Sizes
 
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
@@ -46,7 +49,9 @@ class Settings:
     progress: bool = False
     bundle_repeat: int = 0
     hostile: int | None = None
+    sizes: Sizes | None = None
     debug: bool = False
+    watch: bool = False
     plugin_paths: tuple[str, ...] = ()
     storage_options: tuple[str, ...] = field(default=(), repr=False)
     say: Callable[[str], None] | None = None
@@ -202,9 +207,11 @@ def resolve(
     overlays: Sequence[str] = (),
     seed: int | None = None,
     plugin_paths: Sequence[str] = (),
+    digest: str = "auto",
 ) -> str | None:
     """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
-    prepared = prepare(source, Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    settings = Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths), digest=digest)
+    prepared = prepare(source, settings)
     return prepared.place if prepared.look().manifest is not None else None
 
 

@@ -89,8 +89,7 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan, plugin_pat
 
 
 def _pixel_counts(reference: Reference, plugin_paths: Sequence[str]) -> list[tuple[Any, int]]:
-    from refinery_beam.pipeline.contracts import ramp
-    from refinery_beam.pipeline.pixel_counts import level_counts, seen_values
+    from refinery_beam.pipeline.levels import level_counts, ramp, seen_values
     from refinery_beam.plugins.image_classification.pixels import as_array
     from refinery_beam.reading import open_instance
     from refinery_beam.reading.chain import load_chain

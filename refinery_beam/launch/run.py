@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
+from refinery_beam import places
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
@@ -104,6 +105,11 @@ def run(
 
 def run_with(recipe: str | Path, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
+    with places.put_in_words():
+        return _run_with(recipe, settings)
+
+
+def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
     begun = monotonic()
     check_settings(settings)
     prepared = prepare(recipe, settings)
@@ -140,9 +146,11 @@ def plan_recipe(
     overlays: tuple[str, ...] = (),
     seed: int | None = None,
     plugin_paths: tuple[str, ...] = (),
+    digest: str = "auto",
 ) -> Prepared:
     """What `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints."""
-    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths)))
+    names = tuple(plugin_paths)
+    return prepare(recipe, Settings(cache_root=str(cache_root), overlays=tuple(overlays), seed=seed, plugin_paths=names, digest=digest))
 
 
 def check_settings(settings: Settings) -> None:
@@ -206,5 +214,6 @@ def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
         "overlays": list(prepared.settings.overlays),
         "records_in": prepared.index.records_in,
         "hashed": prepared.index.hashed,
+        "digest": prepared.index.kind,
         "notes": list(listing_notes(prepared)),
     }

@@ -34,6 +34,8 @@ class Job:
     heartbeat: bool = True
     driver: Versions = field(default_factory=versions_here)
     """What the process that made the job runs; see `versions`."""
+    deadly: tuple[tuple[str, str], ...] = ()
+    """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
 
     @property
     def buckets(self) -> int:
@@ -43,7 +45,7 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "growth", "evidence", "sinks", "sample", "digests"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests", "marks"),
 )
 """Folders of ``Job.work``."""
 
@@ -56,6 +58,8 @@ class Heartbeat:
     """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum. On a store: one
     small object, every ten seconds and at the end of a shard.
 
+    `name` is that of the pass; with `coming` the counts are of the records that will go through it.
+
     Between records it also asks whether the job is over. The file is outside the instance and deleted with the staging folder. Beam's own
     counters arrive only after the job on most engines; Dataflow shows them while it runs, so the same counts are given to them too.
     """
@@ -63,13 +67,14 @@ class Heartbeat:
     INTERVAL = 0.2
     INTERVAL_ON_A_STORE = 10.0
 
-    def __init__(self, folder: str, phase: str, *, enabled: bool = True) -> None:
+    def __init__(self, folder: str, name: str, *, enabled: bool = True, coming: bool = False) -> None:
         # A name of its own for every heartbeat: two worker threads of one process must not overwrite each other's counts.
         from apache_beam.metrics import Metrics
 
-        self._counter = Metrics.counter(COUNTERS, phase)
+        name = f"of.{name}" if coming else name
+        self._counter = Metrics.counter(COUNTERS, name)
         self._work = folder
-        self._path = places.join(folder, "progress", f"{phase}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
         self._interval = self.INTERVAL_ON_A_STORE if places.is_url(folder) else self.INTERVAL
         self._enabled = enabled
         self._count = 0

@@ -11,12 +11,11 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, record_key
-from refinery_beam.pipeline.pixel_counts import TableOf, level_counts, seen_values
+from refinery_beam.pipeline.levels import TableOf, level_counts, levels_of, seen_values, values_at
 from refinery_beam.plan.beside import ContractStep
 from refinery_beam.plan.nodes import Chain, Plan
 from refinery_beam.plugins.base import DatasetAssertion, Facts, Plugin, Verdict
@@ -25,7 +24,9 @@ from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, read_f
 NAMED = 10
 """How many failing records are named."""
 
+
 CHECKED, FAILED = "checked", "failed"
+
 
 Tally = dict[tuple[int, str], tuple[int, str]]
 """{(contract, key): (count, JSON list of [record id, detail])}."""
@@ -274,42 +275,6 @@ def join(tally: Tally, other: Tally) -> None:
 def key_text(key: Sequence[Any]) -> str:
     """A counted key as canonical JSON. Long text is cut and carries its digest, so that a row stays small."""
     return canonical_bytes([_small(value) for value in key]).decode()
-
-
-def levels_of(array: Any) -> bytes:
-    """The levels that occur in each channel of a uint8 image: 256 bits a channel."""
-    import numpy as np
-
-    planes = array[:, :, None] if array.ndim == 2 else array
-    bits = np.zeros((planes.shape[2], 256), np.uint8)
-    for c in range(planes.shape[2]):
-        bits[c] = np.bincount(planes[:, :, c].reshape(-1), minlength=256) > 0
-    return np.packbits(bits, axis=1).tobytes()
-
-
-def values_at(levels: bytes, table: Any) -> Any:
-    """The distinct values of a record, from its levels and the (256, channels) table of what they become."""
-    import numpy as np
-
-    bits = np.unpackbits(np.frombuffer(levels, np.uint8).reshape(-1, 32), axis=1).astype(bool)
-    return np.concatenate([table[bits[c], c if table.shape[1] > 1 else 0] for c in range(len(bits))])
-
-
-@lru_cache(maxsize=8)
-def ramp(channels: int) -> Any:
-    """Every level once: (256, 1) for one channel, else (256, 1, c)."""
-    import numpy as np
-
-    one = np.arange(256, dtype=np.uint8).reshape(256, 1)
-    return one if channels == 1 else np.repeat(one[:, :, None], channels, axis=2)
-
-
-def tail_table(worker: Any, split: str, channels: int, fitted: Mapping[str, Any]) -> Any:
-    """What the deferred tail of a split makes of every level: an array (256, channels); None where there is no tail."""
-    from refinery_beam.plugins.image_classification.pixels import as_array
-
-    steps = worker.plan.chains[split].deferred
-    return as_array(worker.run(ramp(channels), steps, fitted)).reshape(256, -1) if steps else None
 
 
 def _count(tally: Tally, contract: int, key: str, record_id: str = "", detail: str = "") -> None:

@@ -14,10 +14,12 @@ from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.pipeline.beside import EVIDENCE, FILES, FINAL, LEVELS, Ignore
 from refinery_beam.pipeline.context import Job, shared_pool, working
-from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, rows_of, tail_table
+from refinery_beam.pipeline.contracts import Contracts, Tally, add_rows, merged, rows_of
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.field_fits import derive_before_writing
 from refinery_beam.pipeline.fit import derive_all
+from refinery_beam.pipeline.levels import tail_table
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.materialize import Count, Written, _shard_of, _split_of
 from refinery_beam.pipeline.rows_io import WriteRows
 from refinery_beam.pipeline.shard import write_shard
@@ -234,6 +236,10 @@ class WriteSample(beam.DoFn):
 
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
+        self._marks = Marks(self._job, Task("write"))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
         (split, shard, shards), refs = group
@@ -251,6 +257,7 @@ class WriteSample(beam.DoFn):
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 gather=Ignore(),
+                marks=self._marks,
             )
             if written.ledger:
                 row = written.ledger[0]

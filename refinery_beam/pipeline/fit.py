@@ -16,6 +16,8 @@ from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.partials import add_partial, merge_bytes, mixed_channels
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.work import Fitted, Worker
@@ -70,7 +72,7 @@ class FitPass(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[tuple[str, bytes]]:
         return (
             refs
-            | "Deal" >> beam.Map(_deal, self._job.buckets).with_output_types(tuple[int, Ref])
+            | "Deal" >> beam.ParDo(Deal(self._job, f"fit.{self._point.name}", _deal), self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
             | "Observe" >> beam.ParDo(Observe(self._job, self._point, self._earlier), self._merged).with_output_types(bytes)
             | "Merge" >> beam.CombineGlobally(MergePartials(self._job.plan, self._point, self._job.work)).without_defaults()
@@ -109,16 +111,22 @@ class Observe(beam.DoFn):
 
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
-        self._heartbeat = Heartbeat(self._job.work, "fit", enabled=self._job.heartbeat)
+        self._heartbeat = Heartbeat(self._job.work, f"fit.{self._point.name}", enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("fit", self._point.name))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
         worker, point = self._worker, self._point
         fitted = derive_all(worker, self._earlier, merged)
+        self._marks.knowing(fitted)
         fail = self._job.plan.on_error == "fail"
 
         def one(ref: Ref) -> Any:
             try:
-                return worker.observe(point, ref, fitted)
+                with self._marks.on(ref):
+                    return worker.observe(point, ref, fitted)
             except BadRecord as error:
                 if fail:
                     raise describe(ref, error, self._job.plan.sources[ref.source].root) from error

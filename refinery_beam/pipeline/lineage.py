@@ -68,6 +68,12 @@ def source_record_id(ref: Ref) -> str | None:
     return parents(ref.record_id, entries)[-1] if entries else None
 
 
+def file_record_id(ref: Ref) -> str:
+    """The id of the record that is the reference's own file: its first ancestor, or itself."""
+    entries = lineage_of(ref)
+    return parents(ref.record_id, entries)[0] if entries else ref.record_id
+
+
 def generated(plugin: Plugin, ref: Ref, pixels: Any) -> Any:
     """The decoded pixels of a record, from those of its file. Raises Refused."""
     for entry, parent, op in _entries(plugin, ref, "Generation"):

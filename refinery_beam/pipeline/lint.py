@@ -28,7 +28,12 @@ class Crossing:
     @property
     def pickled(self) -> bool:
         """Whether any part of it is written by pickling."""
-        return any(word in PICKLING for word in re.findall(r"[A-Za-z0-9_]+", self.coder))
+        return pickles(self.coder)
+
+
+def pickles(coder: str) -> bool:
+    """Whether any part of a described coder pickles."""
+    return any(word in PICKLING for word in re.findall(r"[A-Za-z0-9_]+", coder))
 
 
 def crossings(pipeline: Any) -> list[Crossing]:

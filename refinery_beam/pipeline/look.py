@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.bad import BadRecord, calling, describe, named
+from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.readahead import ordered_map
+from refinery_beam.pipeline.seer import Seer
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.nodes import FilterStep
 from refinery_beam.records import LedgerRow, Ref
@@ -38,7 +41,7 @@ class LookInto(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> Looked:
         out = (
             refs
-            | "Deal" >> beam.Map(_deal, self._job.buckets).with_output_types(tuple[int, Ref])
+            | "Deal" >> beam.ParDo(Deal(self._job, _pass_name(self._step), _deal), self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
             | "Look" >> beam.ParDo(Look(self._job, self._step)).with_outputs(LOST, main="seen")
         )
@@ -57,7 +60,11 @@ class Look(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._seer = Seer(self._worker, self._step)
-        self._heartbeat = Heartbeat(self._job.work, "select", enabled=self._job.heartbeat)
+        self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("look", self._step.name if self._step is not None else ""))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[int, Iterable[Ref]]) -> Iterable[Any]:
         job = self._job
@@ -65,7 +72,8 @@ class Look(beam.DoFn):
 
         def one(ref: Ref) -> Any:
             try:
-                return self._seer(ref)
+                with self._marks.on(ref):
+                    return self._seer(ref)
             except BadRecord as error:
                 if fail:
                     raise describe(ref, error, job.plan.sources[ref.source].root) from error
@@ -81,26 +89,8 @@ class Look(beam.DoFn):
             yield beam.pvalue.TaggedOutput(LOST, result) if isinstance(result, LedgerRow) else result
 
 
-class Seer:
-    """What one reference's file shows: a pure function of its bytes and the plan."""
-
-    def __init__(self, worker: Worker, step: FilterStep | None) -> None:
-        self._worker, self._step = worker, step
-        self._op: Any = worker.plugin.ops[step.op if step is not None else worker.plan.split.near_op]
-        self._params = self._op.spec.params.model_validate(dict(step.params)) if step is not None else None
-
-    def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
-        """(signature, reference), or for a filter by header (b'', reference) or its ledger row. Raises BadRecord."""
-        data = self._worker.files.read(ref)
-        if self._step is None or self._step.kind == "duplicates":
-            name = self._step.name if self._step is not None else "keep_duplicates_together"
-            return self._worker.files.signature(data, self._op, name=name).to_bytes(8, "big"), ref
-        width, height = self._worker.files.header(data)
-        with named(ref.record_id, self._worker.plugin), calling(self._step.name, self._step.op):
-            why = self._op.refusal(width, height, self._params)
-        if why:
-            return LedgerRow(ref.record_id, ref.split, "Filters", self._step.name, "filtered", why)
-        return b"", ref
+def _pass_name(step: FilterStep | None) -> str:
+    return f"look.{step.name if step is not None else 'near duplicates'}"
 
 
 def _deal(ref: Ref, buckets: int) -> tuple[int, Ref]:

@@ -12,7 +12,9 @@ from refinery_beam import places
 from refinery_beam.identity import digest
 from refinery_beam.pipeline.beside import BESIDE
 from refinery_beam.pipeline.context import Heartbeat, Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.field_fits import derive_before_writing
+from refinery_beam.pipeline.marks import Marks, Task
 from refinery_beam.pipeline.shard import write_shard
 from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.nodes import FitPoint
@@ -52,7 +54,10 @@ class WriteShards(beam.PTransform):
         table = beam.pvalue.AsDict(counts)
         out = (
             refs
-            | "ShardOf" >> beam.Map(_shard_of, table, self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
+            | "ShardOf"
+            >> beam.ParDo(Deal(self._job, "write", _shard_of), table, self._job.shard_records).with_output_types(
+                tuple[tuple[str, int, int], Ref]
+            )
             | "Group" >> beam.GroupByKey()
             | "Write"
             >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LEDGER, PARTIALS, *BESIDE, main="shards")
@@ -74,6 +79,10 @@ class WriteShard(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("write"))
+
+    def teardown(self) -> None:
+        self._marks.close()
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
         (split, shard, shards), refs = group
@@ -91,6 +100,7 @@ class WriteShard(beam.DoFn):
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 progress=self._heartbeat,
+                marks=self._marks,
             )
         self._heartbeat.flush()
         yield written.row

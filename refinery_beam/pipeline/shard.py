@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from refinery_beam.exact import Partial
 from refinery_beam.pipeline.bad import BadRecord, describe
 from refinery_beam.pipeline.beside import Gather
 from refinery_beam.pipeline.columns import arrow_schema, row_bytes
+from refinery_beam.pipeline.marks import Marks
 from refinery_beam.pipeline.partials import add_partial
 from refinery_beam.pipeline.readahead import ordered_map
 from refinery_beam.pipeline.row import Prepared
@@ -183,6 +184,7 @@ def write_shard(
     threads: int = 1,
     progress: Any = None,
     gather: Gather | None = None,
+    marks: Marks | None = None,
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch`, and say what was written.
 
@@ -191,6 +193,7 @@ def write_shard(
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
     become ledger rows. `gather` takes what rows leave beside the dataset: evidence, sink files, references for a sample.
+    `marks` are told which records are at work.
     """
     places.make_folder(places.join(folder, split))
     gather = gather or Gather(worker.plan, instance=places.parent(folder))
@@ -203,7 +206,7 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     digests: list[bytes] = []
     try:
-        for result in _prepared(worker, refs, fitted, pool=pool, threads=threads):
+        for result in _prepared(worker, refs, fitted, pool=pool, threads=threads, marks=marks):
             if isinstance(result, LedgerRow):
                 ledger.append(result)
             else:
@@ -258,13 +261,16 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
 
 
 def _prepared(
-    worker: Worker, refs: Iterable[Ref], fitted: Fitted, *, pool: ThreadPoolExecutor | None, threads: int
+    worker: Worker, refs: Iterable[Ref], fitted: Fitted, *, pool: ThreadPoolExecutor | None, threads: int, marks: Marks | None
 ) -> Iterator[Prepared | LedgerRow]:
     fail = worker.plan.on_error == "fail"
+    if marks is not None:
+        marks.knowing(fitted)
 
     def one(ref: Ref) -> Prepared | LedgerRow:
         try:
-            return worker.prepare(ref, fitted)
+            with marks.on(ref) if marks is not None else nullcontext():
+                return worker.prepare(ref, fitted)
         except BadRecord as error:
             if fail:
                 raise describe(ref, error, worker.plan.sources[ref.source].root) from error

@@ -14,6 +14,11 @@ from refinery_beam.plugins.image_classification.decode import BadImage, DecodeLi
 from refinery_beam.plugins.image_classification.loading import decode_loaded
 from refinery_beam.records import Ref
 
+_OTHER_BYTES = {
+    "sha256": "its bytes are not those that were listed when the run began",
+    "md5": "its MD5 is not what the store's listing said when the run began",
+}
+
 
 class SourceFiles:
     """The files of a plan's sources, read and decoded by its policy and within its limits. Safe to use from several threads."""
@@ -38,7 +43,7 @@ class SourceFiles:
         except OSError as error:
             raise BadRecord("unreadable", error.strerror or type(error).__name__, stage="Input") from error
         if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:
-            raise BadRecord("changed_during_run", "its bytes are not those that were listed when the run began", stage="Input")
+            raise BadRecord("changed_during_run", _OTHER_BYTES[ref.kind], stage="Input")
         return data
 
     def decode(self, data: bytes, chain: Chain, source: int | None = None) -> Any:

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from refinery_beam.errors import RecipeError, RefineryError, closest, raise_all
+from refinery_beam.errors import RecipeError, RefineryError, raise_all
 from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks, check_tails
 from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
 from refinery_beam.plan.chains import DECODED, build_chains, build_fits
-from refinery_beam.plan.choices import filter_facts, near_rule, split_tags, tags_schema
+from refinery_beam.plan.choices import filter_facts, near_rule, split_tags
 from refinery_beam.plan.imported import fitted_field_problem, imported_statistics, own_params
-from refinery_beam.plan.nodes import FieldStep, FilterStep, Imported, OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.nodes import FieldStep, FilterStep, Imported, Plan, SourceRoot, SplitPlan
+from refinery_beam.plan.output import METADATA_FIELDS, build_output
 from refinery_beam.plan.variants import AUGMENTATION, aggressive, child_fields
 from refinery_beam.plugins.base import (
-    TAGS_FIELD,
     ArrayType,
     FeaturizeOp,
     FieldType,
@@ -29,8 +29,6 @@ from refinery_beam.plugins.base import (
     Plugin,
 )
 from refinery_beam.recipe import Recipe, section_seed
-
-METADATA_FIELDS = ("record_id", "path", "partition")
 
 
 def build_plan(
@@ -60,7 +58,7 @@ def build_plan(
     raise_all(errors)
     image_field = next((name for name in model.Output.record_schema if name == "image"), None)
     children = child_fields(generation, augmentations)
-    output = _output(recipe, fields, splits, image_field, chains, output_type, errors, children)
+    output = build_output(recipe, fields, splits, image_field, chains, output_type, errors, children)
     if aggressive(augmentations) and AUGMENTATION not in dict(output.fields):
         output = replace(output, fields=(*output.fields, (AUGMENTATION, FieldType("str"))))
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
@@ -237,119 +235,6 @@ def _fields(
             )
         )
     return found
-
-
-def _output(
-    recipe: Recipe,
-    fields: Sequence[FieldStep],
-    splits: Sequence[str],
-    image_field: str | None,
-    chains: Mapping[str, Any],
-    output_type: Any,
-    errors: list[RefineryError],
-    children: Sequence[str] = (),
-) -> OutputPlan:
-    out = recipe.model.Output
-    made = {f.field: set(f.splits) for f in fields}
-    listed: list[tuple[str, FieldType]] = []
-    sidecar = _sidecar_fields(recipe)
-    errors += tags_schema(recipe)
-    for name, schema in out.record_schema.items():
-        place = recipe.place(("Output", "record_schema", name))
-        if name == image_field:
-            stored = output_type
-            listed.append((name, FieldType(stored.dtype, stored.shape)))
-            continue
-        if name in made and (missing := [s for s in splits if s not in made[name]]):
-            errors.append(
-                RecipeError(
-                    f"field {name!r} is declared for every row but its featurization does not run on {', '.join(missing)}",
-                    code="schema-reachable",
-                    place=place,
-                    value=name,
-                    rule="every stored row has every field of Output.record_schema",
-                    remedy="add the splits to the featurization, or drop the field from the schema",
-                )
-            )
-        elif name not in {*made, *children, *METADATA_FIELDS, TAGS_FIELD, recipe.model.Labels.field} and not sidecar:
-            meant = closest(name, {"image", *METADATA_FIELDS, recipe.model.Labels.field, *made} - set(out.record_schema))
-            errors.append(
-                RecipeError(
-                    f"nothing makes the field {name!r} that Output.record_schema declares",
-                    code="schema-reachable",
-                    place=place,
-                    value=name,
-                    rule="fields: image, record_id, path, partition, label, sample_per_class_tags, sidecar columns, "
-                    "featurization outputs, generation tags",
-                    remedy=f"did you mean {meant!r}?" if meant else "drop it from the schema, or add the featurization that makes it",
-                )
-            )
-        listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))
-    encoding: str | None = out.encoding
-    if image_field is None:
-        encoding = "none"
-    elif encoding is None:
-        encoding = "tensor" if output_type.fixed else "png"
-    assert encoding is not None
-    if image_field is not None:
-        _check_encoding(recipe, encoding, output_type, chains, errors)
-    return OutputPlan(
-        fields=tuple(listed),
-        image_field=image_field,
-        encoding=encoding,
-        quality=int(out.quality) if out.quality is not None else 95,
-        shard_records=out.shard_records,
-        shard_bytes=out.shard_bytes,
-    )
-
-
-def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
-    place = recipe.place(("Output", "encoding") if recipe.model.Output.encoding else ("Output", "record_schema", "image"))
-
-    def refuse(message: str, rule: str, remedy: str) -> None:
-        errors.append(RecipeError(message, code="output-options", place=place, value=encoding, rule=rule, remedy=remedy))
-
-    if recipe.model.Output.encoding is None and not stored.fixed and stored.dtype != "uint8":
-        refuse(
-            f"the stored image is {stored}: without one shape for all it is no tensor, and without 8-bit values no image file",
-            "images of one shape are stored as tensors, 8-bit images of any shape as PNG",
-            "give all images one shape (resize, center_crop, pad; Output.record_schema.image), or declare what holds before the operations "
-            "that make it " + stored.dtype,
-        )
-    elif encoding == "tensor" and not stored.fixed:
-        refuse(
-            f"encoding tensor needs one shape for all records, but the stored image is {stored}",
-            "a tensor column has a fixed number of bytes a row",
-            "add a resize, center_crop or pad of fixed size, declare the shape in Output.record_schema.image, or use encoding: png",
-        )
-    elif encoding in ("png", "jpeg", "webp"):
-        channels = 1 if len(stored.shape) == 2 else stored.shape[2]
-        allowed = (1, 3, 4) if encoding == "png" else (1, 3)
-        if stored.dtype != "uint8" or (channels is not None and channels not in allowed):
-            refuse(
-                f"encoding {encoding} stores 8-bit images with {' or '.join(map(str, allowed))} channels, but the stored image is {stored}",
-                "image codecs hold 8-bit pixels",
-                "declare dtype uint8 in Output.record_schema.image (normalize is then applied when reading), or use encoding: tensor",
-            )
-    elif encoding == "source":
-        foreign = [s.name for s in recipe.model.Input.sources if s.type not in ("image_folder", "image_flat", "image_tree")]
-        if foreign:
-            refuse(
-                f"encoding source keeps the original bytes of {foreign[0]!r}, which only its loader can read",
-                "source is legal for the built-in source types",
-                "use encoding: png or tensor",
-            )
-        eager = [s.name for c in chains.values() for s in c.eager]
-        if eager:
-            refuse(
-                f"encoding source keeps the original bytes, but {', '.join(sorted(set(eager)))} changes the pixels",
-                "source is legal only when no op changes what is stored",
-                "use encoding: png or tensor",
-            )
-
-
-def _sidecar_fields(recipe: Recipe) -> bool:
-    return any(s.label_from is not None for s in recipe.model.Input.sources)
 
 
 def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:

@@ -133,7 +133,8 @@ class FilterOp(Protocol):
 
     ``kind`` 'predicate': `keep` decides one record; ``fields`` holds its metadata, its label under the label's name and its tags under
     `TAGS_FIELD`. ``kind`` 'sample': the `quota(n)` records of lowest seeded rank stay. The other kinds are the protocols below; they
-    have `keep` and `quota` too, which then let everything pass.
+    have `keep` and `quota` too, which then let everything pass. A filter whose parameters name classes may tell them by
+    ``labels_named(params)``: a class that no record has is then a warning.
     """
 
     @property

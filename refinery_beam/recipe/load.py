@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
-from refinery_beam.recipe import yaml_nodes
+from refinery_beam.recipe import yaml_parse
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
 from refinery_beam.recipe.overlays import apply_overlays, rename_variants
 from refinery_beam.recipe.words import dotted, plain, shown, translate
-from refinery_beam.recipe.yaml_nodes import Node
+from refinery_beam.recipe.yaml_nodes import Node, to_data
 
 SUPPORTED = (1, 2, 3)
 
@@ -90,7 +90,7 @@ class Recipe:
         return value + location[match.end() :]
 
     def _place_of_location(self, location: str) -> str:
-        for path, value in scalars(yaml_nodes.to_data(self._root)):
+        for path, value in scalars(to_data(self._root)):
             if value == location and is_location(path):
                 return self.place(path)
         return f"{self.path}:1:1"
@@ -117,10 +117,10 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
             rule=f"a seed is a whole number from {SEED_MIN} to {SEED_MAX}",
             remedy="choose a smaller number",
         )
-    root = yaml_nodes.parse_yaml(text if text is not None else _read(name), name=name)
+    root = yaml_parse.parse_yaml(text if text is not None else _read(name), name=name)
     if not root.is_map:
         raise RecipeError(
-            "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(yaml_nodes.to_data(root))}",
+            "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(to_data(root))}",
             code="not-a-mapping",
             place=place_in(root, name, ()),
             rule="a recipe is a mapping that starts with schema_version",
@@ -130,7 +130,7 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
     root = apply_overlays(root, tuple(overlays), file=name)
     version = _gate(root, name)
     errors: list[RecipeError] = migrate(root, version, file=name)
-    data = yaml_nodes.to_data(root)
+    data = to_data(root)
     errors += _misplaced_variables(root, name, data)
     model = None
     try:
@@ -194,9 +194,9 @@ def _read(name: str) -> bytes:
     try:
         with open(name, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size > yaml_nodes.MAX_BYTES:
-                raise yaml_nodes.too_large(name, size)
-            return file.read(yaml_nodes.MAX_BYTES + 1)
+            if size > yaml_parse.MAX_BYTES:
+                raise yaml_parse.too_large(name, size)
+            return file.read(yaml_parse.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (getattr(error, "strerror", None) or str(error)).lower()
         raise RecipeError(
@@ -219,7 +219,7 @@ def _gate(root: Node, file: str) -> int:
             rule="every recipe says which version of the language it speaks",
             remedy="write 'schema_version: 3' as its first line",
         )
-    value = yaml_nodes.to_data(node)
+    value = to_data(node)
     if isinstance(value, bool) or not isinstance(value, int) or value not in SUPPORTED:
         quoted = isinstance(value, str) and value.isdigit()
         raise RecipeError(

@@ -134,7 +134,12 @@ def _format_word(value: Any) -> Any:
     return {"jpg": "jpeg", "tif": "tiff"}.get(word, word) if isinstance(word, str) else value
 
 
-ImageFormat: TypeAlias = Annotated[Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], BeforeValidator(_format_word)]
+_Written: TypeAlias = Literal[
+    "png", "jpeg", "jpg", "webp", "bmp", "gif", "tiff", "tif", "PNG", "JPEG", "JPG", "WEBP", "BMP", "GIF", "TIFF", "TIF"
+]
+ImageFormat: TypeAlias = Annotated[
+    Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], BeforeValidator(_format_word, json_schema_input_type=_Written)
+]
 
 
 class Limits(Section):
@@ -171,13 +176,15 @@ class InputSection(Section):
     decode: Decode = Decode()
 
 
+_StoreFormat: TypeAlias = Literal["parquet", "jsonl", "webdataset", "tfrecord"]
+_StoreFormats: TypeAlias = Annotated[tuple[_StoreFormat, ...], Field(min_length=1)]
+
+
 class OutputSection(Section):
     """What is stored. ``encoding`` None leaves the choice to the compiler: tensor for a fixed shape, else png."""
 
     record_schema: Annotated[dict[str, FieldSchema], Field(min_length=1)]
-    format: Annotated[
-        tuple[Literal["parquet", "jsonl", "webdataset", "tfrecord"], ...], BeforeValidator(_one_or_many), Field(min_length=1)
-    ] = ("parquet",)
+    format: Annotated[_StoreFormats, BeforeValidator(_one_or_many, json_schema_input_type=_StoreFormat | _StoreFormats)] = ("parquet",)
     encoding: Literal["tensor", "png", "jpeg", "webp", "source"] | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     shard_records: Annotated[int, Field(gt=0)] | None = None

@@ -17,7 +17,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from refinery_beam.errors import EngineError, EnvironmentFault, UsageError
-from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
 POLL_SECONDS = 5.0
@@ -77,7 +78,7 @@ def run_dataflow(
     """
     cap_native_threads()
     told = told or Told()
-    with quiet_beam(enabled=not talk), guarded():
+    with quiet_beam(enabled=not talk), guarded(work):
         pipeline = _pipeline(build, options, work=work, workers=workers)
         with _interrupted_later() as pressed:
             job = _submit(pipeline, options)

@@ -11,22 +11,21 @@ other reads, which
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
-A worker process that dies (out of memory, a crashing codec) would leave FnApiRunner waiting for ever: the thread that watches the process
-raises, the main thread never hears of it. `guarded` turns that into an EngineError.
+A worker process that dies (out of memory, a crashing codec) ends the run with `death.JobDied`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
 from refinery_beam.errors import EngineError
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.sizes import Sizes, measure
 
 Mode = Literal["threads", "processes"]
 
@@ -38,14 +37,15 @@ NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "N
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, and a
-    seed for hostility.
+    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, a seed for
+    hostility, and what is told the sizes of the elements that cross stages.
     """
 
     mode: Mode
     workers: int
     bundle_repeat: int = 0
     hostile: int | None = None
+    sizes: Sizes | None = field(default=None, repr=False, compare=False)
 
     @property
     def threads(self) -> int:
@@ -61,6 +61,7 @@ def choose(
     cpus: int | None = None,
     bundle_repeat: int = 0,
     hostile: int | None = None,
+    sizes: Sizes | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
     (more than four).
@@ -75,7 +76,7 @@ def choose(
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
     chosen: Mode = "processes" if mode == "processes" else "threads"
-    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile)
+    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile, sizes=sizes)
 
 
 def available_cpus() -> int:
@@ -83,17 +84,21 @@ def available_cpus() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def run_local(build: Callable[[Any], None], options: LocalOptions, *, talk: bool = False) -> None:
+def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str, talk: bool = False) -> None:
     """Run the pipeline that `build` makes, to its end. Raises EngineError, or whatever the worker code raised.
 
-    Call it on the main thread: a dead worker interrupts that one. `talk` lets Beam log what it likes.
+    Call it on the main thread: a dead worker interrupts that one. `work` is the job's work folder, where workers leave their marks. `talk`
+    lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded():
+    with quiet_beam(enabled=not talk), guarded(work):
         import apache_beam as beam
 
         pipeline_options = _pipeline_options(options)
-        pipeline = beam.Pipeline(runner=constructed_runner(pipeline_options, hostile=options.hostile), options=pipeline_options)
+        runner = constructed_runner(pipeline_options, hostile=options.hostile)
+        if options.sizes is not None:
+            measure(runner, options.sizes)
+        pipeline = beam.Pipeline(runner=runner, options=pipeline_options)
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()
@@ -159,69 +164,6 @@ def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
         raise
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Inside, the death of a worker process ends the run with EngineError, and Ctrl-C with KeyboardInterrupt.
-
-    Neither comes by itself. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in
-    the threads mode runs on the main thread, comes back wrapped as a RuntimeError of the engine.
-    """
-    dead: list[str] = []
-    interrupted: list[bool] = []
-    hook_before = threading.excepthook
-    main = threading.current_thread() is threading.main_thread()
-    handler_before = signal.getsignal(signal.SIGINT) if main else None
-    over: list[bool] = []
-
-    def hook(args: Any) -> None:
-        text = str(args.exc_value)
-        if "Worker subprocess exited" in text:
-            dead.append(text)
-            # The other workers end too, some of them after the run is over; one death is reported, once.
-            if len(dead) == 1 and not over:
-                os.kill(os.getpid(), signal.SIGINT)
-        elif not _hangs_up(args):
-            hook_before(args)
-
-    def handler(number: int, frame: Any) -> None:
-        interrupted.append(True)
-        signal.default_int_handler(number, frame)
-
-    threading.excepthook = hook
-    if main:
-        signal.signal(signal.SIGINT, handler)
-    failed = True
-    try:
-        yield
-        failed = False
-    except BaseException as error:
-        if dead:
-            raise EngineError(
-                "a worker process died",
-                code="worker-died",
-                value=dead[0],
-                rule="worker processes live until the job is done",
-                remedy="it was probably killed for lack of memory, or a codec crashed: try --workers 1, or --mode threads",
-            ) from error
-        if interrupted:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        over.append(True)
-        if not failed:
-            threading.excepthook = hook_before
-        # After a failure the hook stays: threads of the dead job still end, and would print tracebacks nobody can use.
-        if main:
-            signal.signal(signal.SIGINT, handler_before)
-
-
-def _hangs_up(args: Any) -> bool:
-    """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
-    name = args.thread.name if args.thread is not None else ""
-    kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
-    return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))
 
 
 @contextmanager

@@ -24,8 +24,9 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.errors import EngineError
+from refinery_beam.runners.death import guarded
 from refinery_beam.runners.known_options import refuse_unknown
-from refinery_beam.runners.local import cap_native_threads, guarded, quiet_beam
+from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
 START_SECONDS = 60.0
@@ -48,7 +49,7 @@ def run_portable(
     """
     logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(), _boot_script(options, logs) as boot:
+    with quiet_beam(enabled=not talk), guarded(work), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)

@@ -1,7 +1,10 @@
 """A live line on stderr: what is being done, how many of how many, how fast, how long still.
 
-Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same in threads and in processes;
-where these cannot be read, from what the engine tells. On a terminal one line is redrawn; elsewhere a plain line appears every ten seconds.
+Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same on every engine whose workers
+share the work folder: Beam's own counters arrive while a job runs on some engines only. Where that folder is out of reach, they come from
+what the engine tells. They are a comfort: a bundle that is processed twice counts twice. What is reported in the end is counted from rows.
+
+On a terminal one line is redrawn; elsewhere nothing is said, or a plain line every ten seconds if one asks for words (``--verbose``).
 """
 
 from __future__ import annotations
@@ -10,47 +13,109 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TextIO
 
 from refinery_beam import places
 
-WORDS = {"select": "looking at", "fit": "fitting", "write": "writing"}
+WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
+"""What a pass does, by the first word of its name."""
+
+WINDOW_SECONDS = 10.0
+"""The rate is that of the last seconds: the first images of a pass wait for workers to start."""
+
+PLAIN_SECONDS = 10.0
 
 
-def read_counts(work: str) -> dict[str, int]:
-    """Finished records by phase, summed over heartbeats."""
-    folder = places.join(work, "progress")
-    counts: dict[str, int] = {}
+@dataclass(frozen=True)
+class Count:
+    """One pass: records finished, and records that go through it (0 where not known yet)."""
+
+    done: int = 0
+    of: int = 0
+
+
+def read_counts(work: str) -> dict[str, Count]:
+    """The passes of a job by name, summed over heartbeats."""
+    return sum_counts(_heartbeats(places.join(work, "progress")))
+
+
+def sum_counts(counts: Iterable[tuple[str, int]]) -> dict[str, Count]:
+    """The passes by name; ``of.`` before a name is the number of records that will go through it.
+
+    >>> sum_counts([("write", 2), ("of.write", 9), ("write", 3)])
+    {'write': Count(done=5, of=9)}
+    """
+    done: dict[str, int] = {}
+    of: dict[str, int] = {}
+    for name, count in counts:
+        into, key = (of, name[3:]) if name.startswith("of.") else (done, name)
+        into[key] = into.get(key, 0) + count
+    return {key: Count(done.get(key, 0), of.get(key, 0)) for key in sorted(done.keys() | of.keys())}
+
+
+def _heartbeats(folder: str) -> Iterator[tuple[str, int]]:
     try:
         names = places.names(folder)
     except OSError:
-        return counts
+        return
     for name in names:
-        phase = name.split("-", 1)[0]
         try:
-            counts[phase] = counts.get(phase, 0) + int(places.read(places.join(folder, name)) or 0)
+            yield name.rsplit("-", 2)[0], int(places.read(places.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
-    return counts
 
 
-def render(phase: str, done: int, total: int, seconds: float) -> str:
-    """The line.
+def render(name: str, count: Count, rate: float = 0.0) -> str:
+    """The line of a pass; `rate` is images a second, 0 while that cannot be told.
 
-    >>> render("write", 1234, 4000, 2.0)
-    'writing 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
+    >>> render("write", Count(1234, 4000), 617.0)
+    'writing: 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
+    >>> render("fit.train-1", Count(5, 0))
+    'fitting train-1: 5 images'
     """
-    rate = done / seconds if seconds > 0 else 0.0
-    done = min(done, total) if total else done
-    text = f"{WORDS.get(phase, phase)} {done:,} of {total:,} images"
-    if total:
-        text += f" ({100 * done // total}%)"
+    kind, _, what = name.partition(".")
+    done = min(count.done, count.of) if count.of else count.done
+    text = " ".join(word for word in (WORDS.get(kind, kind), what) if word) + f": {done:,}"
+    text += f" of {count.of:,} images ({100 * done // count.of}%)" if count.of else " images"
     if rate > 0:
-        left = max(0.0, (total - done) / rate)
-        text += f", {rate:,.0f} images/s, {int(left) // 60}:{int(left + 0.999) % 60:02d} left"
+        text += f", {rate:,.0f} images/s" if rate >= 10 else f", {rate:.1f} images/s"
+        if count.of:
+            left = -int(-(count.of - done) // rate)
+            text += f", {left // 60}:{left % 60:02d} left"
     return text
+
+
+class Passes:
+    """Which pass is at work, and how fast. Fed with counts and the time they were read at. `total` is for passes that do not say theirs."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._last: Mapping[str, Count] = {}
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._name = ""
+
+    def line(self, counts: Mapping[str, Count], now: float) -> str:
+        """What to show: the pass that moved last, or '' before any has begun."""
+        for name, count in counts.items():
+            if count.done != self._last.get(name, Count()).done:
+                self._name = name
+                seen = self._seen.setdefault(name, deque())
+                seen.append((now, count.done))
+                while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
+                    seen.popleft()
+        self._last = dict(counts)
+        if not self._name:
+            return ""
+        count = counts[self._name]
+        return render(self._name, Count(count.done, count.of or self._total), self._rate(now))
+
+    def _rate(self, now: float) -> float:
+        (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
+        return (last - first) / (now - begun) if now > begun else 0.0
 
 
 @contextmanager
@@ -58,26 +123,29 @@ def live(
     work: str,
     total: int,
     *,
-    written: int | None = None,
     stream: TextIO | None = None,
     enabled: bool = True,
+    plain: bool = False,
     counts: Mapping[str, int] | None = None,
 ) -> Iterator[Callable[[str], None]]:
     """Show progress while the body runs; gives a function that says a line of its own. Never writes to stdout, never fails the run.
 
-    `total` is the number of source records, `written` how many rows are about to be written of them. `counts` are finished records by phase
-    that somebody else keeps up to date; without them heartbeats are read.
+    `plain`: show counts without a terminal too. `counts` are named as heartbeats are and kept up to date by somebody else; without them
+    heartbeats are read.
     """
     out = stream or sys.stderr
-    if not enabled or total <= 0:
+    line = _Line(out, total)
+    if not enabled:
         yield lambda text: None
         return
+    if total <= 0 or not (plain or out.isatty()):
+        yield line.say
+        return
     stop = threading.Event()
-    line = _Line(out, total, total if written is None else written)
-    read = (lambda: dict(counts)) if counts is not None else (lambda: read_counts(work))
+    read = (lambda: sum_counts(dict(counts).items())) if counts is not None else (lambda: read_counts(work))
     # On a store every look is a listing, and heartbeats come as rarely.
-    seconds = 10.0 if counts is None and places.is_url(work) else 0.2
-    thread = threading.Thread(target=_watch, args=(read, line, stop, seconds), name="refinery-progress", daemon=True)
+    pause = 10.0 if counts is None and places.is_url(work) else 0.2
+    thread = threading.Thread(target=_watch, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
     thread.start()
     try:
         yield line.say
@@ -88,10 +156,10 @@ def live(
 
 
 class _Line:
-    def __init__(self, out: TextIO, total: int, written: int) -> None:
-        self._out, self._total, self._written = out, total, written
+    def __init__(self, out: TextIO, total: int) -> None:
+        self._out, self._total = out, total
         self._terminal = out.isatty()
-        self._started: dict[str, float] = {}
+        self._passes = Passes(total)
         self._last_plain = time.monotonic()
         self._width = 0
         self._lock = threading.Lock()
@@ -103,23 +171,18 @@ class _Line:
             self._out.write(text + "\n")
             self._out.flush()
 
-    def show(self, counts: Mapping[str, int]) -> None:
-        phase = "write" if "write" in counts else next(iter(sorted(counts)), None)
-        if phase is None:
-            return
+    def show(self, counts: Mapping[str, Count]) -> None:
         with self._lock:
-            self._show(phase, counts[phase])
+            self._show(counts)
 
-    def _show(self, phase: str, done: int) -> None:
+    def _show(self, counts: Mapping[str, Count]) -> None:
         now = time.monotonic()
-        begun = self._started.setdefault(phase, now)
-        text = render(phase, done, self._written if phase == "write" else self._total, now - begun)
+        text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} images"
         if self._terminal:
-            width = max(20, _columns() - 1)
-            text = text[:width]
+            text = text[: max(20, _columns(self._out) - 1)]
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)
-        elif now - self._last_plain >= 10:
+        elif now - self._last_plain >= PLAIN_SECONDS:
             self._last_plain = now
             self._out.write(text + "\n")
         self._out.flush()
@@ -131,15 +194,15 @@ class _Line:
             self._width = 0
 
 
-def _columns() -> int:
+def _columns(out: TextIO) -> int:
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return os.get_terminal_size(out.fileno()).columns
     except (OSError, ValueError):
         return 80
 
 
-def _watch(read: Callable[[], Mapping[str, int]], line: _Line, stop: threading.Event, seconds: float) -> None:
-    while not stop.wait(seconds):
+def _watch(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
+    while not stop.wait(pause):
         try:
             line.show(read())
         except (OSError, ValueError):

@@ -61,7 +61,9 @@ class Kitchen:
             head = expectations(name)
             if "first" in head:
                 self.cook(head["first"])
-            settings = Settings(cache_root=str(self.root / "cache"), overlays=tuple(head.get("overlays", ())), workers=1)
+            settings = Settings(
+                cache_root=str(self.root / "cache"), overlays=tuple(head.get("overlays", ())), workers=1, hostile=NAMES.index(name)
+            )
             self.done[name] = run_with(self.root / f"{name}.yaml", settings)
         return self.done[name]
 

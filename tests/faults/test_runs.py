@@ -1,4 +1,4 @@
-"""Faults of whole runs: two at once, killed in the middle, interrupted, a worker that dies."""
+"""Faults of whole runs: two at once, killed in the middle, interrupted. Workers that die: `test_deaths`."""
 
 from __future__ import annotations
 
@@ -110,23 +110,3 @@ def test_interrupt(recipe: Path) -> None:
     assert [e["code"] for e in body["errors"]] == ["interrupted"]  # type: ignore[attr-defined]
     assert instances(recipe) == []
     assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
-
-
-def test_a_dead_worker_ends_the_run(recipe: Path) -> None:
-    hook = recipe.parent / "hook"
-    hook.mkdir()
-    (hook / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        "if any('sdk_worker_main' in a for a in sys.orig_argv):\n"
-        "    import PIL.Image as I\n"
-        "    def deadly(*a, **k):\n"
-        "        os.kill(os.getpid(), 9)\n"
-        "    I.open = deadly\n"
-    )
-    process = start(recipe, "--mode", "processes", "--workers", "2", env={"PYTHONPATH": str(hook)})
-    begun = time.monotonic()
-    code, body = finish(process)
-    assert code == 4
-    assert [e["code"] for e in body["errors"]] == ["worker-died"]  # type: ignore[attr-defined]
-    assert time.monotonic() - begun < 60
-    assert instances(recipe) == []

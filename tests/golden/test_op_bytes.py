@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont, features
 
 from refinery_beam.identity import Stream, canonical_bytes, record_key
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FittedOp
@@ -29,12 +29,23 @@ from refinery_beam.plugins.image_classification.encode import encode
 from refinery_beam.plugins.image_classification.fingerprint import codec_parts
 from refinery_beam.plugins.image_classification.generate import NAMES
 from refinery_beam.plugins.image_classification.pixels import as_array
+from refinery_beam.testing.conformance import default_images
+from refinery_beam.testing.picture_view import SmallView
 
 HERE = Path(__file__).parent
 MAKERS = {name: op for name, op in PLUGIN.ops.items() if op.spec.section != "Visualizations"}
 """The ops whose results are part of a dataset; pictures are drawn from it."""
 
-OPS, DECODE = HERE / "ops.json", HERE / "decode.json"
+OPS, DECODE, PICTURES = HERE / "ops.json", HERE / "decode.json", HERE / "pictures.json"
+DRAWN: dict[str, list[dict[str, Any]]] = {
+    "class_distribution_histogram": [{}, {"group_by": "label"}],
+    "sample_grid": [{}, {"n": 2, "per_class": True}],
+    "mean_image_per_class": [{}],
+    "pixel_distribution": [{}, {"bins": 7, "splits": ["train"]}],
+    "augmented_sample_grid": [{}, {"n_base": 2, "n_variants": 3}],
+    "corruption_severity_grid": [{"corruption_types": ["fog", "contrast"], "severities": [1, 5]}],
+    "severity_ladder": [{"corruption_type": "gaussian_noise", "n_examples": 2}],
+}
 PARAMS: dict[str, list[dict[str, Any]]] = {
     "resize": [
         *({"size": [17, 23], "method": m} for m in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")),
@@ -92,7 +103,8 @@ def generated(mode: str) -> Image.Image:
 
 def inputs() -> dict[str, Any]:
     floats = (np.arange(31 * 43 * 3) * 7919 % 10007 / 7 - 300).astype(np.float32).reshape(31, 43, 3)
-    return {"RGB": generated("RGB"), "L": generated("L"), "RGBA": generated("RGBA"), "float32": floats}
+    grey = np.ascontiguousarray(floats[:, :, :1])
+    return {"RGB": generated("RGB"), "L": generated("L"), "RGBA": generated("RGBA"), "float32": floats, "one float32": grey}
 
 
 def shown(pixels: Any) -> bytes:
@@ -120,7 +132,7 @@ def results(name: str) -> dict[str, bytes]:
             elif op.kind == "header":
                 found[case] += canonical_bytes([op.refusal(w, h, params) for w in counts for h in counts])
             elif op.kind == "duplicates":
-                images = [v for k, v in inputs().items() if k != "float32"]
+                images = [v for k, v in inputs().items() if "float32" not in k]
                 found[case] += canonical_bytes([op.distance(params), [op.signature(v) for v in images]])
         elif op.spec.section == "Generation":
             found |= made_by(op, params, case)
@@ -136,7 +148,7 @@ def results(name: str) -> dict[str, bytes]:
             found[case] = canonical_bytes([fitted, [op.featurize_fitted([v], params, fitted) for v in ("b", 1, True)]])
         else:
             for kind, pixels in inputs().items():
-                if name == "perceptual_hash" and kind == "float32":
+                if (kind == "float32" and name == "perceptual_hash") or (kind == "one float32" and op.spec.section == "Featurizations"):
                     continue
                 if op.spec.section == "Featurizations":
                     found[f"{case} of {kind}"] = canonical_bytes(op.featurize([as_array(pixels)], params))
@@ -207,6 +219,38 @@ def decode_digests() -> dict[str, dict[str, str]]:
     return found
 
 
+def lettering() -> str:
+    """What draws text on this machine: the same pictures come only of the same."""
+    return f"freetype {features.version('freetype2')}, raqm {features.version('raqm')}, Pillow's font {digest_of_font()}"
+
+
+def digest_of_font() -> str:
+    glyphs = ImageFont.load_default(13).getmask("Refinery 0123456789")
+    return hashlib.sha256(bytes(glyphs)).hexdigest()[:16]
+
+
+def picture_digests() -> dict[str, dict[str, str]]:
+    """op@version -> case -> digest of the picture's pixels, of a small view."""
+    found: dict[str, dict[str, str]] = {}
+    for name, cases in DRAWN.items():
+        op: Any = PLUGIN.ops[name]
+        for given in cases:
+            picture = op.draw(SmallView(default_images()), op.spec.params.model_validate(given))
+            case = json.dumps(given, sort_keys=True)
+            digest = hashlib.sha256(shown(np.asarray(picture.convert("RGB")))).hexdigest()[:32]
+            found.setdefault(f"{name}@{op.spec.version}", {})[case] = digest
+    return found
+
+
+def test_pictures_change_only_with_the_version() -> None:
+    """A picture is drawn once for its key, which holds the op's version: another drawing of that version would never be seen."""
+    assert set(DRAWN) == set(PLUGIN.ops) - set(MAKERS)
+    golden = json.loads(PICTURES.read_text()).get(lettering())
+    if golden is None:
+        pytest.skip(f"no pictures recorded for {lettering()}")
+    assert picture_digests() == golden, "bump OpSpec.version of the picture, then record the new one"
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_bytes_change_only_with_the_version(name: str) -> None:
     golden = json.loads(OPS.read_text())
@@ -254,6 +298,12 @@ def record() -> None:
         for case, value in op_digests(name).items():
             entry.setdefault(case, value)
     OPS.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    pictures = json.loads(PICTURES.read_text()) if PICTURES.exists() else {}
+    here = pictures.setdefault(lettering(), {})
+    for key, cases in picture_digests().items():
+        for case, value in cases.items():
+            here.setdefault(key, {}).setdefault(case, value)
+    PICTURES.write_text(json.dumps(pictures, indent=1, sort_keys=True) + "\n")
     codecs = json.loads(DECODE.read_text()) if DECODE.exists() else {}
     for key, value in decode_digests().items():
         codecs.setdefault(key, value)

@@ -116,9 +116,19 @@ def test_quotas_after_the_split_are_a_splits_own(class_folders: Path, tmp_path: 
 
 
 def test_nothing_left_is_no_dataset(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    with pytest.raises(DataError, match="none of 36 records came out: 36 filtered") as caught:
+    with pytest.raises(DataError, match="none of 36 records came out: 36 filtered by 'none'") as caught:
         run(main_recipe(class_folders, tmp_path, change=with_filters("{name: none, op: random_sample, params: {n: 0}}")))
     assert caught.value.code == "no-records"
+
+
+def test_a_class_that_no_record_has_is_told(class_folders: Path, tmp_path: Path, run: Run) -> None:
+    slip = "{name: two, op: filter_by_label, params: {labels: [circle, sqare]}}"
+    warned = run(main_recipe(class_folders, tmp_path, change=with_filters(slip)))
+    told = [w["message"] for w in warned.manifest.raw["warnings"] if w["code"] == "label-unknown"]
+    assert told == ["the filter 'two' names 'sqare', which no record has; did you mean 'square'?"]
+    with pytest.raises(DataError) as caught:
+        run(main_recipe(class_folders, tmp_path, name="n.yaml", change=with_filters(slip.replace("circle, ", ""))))
+    assert caught.value.remedy == told[0]
 
 
 PROBES = (

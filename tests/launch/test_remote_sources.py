@@ -84,7 +84,7 @@ def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> Non
     with pytest.raises(DataError) as nothing:
         prepare(over(f"{store}/nothing"), Settings(cache_root=str(tmp_path / "cache")))
     assert (nothing.value.code, nothing.value.value) == ("source-path", f"{store}/nothing")
-    assert nothing.value.place.endswith("recipe.yaml:6:49")
+    assert nothing.value.place.endswith("recipe.yaml:6:48")
     places.write(f"{store}/notes/a.txt", b"x")
     with pytest.raises(DataError) as empty:
         prepare(over(f"{store}/notes"), Settings(cache_root=str(tmp_path / "cache")))

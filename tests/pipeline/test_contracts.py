@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from refinery_beam.identity import record_key
 from refinery_beam.launch.prepare import Settings, prepare
 from refinery_beam.pipeline.context import Job
-from refinery_beam.pipeline.contracts import add_rows, join, key_text, levels_of, merged, ramp, rows_of, values_at
+from refinery_beam.pipeline.contracts import add_rows, join, key_text, merged, rows_of
+from refinery_beam.pipeline.levels import levels_of, ramp, values_at
 from refinery_beam.pipeline.lint import crossings, offences
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.plugins.assertions import STANDARD, Distribution, Values

@@ -153,6 +153,13 @@ RULES: list[tuple[int, str, str, str]] = [
         24,
         "bad-template",
         LAST,
+        LAST
+        + f"Sinks: [{{name: s, stage: post_Splits, field: image, format: png_per_record, path_template: §'{'x' * 201}/{{path|stem}}'}}]\n",
+    ),
+    (
+        24,
+        "bad-template",
+        LAST,
         LAST + "Sinks: [{name: s, stage: post_Splits, field: image, format: png_per_record, path_template: §'{path}'}]\n",
     ),
     (

@@ -14,7 +14,8 @@ from refinery_beam.identity import canonical_bytes
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.recipe import canonical, effective_yaml, load_recipe, refuse_unexecuted, run_checks
 from refinery_beam.recipe.effective import quoted
-from refinery_beam.recipe.yaml_nodes import parse_yaml, to_data
+from refinery_beam.recipe.yaml_nodes import to_data
+from refinery_beam.recipe.yaml_parse import parse_yaml
 
 EXTRA = """\
 Augmentations: [{name: a, op: horizontal_flip, params: {p: 0.5}, seed: {from: master}}]

@@ -10,7 +10,9 @@ import pytest
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.recipe import load_recipe
-from refinery_beam.recipe.yaml_nodes import MAX_BYTES, MAX_DEPTH, parse_yaml, resolve_scalar, to_data
+from refinery_beam.recipe.yaml_nodes import to_data
+from refinery_beam.recipe.yaml_parse import MAX_BYTES, MAX_DEPTH, parse_yaml
+from refinery_beam.recipe.yaml_scalars import resolve_scalar
 
 
 def billion_laughs() -> str:

@@ -10,13 +10,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+import seeds
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.launch.scaffold import schema_text
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.recipe import json_schema, load_recipe, run_checks
 from refinery_beam.recipe.model import RecipeModel
-from refinery_beam.recipe.yaml_nodes import parse_yaml, to_data
+from refinery_beam.recipe.yaml_nodes import to_data
+from refinery_beam.recipe.yaml_parse import parse_yaml
 
 TESTS = Path(__file__).parent.parent
 RECIPES = sorted((TESTS / "compat" / "recipes").glob("*.yaml"))
@@ -64,6 +66,31 @@ def test_no_recipe_of_the_docs_is_marked(path: Path) -> None:
         data = to_data(parse_yaml(text.encode(), name=path.name))
         wrong_on_purpose = ("ratioes", "posterize", "unsharp")  # two of them are known where their plugin is
         assert [m for m in marked(data) if not any(word in m[1] for word in wrong_on_purpose)] == []
+
+
+@pytest.mark.parametrize("text", [seeds.MAIN, seeds.SIDECAR, seeds.PARTITIONED, seeds.UNLABELED])
+def test_no_recipe_that_people_have_is_marked(text: str) -> None:
+    assert marked(to_data(parse_yaml(text.encode(), name="r"))) == []
+
+
+TAKEN = [
+    ("shape: [64, 64, 3]}, label: {dtype: str}}", "shape: [64, null, 3]}, label: {dtype: str}}, format: parquet"),
+    ("shape: [64, 64, 3]}, label: {dtype: str}}", "shape: null}, label: {dtype: str}}, format: [parquet], encoding: null"),
+    ("path: .}]", "path: .}], limits: {formats: [JPG, tif, png]}, max_bad_fraction: 0"),
+    ("train: 0.5, test: 0.5}", "train: 1}, class_balance: {strategy: w, applies_to: [train]}, keep_duplicates_together: false"),
+    ("params: {labels: [a, 0]}", "params: {labels: [a], seed: {from: master}}"),
+    ("splits: [train, test]", "splits: [train], fit_source: null"),
+    ("size: 64", "size: [64, 32], fill: [1, 2, 3]"),
+    ("Splits:", "variants: {}\nextensions: {}\nSampleData: null\nSplits:"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), TAKEN)
+def test_every_spelling_that_the_loader_takes(old: str, new: str) -> None:
+    assert RIGHT.count(old) == 1
+    text = RIGHT.replace(old, new)
+    load_recipe("r.yaml", text=text)
+    assert marked(to_data(parse_yaml(text.encode(), name="r"))) == []
 
 
 WRONG = {

@@ -12,8 +12,8 @@ import apache_beam as beam
 import pytest
 
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.local import LocalOptions, choose, guarded, quiet_beam, run_local, stderr_set_aside
-from refinery_beam.runners.progress import live, read_counts
+from refinery_beam.runners.death import guarded
+from refinery_beam.runners.local import LocalOptions, choose, quiet_beam, run_local, stderr_set_aside
 
 
 def test_choices() -> None:
@@ -30,27 +30,27 @@ def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
     def build(pipeline: Any) -> None:
         _ = pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda n: (tmp_path / str(n)).touch())
 
-    run_local(build, LocalOptions(mode="threads", workers=1))
+    run_local(build, LocalOptions(mode="threads", workers=1), work=str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
 
 
-def test_ctrl_c_comes_out_as_itself() -> None:
+def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
     def build(pipeline: Any) -> None:
         _ = pipeline | beam.Create([1]) | beam.Map(lambda _: os.kill(os.getpid(), signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        run_local(build, LocalOptions(mode="threads", workers=1))
+        run_local(build, LocalOptions(mode="threads", workers=1), work=str(tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_dead_worker_is_an_engine_error() -> None:
+def test_a_dead_worker_is_an_engine_error(tmp_path: Path) -> None:
     import threading
 
     def die() -> None:
         raise RuntimeError("Worker subprocess exited with return code -9")
 
-    with pytest.raises(EngineError) as caught, guarded():
+    with pytest.raises(EngineError) as caught, guarded(str(tmp_path)):
         thread = threading.Thread(target=die)
         thread.start()
         thread.join()
@@ -74,16 +74,3 @@ def test_stderr_of_workers_is_set_aside(tmp_path: Path, capfd: pytest.CaptureFix
     os.write(2, b"after\n")
     assert (tmp_path / "log").read_bytes() == b"noise of a worker\n"
     assert capfd.readouterr().err == "progress\nafter\n"
-
-
-def test_counts_are_summed_by_phase(tmp_path: Path) -> None:
-    (tmp_path / "progress").mkdir()
-    for name, text in {"write-1-a": "3", "write-2-b": "4", "fit-1-c": "5", "fit-1-d": ""}.items():
-        (tmp_path / "progress" / name).write_text(text)
-    assert read_counts(str(tmp_path)) == {"write": 7, "fit": 5}
-    assert read_counts(str(tmp_path / "nowhere")) == {}
-
-
-def test_progress_never_fails_a_run(tmp_path: Path) -> None:
-    with live(str(tmp_path / "nowhere"), 10):
-        pass

@@ -30,7 +30,7 @@ def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[s
     out, err = capsys.readouterr()
     (error,) = json.loads(out)["errors"]
     assert all(error[name] for name in ("code", "message", "place", "value", "rule", "remedy"))
-    assert SECRET not in out + err
+    assert SECRET not in out + err and "Traceback" not in err
     return dict(error)
 
 

@@ -199,6 +199,10 @@ class SamplePerClassFractional(SamplePerClass):
         summary="Keep or tag another number of records of every class.",
     )
 
+    def labels_named(self, params: SamplePerClassFractionalParams) -> tuple[str, ...]:
+        """The classes that the parameters speak of."""
+        return tuple(params.fractions)
+
     def class_quota(self, label: str, records: int, params: Any) -> int:
         """How many of so many records of a class are chosen.
 

@@ -62,6 +62,10 @@ class FilterByLabel:
         """Whether the record stays."""
         return (label is not None and label in params.labels) == (params.action == "include")
 
+    def labels_named(self, params: FilterByLabelParams) -> tuple[str, ...]:
+        """The classes that the parameters speak of."""
+        return params.labels
+
     def quota(self, records: int, params: FilterByLabelParams) -> int:
         """Every record may stay."""
         return records

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.recipe.checks import inputs, language, operations, outputs, partitions, splits
+from refinery_beam.recipe.checks import contracts, inputs, language, locations, operations, partitions, pictures, sinks, splits, stored
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.checks.unexecuted import refuse_unexecuted
 from refinery_beam.recipe.load import Recipe
@@ -31,36 +31,36 @@ CHECKS: tuple[tuple[int, str, Callable[[Context], Findings]], ...] = (
     (8, "splits_partition_correctly", splits.splits_partition_correctly),
     (9, "stratification_keys_exist", splits.stratification_keys_exist),
     (10, "class_imbalance_strategy_in_one_place", splits.class_imbalance_strategy_in_one_place),
-    (11, "visualization_well_formed", outputs.visualization_well_formed),
+    (11, "visualization_well_formed", pictures.visualization_well_formed),
     (12, "overlays_reference_declared_sections", language.overlays_reference_declared_sections),
     (13, "labels_resolvable", inputs.labels_resolvable),
     (14, "generation_output_schema_consistent", operations.generation_output_schema_consistent),
     (15, "split_references_defined", splits.split_references_defined),
     (16, "sample_data_strict_subset", splits.sample_data_strict_subset),
-    (17, "contract_fields_exist_at_stage", outputs.contract_fields_exist_at_stage),
+    (17, "contract_fields_exist_at_stage", contracts.contract_fields_exist_at_stage),
     (18, "plugin_operation_params_validate", operations.plugin_operation_params_validate),
     (19, "label_from_spec_resolves", inputs.label_from_spec_resolves),
     (20, "partitions_consistent", partitions.partitions_consistent),
     (21, "unlabeled_consistency", partitions.unlabeled_consistency),
     (22, "stats_from_instance_mutually_exclusive_with_fit_source", operations.stats_from_instance_exclusive),
     (23, "featurization_output_field_loader_collision", inputs.featurization_output_field_loader_collision),
-    (24, "sinks", outputs.sinks),
-    (25, "visualization_group_by_resolvable", outputs.visualization_group_by_resolvable),
+    (24, "sinks", sinks.sinks),
+    (25, "visualization_group_by_resolvable", pictures.visualization_group_by_resolvable),
     (26, "pixel_altering_transform_requires_sink", operations.pixel_altering_needs_no_sink),
     (27, "dtype_altering_transform_incompatible_with_aggressive", operations.dtype_altering_with_aggressive),
     (28, "extension_keys_declared", language.extension_keys_declared),
     (29, "splits_operate_at_clip_level", splits.splits_operate_at_clip_level),
-    (30, "npy_sink_targets_pre_normalize_field", outputs.npy_sink_targets_pre_normalize_field),
+    (30, "npy_sink_targets_pre_normalize_field", sinks.npy_sink_targets_pre_normalize_field),
     (31, "tree_layout_label_source", inputs.tree_layout_label_source),
-    (101, "paths_exist", inputs.paths_exist),
+    (101, "paths_exist", locations.paths_exist),
     (102, "op_names_unique", language.op_names_unique),
     (103, "names_path_safe", language.names_path_safe),
     (104, "param_types", operations.param_types),
-    (105, "assertion_params", outputs.assertion_params),
+    (105, "assertion_params", contracts.assertion_params),
     (106, "stats_source_resolves", operations.stats_source_resolves),
-    (107, "output_inside_source", inputs.output_inside_source),
+    (107, "output_inside_source", locations.output_inside_source),
     (108, "schema_reachable", language.schema_reachable),
-    (109, "output_options", outputs.output_options),
+    (109, "output_options", stored.output_options),
     (110, "source_types_known", inputs.source_types_known),
 )
 

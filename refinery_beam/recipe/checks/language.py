@@ -13,12 +13,12 @@ MAX_NAME = 100
 
 
 def schema_version_recognized(c: Context) -> Findings:
-    """1: the loader's gate has already decided."""
+    """1: the schema version is 1, 2 or 3."""
     yield c.note(f"written in schema_version {c.recipe.schema_version_written}")
 
 
 def plugin_name_discoverable(c: Context) -> Findings:
-    """2: the recipe's plugin is the one bound."""
+    """2: the plugin that the recipe names is there."""
     if c.model.plugin != c.plugin.name:
         yield c.error(
             f"the recipe asks for plugin {c.model.plugin!r}, the one bound is {c.plugin.name!r}",
@@ -56,7 +56,7 @@ def overlays_reference_declared_sections(c: Context) -> Findings:
 
 
 def extension_keys_declared(c: Context) -> Findings:
-    """28: extensions are those the plugin declares; none of ours declares any."""
+    """28: extensions are those the plugin declares."""
     declared = getattr(c.plugin, "extension_keys", {})
     declared = declared() if callable(declared) else declared
     for namespace, body in c.model.extensions.items():
@@ -179,7 +179,7 @@ def _names(c: Context) -> Iterable[tuple[str, str, tuple[Step, ...]]]:
 
 
 def schema_reachable(c: Context) -> Findings:
-    """108: what the compiler found out about the stored types; handed in by whoever built the plan."""
+    """108: what the operations make has the dtypes and shapes that Output declares."""
     errors: Iterable[RefineryError] = c.extra.get("schema_reachable", ())
     for error in errors:
         yield Finding("error", error)

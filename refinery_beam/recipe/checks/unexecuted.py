@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.recipe.checks.context import Context, Finding, Step
+from refinery_beam.recipe.checks.contracts import ASSERTIONS
 from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
-from refinery_beam.recipe.checks.outputs import ASSERTIONS
 from refinery_beam.recipe.load import Recipe
 
 if TYPE_CHECKING:
@@ -85,16 +85,14 @@ STORED_STAGES = ("post_Transformations", "post_Featurizations", "post_Augmentati
 
 
 def _beside(c: Context) -> list[Finding]:
-    """Sinks of stages whose pixels are never held, and kinds of assertion that the plugin does not have."""
+    """Sinks and pictures of stages whose pixels are not kept, and kinds of assertion that the plugin does not have."""
     found: list[Finding] = []
-    aggressive = any(a.materialization == "aggressive" for a in c.model.Augmentations)
     for i, sink in enumerate(c.model.Sinks if "Sinks" in c.plugin.sections else ()):
-        early = aggressive and sink.stage in ("post_Transformations", "post_Featurizations")
-        if sink.stage not in (*STORED_STAGES, "post_pipeline") or early:
+        if not _as_stored(c, sink.stage, pixels=sink.field == "image"):
             remedy = "write 'stage: post_pipeline': the pixels that are stored"
             found.append(_no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", remedy=remedy, value=sink.stage))
     for i, picture in enumerate(c.model.Visualizations if "Visualizations" in c.plugin.sections else ()):
-        if not _as_stored(c, picture):
+        if not _as_stored(c, picture.stage, pixels=getattr(c.plugin.op(picture.op), "needs_pixels", True)):
             remedy = "write 'stage: post_pipeline': pictures are drawn from stored rows"
             found.append(_no(c, f"a picture of {picture.stage}", "Visualizations", i, "stage", remedy=remedy, value=picture.stage))
     for section in ("InputContracts", "OutputExpectations"):
@@ -105,16 +103,20 @@ def _beside(c: Context) -> list[Finding]:
     return found
 
 
-def _as_stored(c: Context, picture: Any) -> bool:
-    """Whether the records of a picture's stage are those that are stored, as far as the picture looks at them."""
+EARLY_STAGES = ("post_Splits", "post_Filters", "post_Generation")
+
+
+def _as_stored(c: Context, stage: str, *, pixels: bool) -> bool:
+    """Whether the records of a stage, and their `pixels` if those matter, are the ones that are stored: nothing after it changes them."""
     m = c.model
     aggressive = any(a.materialization == "aggressive" for a in m.Augmentations)
+    if stage in (*STORED_STAGES, "post_pipeline"):
+        return not (aggressive and stage in ("post_Transformations", "post_Featurizations"))
+    if stage not in EARLY_STAGES or aggressive or (pixels and m.Transformations):
+        return False
     filtered = any("post_split" in f.stages for f in m.Filters)
-    if picture.stage in (*STORED_STAGES, "post_pipeline"):
-        return not (aggressive and picture.stage in ("post_Transformations", "post_Featurizations"))
-    same_records = not aggressive and (picture.stage == "post_Generation" or (not m.Generation and not filtered))
-    looks = getattr(c.plugin.op(picture.op), "needs_pixels", True)
-    return picture.stage in ("post_Splits", "post_Generation") and same_records and (not looks or not m.Transformations)
+    later = (filtered, bool(m.Generation))
+    return not any(later[EARLY_STAGES.index(stage) :])
 
 
 def _sources(c: Context) -> list[Finding]:

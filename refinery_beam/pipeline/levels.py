@@ -1,4 +1,4 @@
-"""How often each level occurs in images: what assertions about all pixels together add up. Plain functions, no Beam.
+"""Which of the 256 levels occur in 8-bit images, how often, and what readers make of them. Plain functions, no Beam.
 
 A level is counted by split, number of channels and channel, because what a reader sees of it may depend on all three.
 """
@@ -15,6 +15,42 @@ from refinery_beam.identity import canonical_bytes
 
 TableOf: TypeAlias = Callable[[str, int], Any]
 """(split, channels) -> what becomes of every level: an array (256, channels), or None where levels are seen as they are."""
+
+
+def levels_of(array: Any) -> bytes:
+    """The levels that occur in each channel of a uint8 image: 256 bits a channel."""
+    import numpy as np
+
+    planes = array[:, :, None] if array.ndim == 2 else array
+    bits = np.zeros((planes.shape[2], 256), np.uint8)
+    for c in range(planes.shape[2]):
+        bits[c] = np.bincount(planes[:, :, c].reshape(-1), minlength=256) > 0
+    return np.packbits(bits, axis=1).tobytes()
+
+
+def values_at(levels: bytes, table: Any) -> Any:
+    """The distinct values of a record, from its levels and the (256, channels) table of what they become."""
+    import numpy as np
+
+    bits = np.unpackbits(np.frombuffer(levels, np.uint8).reshape(-1, 32), axis=1).astype(bool)
+    return np.concatenate([table[bits[c], c if table.shape[1] > 1 else 0] for c in range(len(bits))])
+
+
+@lru_cache(maxsize=8)
+def ramp(channels: int) -> Any:
+    """Every level once: (256, 1) for one channel, else (256, 1, c)."""
+    import numpy as np
+
+    one = np.arange(256, dtype=np.uint8).reshape(256, 1)
+    return one if channels == 1 else np.repeat(one[:, :, None], channels, axis=2)
+
+
+def tail_table(worker: Any, split: str, channels: int, fitted: Mapping[str, Any]) -> Any:
+    """What the deferred tail of a split makes of every level: an array (256, channels); None where there is no tail."""
+    from refinery_beam.plugins.image_classification.pixels import as_array
+
+    steps = worker.plan.chains[split].deferred
+    return as_array(worker.run(ramp(channels), steps, fitted)).reshape(256, -1) if steps else None
 
 
 def level_counts(split: str, array: Any) -> Iterator[tuple[str, int]]:

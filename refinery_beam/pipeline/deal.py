@@ -1,0 +1,28 @@
+"""Dealing references into the groups of a pass, which is also the moment when it becomes known how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.pipeline.context import Heartbeat, Job
+from refinery_beam.records import Ref
+
+
+class Deal(beam.DoFn):
+    """Every reference with its group, by a function; what goes into the pass called `name` is counted for the progress line."""
+
+    def __init__(self, job: Job, name: str, group_of: Callable[..., Any]) -> None:
+        self._job, self._name, self._group_of = job, name, group_of
+
+    def setup(self) -> None:
+        self._coming = Heartbeat(self._job.work, self._name, enabled=self._job.heartbeat, coming=True)
+
+    def process(self, ref: Ref, *more: Any) -> Iterable[tuple[Any, Ref]]:
+        self._coming.done()
+        yield self._group_of(ref, *more)
+
+    def finish_bundle(self) -> None:
+        self._coming.flush()

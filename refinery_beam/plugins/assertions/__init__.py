@@ -1,0 +1,38 @@
+"""The twelve kinds of assertion of the language. Any plugin may take them over (``assertions=STANDARD``) and add its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from refinery_beam.plugins.assertions.counts import (
+    CountByField,
+    CountByFields,
+    PerClassEquals,
+    PerClassPerSplit,
+    RecordCount,
+    SplitRecordCounts,
+)
+from refinery_beam.plugins.assertions.distributional import Distribution, Distributional
+from refinery_beam.plugins.assertions.values import DtypeEquals, InRange, InSet, RequiredField, ShapeEquals, Values
+from refinery_beam.plugins.base import AnyAssertion
+
+__all__ = ["STANDARD", "Distribution", "InRange", "Values"]
+
+STANDARD: Mapping[str, AnyAssertion] = {
+    a.spec.kind: a
+    for a in (
+        RecordCount(),
+        RequiredField(),
+        DtypeEquals(),
+        InRange(),
+        Distributional(),
+        SplitRecordCounts(),
+        PerClassPerSplit(),
+        CountByField(),
+        CountByFields(),
+        ShapeEquals(),
+        InSet(),
+        PerClassEquals(),
+    )
+}
+"""The twelve kinds by their words."""

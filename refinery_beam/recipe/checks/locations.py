@@ -1,0 +1,80 @@
+"""Checks of where things lie: locations that exist, and a cache that is no part of what is read."""
+
+from __future__ import annotations
+
+import os
+
+from refinery_beam.errors import RefineryError, closest
+from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.checks.inputs import OTHER
+
+
+def paths_exist(c: Context) -> Findings:
+    """101: local locations exist and are of the right kind; variables in locations are set."""
+    for i, source in enumerate(c.model.Input.sources):
+        yield from _location(c, source.path, ("Input", "sources", i, "path"), folder=source.type not in OTHER)
+        if source.label_from is not None:
+            yield from _location(c, source.label_from.path, ("Input", "sources", i, "label_from", "path"), folder=False)
+
+
+def output_inside_source(c: Context) -> Findings:
+    """107: the cache does not lie inside what is read."""
+    if c.cache_root is None or "://" in c.cache_root:
+        return
+    cache = os.path.realpath(c.cache_root)
+    for i, source in enumerate(c.model.Input.sources):
+        try:
+            root = c.recipe.resolve(source.path)
+        except RefineryError:
+            continue
+        if "://" in root:
+            continue
+        root = os.path.realpath(root)
+        if cache == root or cache.startswith(root.rstrip(os.sep) + os.sep):
+            yield c.error(
+                f"the cache root {c.cache_root!r} lies inside the source {source.name!r}",
+                "Input",
+                "sources",
+                i,
+                "path",
+                code="output-inside-source",
+                value=source.path,
+                rule="what is written must not become input",
+                remedy="choose another --cache-root",
+            )
+
+
+def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder: bool) -> Findings:
+    try:
+        resolved = c.recipe.resolve(location)
+    except RefineryError as error:
+        error.place = c.recipe.place(path)
+        yield Finding("error", error)
+        return
+    if "://" in resolved:
+        return
+    exists = os.path.isdir(resolved) if folder else os.path.exists(resolved)
+    if not exists:
+        other = os.path.exists(resolved)
+        # The resolved form is shown only where no variable went into it.
+        shown = "" if "${env:" in location else f" (that is {resolved})"
+        yield c.error(
+            f"{location!r}{shown} is not a folder" if other else f"{location!r}{shown} does not exist",
+            *path,
+            code="path-not-a-folder" if other else "path-missing",
+            value=location,
+            rule="relative paths count from the recipe's folder",
+            remedy=_neighbour(location, resolved) or "check the path",
+        )
+
+
+def _neighbour(location: str, resolved: str) -> str:
+    """The path with its last part as it is really spelt, if something beside it has such a name."""
+    folder, name = os.path.split(resolved.rstrip("/"))
+    try:
+        meant = closest(name, [n for n in os.listdir(folder) if n != name])
+    except OSError:
+        return ""
+    if meant is None:
+        return ""
+    return f"did you mean {os.path.join(os.path.dirname(location.rstrip('/')), meant)!r}?"

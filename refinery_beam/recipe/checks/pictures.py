@@ -1,0 +1,70 @@
+"""Checks of Visualizations: stages, splits and fields that exist."""
+
+from __future__ import annotations
+
+from refinery_beam.errors import did_you_mean
+from refinery_beam.plugins.pictures import PictureOp
+from refinery_beam.recipe.checks.context import Context, Findings
+
+
+def visualization_well_formed(c: Context) -> Findings:
+    """11: a picture shows a stage that exists, splits that exist, and pixels only where images are stored."""
+    for i, v in enumerate(c.model.Visualizations):
+        section = v.stage.removeprefix("post_")
+        if section not in ("pipeline", "Splits") and not getattr(c.model, section):
+            yield c.error(
+                f"{v.name!r} draws {v.stage}, but {section} is empty",
+                "Visualizations",
+                i,
+                "stage",
+                code="empty-stage",
+                value=v.stage,
+                rule="a picture shows the records after a section that has entries",
+                remedy="write 'stage: post_pipeline'",
+            )
+        splits = v.params.get("splits")
+        for j, name in enumerate(splits if isinstance(splits, list | tuple) else ()):
+            if name not in c.split_names and not c.split_layouts:
+                yield c.error(
+                    f"{v.name!r} draws the split {name!r}, which there is not",
+                    "Visualizations",
+                    i,
+                    "params",
+                    "splits",
+                    j,
+                    code="unknown-split",
+                    value=name,
+                    rule="defined splits: " + ", ".join(c.split_names),
+                    remedy=did_you_mean(name, c.split_names) if isinstance(name, str) else "",
+                )
+        op = c.plugin.op(v.op)
+        if getattr(op, "needs_pixels", False) and "image" not in c.model.Output.record_schema and isinstance(op, PictureOp):
+            yield c.error(
+                f"{v.name!r} draws images, and none are stored",
+                "Visualizations",
+                i,
+                "op",
+                code="picture-without-image",
+                value=v.op,
+                rule="pictures are drawn from stored rows",
+                remedy="add image to Output.record_schema",
+            )
+
+
+def visualization_group_by_resolvable(c: Context) -> Findings:
+    """25: pictures group by a field that exists."""
+    known = c.known_fields()
+    for i, v in enumerate(c.model.Visualizations):
+        name = v.params.get("group_by")
+        if isinstance(name, str) and name not in known and not c.open_fields:
+            yield c.error(
+                f"{v.name!r} groups by {name!r}, which is no field",
+                "Visualizations",
+                i,
+                "params",
+                "group_by",
+                code="unknown-field-name",
+                value=name,
+                rule=f"fields: {', '.join(known)}",
+                remedy=did_you_mean(name, known),
+            )

@@ -1,0 +1,167 @@
+"""Workers that die: killed from outside, or by one file whose decoding ends the process. Real processes, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+RECIPE = """\
+schema_version: 3
+plugin: image_classification
+Input:
+  sources: [{{name: photos, type: image_folder, path: {path}}}]
+  on_error: {on_error}
+  max_bad_fraction: 0.1
+Output:
+  record_schema: {{image: {{dtype: uint8, shape: [24, 24, 3]}}, label: {{dtype: str}}}}
+  shard_records: 5
+Labels: {{field: label, source: {{kind: direct}}}}
+Splits: {{ratios: {{train: 0.8, test: 0.2}}, stratify_by: label}}
+Transformations:
+  - {{name: resize, op: resize, params: {{size: 24, method: lanczos}}, splits: [train, test]}}
+"""
+
+# Decoding a file whose bytes hold this word ends the process, as a defect in a codec would.
+HOOK = """\
+import ctypes, os, signal, sys
+import PIL.Image as I
+plain = I.open
+def opening(file, *a, **k):
+    data = file.getvalue() if hasattr(file, "getvalue") else b""
+    if b"SEGFAULT" in data:
+        ctypes.string_at(0)
+    if b"KILL-ONCE" in data and not os.path.exists(os.environ["DIED"]):
+        open(os.environ["DIED"], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(file, *a, **k)
+I.open = opening
+"""
+
+
+@pytest.fixture
+def photos(class_folders: Path, tmp_path: Path) -> Path:
+    """Half of the pictures: few runs are long."""
+    root = tmp_path / "photos"
+    for file in sorted(class_folders.rglob("*.*"))[::2]:
+        place = root / file.parent.name / file.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(file.read_bytes())
+    return root
+
+
+def spoil(photos: Path, word: bytes, number: int = 3) -> str:
+    """Append a word to one picture, which stays readable; its record id."""
+    file = sorted(photos.rglob("*.*"))[number]
+    file.write_bytes(file.read_bytes() + word)
+    return f"photos/{file.relative_to(photos)}"
+
+
+def start(photos: Path, *more: str, on_error: str = "fail") -> subprocess.Popen[str]:
+    folder = photos.parent
+    (folder / "hook").mkdir(exist_ok=True)
+    (folder / "hook" / "sitecustomize.py").write_text(HOOK)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(RECIPE.format(path=photos, on_error=on_error))
+    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(folder / "cache"), "--json", *more]
+    environment = {**os.environ, "PYTHONPATH": str(folder / "hook"), "DIED": str(folder / "died")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, dict[str, object]]:
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return process.returncode, json.loads(out)
+
+
+def left_over(process: subprocess.Popen[str]) -> list[str]:
+    """Processes of a run's session that outlive it."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                words = stat.read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if words[0] != "Z" and words[3] == str(process.pid):
+                found.append(stat.parent.name)
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def nothing_is_left(photos: Path, process: subprocess.Popen[str]) -> None:
+    cache = photos.parent / "cache"
+    assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
+    assert left_over(process) == []
+
+
+PROCESSES = ("--mode", "processes", "--workers", "2")
+THREADS = ("--mode", "threads", "--workers", "2")
+
+
+@pytest.mark.parametrize("mode", [PROCESSES, THREADS], ids=["processes", "threads"])
+def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
+    bad = spoil(photos, b"SEGFAULT")
+    process = start(photos, *mode)
+    code, body = finish(process)
+    (error,) = body["errors"]  # type: ignore[misc]
+    assert (code, error["code"], error["value"]) == (4, "poison-record", "SIGSEGV")
+    assert error["place"] == str(photos.parent / bad)
+    assert error["message"] == f"decoding it ends the process, 3 of 3 times alone: SIGSEGV (record {bad})"
+    nothing_is_left(photos, process)
+    (photos.parent / bad).unlink()
+    assert finish(start(photos, *mode))[0] == 0
+
+
+def test_poison_records_reach_the_ledger(photos: Path) -> None:
+    """In both modes: the same ledger, the same bytes."""
+    bad = spoil(photos, b"SEGFAULT")
+    code, body = finish(start(photos, *PROCESSES, on_error="quarantine"))
+    assert (code, body["ledger"]) == (0, {"kills_worker": 1})
+    digest = body["files_digest"]
+    shutil.rmtree(photos.parent / "cache")
+    code, body = finish(start(photos, *THREADS, on_error="quarantine"))
+    assert (code, body["files_digest"]) == (0, digest)
+    (row,) = pq.read_table(Path(str(body["instance"])) / "report" / "ledger.parquet").to_pylist()
+    assert (row["record_id"], row["stage"], row["detail"]) == (bad, "Input", "decoding it ends the process: SIGSEGV")
+
+
+def test_a_killed_worker_names_what_it_held(photos: Path) -> None:
+    held = spoil(photos, b"KILL-ONCE")
+    process = start(photos, *PROCESSES, on_error="quarantine")
+    died = photos.parent / "died"
+    while not died.exists() and process.poll() is None:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    code, body = finish(process)
+    assert time.monotonic() - begun < 10
+    (error,) = body["errors"]  # type: ignore[misc]
+    assert (code, error["code"], error["value"]) == (4, "worker-died", "SIGKILL")
+    assert error["message"] == f"the process at work died (SIGKILL); at work on {held}; alone each came through 3 times"
+    nothing_is_left(photos, process)
+    assert finish(start(photos, *PROCESSES))[0] == 0
+
+
+def test_the_next_run_tells_what_a_run_of_the_library_died_on(photos: Path) -> None:
+    """In threads, without a parent, the first run just dies; the second knows why before it begins."""
+    bad = spoil(photos, b"SEGFAULT")
+    start(photos, *THREADS).kill()
+    code = "import sys, refinery_beam as rb; rb.run(sys.argv[1], cache_root=sys.argv[2], mode='threads', workers=2)"
+    command = [sys.executable, "-c", code, str(photos.parent / "recipe.yaml"), str(photos.parent / "cache")]
+    environment = {**os.environ, "PYTHONPATH": str(photos.parent / "hook")}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert first.returncode == -signal.SIGSEGV
+    process = start(photos, *THREADS)
+    code_of_second, body = finish(process)
+    assert (code_of_second, body["errors"][0]["code"]) == (4, "poison-record")  # type: ignore[index]
+    assert bad in body["errors"][0]["message"]  # type: ignore[index]
