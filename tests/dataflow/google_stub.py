@@ -11,6 +11,7 @@ import base64
 import json
 import re
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,12 +218,22 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
+class _Server(ThreadingHTTPServer):
+    google: Google
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was interrupted hangs up; anything else is this stub's fault, and fails the test."""
+        if not isinstance(sys.exception(), ConnectionError):
+            self.google.unknown.append(repr(sys.exception()))
+
+
 @contextmanager
 def google_services(script: Script | None = None) -> Iterator[Google]:
     """The services, running."""
     google = Google(script or Script())
     handler = type("Handler", (_Handler,), {"google": google, "protocol_version": "HTTP/1.1"})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
+        server.google = google
         google.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
