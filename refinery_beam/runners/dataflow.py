@@ -7,8 +7,11 @@ ask for the state, the messages and the counters ourselves, through Beam's clien
 from __future__ import annotations
 
 import hashlib
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -76,9 +79,13 @@ def run_dataflow(
     cap_native_threads()
     told = told or Told()
     with quiet_beam(enabled=not talk), guarded(work):
-        job = _submit(build, options, work=work, workers=workers)
+        pipeline = _pipeline(build, options, work=work, workers=workers)
+        with _interrupted_later() as pressed:
+            job = _submit(pipeline, options)
         told.say(f"Dataflow job {job.id} is submitted: {job.page}")
         try:
+            if pressed:
+                raise KeyboardInterrupt
             state = _wait(job, told)
         except BaseException:
             _cancel(job, told)
@@ -97,7 +104,28 @@ class DataflowJob:
     client: Any
 
 
-def _submit(build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None) -> DataflowJob:
+@contextmanager
+def _interrupted_later() -> Iterator[list[int]]:
+    """Inside, Ctrl-C is only written down: a job must be known before it can be cancelled. A second one is not put off."""
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handler(number: int, frame: Any) -> None:
+        pressed.append(number)
+        if len(pressed) > 1 and callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _pipeline(build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None) -> Any:
     import apache_beam as beam
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
@@ -105,9 +133,8 @@ def _submit(build: Callable[[Any], None], options: EngineOptions, *, work: str, 
 
     beam_options = dataflow_options(options, work=work, workers=workers)
     refuse_unknown(options, beam_options)
-    runner = DataflowRunner()
     try:
-        pipeline = beam.Pipeline(runner=runner, options=beam_options)
+        pipeline = beam.Pipeline(runner=DataflowRunner(), options=beam_options)
     except ValueError as error:
         raise UsageError(
             "Beam refuses the options: " + " ".join(str(error).split("\n", 1)[-1].split()),
@@ -117,6 +144,10 @@ def _submit(build: Callable[[Any], None], options: EngineOptions, *, work: str, 
             remedy="correct what stands behind --",
         ) from error
     build(pipeline)
+    return pipeline
+
+
+def _submit(pipeline: Any, options: EngineOptions) -> DataflowJob:
     try:
         result = pipeline.run()
     except Exception as error:
@@ -129,7 +160,7 @@ def _submit(build: Callable[[Any], None], options: EngineOptions, *, work: str, 
         ) from error
     name = result.job_id()
     page = f"https://console.cloud.google.com/dataflow/jobs/{options.value('region')}/{name}?project={options.value('project')}"
-    return DataflowJob(id=name, page=page, result=result, client=runner.dataflow_client)
+    return DataflowJob(id=name, page=page, result=result, client=pipeline.runner.dataflow_client)
 
 
 def dataflow_options(options: EngineOptions, *, work: str, workers: int | None) -> Any:

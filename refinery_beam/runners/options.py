@@ -137,7 +137,7 @@ def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[s
     if options.here or (shared_files and not away):
         return
     local = [("the cache root", cache_root), *(("the source", source) for source in sources)]
-    shared = "--shared-files, if every worker sees it under the same path; else run the engine on this machine, or use --runner direct"
+    shared = "--shared-files, if every worker sees it at the same path; else run the engine here, or use --runner direct"
     raise_all(
         UsageError(
             f"{what} {place} is a folder of this machine, and the engine is on {options.master}",

@@ -27,19 +27,18 @@ SOURCE = "gs://a-bucket/photos"
 STAGED = "gs://a-bucket/cache/staging/aaaa-bbbb-0-1234"
 
 
-def cloud_job(photos: Path, folder: Path, *, copies: int = 1) -> Job:
-    """The job of a recipe over `photos`, as if sources and cache were in Cloud Storage, each record being there `copies` times."""
+def cloud_job(photos: Path, folder: Path, *, plugin_paths: tuple[str, ...] = (), more: str = "") -> Job:
+    """The job of a recipe over `photos`, as if sources and cache were in Cloud Storage."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(RECIPE.format(path=photos))
-    prepared = prepare(folder / "recipe.yaml", Settings(cache_root=str(folder / "cache")))
+    (folder / "recipe.yaml").write_text(RECIPE.format(path=photos) + more)
+    prepared = prepare(folder / "recipe.yaml", Settings(cache_root=str(folder / "cache"), plugin_paths=plugin_paths))
     plan = replace(prepared.plan, sources=tuple(replace(source, root=SOURCE) for source in prepared.plan.sources))
-    records = len(prepared.index.entries) * copies
     return Job(
         plan=plan,
         instance=f"{STAGED}/instance",
         work=f"{STAGED}/rows",
         threads=1,
-        records=records,
+        records=len(prepared.index.entries),
         shard_records=100,
         grouped=False,
         heartbeat=False,

@@ -1,7 +1,8 @@
 """The three Google services a Dataflow submission talks to, over HTTP on 127.0.0.1: the token service, Cloud Storage and Dataflow.
 
 It answers exactly the calls that Beam's client makes and keeps what it was sent. Any other call is answered with 501 and remembered in
-`unknown`, so that a test fails loudly when Beam begins to make it. What the job does is a script of states; see `Script`.
+`unknown`, so that a test fails loudly when Beam begins to make it. What the job does is a script of states, or a process that executes the
+staged pipeline; see `Script`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +46,8 @@ class Script:
     """Whether the job ends when it is asked to."""
     refuse: str = ""
     """Refuse the job with these words."""
+    execute: Callable[[str], subprocess.Popen[str]] | None = None
+    """Starts a process that executes the staged pipeline at an address. The job's state then follows the process."""
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Google:
     authorizations: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
     cancelled: bool = False
+    process: subprocess.Popen[str] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -74,6 +80,8 @@ class Google:
         with self.lock:
             if self.cancelled and self.script.cancels:
                 return "JOB_STATE_CANCELLED"
+            if self.process is not None:
+                return "JOB_STATE_" + {None: "RUNNING", 0: "DONE"}.get(self.process.poll(), "FAILED")
             states = self.script.states
             return "JOB_STATE_" + (states.pop(0) if len(states) > 1 else states[0])
 
@@ -152,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         job = json.loads(body)
         self.google.jobs.append(job)
+        if self.google.script.execute is not None:
+            self.google.process = self.google.script.execute(job["environment"]["sdkPipelineOptions"]["options"]["pipelineUrl"])
         self.reply({**job, "id": JOB_ID, "projectId": project, "location": region, "currentState": "JOB_STATE_PENDING"})
 
     def get_job(self, query: dict[str, str], body: bytes, project: str, region: str, job: str) -> None:
@@ -164,10 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
         state = word("state", update["requestedState"])
         self.google.updates.append(state)
         self.google.cancelled |= state == "CANCELLED"
+        if self.google.process is not None:
+            self.google.process.kill()
         self.reply({"id": JOB_ID, "projectId": project, "location": region, "currentState": "JOB_STATE_CANCELLING"})
 
     def messages(self, query: dict[str, str], body: bytes, project: str, region: str, job: str) -> None:
         self.google.asked.append("messages")
+        if self.google.process is not None and self.google.process.poll():
+            self.google.script.messages = [("ERROR", "Error message from worker: " + self.google.process.communicate()[1])]
         least = IMPORTANCE.index(word("importance", query.get("minimumImportance", "DEBUG")))
         told = [
             {"id": f"m{i}", "time": f"2026-01-02T03:04:{i:02d}Z", "messageImportance": f"JOB_MESSAGE_{importance}", "messageText": text}
@@ -204,12 +218,22 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
+class _Server(ThreadingHTTPServer):
+    google: Google
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was interrupted hangs up; anything else is this stub's fault, and fails the test."""
+        if not isinstance(sys.exception(), ConnectionError):
+            self.google.unknown.append(repr(sys.exception()))
+
+
 @contextmanager
 def google_services(script: Script | None = None) -> Iterator[Google]:
     """The services, running."""
     google = Google(script or Script())
     handler = type("Handler", (_Handler,), {"google": google, "protocol_version": "HTTP/1.1"})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
+        server.google = google
         google.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

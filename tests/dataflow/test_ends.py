@@ -100,18 +100,20 @@ def test_ended_by_somebody_else(state: str, options: Options, google: Google) ->
     assert google.updates == []
 
 
-def interrupt_when_running(google: Google) -> None:
+def interrupt_when(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
-    while "metrics" not in google.asked and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("cancels", [True, False])
-def test_ctrl_c_cancels_the_job(cancels: bool, options: Options, google: Google, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("running", [True, False], ids=["running", "being created"])
+def test_ctrl_c_cancels_the_job(running: bool, cancels: bool, options: Options, google: Google, capfd: pytest.CaptureFixture[str]) -> None:
     google.script = Script(states=["RUNNING"], cancels=cancels)
     said: list[str] = []
-    threading.Thread(target=interrupt_when_running, args=(google,), daemon=True).start()
+    happened = (lambda: "metrics" in google.asked) if running else (lambda: google.jobs != [])
+    threading.Thread(target=interrupt_when, args=(happened,), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         run(options(), Told(say=said.append))
     assert google.updates == ["CANCELLED"]

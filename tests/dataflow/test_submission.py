@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import bz2
 import json
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +20,26 @@ from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.dataflow import job_name, run_dataflow
 from refinery_beam.runners.options import EngineOptions
+from refinery_beam.testing import images
+
+PLUGIN = """\
+from refinery_beam.plugins.base import Extension, OpSpec, Params
+from refinery_beam.plugins.image_classification.pixels import as_array
+
+
+class Darken:
+    spec = OpSpec(name="darken", section="Transformations", version=1, params=Params, summary="Halve.", pixel_altering=True)
+    words = "a text that is in the plugin"
+
+    def infer(self, before, params):
+        return before
+
+    def apply(self, pixels, params, fitted, out):
+        return as_array(pixels) // 2
+
+
+PLUGIN = Extension(name="mine", version=1, ops=[Darken()])
+"""
 
 Options = Callable[..., EngineOptions]
 
@@ -90,13 +111,37 @@ def test_no_record_is_in_the_graph(job: Job, class_folders: Path, options: Optio
     assert [name for name in names if Path(name).stem.encode() in sent] == []
 
 
-def test_the_graph_does_not_grow(class_folders: Path, tmp_path: Path, options: Options, google: Google) -> None:
-    few, many = (
-        submit(cloud_job(class_folders, tmp_path / str(copies), copies=copies), options("--job_name=same"), google) for copies in (1, 300)
+def test_the_graph_does_not_grow(tmp_path: Path, options: Options, google: Google) -> None:
+    """10 images and 10,000, of two classes."""
+    sizes = []
+    for count in (10, 10_000):
+        folder = tmp_path / str(count)
+        for name in ("circle", "square"):
+            (folder / name).mkdir(parents=True)
+        first = folder / "circle" / "0.png"
+        images.draw("circle", 0).save(first)
+        for i in range(1, count):
+            os.link(first, folder / ("circle", "square")[i % 2] / f"{i}.png")
+        request, pipeline = submit(cloud_job(folder, tmp_path / f"job-{count}"), options("--job_name=same"), google)
+        sizes.append((len(pipeline), len(json.dumps(request))))
+    (few, few_asked), (many, many_asked) = sizes
+    # What may differ is how long a number or a time is, and how well it packs.
+    assert few > 50_000 and abs(many - few) < 256 and abs(many_asked - few_asked) < 16
+
+
+def test_plugins_of_a_path_travel(job: Job, class_folders: Path, tmp_path: Path, options: Options, google: Google) -> None:
+    """Their text is in the pipeline, with the name of its file for messages; nothing else of this machine, and nothing in the request."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "mine.py").write_text(PLUGIN)
+    mine = cloud_job(
+        class_folders, tmp_path / "mine", plugin_paths=(str(folder),), more="  - {name: dark, op: darken, splits: [train, test]}\n"
     )
-    # 36 and 10,800 references. What may differ is how long a number or a time is, and how well it packs.
-    assert abs(len(many[1]) - len(few[1])) < 256 and len(few[1]) > 50_000
-    assert abs(len(json.dumps(many[0])) - len(json.dumps(few[0]))) < 16
+    request, pipeline = submit(mine, options(), google)
+    sent = unfolded(pipeline)
+    assert b"a text that is in the plugin" in sent
+    assert str(tmp_path).encode() not in sent.replace(str(folder).encode(), b"")
+    assert str(tmp_path) not in json.dumps(request)
 
 
 def test_beams_own_checks_pass(options: Options, google: Google) -> None:
