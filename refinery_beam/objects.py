@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from refinery_beam.errors import StoreError
+from refinery_beam.object_faults import translated
 
 
 class Entry(NamedTuple):
@@ -46,14 +47,7 @@ LOUD = ("gcsfs", "s3fs", "fsspec", "aiobotocore", "botocore")
 READ_AHEAD = 1 << 20
 """Bytes read beyond what was asked for. The libraries' own 5 to 50 MiB are for reading through; rows are also read one by one."""
 
-_ERRNO: dict[type[OSError], int] = {
-    FileNotFoundError: errno.ENOENT,
-    FileExistsError: errno.EEXIST,
-    NotADirectoryError: errno.ENOTDIR,
-    IsADirectoryError: errno.EISDIR,
-}
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
-_QUERY = re.compile(r"\?[^\s'\")]*")
 
 
 def read(url: str) -> bytes:
@@ -230,7 +224,7 @@ class _Reader:
         self._file, self._url = file, url
 
     def read(self, size: int = -1) -> bytes:
-        with _translated(self._url):
+        with translated(self._url):
             data: bytes = self._file.read(size)
             return data
 
@@ -238,47 +232,12 @@ class _Reader:
         return getattr(self._file, name)
 
 
-def fault(error: OSError, doing: str, place: str) -> StoreError:
-    """See `places.fault`."""
-    scheme = place.partition("://")[0]
-    reason = error.strerror or str(error) or type(error).__name__
-
-    def told(*, code: str, remedy: str, reason: str = reason) -> StoreError:
-        rule = "a location is a place that this machine can reach and may use"
-        return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
-
-    if isinstance(error, FileNotFoundError):
-        return told(code="store-missing", reason="there is no such bucket or object", remedy="create the bucket, or mend its name")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        remedy = (
-            f"give credentials by --storage-option {scheme}.NAME=VALUE or the environment; a cache root is listed, read, written, cleared"
-        )
-        return told(code="store-permission", remedy=remedy)
-    if error.errno == errno.EHOSTUNREACH:
-        remedy = f"check the network, and the end point (--storage-option {scheme}.endpoint_url=...)"
-        return told(code="store-unreachable", remedy=remedy)
-    return told(code="store-io", remedy="look whether the store is well, and run again: nothing was promoted that is not whole")
-
-
 @contextmanager
 def _asking(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as `_translated` says."""
-    with _translated(url):
+    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as `object_faults.translated` says."""
+    with translated(url):
         fs = _filesystem(url)
         yield fs, str(fs._strip_protocol(url))
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Whatever a store's library raises inside leaves as an OSError with a clean text."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise type(error)(error.errno or _ERRNO[type(error)], _clean(error), url) from None
-    except Exception as error:
-        raise OSError(_number(error), _clean(error), url) from None
 
 
 def _filesystem(url: str) -> Any:
@@ -321,43 +280,3 @@ def _lacking(url: str, scheme: str, extra: str, package: str) -> StoreError:
         rule="object stores are extras",
         remedy=f"pip install 'refinery-beam[{extra}]'" if extra else f"pip install {package}",
     )
-
-
-def _number(error: Exception) -> int:
-    """The errno that says best what happened; libraries have their own classes for it."""
-    name, text = type(error).__name__, str(error)
-    if isinstance(error, PermissionError) or "Forbidden" in text or getattr(error, "code", None) in (401, 403, "401", "403"):
-        return errno.EACCES
-    if "Credentials" in name or name in ("DefaultCredentialsError", "RefreshError", "GoogleAuthError"):
-        return errno.EACCES
-    if "Connect" in name or name in ("FSTimeoutError", "TimeoutError", "ProxyError"):
-        return errno.EHOSTUNREACH
-    return (error.errno if isinstance(error, OSError) else None) or errno.EIO
-
-
-def _clean(error: Exception) -> str:
-    """The first line of an error's text, without query strings (which hold signatures) and without any option's value."""
-    text = str(error).strip().split("\n")[0] or type(error).__name__
-    text = _QUERY.sub("", text)
-    for secret in sorted(_option_values(), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text[:300]
-
-
-def _option_values() -> set[str]:
-    from fsspec.config import conf
-
-    found: set[str] = set()
-    pending: list[Any] = [conf]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Mapping):
-            pending += value.values()
-        elif isinstance(value, list | tuple):
-            pending += value
-        elif isinstance(value, str) and len(value) > 5 and "://" not in value:
-            found.add(value)
-    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
-        if os.environ.get(name):
-            found.add(os.environ[name])
-    return found

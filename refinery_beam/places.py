@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 from refinery_beam import objects
-from refinery_beam.errors import StoreError, UsageError
+from refinery_beam.errors import UsageError
+from refinery_beam.object_faults import fault
 from refinery_beam.objects import Child, Entry
+from refinery_beam.storage_options import use_options
 
 __all__ = [
     "Child",
@@ -57,7 +59,6 @@ __all__ = [
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
-_OPTION = re.compile(r"([A-Za-z][A-Za-z0-9+-]*)\.([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
 
 
 def is_url(place: str) -> bool:
@@ -271,38 +272,6 @@ def scratch(folder: str) -> Iterator[str]:
         yield folder
 
 
-def use_options(options: Iterable[str]) -> None:
-    """Take ``protocol.option=value`` words as fsspec's options for this process and the local processes it starts.
-
-    They are kept in this process's environment, as ``FSSPEC_<PROTOCOL>``, and nowhere else. ``true``, ``false`` and JSON objects or lists
-    are taken as such, everything else as text. UsageError ``storage-option``, which never repeats the value.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for word in options:
-        match = _OPTION.fullmatch(word)
-        if match is None:
-            raise UsageError(
-                f"the storage option {word.partition('=')[0]!r} is not understood",
-                code="storage-option",
-                value=word.partition("=")[0],
-                rule="--storage-option is PROTOCOL.NAME=VALUE, with the names of the fsspec package for the protocol",
-                remedy="for example --storage-option s3.endpoint_url=http://127.0.0.1:9000",
-            )
-        protocol, name, value = match.groups()
-        found.setdefault(protocol.lower(), {})[name] = _parsed(value)
-    for protocol, values in found.items():
-        _remember(protocol, values)
-
-
-def fault(error: OSError, doing: str, place: str) -> StoreError:
-    """The StoreError for what a store refused, with the remedy that fits.
-
-    >>> fault(FileNotFoundError("gone"), "write", "s3://nowhere/x").code
-    'store-missing'
-    """
-    return objects.fault(error, doing, place)
-
-
 @contextmanager
 def put_in_words() -> Iterator[None]:
     """Inside, a failure of a store that nobody has put in words yet leaves as the StoreError of `fault`. Local failures are not touched."""
@@ -313,34 +282,6 @@ def put_in_words() -> Iterator[None]:
         if not is_url(place):
             raise
         raise fault(error, "use", place) from error
-
-
-def _parsed(value: str) -> Any:
-    import json
-
-    if value in ("true", "false") or value[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _remember(protocol: str, values: Mapping[str, Any]) -> None:
-    import json
-    import sys
-
-    variable = f"FSSPEC_{protocol.upper()}"
-    try:
-        before = json.loads(os.environ.get(variable, "{}"))
-    except ValueError:
-        before = {}
-    os.environ[variable] = json.dumps({**(before if isinstance(before, dict) else {}), **values})
-    for name in values:
-        # A variable of one option would win over the one of all options.
-        os.environ.pop(f"{variable}_{name.upper()}", None)
-    if "fsspec.config" in sys.modules:
-        sys.modules["fsspec.config"].conf.setdefault(protocol, {}).update(values)
 
 
 def _beside(place: str) -> str:

@@ -22,8 +22,10 @@ GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows"
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
-    "objects": {"errors"},
-    "places": {"errors", "objects"},
+    "object_faults": {"errors"},
+    "objects": {"errors", "object_faults"},
+    "storage_options": {"errors"},
+    "places": {"errors", "object_faults", "objects", "storage_options"},
     "identity": set(),
     "moments": set(),
     "exact": {"errors", "identity", "moments"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from refinery_beam import objects, places
+from refinery_beam import object_faults, objects, places
 from refinery_beam.errors import StoreError, UsageError
 
 
@@ -106,7 +106,7 @@ def test_options_go_to_fsspec_and_their_values_into_no_text(monkeypatch: pytest.
 
     assert json.loads(os.environ["FSSPEC_ZZ"]) == {"old": 1, "secret": "tell-nobody", "anon": True, "more": {"a": [1]}, "text": "12"}
     assert "FSSPEC_ZZ_SECRET" not in os.environ
-    assert objects._clean(ValueError("no: tell-nobody at http://h/x?sig=abc\nmore")) == "no: *** at http://h/x"
+    assert object_faults._clean(ValueError("no: tell-nobody at http://h/x?sig=abc\nmore")) == "no: *** at http://h/x"
     with pytest.raises(UsageError) as caught:
         places.use_options(["secret=tell-nobody"])
     assert caught.value.code == "storage-option" and "tell-nobody" not in caught.value.render()

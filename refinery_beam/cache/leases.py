@@ -53,7 +53,7 @@ class Lease:
     @property
     def lost(self) -> bool:
         """Whether others may take this run for dead soon, or do already."""
-        return time.monotonic() - self._written > LEASE_SECONDS / 2
+        return _clock() - self._written > LEASE_SECONDS / 2
 
     def begin(self, clear: Callable[[], None]) -> list[str]:
         """Come to life, call `clear` if the law allows it, and return when work may start. Gives the dead attempts' folders."""
@@ -79,7 +79,7 @@ class Lease:
 
     def others(self) -> dict[str, str]:
         """State by attempt of the other living runs of the key; and remembers the dead."""
-        if time.monotonic() - self._written > FRESH_SECONDS:
+        if _clock() - self._written > FRESH_SECONDS:
             self._say(self._state)
         # Read back: this is what "now" is by the store's clock.
         now = places.modified(self._place)
@@ -107,7 +107,7 @@ class Lease:
             if self._over.is_set():
                 return
             self._state = state
-            begun = time.monotonic()
+            begun = _clock()
             places.write(self._place, json.dumps({"state": state, **identity_of_process()}).encode())
             self._written = begun
 
@@ -131,3 +131,8 @@ def _state_of(place: str, now: datetime) -> str | None:
     # A name of a machine alone is not enough: two of them may share one, so a boot's id must stand beside it.
     gone = " " in str(said.get("where", "")) and process_is_gone(said)
     return None if gone or (now - written).total_seconds() >= LEASE_SECONDS else str(said.get("state", READY))
+
+
+def _clock() -> float:
+    """Seconds that go on while the machine sleeps, where it can tell: a run that slept through its lease must know it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

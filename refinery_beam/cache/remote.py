@@ -11,10 +11,14 @@ Bytes that differ are found non-determinism, since what dead runs left has been 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from refinery_beam import places
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.errors import EngineError, StoreError
+
+BATCH = 500
+"""Objects removed at a time."""
 
 UPLOADS = 8
 """Files put at a time: small ones wait for the network, not for this machine."""
@@ -86,10 +90,17 @@ class RemoteStore:
         except OSError as error:
             raise places.fault(error, "remove", paths[0]) from error
 
-    def clear(self, target: str) -> None:
-        """Remove everything below a place, a manifest first: what loses its files must not look like an instance for a moment."""
-        self.set_aside(target, "")
-        self.remove([places.join(target, path) for path in self.sizes(target)])
+    def clear(self, target: str, *, allowed: Callable[[], bool] = lambda: True) -> None:
+        """Remove everything below a place, a manifest first: what loses its files must not look like an instance for a moment.
+
+        Goes on only as long as it is `allowed`: who clears for too long may no longer be the one who may.
+        """
+        paths = [places.join(target, path) for path in self.sizes(target)]
+        if allowed():
+            self.set_aside(target, "")
+        for start in range(0, len(paths), BATCH):
+            if allowed():
+                self.remove(paths[start : start + BATCH])
 
     def _put_or_compare(self, tree: str, target: str, path: str) -> None:
         with open(os.path.join(tree, *path.split("/")), "rb") as file:

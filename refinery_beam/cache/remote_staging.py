@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import TracebackType
 
 from refinery_beam import places
@@ -44,15 +45,16 @@ class RemoteStaging:
         """Start an attempt; waits for a run that is clearing the place. Raises StoreError when the root cannot be written to."""
         root = prepare_remote_root(root)
         local = Staging.open(home(root), key)
+        staging = cls(root, local, Lease(staging_root(root), key.name, local.attempt))
         try:
-            staging = cls(root, local, Lease(staging_root(root), key.name, local.attempt))
-            try:
-                for folder in staging._lease.begin(staging._clear):
-                    staging.store.clear(folder)
-            except OSError as error:
-                raise places.fault(error, "start an attempt in", staging_root(root)) from error
-        except BaseException:
+            for folder in staging._lease.begin(staging._clear):
+                staging.store.clear(folder)
+        except BaseException as error:
+            with suppress(OSError, RefineryError):
+                staging._lease.release()
             local.close()
+            if isinstance(error, OSError):
+                raise places.fault(error, "start an attempt in", staging_root(root)) from error
             raise
         return staging
 
@@ -98,15 +100,11 @@ class RemoteStaging:
 
     def close(self) -> None:
         """Remove what is left of the attempt. Never fails: what cannot be removed now is swept by another run."""
-        try:
+        with suppress(OSError, RefineryError):
             self._lease.sweep(self._clear)
             self.store.clear(self.shared_rows_dir)
-        except (OSError, RefineryError):
-            pass
-        try:
+        with suppress(OSError, RefineryError):
             self._lease.release()
-        except (OSError, RefineryError):
-            pass
         self._local.close()
 
     def __enter__(self) -> RemoteStaging:
@@ -119,7 +117,7 @@ class RemoteStaging:
         """Remove from the instance's place what belongs to no instance. Called only where the law of leases allows it."""
         found = look_at(self.output)
         if found.manifest is None:
-            self.store.clear(self.output)
+            self.store.clear(self.output, allowed=lambda: not self._lease.lost)
             return
         known = {MANIFEST_NAME, RECIPE_NAME, *(entry.path for entry in found.manifest.files)}
         # Files of sinks never differ between runs: each was created only if absent, and compared.

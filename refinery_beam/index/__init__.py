@@ -10,8 +10,9 @@ from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import FileState, HintCache
 from refinery_beam.index.labels import DERIVATIONS, Joined, derive_label, join_labels
 from refinery_beam.index.layout import Layout, LayoutError
+from refinery_beam.index.listing import list_source
 from refinery_beam.index.probe import BadHeader, HeaderFact, probe_file
-from refinery_beam.index.sources import IMAGE_EXTENSIONS, FileFact, Source, SourceListing, list_source
+from refinery_beam.index.sources import IMAGE_EXTENSIONS, FileFact, Source, SourceListing
 from refinery_beam.index.tables import LabelSpec, Table, read_table
 from refinery_beam.index.text import display
 

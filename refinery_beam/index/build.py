@@ -21,8 +21,9 @@ from refinery_beam.index.hashing import SourceHash, input_hash
 from refinery_beam.index.hints import HintCache
 from refinery_beam.index.kinds import MD5, SHA256, choose_kind
 from refinery_beam.index.labelling import Given, Labelling, label_files
+from refinery_beam.index.listing import list_source
 from refinery_beam.index.loaded import list_loaded
-from refinery_beam.index.sources import Source, SourceListing, list_source, path_key
+from refinery_beam.index.sources import Source, SourceListing, path_key
 from refinery_beam.index.text import display, is_text
 from refinery_beam.index.wanted import label_derivation, make_sources, wanted_fields
 from refinery_beam.records import LedgerRow
@@ -107,7 +108,8 @@ def build_index(
     `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
     tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
     text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. `loaders` list the source types of third-party
-    plugins. `digest` is 'auto' or 'sha256', see `remote.choose_kind`; `remote` computes the SHA-256 of files on a store. What does not fit
+    plugins. `digest` is 'auto' or 'sha256', see `kinds.choose_kind`; `remote` computes the SHA-256 of files on a
+    store, for recipes that have any. What does not fit
     in memory lies beside the hints while it is needed.
     """
     scratch = os.path.dirname(hints_path)
@@ -130,7 +132,8 @@ def build_index(
     def digester(listing: SourceListing) -> Iterable[Digested]:
         if kind == MD5:
             return (Digested(file, file.md5) for file in listing.files)
-        if listing.source.remote and remote is not None:
+        if listing.source.remote:
+            assert remote is not None
             return remote(listing, hints)
         return digest_files(listing, hints=hints, threads=threads)
 

@@ -9,7 +9,7 @@ from refinery_beam.errors import DataError, raise_all
 from refinery_beam.identity import nfc
 from refinery_beam.index.labelling import Labelling
 from refinery_beam.index.sources import FileFact, Source, SourceListing, path_key
-from refinery_beam.index.text import Few, display, is_text
+from refinery_beam.index.text import Few, display, is_text, plural
 
 
 def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labelling], *, strict: bool) -> None:
@@ -59,7 +59,7 @@ class ReadingFaults:
             gone = reason == "unreadable"
             errors.append(
                 DataError(
-                    f"{few.count:,} file{'' if few.count == 1 else 's'} {'could not be read' if gone else 'changed while being read'}: "
+                    f"{plural(few.count, 'file')} {'could not be read' if gone else 'changed while being read'}: "
                     f"{few} (the first: {detail})",
                     code=reason.replace("_", "-"),
                     place=few.first,
@@ -75,7 +75,7 @@ class ReadingFaults:
 def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> Iterator[DataError]:
     if unnamed.count:
         yield DataError(
-            f"source {source.name!r}: {_count(unnamed, 'file name')} not valid UTF-8: {unnamed}",
+            f"source {source.name!r}: {plural(unnamed.count, 'file name')} not valid UTF-8: {unnamed}",
             code="bad-name",
             place=source.place,
             value=unnamed.first,
@@ -84,17 +84,13 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
         )
     if unlabelled.count:
         yield DataError(
-            f"source {source.name!r}: {_count(unlabelled, 'image')} without a label: {unlabelled} (the first {why})",
+            f"source {source.name!r}: {plural(unlabelled.count, 'image')} without a label: {unlabelled} (the first {why})",
             code="label-missing",
             place=source.label_from.place if source.label_from else source.place,
             value=unlabelled.first,
             rule="every image of a labeled source has a label that is not empty",
             remedy="add the labels, take the images out of the source, or set Input.on_error: quarantine",
         )
-
-
-def _count(few: Few, noun: str) -> str:
-    return f"{few.count:,} {noun}" if few.count == 1 else f"{few.count:,} {noun}s"
 
 
 def _check_across(listings: Sequence[SourceListing]) -> None:

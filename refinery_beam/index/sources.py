@@ -1,8 +1,8 @@
-"""List a source: which files it selects, sorted, each with what its place says of it.
+"""What a source selects: files, sorted, each with what its place says of it.
 
-Two steps, so that another store is another first step only: a *walk* hands every file with an image extension below a root to a
-`Selection` as it finds it (`walk_local` here, `remote.walk_remote` for object stores), and the selection gives it the label and partition
-of its place in the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
+Listing has two steps, so that another store is another first step only: a *walk* hands every file with an image extension below a root to a
+`Selection` as it finds it (`local.walk_local`, `remote.walk_remote`), and the selection gives it the label and partition of its place in
+the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
 extension (``.txt``, ``(none)`` without one) or under the words
 
 =============  ===============================================================================
@@ -35,9 +35,6 @@ IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
 
 FOLDER_TYPES = ("image_folder", "image_flat", "image_tree")
 """The source types listed here; others are listed by the loaders of plugins."""
-
-# A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
-_MAX_LINKS = 4
 
 
 class FileFact(NamedTuple):
@@ -174,28 +171,6 @@ def sorted_files(scratch: str = "") -> Sorter[FileFact]:
     return Sorter(key=path_key, make=FileFact._make, folder=scratch)
 
 
-def list_source(source: Source, *, scratch: str = "") -> SourceListing:
-    """List one source, a folder or a URL. `scratch` is a folder for temporary files.
-
-    Raises DataError: the path is not a folder, a folder cannot be read, an ``image_folder`` has no class folder, no image is selected, or
-    the layout breaks its grammar. Messages name the place in the recipe.
-
-    >>> import tempfile, pathlib
-    >>> root = tempfile.mkdtemp(); pathlib.Path(root, "cat").mkdir(); _ = pathlib.Path(root, "cat", "1.PNG").write_bytes(b"x")
-    >>> listing = list_source(Source(name="pets", type="image_folder", root=root))
-    >>> [(f.path, f.size, f.label) for f in listing.files], listing.skipped
-    ([('cat/1.PNG', 1, 'cat')], {})
-    """
-    selection = Selection(source, parse_layout(source), scratch=scratch)
-    if source.remote:
-        from refinery_beam.index.remote import walk_remote
-
-        walk_remote(selection)
-    else:
-        walk_local(selection)
-    return selection.listing()
-
-
 def parse_layout(source: Source) -> Layout:
     """The layout of a source's type, or of its own template; DataError at the source's place when it breaks the grammar."""
     if source.type == "image_folder":
@@ -224,59 +199,6 @@ def parse_layout(source: Source) -> Layout:
             rule="a layout is '/'-separated {label}, {split}, *, ** and plain names, with {file} last",
             remedy=error.args[1],
         ) from None
-
-
-def walk_local(selection: Selection) -> None:
-    """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path."""
-    source, skip = selection.source, selection.skip
-    root = source.root
-    try:
-        top = os.stat(root)
-    except OSError as error:
-        raise _not_a_folder(source, "does not exist" if isinstance(error, FileNotFoundError) else _reason(error)) from None
-    # Each entry: prefix of relative paths, the (device, inode) of the folders above and of this one, links passed so far.
-    stack: list[tuple[str, tuple[tuple[int, int], ...], int]] = [("", ((top.st_dev, top.st_ino),), 0)]
-    while stack:
-        prefix, above, links = stack.pop()
-        try:
-            scan = os.scandir(os.path.join(root, prefix))
-        except NotADirectoryError:
-            raise _not_a_folder(source, "is not a folder") from None
-        except OSError as error:
-            raise _unreadable(source, prefix, error) from None
-        with scan:
-            for entry in scan:
-                name = entry.name
-                if name.startswith("."):
-                    skip("hidden")
-                    continue
-                try:
-                    if entry.is_dir():
-                        facts = entry.stat()
-                        key = (facts.st_dev, facts.st_ino)
-                        hops = links + entry.is_symlink()
-                        if key in above or hops > _MAX_LINKS:
-                            skip("link_loop")
-                            continue
-                        stack.append((f"{prefix}{name}/", (*above, key), hops))
-                        if not prefix:
-                            selection.folder(name)
-                        continue
-                    word = selection.word_of(name)
-                    if word:
-                        skip(word if word == "hidden" or entry.is_file() else _odd_word(entry))
-                    elif entry.is_file():
-                        facts = entry.stat()
-                        selection.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
-                    else:
-                        skip(_odd_word(entry))
-                except FileNotFoundError:
-                    skip("broken_link")  # removed while we looked, or a link into nothing
-                except OSError as error:
-                    if entry.is_symlink():
-                        skip("broken_link")  # a link to itself
-                    else:
-                        raise _unreadable(source, prefix + name, error) from None
 
 
 def path_key(file: FileFact) -> bytes:
@@ -309,37 +231,6 @@ def _count_word(extension: str, wanted: frozenset[str]) -> str:
         return "(none)"
     # Names such as 'notes.draft of monday 3' have no extension worth a line of its own.
     return "." + display(low) if len(low) <= 12 else "(other)"
-
-
-def _odd_word(entry: os.DirEntry[str]) -> str:
-    return "broken_link" if entry.is_symlink() and not os.path.exists(entry.path) else "special"
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
-
-
-def _not_a_folder(source: Source, why: str) -> DataError:
-    return DataError(
-        f"source {source.name!r}: {display(source.root)!r} {why}",
-        code="source-path",
-        place=source.place,
-        value=display(source.root),
-        rule="a source's path is a folder that can be read; relative paths start at the recipe file's folder",
-        remedy="correct the path, or mount what should be there",
-    )
-
-
-def _unreadable(source: Source, relative: str, error: OSError) -> DataError:
-    where = display(os.path.join(source.root, relative))
-    return DataError(
-        f"source {source.name!r}: cannot read {where!r}: {_reason(error)}",
-        code="unreadable-folder",
-        place=source.place,
-        value=where,
-        rule="every folder below a source must be readable: what cannot be listed cannot be counted",
-        remedy="give this user read and search permission, or move the folder out of the source",
-    )
 
 
 def _no_image(source: Source, skipped: Mapping[str, int]) -> DataError:

@@ -107,7 +107,7 @@ def _check_encoding(recipe: Recipe, encoding: str, stored: Any, chains: Mapping[
         )
     elif encoding in ("png", "jpeg", "webp"):
         channels = 1 if len(stored.shape) == 2 else stored.shape[2]
-        allowed = (1, 3, 4) if encoding == "png" else (1, 3)
+        allowed = {"png": (1, 3, 4), "jpeg": (1, 3), "webp": (3,)}[encoding]
         if stored.dtype != "uint8" or (channels is not None and channels not in allowed):
             refuse(
                 f"encoding {encoding} stores 8-bit images with {' or '.join(map(str, allowed))} channels, but the stored image is {stored}",

@@ -54,7 +54,7 @@ def test_every_kind_of_assertion_and_type_of_source() -> None:
 def test_what_is_refused_is_said() -> None:
     formats = set(properties()["OutputSection.format"]["anyOf"][0]["enum"]) - {"parquet"}
     types = set(SOURCE_TYPES) - PLUGIN.source_types
-    assert {word for word in formats | types | {"webp", "target_sample_rate"} if word not in REFUSED} == set()
+    assert {word for word in formats | types | {"target_sample_rate"} if word not in REFUSED} == set()
     assert {word for word in PLUGIN.source_types if f"`{word}`" in REFUSED} == set()
 
 

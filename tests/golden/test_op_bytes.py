@@ -213,9 +213,9 @@ def decode_digests() -> dict[str, dict[str, str]]:
         image = generated(mode).resize((48, 40), Image.Resampling.BOX)
         corrupted = b"".join(shown(corrupt(image, "jpeg_compression", s, stream)) for s in range(1, 6))
         found.setdefault(low, {})[mode] = hashlib.sha256(corrupted).hexdigest()[:32]
-    for encoding in ("png", "jpeg"):
+    for encoding, modes in {"png": ("L", "RGB"), "jpeg": ("L", "RGB"), "webp": ("RGB",)}.items():
         key = f"encode-{encoding} {parts[f'encode-{encoding}']}"
-        found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in ("L", "RGB")}
+        found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in modes}
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from refinery_beam.launch.prepare import Settings, prepare
 from refinery_beam.pipeline.context import Job
+from refinery_beam.pipeline.digest_files import DigestFiles
 from refinery_beam.pipeline.lint import crossings, offences
 from refinery_beam.pipeline.translate import translate
 
@@ -72,6 +73,13 @@ def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path, m
     pipeline = pipeline_of(class_folders, tmp_path, dtype="uint8", method="exact", grouped=False)
     assert offences(pipeline) == []
     assert any("tags" in c.coder for c in crossings(pipeline))
+
+
+def test_the_digest_pass_is_clean() -> None:
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    _ = pipeline | DigestFiles("gs://bucket/photos", "/w", records=9)
+    assert offences(pipeline) == []
+    assert any("row(path, digest, reason, detail)" in c.coder for c in crossings(pipeline))
 
 
 def test_pixels_across_a_stage_are_noticed() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from refinery_beam.plugins.image_classification.encode import EncodeError, encode, tensor_bytes
 from refinery_beam.plugins.image_classification.pixels import as_array, as_image
+from refinery_beam.testing.images import draw
 
 
 def picture(mode: str = "RGB") -> Image.Image:
@@ -54,6 +55,18 @@ def test_jpeg(mode: str) -> None:
     assert encode(picture(mode), "jpeg", quality=50) != data
 
 
+def test_webp() -> None:
+    before = picture()
+    data = encode(before, "webp", quality=95)
+    image = Image.open(io.BytesIO(data))
+    assert (image.format, image.mode, image.size) == ("WEBP", "RGB", (20, 10))
+    assert set(image.info) <= {"loop", "background", "timestamp", "duration"}
+    assert encode(before, "webp", quality=50) != data == encode(before.copy(), "webp", quality=95)
+    smooth = draw("circle", 1, size=(64, 48))
+    seen = np.asarray(Image.open(io.BytesIO(encode(smooth, "webp", quality=95))))
+    assert abs(seen.astype(int) - np.asarray(smooth)).mean() < 6
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16", ">f4"])
 def test_tensor_bytes(dtype: str) -> None:
     array = np.arange(24).reshape(2, 4, 3).astype(dtype)
@@ -69,7 +82,9 @@ def test_tensor_bytes(dtype: str) -> None:
         (np.zeros((2, 2, 3), np.float32), "png", r"png holds uint8 images of 1, 2, 3, 4 channels, not float32\[2, 2, 3\]"),
         (np.zeros((2, 2, 4), np.uint8), "jpeg", r"jpeg holds uint8 images of 1, 3 channels, not uint8\[2, 2, 4\]"),
         (Image.new("F", (2, 2)), "png", "not Pillow mode F"),
-        (picture(), "bmp", "no encoder for 'bmp'; known: tensor, png, jpeg"),
+        (picture(), "bmp", "no encoder for 'bmp'; known: tensor, png, jpeg, webp"),
+        (np.zeros((2, 2), np.uint8), "webp", r"webp holds uint8 images of 3 channels"),
+        (Image.new("RGB", (16_384, 1)), "webp", "at most 16383 pixels a side"),
     ],
 )
 def test_what_an_encoding_cannot_hold(pixels: Any, encoding: str, words: str) -> None:
@@ -81,6 +96,8 @@ def test_what_an_encoding_cannot_hold(pixels: Any, encoding: str, words: str) ->
 def test_quality_has_a_range(quality: int) -> None:
     with pytest.raises(EncodeError, match=r"1\.\.100"):
         encode(picture(), "jpeg", quality=quality)
+    with pytest.raises(EncodeError, match=r"webp quality is 1\.\.100"):
+        encode(picture(), "webp", quality=quality)
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("I;16", "uint16"), ("I", "int32"), ("F", "float32"), ("L", "uint8"), ("RGBA", "uint8")])

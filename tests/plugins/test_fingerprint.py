@@ -30,7 +30,16 @@ def test_it_covers_every_codec_and_filter() -> None:
         f"decode-{name}" for name in ("jpeg_420", "jpeg_444", "jpeg_progressive", "jpeg_cmyk", "jpeg_draft", "png", "gif", "tiff_lzw")
     }
     wanted |= {f"resize-{name}" for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")}
-    wanted |= {"decode-webp_lossy", "decode-webp_lossless", "convert-luma", "convert-cmyk", "convert-alpha", "encode-png", "encode-jpeg"}
+    wanted |= {
+        "decode-webp_lossy",
+        "decode-webp_lossless",
+        "convert-luma",
+        "convert-cmyk",
+        "convert-alpha",
+        "encode-png",
+        "encode-jpeg",
+        "encode-webp",
+    }
     assert wanted <= set(parts)
     present = {name: part for name, part in parts.items() if part != "absent"}
     assert len(set(present.values())) == len(present)

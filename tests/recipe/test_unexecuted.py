@@ -22,7 +22,6 @@ NOT_YET: list[tuple[str, str, str]] = [
     ("    op: filter_by_label\n", "    op: §drop_duplicates\n", "drop_duplicates"),
     ("Output:\n", "Output:\n  format: [parquet, §jsonl]\n", "jsonl"),
     ("Output:\n", "Output:\n  format: §webdataset\n", "webdataset"),
-    ("Output:\n", "Output:\n  encoding: §webp\n", "webp"),
     ("  stratify_by: label\n", "  keep_duplicates_together: §near\n", "near"),
     ("type: image_folder", "type: §image_table", "image_table"),
     ("type: image_folder", "type: §image_parquet", "image_parquet"),

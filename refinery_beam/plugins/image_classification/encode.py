@@ -1,9 +1,10 @@
-"""From pixels to the bytes that are stored: raw tensors, PNG, JPEG. Only pixels go in: no profile, comment, date or other metadata.
+"""From pixels to the bytes that are stored: raw tensors, PNG, JPEG, WebP. Only pixels go in: no profile, comment, date or other metadata.
 
 PNG uses zlib level 1: on photographs of 224 x 224, Pillow's own choice, level 6, took four times as long and saved an eighth of the
 bytes. The level shapes the stored bytes, so it is fixed here and no option. JPEG is baseline with 4:2:0 chroma, which is what most
 decoders see, and the standard Huffman tables: 4:4:4 is a fifth larger, and tables made for each image take twice the time to save a
-twentieth.
+twentieth. WebP is lossy at Pillow's own effort (method 4), and holds colours alone: of an
+opaque image it would drop the alpha channel, and grey becomes colour.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from __future__ import annotations
 import io
 from typing import Literal, TypeAlias
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from refinery_beam.plugins.image_classification.pixels import BYTE_MODES, Pixels, as_array, as_image, channels, is_bytes
 
-Encoding: TypeAlias = Literal["tensor", "png", "jpeg"]
+Encoding: TypeAlias = Literal["tensor", "png", "jpeg", "webp"]
 
 PNG_LEVEL = 1
-_TAKES = {"png": (1, 2, 3, 4), "jpeg": (1, 3)}
-_PLUGINS = (JpegImagePlugin, PngImagePlugin)
+_TAKES = {"png": (1, 2, 3, 4), "jpeg": (1, 3), "webp": (3,)}
+_MOST = {"jpeg": 65_535, "webp": 16_383}
+"""The longest side a format can state."""
+_PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
 
 
 class EncodeError(ValueError):
@@ -27,10 +30,10 @@ class EncodeError(ValueError):
 
 
 def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
-    """The image in an encoding: 'tensor' (any dtype, raw C-order bytes), 'png' (uint8, 1 to 4 channels) or 'jpeg' (uint8, 1 or 3
-    channels).
+    """The image in an encoding: 'tensor' (any dtype, raw C-order bytes), 'png' (uint8, 1 to 4 channels), 'jpeg' (uint8, 1 or 3
+    channels) or 'webp' (uint8, 3 channels).
 
-    `quality` 1..100 is JPEG's. Raises EncodeError.
+    `quality` 1..100 is that of JPEG and WebP. Raises EncodeError.
 
     >>> encode(Image.new("L", (2, 1), 7), "tensor")
     b'\\x07\\x07'
@@ -40,7 +43,7 @@ def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
     if encoding == "tensor":
         return tensor_bytes(pixels)
     if encoding not in _TAKES:
-        raise EncodeError(f"no encoder for {encoding!r}; known: tensor, png, jpeg")
+        raise EncodeError(f"no encoder for {encoding!r}; known: tensor, png, jpeg, webp")
     if not is_bytes(pixels) or channels(pixels) not in _TAKES[encoding]:
         planes = ", ".join(map(str, _TAKES[encoding]))
         raise EncodeError(f"{encoding} holds uint8 images of {planes} channels, not {_said(pixels)}")
@@ -51,10 +54,15 @@ def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
     file = io.BytesIO()
     if encoding == "png":
         image.save(file, "PNG", compress_level=PNG_LEVEL)
-    else:
-        if not 1 <= quality <= 100:
-            raise EncodeError(f"jpeg quality is 1..100, not {quality}")
+        return file.getvalue()
+    if not 1 <= quality <= 100:
+        raise EncodeError(f"{encoding} quality is 1..100, not {quality}")
+    if max(image.size) > _MOST[encoding]:
+        raise EncodeError(f"{encoding} holds at most {_MOST[encoding]} pixels a side, not {image.width} x {image.height}")
+    if encoding == "jpeg":
         image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
+    else:
+        image.save(file, "WEBP", quality=quality, lossless=False, method=4)
     return file.getvalue()
 
 

@@ -67,6 +67,7 @@ def _parts() -> tuple[tuple[str, str], ...]:
     checks["convert-rotate"] = lambda: pattern.rotate(33.3, Image.Resampling.BILINEAR, fillcolor=(9, 9, 9)).tobytes()
     checks["encode-jpeg_low"] = lambda: jpeg_compression(pattern, 4).tobytes()
     checks["encode-png"] = lambda: encode(pattern, "png")
+    checks["encode-webp"] = lambda: encode(pattern, "webp", quality=90)
     checks["encode-jpeg"] = lambda: encode(pattern, "jpeg", quality=90)
     return tuple((name, _outcome(check)) for name, check in sorted(checks.items()))
 

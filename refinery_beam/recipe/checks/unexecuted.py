@@ -137,8 +137,6 @@ def _options(c: Context) -> list[Finding]:
     for i, word in enumerate(output.format):
         if word != "parquet":
             found.append(_no(c, f"Output.format {word}", "Output", "format", i, remedy="write 'format: parquet'", value=word))
-    if output.encoding == "webp":
-        found.append(_no(c, "encoding webp", "Output", "encoding", remedy="write 'encoding: png' or 'encoding: jpeg'", value="webp"))
     if splits.keep_duplicates_together == "near" and not any(getattr(op, "kind", "") == "duplicates" for op in c.plugin.ops.values()):
         remedy = "write 'keep_duplicates_together: exact'"
         found.append(_no(c, "keep_duplicates_together: near", "Splits", "keep_duplicates_together", remedy=remedy, value="near"))

@@ -1,0 +1,28 @@
+"""List a source, wherever it lies."""
+
+from __future__ import annotations
+
+from refinery_beam.index.local import walk_local
+from refinery_beam.index.sources import Selection, Source, SourceListing, parse_layout
+
+
+def list_source(source: Source, *, scratch: str = "") -> SourceListing:
+    """List one source, a folder or a URL. `scratch` is a folder for temporary files.
+
+    Raises DataError: the path is not a folder, a folder cannot be read, an ``image_folder`` has no class folder, no image is selected, or
+    the layout breaks its grammar. Messages name the place in the recipe.
+
+    >>> import tempfile, pathlib
+    >>> root = tempfile.mkdtemp(); pathlib.Path(root, "cat").mkdir(); _ = pathlib.Path(root, "cat", "1.PNG").write_bytes(b"x")
+    >>> listing = list_source(Source(name="pets", type="image_folder", root=root))
+    >>> [(f.path, f.size, f.label) for f in listing.files], listing.skipped
+    ([('cat/1.PNG', 1, 'cat')], {})
+    """
+    selection = Selection(source, parse_layout(source), scratch=scratch)
+    if source.remote:
+        from refinery_beam.index.remote import walk_remote
+
+        walk_remote(selection)
+    else:
+        walk_local(selection)
+    return selection.listing()

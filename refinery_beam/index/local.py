@@ -1,0 +1,96 @@
+"""The walk of a source in a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+
+from refinery_beam.errors import DataError
+from refinery_beam.index.sources import Selection, Source
+from refinery_beam.index.text import display
+
+# A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
+_MAX_LINKS = 4
+
+
+def walk_local(selection: Selection) -> None:
+    """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path."""
+    source, skip = selection.source, selection.skip
+    root = source.root
+    try:
+        top = os.stat(root)
+    except OSError as error:
+        raise _not_a_folder(source, "does not exist" if isinstance(error, FileNotFoundError) else _reason(error)) from None
+    # Each entry: prefix of relative paths, the (device, inode) of the folders above and of this one, links passed so far.
+    stack: list[tuple[str, tuple[tuple[int, int], ...], int]] = [("", ((top.st_dev, top.st_ino),), 0)]
+    while stack:
+        prefix, above, links = stack.pop()
+        try:
+            scan = os.scandir(os.path.join(root, prefix))
+        except NotADirectoryError:
+            raise _not_a_folder(source, "is not a folder") from None
+        except OSError as error:
+            raise _unreadable(source, prefix, error) from None
+        with scan:
+            for entry in scan:
+                name = entry.name
+                if name.startswith("."):
+                    skip("hidden")
+                    continue
+                try:
+                    if entry.is_dir():
+                        facts = entry.stat()
+                        key = (facts.st_dev, facts.st_ino)
+                        hops = links + entry.is_symlink()
+                        if key in above or hops > _MAX_LINKS:
+                            skip("link_loop")
+                            continue
+                        stack.append((f"{prefix}{name}/", (*above, key), hops))
+                        if not prefix:
+                            selection.folder(name)
+                        continue
+                    word = selection.word_of(name)
+                    if word:
+                        skip(word if word == "hidden" or entry.is_file() else _odd_word(entry))
+                    elif entry.is_file():
+                        facts = entry.stat()
+                        selection.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+                    else:
+                        skip(_odd_word(entry))
+                except FileNotFoundError:
+                    skip("broken_link")  # removed while we looked, or a link into nothing
+                except OSError as error:
+                    if entry.is_symlink():
+                        skip("broken_link")  # a link to itself
+                    else:
+                        raise _unreadable(source, prefix + name, error) from None
+
+
+def _odd_word(entry: os.DirEntry[str]) -> str:
+    return "broken_link" if entry.is_symlink() and not os.path.exists(entry.path) else "special"
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _not_a_folder(source: Source, why: str) -> DataError:
+    return DataError(
+        f"source {source.name!r}: {display(source.root)!r} {why}",
+        code="source-path",
+        place=source.place,
+        value=display(source.root),
+        rule="a source's path is a folder that can be read; relative paths start at the recipe file's folder",
+        remedy="correct the path, or mount what should be there",
+    )
+
+
+def _unreadable(source: Source, relative: str, error: OSError) -> DataError:
+    where = display(os.path.join(source.root, relative))
+    return DataError(
+        f"source {source.name!r}: cannot read {where!r}: {_reason(error)}",
+        code="unreadable-folder",
+        place=source.place,
+        value=where,
+        rule="every folder below a source must be readable: what cannot be listed cannot be counted",
+        remedy="give this user read and search permission, or move the folder out of the source",
+    )

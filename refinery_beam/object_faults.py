@@ -1,0 +1,98 @@
+"""What goes wrong with object stores, in words: first as an OSError with a clean text, then as a StoreError with a remedy.
+
+Every library has exceptions of its own, and texts with addresses and signatures in them. Here they lose both.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from refinery_beam.errors import StoreError
+
+_ERRNO: dict[type[OSError], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+}
+_QUERY = re.compile(r"\?[^\s'\")]*")
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Whatever a store's library raises inside leaves as an OSError with a clean text."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise type(error)(error.errno or _ERRNO[type(error)], _clean(error), url) from None
+    except Exception as error:
+        raise OSError(_number(error), _clean(error), url) from None
+
+
+def fault(error: OSError, doing: str, place: str) -> StoreError:
+    """The StoreError for what a store refused, with the remedy that fits; `places.fault` is this."""
+    scheme = place.partition("://")[0]
+    reason = error.strerror or str(error) or type(error).__name__
+
+    def told(*, code: str, remedy: str, reason: str = reason) -> StoreError:
+        rule = "a location is a place that this machine can reach and may use"
+        return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
+
+    if isinstance(error, FileNotFoundError):
+        return told(code="store-missing", reason="there is no such bucket or object", remedy="create the bucket, or mend its name")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        remedy = (
+            f"give credentials by --storage-option {scheme}.NAME=VALUE or the environment; a cache root is listed, read, written, cleared"
+        )
+        return told(code="store-permission", remedy=remedy)
+    if error.errno == errno.EHOSTUNREACH:
+        remedy = f"check the network, and the end point (--storage-option {scheme}.endpoint_url=...)"
+        return told(code="store-unreachable", remedy=remedy)
+    return told(code="store-io", remedy="look whether the store is well, and run again: nothing was promoted that is not whole")
+
+
+def _number(error: Exception) -> int:
+    """The errno that says best what happened; libraries have their own classes for it."""
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, PermissionError) or "Forbidden" in text or getattr(error, "code", None) in (401, 403, "401", "403"):
+        return errno.EACCES
+    if "Credentials" in name or name in ("DefaultCredentialsError", "RefreshError", "GoogleAuthError"):
+        return errno.EACCES
+    if "Connect" in name or name in ("FSTimeoutError", "TimeoutError", "ProxyError"):
+        return errno.EHOSTUNREACH
+    return (error.errno if isinstance(error, OSError) else None) or errno.EIO
+
+
+def _clean(error: Exception) -> str:
+    """The first line of an error's text, without query strings (which hold signatures) and without any option's value."""
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    text = _QUERY.sub("", text)
+    for secret in sorted(_option_values(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text[:300]
+
+
+def _option_values() -> set[str]:
+    from fsspec.config import conf
+
+    found: set[str] = set()
+    pending: list[Any] = [conf]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += value.values()
+        elif isinstance(value, list | tuple):
+            pending += value
+        elif isinstance(value, str) and len(value) > 5 and "://" not in value:
+            found.add(value)
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
+        if os.environ.get(name):
+            found.add(os.environ[name])
+    return found
