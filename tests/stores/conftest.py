@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -31,9 +32,11 @@ def server(request: pytest.FixtureRequest) -> Server:
     return found
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture
-def bucket(server: Server, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def bucket(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     """The URL of a new bucket, reached by this process and its children."""
     reach(server, monkeypatch, tmp_path)
-    name = "".join(c if c.isalnum() else "-" for c in f"{os.getpid()}-{request.node.name.lower()}")[:60].strip("-")
-    return server.make_bucket(name)
+    return server.make_bucket(f"test-{os.getpid()}-{next(_numbers)}")
