@@ -10,21 +10,7 @@ import typer
 
 from refinery_beam import __version__, places
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
-from refinery_beam.cli.options import (
-    CacheRoot,
-    Debug,
-    Json,
-    Mode,
-    Options,
-    Overlay,
-    PluginPath,
-    Quiet,
-    Runner,
-    Seed,
-    StorageOption,
-    Verbose,
-    Workers,
-)
+from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import Interrupted, RefineryError, UsageError
 
@@ -46,38 +32,12 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
+@before_the_verb
 def _globals(
-    ctx: typer.Context,
     *,
-    cache_root: CacheRoot = None,
-    workers: Workers = None,
-    mode: Mode = None,
-    runner: Runner = None,
-    seed: Seed = None,
-    overlay: Overlay = None,
-    plugin_path: PluginPath = None,
-    storage_option: StorageOption = None,
-    json: Json = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
-    ctx.obj = Options(
-        cache_root=cache_root,
-        workers=workers,
-        mode=mode,
-        runner=runner,
-        seed=seed,
-        overlay=overlay,
-        plugin_path=plugin_path,
-        storage_option=storage_option,
-        json=json,
-        verbose=verbose,
-        quiet=quiet,
-        debug=debug,
-        beam_options=tuple(ctx.obj or ()),
-    )
+    pass  # typer has done what --version asks, and the shared options are in the context
 
 
 app.command("run")(run.run)

@@ -142,7 +142,23 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
         mine = Options(**{f.name: values.pop(f.name) for f in _typed()})
         verb(*args, **values, options=mine.over(ctx.obj))
 
-    own = inspect.signature(verb, eval_str=True)
+    return _signed(wrapper, verb)
+
+
+def before_the_verb(callback: Callable[..., None]) -> Callable[..., None]:
+    """Give the program's own callback all the shared options; verbs find them as `Options` in the context."""
+
+    @functools.wraps(callback)
+    def wrapper(*, ctx: typer.Context, **values: Any) -> None:
+        ctx.obj = Options(**{f.name: values.pop(f.name) for f in _typed()}, beam_options=tuple(ctx.obj or ()))
+        callback(**values)
+
+    return _signed(wrapper, callback)
+
+
+def _signed(wrapper: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:
+    """`wrapper` with the signature of `function`, the context before it and the shared options behind."""
+    own = inspect.signature(function, eval_str=True)
     kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "options"]
     wrapper.__signature__ = inspect.Signature([_CONTEXT, *kept, *_parameters()])  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in wrapper.__signature__.parameters.values()}  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -233,6 +234,10 @@ def test_options_before_and_after_the_verb(built: dict[str, Any], say: Say) -> N
     overlay = say("--overlay", "more", "plan", "recipe.yaml", "--json").body["recipe_hash"]
     assert overlay != built["recipe_hash"]
     assert say("plan", "recipe.yaml", "--json", "--variant", "more").body["recipe_hash"] == overlay
+    before, after = (say(*words).out.split("Options:")[1] for words in (("--help",), ("run", "--help")))
+    names = sorted(set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", after, re.M)))
+    assert [name for name in names if name not in before] == [], "every option of run may stand before it"
+    assert {"--shared-files", "--digest", "--storage-option"} <= set(names)
 
 
 def test_cache_root_from_the_environment(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
