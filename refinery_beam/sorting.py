@@ -4,8 +4,8 @@ The index of a hundred million images is sorted three times on its way (by path,
 not grow with it. A sorter keeps its first rows in memory, which is all that most inputs ever need: then this is `list.sort` and nothing is
 written. Beyond the limit, sorted runs go to one nameless temporary file, and reading merges them.
 
-Why not SQLite: it sorts as fast, but its rows would have to be unpacked and packed for every look, small inputs would pay for a database,
-and there would be two ways to do each step. Measured: docs/scale.md.
+Why not SQLite: its rows would have to be unpacked and packed for every look, small inputs would pay for a database, and there would be two
+ways to do each step. What this costs is measured in docs/scale.md.
 
 Runs are written with `marshal`, which knows plain values only and runs no code. They are read by the process that wrote them, and nobody
 else: the file has no name.
