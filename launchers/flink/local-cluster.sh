@@ -10,7 +10,8 @@ dir=$(mkdir -p "${2:?a folder}" && cd "$2" && pwd)
 number=${3:-2}
 rest=${4:-8081}
 rpc=$((rest + 1000))
-lib=${REFINERY_BEAM_ENGINES:-$HOME/.cache/refinery-beam/engines}/flink-1.19.3/lib
+engines=${REFINERY_BEAM_ENGINES:-$HOME/.cache/refinery-beam/engines}
+lib=$engines/flink-1.19.3/lib
 
 stop() {
   local file pid
@@ -33,8 +34,12 @@ cat > "$dir/conf/config.yaml" <<Y
 jobmanager: {bind-host: localhost, rpc: {address: localhost, port: $rpc}, memory: {process: {size: 1024m}}}
 taskmanager: {host: localhost, bind-host: localhost, numberOfTaskSlots: 1}
 rest: {address: localhost, bind-address: localhost, port: $rest}
+classloader: {resolve-order: parent-first}
 Y
 export FLINK_CONF_DIR="$dir/conf"
+# Beam beside Flink, not only in each job's jar: Flink unloads a job's classes between its stages, and their workers would end with them.
+classes="$lib/*"
+[ ! -f "$engines/flink-job-server.jar" ] || classes+=":$engines/flink-job-server.jar"
 
 # What Flink reaches into on Java 17.
 open=()
@@ -50,11 +55,11 @@ for part in task.heap.size=500m task.off-heap.size=0m network.min=256m network.m
   memory+=(-D "taskmanager.memory.$part")
 done
 
-java "${open[@]}" -cp "$lib/*" org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint \
+java "${open[@]}" -cp "$classes" org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint \
   --configDir "$dir/conf" --host localhost > "$dir/jobmanager.log" 2>&1 &
 echo $! > "$dir/jobmanager.pid"
 for i in $(seq "$number"); do
-  java "${open[@]}" -Xmx800m -cp "$lib/*" org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$dir/conf" \
+  java "${open[@]}" -Xmx800m -cp "$classes" org.apache.flink.runtime.taskexecutor.TaskManagerRunner --configDir "$dir/conf" \
     -D taskmanager.cpu.cores=1 "${memory[@]}" > "$dir/taskmanager-$i.log" 2>&1 &
   echo $! > "$dir/taskmanager-$i.pid"
 done

@@ -32,6 +32,9 @@ from refinery_beam.runners.options import EngineOptions
 START_SECONDS = 60.0
 """A job server that does not answer by then is taken for broken."""
 
+KEEP_WORKERS_MILLIS = 60_000
+"""How long Java engines keep the workers of a finished stage for the next one. Without it every stage starts new ones, and each imports Beam."""
+
 REFUSAL_SECONDS = 1.0
 """How often it is asked whether a worker has refused to work."""
 
@@ -148,6 +151,8 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
         flags.append(f"--spark_master_url=local[{count}]")
     if not options.given("environment_type"):
         flags.append(f"--environment_type={options.environment}")
+    if options.environment in ("PROCESS", "EXTERNAL") and not options.given("environment_cache_millis"):
+        flags.append(f"--environment_cache_millis={KEEP_WORKERS_MILLIS}")
     if work and options.environment != "LOOPBACK":
         flags.append(driver_flag(work))
     if boot:
