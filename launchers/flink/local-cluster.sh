@@ -4,6 +4,7 @@
 # usage: launchers/flink/local-cluster.sh start DIR [TASKMANAGERS [REST_PORT]]      logs and pids go to DIR
 #        launchers/flink/local-cluster.sh stop DIR
 # env:   REFINERY_BEAM_ENGINES   where the jars are (~/.cache/refinery-beam/engines)
+#        BEAM_BESIDE=0           leave Beam out of Flink's own classes: for uber jars, which find their job by the classes in the jar
 set -euo pipefail
 verb=${1:?start or stop}
 dir=$(mkdir -p "${2:?a folder}" && cd "$2" && pwd)
@@ -34,12 +35,14 @@ cat > "$dir/conf/config.yaml" <<Y
 jobmanager: {bind-host: localhost, rpc: {address: localhost, port: $rpc}, memory: {process: {size: 1024m}}}
 taskmanager: {host: localhost, bind-host: localhost, numberOfTaskSlots: 1}
 rest: {address: localhost, bind-address: localhost, port: $rest}
-classloader: {resolve-order: parent-first}
 Y
 export FLINK_CONF_DIR="$dir/conf"
 # Beam beside Flink, not only in each job's jar: Flink unloads a job's classes between its stages, and their workers would end with them.
 classes="$lib/*"
-[ ! -f "$engines/flink-job-server.jar" ] || classes+=":$engines/flink-job-server.jar"
+if [ "${BEAM_BESIDE:-1}" != 0 ] && [ -f "$engines/flink-job-server.jar" ]; then
+  classes+=":$engines/flink-job-server.jar"
+  echo "classloader: {resolve-order: parent-first}" >> "$dir/conf/config.yaml"
+fi
 
 # What Flink reaches into on Java 17.
 open=()

@@ -33,7 +33,7 @@ START_SECONDS = 60.0
 """A job server that does not answer by then is taken for broken."""
 
 KEEP_WORKERS_MILLIS = 60_000
-"""How long Java engines keep the workers of a finished stage for the next one. Without it every stage starts new ones, and each imports Beam."""
+"""How long Java engines keep the workers of a finished stage for the next one: else every stage starts new ones, and each imports Beam."""
 
 REFUSAL_SECONDS = 1.0
 """How often it is asked whether a worker has refused to work."""

@@ -109,6 +109,9 @@ def test_after_a_crash(recipe: Path, tmp_path: Path, reference: RunResult, told:
     process = slow_run(recipe, tmp_path, cache, "direct")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # The run itself is a child of the command line's process, and takes a moment to die with it.
+    while subprocess.run(["pgrep", "-f", str(cache)], stdout=subprocess.DEVNULL, check=False).returncode == 0:
+        time.sleep(0.1)
     assert not list(cache.glob("instances/*/*/*"))
     result = run_with(recipe, Settings(cache_root=str(cache), workers=2))
     same(result, reference, told, "direct, after a crash")
@@ -138,7 +141,7 @@ def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str
 
 
 @contextmanager
-def flink_cluster(folder: Path, managers: int) -> Iterator[str]:
+def flink_cluster(folder: Path, managers: int, *, beam_beside: bool = True) -> Iterator[str]:
     """A standalone Flink; gives host:port."""
     if not FLINK.exists():
         pytest.skip(f"{FLINK} is not there: make engines")
@@ -146,7 +149,7 @@ def flink_cluster(folder: Path, managers: int) -> Iterator[str]:
         free.bind(("localhost", 0))
         port = min(free.getsockname()[1], 60000)
     script = str(ROOT / "launchers/flink/local-cluster.sh")
-    environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1])}
+    environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1]), "BEAM_BESIDE": str(int(beam_beside))}
     with open(folder / "start.log", "w") as log:
         done = subprocess.run(
             [script, "start", str(folder), str(managers), str(port)],
@@ -178,12 +181,12 @@ def test_a_flink_cluster_with_processes(
     same(result, reference, told, "flink, 2 task managers, PROCESS")
 
 
-def test_a_flink_cluster_by_uber_jar(
-    cluster: str, recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
-) -> None:
+def test_a_flink_cluster_by_uber_jar(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
     """Without a job server: the job travels inside the jar, which the cluster runs."""
-    options = (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
-    result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
+    (tmp_path / "plain").mkdir()
+    with flink_cluster(tmp_path / "plain", 2, beam_beside=False) as place:
+        options = (*flags("flink"), f"--flink_master={place}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
+        result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
     same(result, reference, told, "flink, uber jar, PROCESS")
 
 
