@@ -22,7 +22,7 @@ def home(root: str) -> str:
     >>> home("/c")
     '/c'
     >>> os.path.basename(home("gs://bucket/caches/"))
-    'gs-bucket-caches-4a7c05bb0b09'
+    'gs-bucket-caches-fd6591532a2b'
     """
     place = places.absolute(root)
     if not places.is_url(place):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from refinery_beam.errors import Interrupted
 from refinery_beam.launch.prepare import Settings
 
 CACHE_ROOT_VARIABLE = "REFINERY_BEAM_CACHE_ROOT"
@@ -140,7 +141,11 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def wrapper(*args: Any, ctx: typer.Context, **values: Any) -> None:
         mine = Options(**{f.name: values.pop(f.name) for f in _typed()})
-        verb(*args, **values, options=mine.over(ctx.obj))
+        try:
+            verb(*args, **values, options=mine.over(ctx.obj))
+        except KeyboardInterrupt as error:
+            # Caught here: the option parser would make an exit code of it, without a word.
+            raise Interrupted("interrupted: nothing was promoted", code="interrupted", remedy="run again to start over") from error
 
     return _signed(wrapper, verb)
 

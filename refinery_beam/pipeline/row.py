@@ -14,7 +14,7 @@ from refinery_beam.pipeline.columns import FieldMismatch, coerce
 from refinery_beam.pipeline.source import SourceFiles
 from refinery_beam.plan.nodes import Chain, Plan
 from refinery_beam.plugins.image_classification.decode import looks_whole
-from refinery_beam.plugins.image_classification.encode import EncodeError, encode
+from refinery_beam.plugins.image_classification.encode import EncodeError, TooLong, encode
 from refinery_beam.records import Ref
 from refinery_beam.rows import Pixels, SourceBytes, row_digest
 
@@ -80,9 +80,10 @@ class RowMaker:
         try:
             content = encode(array, output.encoding, quality=output.quality)
         except EncodeError as error:
-            raise BadRecord("unsupported_mode", str(error), stage="Output", op="encode") from error
+            reason = "wrong_size" if isinstance(error, TooLong) else "unsupported_mode"
+            raise BadRecord(reason, str(error), stage="Output", op="encode") from error
         except (OSError, ValueError) as error:
-            # The codec's own limits: JPEG has none of more than 65,535 pixels a side.
+            # What else the codec refuses: some JPEG libraries stop a little short of what the format can state.
             detail = f"{output.encoding} cannot hold {array.dtype}{list(array.shape)}: {error}"
             raise BadRecord("wrong_size", detail, stage="Output", op="encode") from error
         return {"bytes": content, "path": name}, proof

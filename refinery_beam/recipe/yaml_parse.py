@@ -97,13 +97,7 @@ class _Builder:
             if isinstance(event, yaml.CollectionStartEvent):
                 self.depth += 1
                 if self.depth > MAX_DEPTH:
-                    raise self.error(
-                        f"nested deeper than {MAX_DEPTH} levels",
-                        code="yaml-too-deep",
-                        mark=event.start_mark,
-                        rule=f"a recipe nests at most {MAX_DEPTH} levels",
-                        remedy="flatten this part",
-                    )
+                    raise self.too_deep(event.start_mark)
         elif isinstance(event, yaml.CollectionEndEvent):
             self.depth -= 1
         elif isinstance(event, yaml.DocumentStartEvent):
@@ -116,6 +110,15 @@ class _Builder:
                     rule="a recipe is one YAML document",
                     remedy="remove the '---' line or keep the documents in files of their own",
                 )
+
+    def too_deep(self, mark: Any) -> RecipeError:
+        return self.error(
+            f"nested deeper than {MAX_DEPTH} levels",
+            code="yaml-too-deep",
+            mark=mark,
+            rule=f"a recipe nests at most {MAX_DEPTH} levels",
+            remedy="flatten this part",
+        )
 
     def take(self, event: Any) -> None:
         """The second pass: one event into the tree."""
@@ -249,6 +252,9 @@ class _Builder:
             )
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = getattr(error, "problem", None) or "malformed YAML"
+        if "nesting depth" in problem:
+            # The scanner of newer libraries looks ahead as far as a thousand brackets, and gives up there before our own count is asked.
+            return self.too_deep(mark)
         context = getattr(error, "context", None)
         begun = getattr(error, "context_mark", None)
         since = f" that begins at {begun.line + 1}:{begun.column + 1}" if begun is not None and mark is not begun else ""

@@ -196,7 +196,7 @@ def test_no_pixels_and_no_pickles_cross(class_folders: Path, tmp_path: Path) -> 
     file.write_text(TEXT.format(path=class_folders, field="label_id: {dtype: int64}", op=encode()))
     plan = prepare(file, Settings(cache_root=str(tmp_path / "cache"))).plan
     pipeline = beam.Pipeline(runner="BundleBasedDirectRunner")
-    job = Job(plan=plan, instance="/i", work="/w", threads=1, records=36, shard_records=7, grouped=False, index=(("/x", 0),))
+    job = Job(plan=plan, instance="/i", work="/w", threads=1, records=36, shard_records=7, grouped=False)
     translate(pipeline, job)
     assert offences(pipeline) == []
 

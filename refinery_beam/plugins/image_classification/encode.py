@@ -29,6 +29,10 @@ class EncodeError(ValueError):
     """Pixels an encoding cannot hold; the message says what it takes."""
 
 
+class TooLong(EncodeError):
+    """An image with more pixels a side than the encoding can state."""
+
+
 def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
     """The image in an encoding: 'tensor' (any dtype, raw C-order bytes), 'png' (uint8, 1 to 4 channels), 'jpeg' (uint8, 1 or 3
     channels) or 'webp' (uint8, 3 channels).
@@ -58,7 +62,7 @@ def encode(pixels: Pixels, encoding: str, *, quality: int = 90) -> bytes:
     if not 1 <= quality <= 100:
         raise EncodeError(f"{encoding} quality is 1..100, not {quality}")
     if max(image.size) > _MOST[encoding]:
-        raise EncodeError(f"{encoding} holds at most {_MOST[encoding]} pixels a side, not {image.width} x {image.height}")
+        raise TooLong(f"{encoding} holds at most {_MOST[encoding]} pixels a side, not {image.width} x {image.height}")
     if encoding == "jpeg":
         image.save(file, "JPEG", quality=quality, subsampling="4:2:0", optimize=False, progressive=False)
     else:
