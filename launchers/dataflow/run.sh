@@ -7,13 +7,8 @@
 #        TEMP              where Dataflow keeps its own files (gs://BUCKET/dataflow-tmp, BUCKET that of the cache root)
 set -euo pipefail
 usage="usage: PROJECT=... REGION=... IMAGE=... run.sh RECIPE gs://BUCKET/FOLDER [OPTION...] [-- BEAM OPTION...]"
-recipe=${1:?$usage}
-cache_root=${2:?$usage}
+. "$(dirname "${BASH_SOURCE[0]}")/../arguments.sh"
 : "${PROJECT:?$usage}" "${REGION:?$usage}" "${IMAGE:?$usage}"
-shift 2
-options=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
-[ $# -eq 0 ] || shift
 
 bucket=${cache_root#gs://}
 temp=${TEMP:-gs://${bucket%%/*}/dataflow-tmp}

@@ -5,12 +5,7 @@
 # env:   REFINERY_BEAM_ENGINES   where launchers/engines.sh put the job server (~/.cache/refinery-beam/engines); not there: Beam looks for its own
 set -euo pipefail
 usage="usage: run.sh RECIPE CACHE_ROOT [OPTION...] [-- BEAM OPTION...]"
-recipe=${1:?$usage}
-cache_root=${2:?$usage}
-shift 2
-options=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
-[ $# -eq 0 ] || shift
+. "$(dirname "${BASH_SOURCE[0]}")/../arguments.sh"
 
 beam=()
 jar=${REFINERY_BEAM_ENGINES:-$HOME/.cache/refinery-beam/engines}/spark/spark-job-server.jar

@@ -12,7 +12,7 @@ from refinery_beam import places
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, Settings, prepare
-from refinery_beam.runners.dataflow import require_extra
+from refinery_beam.runners.dataflow_options import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 CONTRACT = 1

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
-from refinery_beam.errors import EngineError, EnvironmentFault, UsageError
+from refinery_beam.errors import EngineError, UsageError
 from refinery_beam.runners.death import guarded
 from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
@@ -45,22 +44,6 @@ class Told:
 
     say: Callable[[str], None] = lambda text: None
     counts: dict[str, int] = field(default_factory=dict)
-
-
-def require_extra() -> None:
-    """Raise EnvironmentFault ``missing-extra`` unless Google's client libraries are installed. Imports next to nothing."""
-    try:
-        found = find_spec("google.cloud.dataflow") and find_spec("google.cloud.storage")
-    except ModuleNotFoundError:
-        found = None
-    if not found:
-        raise EnvironmentFault(
-            "Dataflow needs Google's client libraries, and they are not installed",
-            code="missing-extra",
-            value="dataflow",
-            rule="they come with the extra named dataflow",
-            remedy="pip install 'refinery-beam[dataflow]'",
-        )
 
 
 def run_dataflow(

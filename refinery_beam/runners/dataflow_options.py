@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from refinery_beam import __version__
-from refinery_beam.errors import RefineryError, UsageError
+from refinery_beam.errors import EnvironmentFault, RefineryError, UsageError
 
 if TYPE_CHECKING:
     from refinery_beam.runners.options import EngineOptions
@@ -125,3 +126,19 @@ def _setup_fits(setup: str) -> bool:
             return os.path.isfile(setup) and f'__version__ = "{__version__}"' in file.read()
     except OSError:
         return False
+
+
+def require_extra() -> None:
+    """Raise EnvironmentFault ``missing-extra`` unless Google's client libraries are installed. Imports next to nothing."""
+    try:
+        found = find_spec("google.cloud.dataflow") and find_spec("google.cloud.storage")
+    except ModuleNotFoundError:
+        found = None
+    if not found:
+        raise EnvironmentFault(
+            "Dataflow needs Google's client libraries, and they are not installed",
+            code="missing-extra",
+            value="dataflow",
+            rule="they come with the extra named dataflow",
+            remedy="pip install 'refinery-beam[dataflow]'",
+        )

@@ -11,7 +11,7 @@ import pytest
 from refinery_beam import __version__
 from refinery_beam.cli.app import call
 from refinery_beam.errors import RefineryError
-from refinery_beam.runners import dataflow
+from refinery_beam.runners.dataflow_options import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def no_google(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_missing_extra(no_google: None, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with pytest.raises(RefineryError) as caught:
-        dataflow.require_extra()
+        require_extra()
     assert (caught.value.code, caught.value.exit_code) == ("missing-extra", 3)
     assert caught.value.remedy == "pip install 'refinery-beam[dataflow]'"
     assert call(["run", str(tmp_path / "r.yaml"), "--runner", "dataflow", "--cache-root", "gs://b/c", "--", *COMPLETE]) == 3
@@ -128,4 +128,4 @@ def test_a_missing_extra(no_google: None, capsys: pytest.CaptureFixture[str], tm
 
 
 def test_the_extra_is_here() -> None:
-    dataflow.require_extra()
+    require_extra()
