@@ -148,15 +148,14 @@ def _submit(pipeline: Any, options: EngineOptions) -> DataflowJob:
 
 def dataflow_options(options: EngineOptions, *, work: str, workers: int | None) -> Any:
     """Beam's options: those given, and the ones that Beam would choose in another way than we do."""
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from refinery_beam.runners.parsed_once import pipeline_options_of
 
     flags = list(options.flags)
     if not options.given("job_name"):
         flags.append(f"--job_name={job_name(work)}")
     if workers and not options.given("num_workers") and not options.given("max_num_workers"):
         flags.append(f"--max_num_workers={workers}")
-    # Beam's default for Dataflow is True. Nothing of the main program is needed: code comes with the container.
-    return PipelineOptions(flags, save_main_session=False)
+    return pipeline_options_of(flags)
 
 
 def job_name(work: str) -> str:

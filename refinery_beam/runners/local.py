@@ -5,9 +5,9 @@ engine by looking at the graph, so the engine changed with the recipe and with t
 
 Modes
 -----
-* ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the
-other reads, which
-  share a few read-ahead threads. Pillow, hashlib and zstd release the GIL, there is no start-up to pay, and no image crosses a process.
+* ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the other
+  reads, which share a few read-ahead threads. Pillow, hashlib and zstd release the GIL, there is no start-up to pay, and no image
+  crosses a process.
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
@@ -123,13 +123,13 @@ def constructed_runner(options: Any, *, hostile: int | None = None) -> Any:
 
 
 def _pipeline_options(options: LocalOptions) -> Any:
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from refinery_beam.runners.parsed_once import pipeline_options_of
 
     flags = [f"--direct_num_workers={options.workers if options.mode == 'processes' else min(2, options.workers)}"]
     flags.append("--direct_running_mode=" + ("multi_processing" if options.mode == "processes" else "in_memory"))
     if options.bundle_repeat:
         flags.append(f"--direct_runner_bundle_repeat={options.bundle_repeat}")
-    return PipelineOptions(flags, save_main_session=False)
+    return pipeline_options_of(flags)
 
 
 def cap_native_threads() -> None:

@@ -135,10 +135,9 @@ def beam_workers(options: EngineOptions, workers: int | None) -> int:
 
 def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str = "", work: str = "") -> Any:
     """Beam's options: those given, and parallelism and the worker boot where they were not. Workers elsewhere learn what this driver is."""
-    from apache_beam.options.pipeline_options import PipelineOptions
-
     from refinery_beam.runners.driver_option import driver_flag
     from refinery_beam.runners.local import available_cpus
+    from refinery_beam.runners.parsed_once import pipeline_options_of
 
     flags = list(options.flags)
     count = workers or available_cpus()
@@ -157,7 +156,7 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
         flags.append(driver_flag(work))
     if boot:
         flags.append("--environment_config=" + json.dumps({"command": boot}))
-    return PipelineOptions(flags, save_main_session=False)
+    return pipeline_options_of(flags)
 
 
 def _runner(name: str) -> Any:
