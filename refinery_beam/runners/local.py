@@ -6,8 +6,8 @@ engine by looking at the graph, so the engine changed with the recipe and with t
 Modes
 -----
 * ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the other
-  reads, which share a few read-ahead threads. Pillow, hashlib and zstd release the GIL, there is no start-up to pay, and no image
-  crosses a process.
+  reads, which share a few read-ahead threads; for few records one, since each worker sets up every stage anew. Pillow, hashlib and
+  zstd release the GIL, there is no start-up to pay, and no image crosses a process.
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
@@ -32,17 +32,21 @@ Mode = Literal["threads", "processes"]
 MANY_RECORDS = 20_000
 """From here on two seconds of process start-up no longer show."""
 
+FEW_RECORDS = 256
+"""Up to here one Beam worker is through before two have set up their stages."""
+
 NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode and workers (threads or processes). For tests: how often each bundle is replayed, a seed for
-    hostility, and what is told the sizes of the elements that cross stages.
+    """How the local engine runs: mode, workers (threads or processes), and as how many workers Beam sees them. For tests: how often each
+    bundle is replayed, a seed for hostility, and what is told the sizes of the elements that cross stages.
     """
 
     mode: Mode
     workers: int
+    beam_workers: int
     bundle_repeat: int = 0
     hostile: int | None = None
     sizes: Sizes | None = field(default=None, repr=False, compare=False)
@@ -64,19 +68,23 @@ def choose(
     sizes: Sizes | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
-    (more than four).
+    (more than four). A given number of `workers` is kept for small jobs too.
 
-    >>> choose(4_000, cpus=2)
-    LocalOptions(mode='threads', workers=2, bundle_repeat=0, hostile=None)
+    >>> choose(4_000, cpus=4)
+    LocalOptions(mode='threads', workers=4, beam_workers=2, bundle_repeat=0, hostile=None)
     >>> choose(1_000_000, cpus=16)
-    LocalOptions(mode='processes', workers=16, bundle_repeat=0, hostile=None)
+    LocalOptions(mode='processes', workers=16, beam_workers=16, bundle_repeat=0, hostile=None)
     """
     cores = cpus or available_cpus()
     count = workers or cores
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
     chosen: Mode = "processes" if mode == "processes" else "threads"
-    return LocalOptions(mode=chosen, workers=count, bundle_repeat=bundle_repeat, hostile=hostile, sizes=sizes)
+    if chosen == "threads":
+        beam_workers = 1 if workers is None and records <= FEW_RECORDS else min(2, count)
+    else:
+        beam_workers = count
+    return LocalOptions(mode=chosen, workers=count, beam_workers=beam_workers, bundle_repeat=bundle_repeat, hostile=hostile, sizes=sizes)
 
 
 def available_cpus() -> int:
@@ -125,7 +133,7 @@ def constructed_runner(options: Any, *, hostile: int | None = None) -> Any:
 def _pipeline_options(options: LocalOptions) -> Any:
     from refinery_beam.runners.parsed_once import pipeline_options_of
 
-    flags = [f"--direct_num_workers={options.workers if options.mode == 'processes' else min(2, options.workers)}"]
+    flags = [f"--direct_num_workers={options.beam_workers}"]
     flags.append("--direct_running_mode=" + ("multi_processing" if options.mode == "processes" else "in_memory"))
     if options.bundle_repeat:
         flags.append(f"--direct_runner_bundle_repeat={options.bundle_repeat}")

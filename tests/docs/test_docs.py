@@ -20,9 +20,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -36,6 +36,15 @@ PAGES = [
     *(p for f in ("docs/*.md", "examples/*.md", "launchers/**/*.md") for p in sorted(ROOT.glob(f))),
 ]
 EXAMPLES = sorted(ROOT.glob("examples/*/README.md"))
+QUICK = (ROOT / "README.md", ROOT / "docs/quickstart.md", ROOT / "examples/quickstart/README.md")
+"""What a newcomer reads runs with every `make test`; the other pages that run the product are slow tests."""
+
+
+def marked(pages: Sequence[Path]) -> list[Any]:
+    """Pages as parameters; slow are those that run something and are not for newcomers."""
+    slow = [page for page in pages if page not in QUICK and "refinery-beam " in page.read_text(encoding="utf-8")]
+    return [pytest.param(page, marks=pytest.mark.slow if page in slow else (), id=page.relative_to(ROOT).as_posix()) for page in pages]
+
 
 _NOTE = re.compile(r"<!-- *(?P<key>[a-z]+): *(?P<value>.*?) *-->")
 _FENCE = re.compile(r"^ {0,3}```(?P<language>\w*)\s*$")
@@ -126,12 +135,12 @@ def run_page(page: Path, folder: Path) -> None:
             raise AssertionError(f"{page.relative_to(ROOT)}:{block.line}: {failure}") from None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", marked(PAGES))
 def test_page_runs(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
 
 
-@pytest.mark.parametrize("page", EXAMPLES, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("page", marked(EXAMPLES))
 def test_example_runs(page: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_bytes((page.parent / "recipe.yaml").read_bytes())
     run_page(page, tmp_path)

@@ -109,7 +109,7 @@ PROCESSES = ("--mode", "processes", "--workers", "2")
 THREADS = ("--mode", "threads", "--workers", "2")
 
 
-@pytest.mark.parametrize("mode", [PROCESSES, THREADS], ids=["processes", "threads"])
+@pytest.mark.parametrize("mode", [pytest.param(PROCESSES, marks=pytest.mark.slow, id="processes"), pytest.param(THREADS, id="threads")])
 def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     bad = spoil(photos, b"SEGFAULT")
     process = start(photos, *mode)
@@ -123,6 +123,7 @@ def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     assert finish(start(photos, *mode))[0] == 0
 
 
+@pytest.mark.slow
 def test_poison_records_reach_the_ledger(photos: Path) -> None:
     """In both modes: the same ledger, the same bytes."""
     bad = spoil(photos, b"SEGFAULT")
@@ -136,6 +137,7 @@ def test_poison_records_reach_the_ledger(photos: Path) -> None:
     assert (row["record_id"], row["stage"], row["detail"]) == (bad, "Input", "decoding it ends the process: SIGSEGV")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_names_what_it_held(photos: Path) -> None:
     held = spoil(photos, b"KILL-ONCE")
     process = start(photos, *PROCESSES, on_error="quarantine")

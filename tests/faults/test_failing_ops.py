@@ -96,7 +96,7 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize("op", SECTIONS)
-@pytest.mark.parametrize("mode", ["threads", "processes"])
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_the_op_the_plugin_and_the_record_are_named(op: str, mode: str, tmp_path: Path) -> None:
     if mode == "processes" and op not in ("change", "choose"):
         pytest.skip("the way out of a process is the same for all")

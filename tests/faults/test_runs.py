@@ -85,6 +85,7 @@ def wait_for_shard(recipe: Path) -> None:
     raise AssertionError("no shard was ever written")
 
 
+@pytest.mark.slow
 def test_kill_in_the_middle(recipe: Path) -> None:
     process = start(recipe, env=slow(recipe))
     wait_for_shard(recipe)

@@ -218,6 +218,7 @@ def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run)
     assert (by_recipe.status, by_recipe.path) == ("hit", by_place.path)
 
 
+@pytest.mark.slow
 def test_another_instance_is_another_key(class_folders: Path, tmp_path: Path, run: Run) -> None:
     one = run(main_recipe(class_folders, tmp_path, name="one.yaml"))
     two = run(main_recipe(class_folders, tmp_path, name="two.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
@@ -241,6 +242,7 @@ def values_of(result: RunResult, split: str | None = None) -> Counter[float]:
     return sum((Counter(image.reshape(-1).tolist()) for image in rows), Counter())
 
 
+@pytest.mark.slow
 def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """As readers see them: normalized here, by statistics of other records, and as they are stored there."""
     other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
@@ -256,6 +258,7 @@ def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, ru
         run(far)
 
 
+@pytest.mark.slow
 def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """Decoded pixels under InputContracts, levels of all channels together; the same result from processes."""
     stated = "reference: {edges: [0, 128, 256], fractions: [0.5, 0.5]}, distance: l_infinity, max: 0"

@@ -249,6 +249,7 @@ def test_bad_files_meet_the_error_policy(alike: Path, tmp_path: Path, run: Run) 
         assert bad == {"photos/a/broken.png": ("truncated", "Input"), "photos/a/text.png": ("not_an_image", "Input")}
 
 
+@pytest.mark.slow
 def test_fields_of_a_table(flat_with_csv: Path, tmp_path: Path, run: Run) -> None:
     lines = (flat_with_csv / "labels.csv").read_text().splitlines()
     table = tmp_path / "labels.csv"

@@ -174,6 +174,7 @@ PLUGIN = Extension(name="more", version=1, ops=[Swatch()], assertions=[Lower()])
 """
 
 
+@pytest.mark.slow
 def test_a_plugins_picture_and_assertion(class_folders: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / "more.py").write_text(PLUGIN)
     swatch = "  - {name: %s, op: swatch, stage: post_pipeline, mode: reporting}\n"

@@ -148,6 +148,7 @@ def test_aggressive_rows_replay_from_what_was_drawn(images: Path, tmp_path: Path
     assert len({row["augmentation"] for row in found.values()}) > len(found) // 2
 
 
+@pytest.mark.slow
 def test_statistics_are_those_without_augmentation(images: Path, tmp_path: Path, run: Run) -> None:
     def statistics(result: RunResult) -> bytes:
         return (Path(result.path) / "fitted_statistics" / "normalize.json").read_bytes()
@@ -164,6 +165,7 @@ def test_statistics_are_those_without_augmentation(images: Path, tmp_path: Path,
     assert statistics(run(main_recipe(images, tmp_path, name="c.yaml", change=lambda t: t + made))) != statistics(plain)
 
 
+@pytest.mark.slow
 def test_a_pass_of_its_own_sees_generated_records(images: Path, tmp_path: Path, run: Run) -> None:
     """Eager normalize: children are decoded, corrupted and observed before they are written."""
     made = "Generation:\n" + CORRUPT.replace(", tag_fields: [corruption, severity, seed]", "")
@@ -174,6 +176,7 @@ def test_a_pass_of_its_own_sees_generated_records(images: Path, tmp_path: Path, 
     assert all((row["image"] == rows(one)[name]["image"]).all() for name, row in rows(two).items())
 
 
+@pytest.mark.slow
 def test_op_seeds_are_honoured(images: Path, tmp_path: Path, run: Run) -> None:
     drawn = []
     for i, seed in enumerate(["seed: 1", "seed: 1", "seed: 2", "seed: {from: master}", "seed: null"]):

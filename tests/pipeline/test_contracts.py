@@ -24,6 +24,7 @@ from refinery_beam.pipeline.translate import translate
 from refinery_beam.plugins.assertions import STANDARD, Distribution, Values
 from refinery_beam.plugins.base import Facts
 from refinery_beam.plugins.distances import distance
+from refinery_beam.runners.parsed_once import pipeline_options_of
 
 RECIPE = """\
 schema_version: 3
@@ -53,7 +54,7 @@ def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str) -> Non
     recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype))
     plan = prepare(recipe, Settings(cache_root=str(tmp_path / "cache"))).plan
     job = Job(plan=plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=True)
-    pipeline = beam.Pipeline(runner="FnApiRunner")
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=pipeline_options_of([]))
     translate(pipeline, job)
     assert offences(pipeline) == []
     rows = {c.coder for c in crossings(pipeline)}

@@ -13,6 +13,7 @@ from refinery_beam.pipeline.context import Job
 from refinery_beam.pipeline.digest_files import DigestFiles
 from refinery_beam.pipeline.lint import crossings, offences
 from refinery_beam.pipeline.translate import translate
+from refinery_beam.runners.parsed_once import pipeline_options_of
 
 RECIPE = """\
 schema_version: 3
@@ -37,7 +38,7 @@ def pipeline_of(class_folders: Path, folder: Path, *, dtype: str, method: str, g
     recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype, method=method))
     prepared = prepare(recipe, Settings(cache_root=str(folder / "cache")))
     job = Job(plan=prepared.plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=grouped)
-    pipeline = beam.Pipeline(runner="FnApiRunner")
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=pipeline_options_of([]))
     translate(pipeline, job)
     return pipeline
 
@@ -76,14 +77,14 @@ def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path, m
 
 
 def test_the_digest_pass_is_clean() -> None:
-    pipeline = beam.Pipeline(runner="FnApiRunner")
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=pipeline_options_of([]))
     _ = pipeline | DigestFiles("gs://bucket/photos", "/w", records=9)
     assert offences(pipeline) == []
     assert any("row(path, digest, reason, detail)" in c.coder for c in crossings(pipeline))
 
 
 def test_pixels_across_a_stage_are_noticed() -> None:
-    pipeline = beam.Pipeline(runner="FnApiRunner")
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=pipeline_options_of([]))
     refs = pipeline | beam.Create(["a", "b"])
     images = refs | "Decode" >> beam.Map(lambda ref: np.zeros((4, 4)))
     total = images | "Sum" >> beam.CombineGlobally(sum)

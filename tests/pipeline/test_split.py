@@ -11,7 +11,6 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
-from apache_beam.options.pipeline_options import PipelineOptions
 
 import refinery_beam.pipeline.coders  # noqa: F401
 from refinery_beam.identity import record_key
@@ -20,6 +19,7 @@ from refinery_beam.plan.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
 from refinery_beam.plan.quotas import largest_remainder, position, weights
 from refinery_beam.plan.strata import divide
 from refinery_beam.records import Ref
+from refinery_beam.runners.parsed_once import pipeline_options_of
 
 RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
 
@@ -54,6 +54,12 @@ def make_ref(number: int, *, label: str | None = "cat", partition: str = "", gro
     return Ref(record_id, key, 0, f"{number:04d}.png", 1, b"d", label, partition, group or key, "", fields, "")
 
 
+def append_id(row: Any, path: str) -> None:
+    """Add a row's record id to a file. One small write to a file opened for appending is never torn."""
+    with open(path, "ab", buffering=0) as file:
+        file.write(row.record_id.encode() + b"\n")
+
+
 def assign(refs: Iterable[Ref], plan: Plan, *, grouped: bool = False, workers: int = 1) -> dict[str, str]:
     """{record_id: split}, '' for the ledger."""
     import tempfile
@@ -62,21 +68,17 @@ def assign(refs: Iterable[Ref], plan: Plan, *, grouped: bool = False, workers: i
     shuffled = list(refs)
     random.Random(workers).shuffle(shuffled)
     with tempfile.TemporaryDirectory() as folder:
-        options = PipelineOptions([f"--direct_num_workers={workers}", "--direct_running_mode=in_memory"])
+        options = pipeline_options_of([f"--direct_num_workers={workers}", "--direct_running_mode=in_memory"])
         with beam.Pipeline(runner="FnApiRunner", options=options) as p:
             outputs = p | beam.Create(shuffled).with_output_types(Ref) | AssignSplits(plan, grouped=grouped)
             for name, rows in outputs.items():
-                _ = (
-                    rows
-                    | f"Id[{name}]" >> beam.Map(lambda row: row.record_id)
-                    | f"Write[{name}]" >> beam.io.WriteToText(str(Path(folder) / f"out-{name}"))
-                )
+                _ = rows | f"Write[{name}]" >> beam.Map(append_id, f"{folder}/out-{name}")
         found: dict[str, str] = {}
         for name in [*plan.split.splits, LEDGER]:
-            for path in sorted(Path(folder).glob(f"out-{name}-*")):
-                for line in path.read_text().splitlines():
-                    assert line not in found
-                    found[line] = name
+            path = Path(folder) / f"out-{name}"
+            for line in path.read_text().splitlines() if path.exists() else ():
+                assert line not in found
+                found[line] = name
     return found
 
 

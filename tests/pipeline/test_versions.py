@@ -53,7 +53,7 @@ def test_a_driver_that_knows_more() -> None:
     assert caught.value.message == "a worker has libjpeg none; this run began with libjpeg 9"
 
 
-@pytest.mark.parametrize("mode", ["threads", "processes"])
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_in_a_pipeline(
     mode: str, class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

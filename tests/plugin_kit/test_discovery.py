@@ -24,7 +24,7 @@ def settings(tmp_path: Path, *paths: Path, **more: object) -> Settings:
     return Settings(cache_root=str(tmp_path / "cache"), plugin_paths=tuple(map(str, paths)), **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mode", ["threads", "processes"])
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_path_plugin_runs_and_reads(class_folders: Path, tmp_path: Path, halving: Path, mode: str) -> None:
     result = run_with(recipe(tmp_path, class_folders, steps=HALVE_STEP), settings(tmp_path, halving, mode=mode, workers=2))
     raw = result.manifest.raw
@@ -83,7 +83,7 @@ def raw_ppm(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("mode", ["threads", "processes"])
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_loader_lists_labels_and_decodes(raw_ppm: Path, tmp_path: Path, halving: Path, mode: str) -> None:
     text = recipe(tmp_path, raw_ppm, kind="ppm_folder")
     result = run_with(text, settings(tmp_path, halving, mode=mode, workers=1))
@@ -183,6 +183,7 @@ def test_names_are_unique_across_plugins() -> None:
     assert caught.value.remedy == "did you mean 'image_classification'?"
 
 
+@pytest.mark.slow
 def test_the_variable_and_the_option(class_folders: Path, tmp_path: Path, halving: Path, cli: object) -> None:
     text = recipe(tmp_path, class_folders, steps=HALVE_STEP)
     assert cli("plan", text)[0] == 1  # type: ignore[operator]

@@ -36,7 +36,7 @@ def environment(installed: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
 
 
-@pytest.mark.parametrize("mode", ["threads", "processes"])
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_the_recipe_runs(installed: Path, class_folders: Path, tmp_path: Path, cli: Callable[..., Any], mode: str) -> None:
     shutil.copy(PACKAGE / "recipe.yaml", tmp_path)
     (tmp_path / "my-images").symlink_to(class_folders)
@@ -48,6 +48,7 @@ def test_the_recipe_runs(installed: Path, class_folders: Path, tmp_path: Path, c
     assert cli("run", "recipe.yaml", env=environment(installed))[1]["status"] == "hit"
 
 
+@pytest.mark.slow
 def test_an_edited_source_is_a_miss(installed: Path, class_folders: Path, tmp_path: Path, cli: Callable[..., Any]) -> None:
     shutil.copy(PACKAGE / "recipe.yaml", tmp_path)
     (tmp_path / "my-images").symlink_to(class_folders)

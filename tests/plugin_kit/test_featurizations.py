@@ -88,7 +88,9 @@ def test_first_seen_is_the_order_of_smallest_keys(class_folders: Path, tmp_path:
     assert rb.open_instance(result.path).statistics("made")["vocabulary"] == sorted(smallest, key=smallest.__getitem__)
 
 
-@pytest.mark.parametrize("how", [{"mode": "processes", "workers": 2}, {"workers": 2}, {"bundle_repeat": 1}])
+@pytest.mark.parametrize(
+    "how", [pytest.param({"mode": "processes", "workers": 2}, marks=pytest.mark.slow), {"workers": 2}, {"bundle_repeat": 1}]
+)
 def test_one_digest_however_it_runs(class_folders: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     digests = set()
     for k, settings in enumerate(({"workers": 1}, how)):

@@ -95,6 +95,7 @@ def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_pa
     assert f"Import norm: from norm of instance {raw_base['recipe_hash'][:16]}" in told
 
 
+@pytest.mark.slow
 def test_the_siblings_key_is_in_the_key(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     base = written(tmp_path, "base.yaml", class_folders)
     consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())

@@ -89,6 +89,7 @@ def test_each_suggestion_runs_and_all_of_them(laid_out: tuple[str, Path], tmp_pa
     assert fitted == (["normalize"] if name == "unlabeled" else ["label_id", "normalize"])
 
 
+@pytest.mark.slow
 def test_each_suggestion_alone_builds(class_folders: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     scaffold(str(class_folders), str(recipe))

@@ -17,11 +17,14 @@ from refinery_beam.runners.local import LocalOptions, choose, quiet_beam, run_lo
 
 
 def test_choices() -> None:
-    assert choose(100, cpus=2) == LocalOptions(mode="threads", workers=2)
+    assert choose(100, cpus=2) == LocalOptions(mode="threads", workers=2, beam_workers=1)
+    assert choose(100, workers=8) == LocalOptions(mode="threads", workers=8, beam_workers=2), "as it was told"
+    assert choose(300, cpus=8) == LocalOptions(mode="threads", workers=8, beam_workers=2)
+    assert choose(300, cpus=1) == LocalOptions(mode="threads", workers=1, beam_workers=1)
     assert choose(100_000, cpus=2).mode == "threads"
-    assert choose(100_000, cpus=8) == LocalOptions(mode="processes", workers=8)
-    assert choose(100_000, cpus=8, workers=3) == LocalOptions(mode="threads", workers=3)
-    assert choose(10, mode="processes", workers=2, cpus=8) == LocalOptions(mode="processes", workers=2)
+    assert choose(100_000, cpus=8) == LocalOptions(mode="processes", workers=8, beam_workers=8)
+    assert choose(100_000, cpus=8, workers=3) == LocalOptions(mode="threads", workers=3, beam_workers=2)
+    assert choose(10, mode="processes", workers=2, cpus=8) == LocalOptions(mode="processes", workers=2, beam_workers=2)
     assert choose(10, cpus=8, workers=5).threads == 5
     assert choose(10, mode="processes", cpus=8).threads == 1
 
@@ -30,7 +33,7 @@ def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
     def build(pipeline: Any) -> None:
         _ = pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda n: (tmp_path / str(n)).touch())
 
-    run_local(build, LocalOptions(mode="threads", workers=1), work=str(tmp_path))
+    run_local(build, LocalOptions(mode="threads", workers=1, beam_workers=1), work=str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
 
 
@@ -40,7 +43,7 @@ def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        run_local(build, LocalOptions(mode="threads", workers=1), work=str(tmp_path))
+        run_local(build, LocalOptions(mode="threads", workers=1, beam_workers=1), work=str(tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
 
 
