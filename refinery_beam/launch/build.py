@@ -10,7 +10,7 @@ from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.errors import DataError
 from refinery_beam.launch.collect import collect
 from refinery_beam.launch.deaths import Deadly, learn, left_behind, survived
-from refinery_beam.launch.engine import Engine, local_options
+from refinery_beam.launch.engine import Engine, works_in_threads
 from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
@@ -54,8 +54,7 @@ def _is_watched(prepared: Prepared) -> bool:
     from refinery_beam.runners.watch import can_watch
 
     settings = prepared.settings
-    in_threads = settings.runner == "direct" and local_options(settings, len(prepared.index.entries)).mode == "threads"
-    return settings.watch and in_threads and can_watch()
+    return settings.watch and works_in_threads(settings, len(prepared.index.entries)) and can_watch()
 
 
 def _attempt(prepared: Prepared, deadly: Deadly) -> tuple[Literal["built", "hit"], Manifest]:

@@ -143,6 +143,14 @@ def local_options(settings: Settings, records: int) -> LocalOptions:
     )
 
 
+def works_in_threads(settings: Settings, records: int) -> bool:
+    """Whether workers are threads of the driver, on the local engine or as LOOPBACK workers of another."""
+    options = read_options(settings.runner, settings.beam_options)
+    if options.runner == "direct":
+        return local_options(settings, records).mode == "threads"
+    return options.environment == "LOOPBACK"
+
+
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__

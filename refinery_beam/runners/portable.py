@@ -24,10 +24,12 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.errors import EngineError
+from refinery_beam.runners.children import PACKAGE_ROOT, environment
 from refinery_beam.runners.death import guarded
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.tether import tethered
 
 START_SECONDS = 60.0
 """A job server that does not answer by then is taken for broken."""
@@ -208,7 +210,12 @@ def _job_server(given: EngineOptions, options: Any, log: str) -> Iterator[None]:
         with open(log, "wb") as file:
             # A session of its own: Ctrl-C at the terminal is ours to pass on, as a cancelled job.
             process = subprocess.Popen(
-                [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                tethered([str(word) for word in command]),
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         _await_server(process, endpoint, log)
         options.view_as(PortableOptions).job_endpoint = endpoint
@@ -279,10 +286,9 @@ def _boot_script(options: EngineOptions, work: str) -> Iterator[str]:
         yield ""
         return
     path = os.path.join(work, "worker-boot")
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with open(path, "w") as file:
         file.write("#!/bin/sh\n")
-        file.write(f"PYTHONPATH={_quoted(package)}${{PYTHONPATH:+:$PYTHONPATH}}; export PYTHONPATH\n")
+        file.write(f"PYTHONPATH={_quoted(PACKAGE_ROOT)}${{PYTHONPATH:+:$PYTHONPATH}}; export PYTHONPATH\n")
         file.write(f'exec {_quoted(sys.executable)} -m refinery_beam worker-boot "$@"\n')
     os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
     yield path

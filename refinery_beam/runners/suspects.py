@@ -18,6 +18,7 @@ from typing import Any
 from refinery_beam.pipeline.lineage import file_record_id
 from refinery_beam.pipeline.marks import Mark
 from refinery_beam.runners.alone import NO_END
+from refinery_beam.runners.children import environment
 
 TRIES = 3
 SECONDS = 30.0
@@ -86,14 +87,12 @@ def try_alone(plan: Any, marks: Sequence[Mark], *, tries: int = TRIES, seconds: 
 
 def _answers(plan: Any, marks: Sequence[Mark], tries: int, seconds: float) -> list[tuple[int, str, bool]]:
     """What the process says that makes the tries; it forks, which this one, full of threads, must not."""
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = os.pathsep.join(p for p in (package, os.environ.get("PYTHONPATH")) if p)
     process = subprocess.Popen(
         [sys.executable, "-m", "refinery_beam.runners.alone", str(tries), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
     )
     try:
         out, _ = process.communicate(pickle.dumps((plan, list(marks))))

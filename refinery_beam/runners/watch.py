@@ -1,14 +1,13 @@
 """A run in a child process, and a parent that lives to tell how it ended.
 
-In threads the run itself decodes images: a codec that crashes takes it along, and nobody is left to say on which record. So the command
-line forks before Beam is imported; the parent does nothing but wait, and reads the marks if the child dies. It costs some milliseconds, and
-no memory that the child would not have too. Linux only: elsewhere a child cannot be told to end with its parent, and would go on after a
-``kill -9`` of the run. There, and for callers of the library, the next run finds the marks.
+Where workers are threads of the run, it decodes images itself: a codec that crashes takes it along, and nobody is left to say on which
+record. So the command line forks before Beam is imported; the parent does nothing but wait, and reads the marks if the child dies. It costs
+some milliseconds, and no memory that the child would not have too. Linux only: elsewhere a child cannot be told to end with its parent, and
+would go on after a ``kill -9`` of the run. There, and for callers of the library, the next run finds the marks.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
@@ -20,10 +19,9 @@ from typing import Any, NoReturn, TypeVar
 
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.alone import name_of_end
+from refinery_beam.runners.tether import die_with_parent
 
 T = TypeVar("T")
-
-PR_SET_PDEATHSIG = 1
 
 
 class ChildDied(Exception):
@@ -68,7 +66,7 @@ def _child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn:
     status = 1
     try:
         os.setpgid(0, 0)  # Ctrl-C goes to the parent alone, which passes it on
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         if os.getppid() == parent:
             try:
                 answer = (True, body())

@@ -12,19 +12,16 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from engine_places import FLINK, JARS, PRISM
+from clusters import FLAGS, ROOT, flags, flink_cluster
 
 import refinery_beam as rb
 from refinery_beam.launch.prepare import Settings
 from refinery_beam.launch.run import RunResult, run_with
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
@@ -44,23 +41,6 @@ def reference(recipe: Path) -> RunResult:
 def settings(name: str, **more: object) -> Settings:
     plain = {"processes": {"workers": 2, "mode": "processes"}, "hostile bundles": {"hostile": 3, "mode": "threads"}}
     return Settings(**{"workers": 2, **plain.get(name, {"runner": name}), **more})  # type: ignore[arg-type]
-
-
-FLAGS = {
-    "prism": (PRISM, f"--prism_location={PRISM}"),
-    "flink": (JARS["flink"], f"--flink_job_server_jar={JARS['flink']}"),
-    "spark": (JARS["spark"], f"--spark_job_server_jar={JARS['spark']}"),
-}
-
-
-def flags(name: str) -> tuple[str, ...]:
-    """The Beam options of an engine; skips the test where the engine is not there."""
-    if name not in FLAGS:
-        return ()
-    place, flag = FLAGS[name]
-    if not place.exists():
-        pytest.skip(f"{place} is not there: make engines")
-    return (flag,)
 
 
 def same(result: RunResult, reference: RunResult, told: list[tuple[str, str, float, int]], name: str) -> None:
@@ -138,32 +118,6 @@ def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str
         time.sleep(0.2)
     assert process.poll() is None, process.communicate()[1]
     return process
-
-
-@contextmanager
-def flink_cluster(folder: Path, managers: int, *, beam_beside: bool = True) -> Iterator[str]:
-    """A standalone Flink; gives host:port."""
-    if not FLINK.exists():
-        pytest.skip(f"{FLINK} is not there: make engines")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = min(free.getsockname()[1], 60000)
-    script = str(ROOT / "launchers/flink/local-cluster.sh")
-    environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1]), "BEAM_BESIDE": str(int(beam_beside))}
-    with open(folder / "start.log", "w") as log:
-        done = subprocess.run(
-            [script, "start", str(folder), str(managers), str(port)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    try:
-        assert done.returncode == 0, (folder / "start.log").read_text()
-        yield f"localhost:{port}"
-    finally:
-        subprocess.run([script, "stop", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_one_digest import flags, same, settings
+from clusters import flags
+from test_one_digest import same, settings
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult

@@ -1,0 +1,58 @@
+"""A child that must not outlive its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from refinery_beam.runners.children import environment
+from refinery_beam.runners.tether import tethered
+
+PARENT = """\
+import subprocess, sys, time
+from refinery_beam.runners.tether import tethered
+child = subprocess.Popen(tethered(["sleep", "60"]), start_new_session=True)
+while open(f"/proc/{child.pid}/comm").read() != "sleep\\n":
+    time.sleep(0.01)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_it_ends_with_its_parent_however_that_ends() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=environment())
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert os.getsid(child) == child, "Ctrl-C at the terminal does not reach it"
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
+    deadline = time.monotonic() + 10
+    while lives(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not lives(child)
+
+
+def lives(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_it_becomes_the_command() -> None:
+    done = subprocess.run(
+        tethered(["sh", "-c", "echo $0 $1; exit 3", "a", "b"]), capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (3, "a b\n", "")
+
+
+def test_a_command_that_is_not_there() -> None:
+    done = subprocess.run(tethered(["no-such-program"]), capture_output=True, text=True, env=environment(), check=False)
+    assert (done.returncode, done.stderr) == (1, "no-such-program: No such file or directory\n")
