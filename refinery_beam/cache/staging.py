@@ -51,14 +51,13 @@ class Staging:
         self._lock: Lock | None = lock
 
     @classmethod
-    def open(cls, root: str, key: InstanceKey, *, sweep_dead: bool = True) -> Staging:
+    def open(cls, root: str, key: InstanceKey) -> Staging:
         """Start an attempt; creates the cache root when absent and sweeps what dead runs of the same key left behind.
 
         Raises StoreError when the root cannot be written to.
         """
         root = prepare_root(root)
-        if sweep_dead:
-            sweep(root, key)
+        sweep(root, key)
         folder = staging_root(root)
         for _ in range(16):
             # Random on purpose: two runs of one key must never share a directory. It names a directory that is gone before anything is
@@ -143,11 +142,16 @@ class Staging:
         return self._lock is not None
 
     def close(self) -> None:
-        """Remove what is left of the attempt and give the lock back. Never fails: what cannot be removed now is swept later."""
+        """Remove what is left of the attempt and give the lock back. Never fails: what cannot be removed now is swept later.
+
+        Looks for dead attempts once more: a run that was killed the moment before this one began may have been dying still, and after this
+        run the next ones may all be hits, which sweep nothing.
+        """
         if self._lock is not None:
             lock, self._lock = self._lock, None
             _discard(self.root, self.dir)
             lock.release()
+            _sweep_dead(self.root, self.key)
 
     def abandon(self) -> None:
         """The same as `close`, for callers that gave up: nothing of the attempt stays."""
@@ -165,6 +169,14 @@ def sweep(root: str, key: InstanceKey) -> list[str]:
 
     Living attempts, of this key or another, are never touched. Nothing here fails: what cannot be removed today is removed another day.
     """
+    removed = _sweep_dead(root, key)
+    trash = os.path.join(staging_root(root), "trash")
+    for name in _names(trash):
+        _remove(os.path.join(trash, name))
+    return removed
+
+
+def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
     folder = staging_root(root)
     removed = []
     for name in _names(folder):
@@ -176,9 +188,6 @@ def sweep(root: str, key: InstanceKey) -> list[str]:
             dead = name.startswith(f"{key.name}-") and bool(_ATTEMPT.fullmatch(name[len(key.name) + 1 :])) and _sweep_attempt(root, path)
         if dead:
             removed.append(name)
-    trash = os.path.join(folder, "trash")
-    for name in _names(trash):
-        _remove(os.path.join(trash, name))
     return removed
 
 

@@ -61,7 +61,7 @@ def test_dead_attempts_of_the_same_key_are_swept(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_is_swept_by_the_next(tmp_path: Path) -> None:
-    with Staging.open(str(tmp_path), KEY, sweep_dead=False) as staging:
+    with Staging.open(str(tmp_path), KEY) as staging:
         # The lock as a run that is killed holds it: from another process.
         assert staging._lock is not None
         staging._lock.release()
@@ -73,6 +73,15 @@ def test_a_killed_run_is_swept_by_the_next(tmp_path: Path) -> None:
         child.wait()
         child.stdout.close()
         assert sweep(str(tmp_path), KEY) == [os.path.basename(staging.dir)]
+    assert attempts(tmp_path) == []
+
+
+def test_a_run_that_was_still_dying_at_the_beginning_is_swept_at_the_end(tmp_path: Path) -> None:
+    dying = Staging.open(str(tmp_path), KEY)
+    with Staging.open(str(tmp_path), KEY) as staging:
+        assert attempts(tmp_path) == sorted([os.path.basename(dying.dir), os.path.basename(staging.dir)])
+        assert dying._lock is not None
+        dying._lock.release()
     assert attempts(tmp_path) == []
 
 
