@@ -33,7 +33,7 @@ test-engines: engines  ## one digest on Prism, Flink and Spark; prints a table
 
 test-stores: $(READY)  ## cache roots on real store servers (S3: moto; GCS: fake-gcs-server, needs Go once), and Dataflow on one
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs prism
-	$(BIN)/python -m pytest tests/stores tests/dataflow -m stores
+	$(PYTEST) tests/stores tests/dataflow -m stores
 
 test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lowest

@@ -32,7 +32,7 @@ def nothing_is_left(photos: Path) -> None:
     assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
 
 
-@pytest.mark.parametrize("name", ["prism", "flink", "spark"])
+@pytest.mark.parametrize("name", ["prism", "flink"])
 def test_workers_in_threads(name: str, photos: Path) -> None:
     """The crash takes the run's process along; its parent tells on what, and the job server ends with it."""
     bad = spoil(photos, b"SEGFAULT")
