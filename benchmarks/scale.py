@@ -1,11 +1,12 @@
 """Does the driver grow with the number of images? Its peak memory and the size of the job graph, for indexes of several sizes.
 
-usage: scale.py [--records N ...] [--quotas N]
+usage: scale.py [--records N ...] [--quotas N] [--filtered N]
 
 Each size is a process of its own. It makes up a listing (class folders, digests, one content in fifty twice, so that groups matter), and
 from there does what a run does before its engine starts: sort, group, find duplicates, hash the input, divide into splits, write index
-parts, translate. `--quotas` divides that many references by exact quotas within a thousand classes and writes nothing. Peaks are those of
-`getrusage`. A first row without records shows what Python, Beam and PyArrow take by themselves.
+parts, translate. `--quotas` divides that many references by exact quotas within a thousand classes and writes nothing; `--filtered` takes
+one class out of that many first, so that the local engine has to cut. Peaks are those of `getrusage`. A first row without records shows
+what Python, Beam and PyArrow take by themselves.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ Transformations:
   - { name: resize, op: resize, params: { size: 224, method: bilinear }, splits: [train, val, test] }
   - { name: normalize, op: normalize, fit_source: train, splits: [train, val, test] }
 """
+FILTER = "Filters: [{ name: most, op: filter_by_label, params: { labels: [class_0001], action: exclude } }]\n"
 CLASSES = 1000
 
 
@@ -97,37 +99,80 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     return {"graph": graph, "index": index_bytes}
 
 
+def references(records: int) -> Iterator[Any]:
+    """References as the driver makes them."""
+    from refinery_beam.identity import record_key
+    from refinery_beam.records import Ref
+
+    for path in paths(records):
+        key = record_key(path)
+        yield Ref(path, key, 0, path, 110_000, key, path[:10], "", key, "", "", "")
+
+
 def quotas(records: int, folder: str) -> dict[str, Any]:
     """Exact quotas of groups within classes, as the driver cuts them."""
     from collections import Counter
 
-    from refinery_beam.identity import record_key
     from refinery_beam.plan.build import build_plan
     from refinery_beam.plan.strata import divide
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
-    from refinery_beam.records import Ref
     from refinery_beam.sorting import Again
 
     recipe_file = Path(folder) / "recipe.yaml"
     recipe_file.write_text(RECIPE, encoding="utf-8")
     plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
 
-    def refs() -> Iterator[Ref]:
-        for path in paths(records):
-            key = record_key(path)
-            yield Ref(path, key, 0, path, 110_000, key, path[:10], "", key, "", "", "")
-
-    counts = Counter(ref.split for ref in divide(Again(refs), plan, scratch=folder))
+    counts = Counter(ref.split for ref in divide(Again(lambda: references(records)), plan, scratch=folder))
     assert sum(counts.values()) == records and counts[""] == 0
     return {"counts": dict(counts)}
+
+
+def filtered(records: int, folder: str) -> dict[str, Any]:
+    """Exact quotas within classes behind a filter, as the local engine cuts them. Drivers and workers are one process there."""
+    import apache_beam as beam
+
+    from refinery_beam.pipeline.context import WORK_FOLDERS, Job
+    from refinery_beam.pipeline.index_parts import ReadIndex, write_index
+    from refinery_beam.pipeline.select import Select
+    from refinery_beam.pipeline.split import AssignSplits
+    from refinery_beam.plan.build import build_plan
+    from refinery_beam.plugins.discovery import find_plugin
+    from refinery_beam.recipe import load_recipe
+    from refinery_beam.runners.local import choose, run_local
+
+    recipe_file = Path(folder) / "recipe.yaml"
+    recipe_file.write_text(RECIPE + FILTER, encoding="utf-8")
+    plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
+    for name in WORK_FOLDERS:
+        os.makedirs(f"{folder}/{name}")
+    write_index(f"{folder}/index", references(records), count=records)
+    job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
+
+    def build(pipeline: Any) -> None:
+        kept, _ = pipeline | "Index" >> ReadIndex(f"{folder}/index") | "Filter" >> Select(plan, plan.pre_filters[0], job)
+        for name, refs in (kept | "Split" >> AssignSplits(plan, grouped=False)).items():
+            counted = refs | f"Count[{name}]" >> beam.combiners.Count.Globally()
+            _ = counted | f"Keep[{name}]" >> beam.Map(keep_count, f"{folder}/count-{name}")
+
+    run_local(build, choose(records), work=folder)
+    counts = {path.name.removeprefix("count-"): int(path.read_text()) for path in Path(folder).glob("count-?*")}
+    assert sum(counts.values()) == records - records // CLASSES
+    return {"counts": counts}
+
+
+def keep_count(count: int, path: str) -> None:
+    Path(path).write_text(str(count))
+
+
+KINDS = {"driver": driver, "quotas": quotas, "filtered": filtered}
 
 
 def measured(kind: str, records: int) -> None:
     """One row, as JSON on stdout: for `main` in the process above."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="refinery-scale-") as folder:
-        found = driver(records, folder) if kind == "driver" else quotas(records, folder)
+        found = KINDS[kind](records, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({**found, "peak_mb": peak, "seconds": time.perf_counter() - begun}))
 
@@ -142,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The driver's memory and the job graph, by number of images.")
     parser.add_argument("--records", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="sizes of indexes")
     parser.add_argument("--quotas", type=int, default=10_000_000, help="references to divide; 0 leaves that out")
+    parser.add_argument("--filtered", type=int, default=1_000_000, help="references to divide behind a filter; 0 leaves that out")
     parser.add_argument("--measure", nargs=2, metavar=("KIND", "N"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -151,10 +197,15 @@ def main() -> None:
     for records in [0, *args.records]:
         row = in_process("driver", records)
         print(f"{records:12,}{row['peak_mb']:16.0f}{row['graph']:13,}{row['index'] / 1e6:10.1f}{row['seconds']:9.1f}", flush=True)
-    if args.quotas:
-        row = in_process("quotas", args.quotas)
-        print(f"\nexact quotas of {args.quotas:,} references in {CLASSES:,} classes: peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
-        print("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(row["counts"].items())))
+    for kind, count, where in (
+        ("quotas", args.quotas, "in the driver"),
+        ("filtered", args.filtered, "behind a filter, in the local engine"),
+    ):
+        if not count:
+            continue
+        row = in_process(kind, count)
+        print(f"\nexact quotas {where}: {count:,} references, {CLASSES:,} classes, peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
+        print("  " + ", ".join(f"{name} {number:,}" for name, number in sorted(row["counts"].items())))
 
 
 if __name__ == "__main__":
