@@ -1,8 +1,8 @@
 """Beam's pipeline options, whose views are made once each.
 
-Why: Beam asks for a view of the options some twenty-five times for every transform that is applied, and each view of its own
-`PipelineOptions` builds an argument parser and parses all flags again. Of a recipe with a hundred and fifty transforms that was two thirds
-of the time before the first record is read.
+Why: Beam asks for a view of the options some seven times for every transform that is applied, and each view of its own `PipelineOptions`
+builds an argument parser and parses all flags again. For a recipe with filters, generation and fits that was two thirds of the time in
+which its pipeline is built: more than a second.
 """
 
 from __future__ import annotations
