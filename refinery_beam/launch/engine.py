@@ -50,9 +50,9 @@ class Engine:
     @property
     def threads(self) -> int:
         """Threads that a worker process has for one bundle."""
-        from refinery_beam.runners.portable import beam_workers
+        from refinery_beam.runners.portable import read_ahead_threads
 
-        return self.local_options.threads if self.local else beam_workers(self.options, self.settings.workers)
+        return self.local_options.threads if self.local else read_ahead_threads(self.options, self.settings.workers)
 
     @property
     def heartbeat(self) -> bool:

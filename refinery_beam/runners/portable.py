@@ -24,7 +24,7 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.children import PACKAGE_ROOT, environment
+from refinery_beam.runners.children import PACKAGE_ROOT, child_environment
 from refinery_beam.runners.death import guarded
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads, quiet_beam
@@ -128,7 +128,7 @@ def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
         thread.join(STOP_SECONDS + 1)
 
 
-def beam_workers(options: EngineOptions, workers: int | None) -> int:
+def read_ahead_threads(options: EngineOptions, workers: int | None) -> int:
     """Read-ahead threads of one worker process. With LOOPBACK all workers are threads of this process and share them."""
     from refinery_beam.runners.local import available_cpus
 
@@ -211,7 +211,7 @@ def _job_server(given: EngineOptions, options: Any, log: str) -> Iterator[None]:
             # A session of its own: Ctrl-C at the terminal is ours to pass on, as a cancelled job.
             process = subprocess.Popen(
                 tethered([str(word) for word in command]),
-                env=environment(),
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ from typing import Any
 from refinery_beam.pipeline.lineage import file_record_id
 from refinery_beam.pipeline.marks import Mark
 from refinery_beam.runners.alone import NO_END
-from refinery_beam.runners.children import environment
+from refinery_beam.runners.children import child_environment
 
 TRIES = 3
 SECONDS = 30.0
@@ -92,7 +92,7 @@ def _answers(plan: Any, marks: Sequence[Mark], tries: int, seconds: float) -> li
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=environment(),
+        env=child_environment(),
     )
     try:
         out, _ = process.communicate(pickle.dumps((plan, list(marks))))

@@ -88,6 +88,7 @@ def _pickled(answer: tuple[bool, Any]) -> bytes:
         pickle.loads(data)  # noqa: S301 - an exception may write what it cannot read
         return data
     except Exception:
+        # Errors of libraries fail at it in ways of their own. What they say is told then; what they are is lost.
         kind = type(answer[1])
         return pickle.dumps((False, EngineError(f"{kind.__name__}: {answer[1]}", code="engine-failed", value=kind.__name__)))
 

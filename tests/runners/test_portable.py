@@ -15,7 +15,7 @@ import pytest
 from refinery_beam.errors import EngineError, ErrorGroup
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.options import read_options
-from refinery_beam.runners.portable import _boot_script, beam_workers, pipeline_options, run_portable
+from refinery_beam.runners.portable import _boot_script, pipeline_options, read_ahead_threads, run_portable
 from refinery_beam.runners.worker_boot import environment, read_arguments
 
 
@@ -40,8 +40,8 @@ def test_defaults_are_added_only_where_nothing_was_said() -> None:
 
 
 def test_threads_of_a_worker() -> None:
-    assert beam_workers(read_options("flink"), 3) == 3
-    assert beam_workers(read_options("flink", ["--flink_master=localhost:8081", "--environment_type=PROCESS"]), 3) == 1
+    assert read_ahead_threads(read_options("flink"), 3) == 3
+    assert read_ahead_threads(read_options("flink", ["--flink_master=localhost:8081", "--environment_type=PROCESS"]), 3) == 1
 
 
 def test_the_boot_script_is_this_python(tmp_path: Path) -> None:

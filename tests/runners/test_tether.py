@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from refinery_beam.runners.children import environment
+from refinery_beam.runners.children import child_environment
 from refinery_beam.runners.tether import tethered
 
 PARENT = """\
@@ -26,7 +26,7 @@ time.sleep(60)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_it_ends_with_its_parent_however_that_ends() -> None:
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=environment())
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, env=child_environment())
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     assert os.getsid(child) == child, "Ctrl-C at the terminal does not reach it"
@@ -48,11 +48,11 @@ def lives(pid: int) -> bool:
 
 def test_it_becomes_the_command() -> None:
     done = subprocess.run(
-        tethered(["sh", "-c", "echo $0 $1; exit 3", "a", "b"]), capture_output=True, text=True, env=environment(), check=False
+        tethered(["sh", "-c", "echo $0 $1; exit 3", "a", "b"]), capture_output=True, text=True, env=child_environment(), check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "a b\n", "")
 
 
 def test_a_command_that_is_not_there() -> None:
-    done = subprocess.run(tethered(["no-such-program"]), capture_output=True, text=True, env=environment(), check=False)
+    done = subprocess.run(tethered(["no-such-program"]), capture_output=True, text=True, env=child_environment(), check=False)
     assert (done.returncode, done.stderr) == (1, "no-such-program: No such file or directory\n")
