@@ -62,8 +62,8 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.index.labelling import Given, Labelling
     from refinery_beam.index.layout import Layout
     from refinery_beam.index.sources import Selection
-    from refinery_beam.pipeline.context import Job
-    from refinery_beam.pipeline.index_parts import write_index
+    from refinery_beam.job.index_parts import write_index
+    from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate
     from refinery_beam.plan.build import build_plan
     from refinery_beam.plan.refs import make_refs
@@ -131,10 +131,11 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
 def filtered(records: int, folder: str) -> dict[str, Any]:
     """Exact quotas within classes behind a filter, as the local engine cuts them. Drivers and workers are one process there."""
     import apache_beam as beam
+    from refinery_beam.pipeline.filters.select import Select
 
-    from refinery_beam.pipeline.context import WORK_FOLDERS, Job
-    from refinery_beam.pipeline.index_parts import ReadIndex, write_index
-    from refinery_beam.pipeline.select import Select
+    from refinery_beam.job.index_parts import write_index
+    from refinery_beam.job.job import WORK_FOLDERS, Job
+    from refinery_beam.pipeline.rows.read_index import ReadIndex
     from refinery_beam.pipeline.split import AssignSplits
     from refinery_beam.plan.build import build_plan
     from refinery_beam.plugins.discovery import find_plugin

@@ -10,6 +10,16 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+TAGS_FIELD = "sample_per_class_tags"
+"""The record field that holds the tags of sampling filters, a list of text; empty where there are none."""
+
+
+UNASSIGNED = "unassigned"
+"""The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
+
+ASKED_FOR = frozenset({"filtered", "duplicate", UNASSIGNED})
+"""Ledger reasons that the recipe asked for. Every other reason is a bad record: it is listed, and counts against max_bad_fraction."""
+
 
 class Ref(NamedTuple):
     """A reference to one record: what is known of it without its pixels.
@@ -138,3 +148,20 @@ def with_tag(ref: Ref, tag: str) -> Ref:
 
     tags = read_tags(ref)
     return ref if tag in tags else ref._replace(tags=canonical_bytes([*tags, tag]).decode())
+
+
+def known_fields(ref: Ref, label_field: str) -> dict[str, Any]:
+    """Everything that is known of a record without its content, by field name: what filters, assertions and featurizations may ask for."""
+    own = {"record_id": ref.record_id, "path": ref.path, "partition": ref.partition or None}
+    return {**own, **read_fields(ref), TAGS_FIELD: read_tags(ref), label_field: ref.label}
+
+
+def field_value(ref: Ref, name: str, label_field: str) -> Any:
+    """One of `known_fields`, without looking at the others; None where nothing is known."""
+    if name == label_field:
+        return ref.label
+    if name in ("record_id", "path"):
+        return getattr(ref, name)
+    if name == "partition":
+        return ref.partition or None
+    return read_tags(ref) if name == TAGS_FIELD else read_fields(ref).get(name)

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from refinery_beam.runners import local
-from refinery_beam.runners.sizes import Sizes
 from refinery_beam.testing import awkward, images
+from refinery_beam.testing.engine.sizes import Sizes
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
 

@@ -4,45 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam.cache.content import content_field
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.manifest import FileEntry, Manifest
-from refinery_beam.cache.stored import LOSSLESS, ImageForm, declared_rank, decode_encoded, image_form
-from refinery_beam.errors import StoreError
 from refinery_beam.identity import record_key
-from refinery_beam.rows import Pixels, SourceBytes, row_digest, shard_digest
+from refinery_beam.plugins.base import ArrayType, BadRecord, Kind
+from refinery_beam.rows import SourceBytes, row_digest, shard_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 # Rows decoded at once: 64 images of 224x224x3 are under 10 MB.
 _ROWS = 64
 
 
-def check_rows(manifest: Manifest, entry: FileEntry, file: pq.ParquetFile, seen: dict[bytes, str]) -> tuple[list[Finding], list[str]]:
+def check_rows(
+    manifest: Manifest, kind: Kind, entry: FileEntry, file: pq.ParquetFile, seen: dict[bytes, str]
+) -> tuple[list[Finding], list[str]]:
     """Check one open shard: columns and types, ids unique and in key order, values of the declared type, and ``rows_digest``.
 
-    ``seen`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the findings and notes: pixels stored
-    as jpeg or webp are not the pixels that were hashed before encoding, so of such shards everything is checked but the digest.
+    ``kind`` reads the content. ``seen`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the findings
+    and notes: what a lossy encoding stores is not what was hashed before it, so of such shards everything is checked but the digest.
     """
-    check = _Shard(manifest, entry, file)
+    check = _Shard(manifest, kind, entry, file)
     if check.findings:
         return check.findings, []
     for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
-        for row in batch.to_pylist():
-            check.row(row, seen)
+        check.batch(batch, seen)
     return check.finish()
 
 
 class _Shard:
-    def __init__(self, manifest: Manifest, entry: FileEntry, file: pq.ParquetFile) -> None:
-        self.entry = entry
+    def __init__(self, manifest: Manifest, kind: Kind, entry: FileEntry, file: pq.ParquetFile) -> None:
+        self.entry, self.kind = entry, kind
         self.findings: list[Finding] = []
         self.digests: list[bytes] = []
         self.last = b""
         self.schema = manifest.schema
-        self.image = manifest.image_field
-        self.rank = declared_rank(manifest.schema, self.image)
-        self.form: ImageForm | None = None
+        self.content = manifest.image_field
+        self.encoding = kind.encodings[manifest.encoding or ""] if self.content is not None else None
+        self.field: Any = None
         arrow = file.schema_arrow
         expected, present = {"record_id", *self.schema}, set(arrow.names)
         for name in sorted(expected - present):
@@ -52,20 +56,31 @@ class _Shard:
         if self.findings:
             return
         for name, declared in self.schema.items():
-            if name != self.image and not _fits(arrow.field(name).type, declared):
+            if name != self.content and not _fits(arrow.field(name).type, declared):
                 self.add("schema", f"stores {name!r} as {arrow.field(name).type}, the output schema says {declared}")
-        if self.image is not None:
+        if self.content is not None and self.encoding is not None:
             try:
-                self.form = image_form(arrow.field(self.image), place=entry.path)
-            except StoreError as error:
-                self.add("schema", error.message)
-        if self.form is not None and self.form.encoding != manifest.encoding:
-            self.add("schema", f"stores images as {self.form.encoding}, the manifest says {manifest.encoding}")
+                self.field = content_field(arrow, self.content, self.encoding.name)
+            except ValueError as error:
+                self.add("schema", f"column {self.content!r}: {error}")
 
     def add(self, code: str, message: str) -> None:
         self.findings.append(Finding(code, self.entry.path, message))
 
-    def row(self, row: dict[str, Any], seen: dict[bytes, str]) -> None:
+    def batch(self, batch: pa.RecordBatch, seen: dict[bytes, str]) -> None:
+        plain = [name for name in batch.schema.names if name != self.content]
+        rows = batch.select(plain).to_pylist()
+        cells: Sequence[Any] = [None] * len(rows)
+        if self.content is not None and self.encoding is not None:
+            try:
+                cells = self.encoding.cells(batch.column(self.content), self.field)
+            except ValueError as error:
+                self.add("schema", f"column {self.content!r}: {error}")
+                return
+        for row, cell in zip(rows, cells, strict=True):
+            self.row(row, cell, seen)
+
+    def row(self, row: dict[str, Any], cell: Any, seen: dict[bytes, str]) -> None:
         record_id = row["record_id"]
         if not isinstance(record_id, str):
             self.add("value", f"record_id {record_id!r} is not text")
@@ -79,36 +94,29 @@ class _Shard:
         self.last = key
         try:
             fields = [
-                (name, declared["dtype"], self.pixels(row[name], declared) if name == self.image else row[name])
+                (name, declared["dtype"], self.proof(cell, declared) if name == self.content else row[name])
                 for name, declared in self.schema.items()
                 if name != "record_id"
             ]
             self.digests.append(row_digest(record_id, fields))
-        except (StoreError, TypeError, ValueError) as error:
+        except (BadRecord, TypeError, ValueError) as error:
             self.add("value", f"{record_id!r}: {error}")
 
-    def pixels(self, cell: Any, declared: dict[str, Any]) -> Pixels | SourceBytes:
-        assert self.form is not None
-        if self.form.encoding == "tensor":
-            assert self.form.shape is not None
-            shape, pixels = self.form.shape, Pixels(self.form.dtype, self.form.shape, cell)
-        elif self.form.encoding == "source":
-            return SourceBytes.of(cell["bytes"])
-        else:
-            array = decode_encoded(cell["bytes"], rank=self.rank, place=self.entry.path)
-            shape, pixels = array.shape, Pixels(array.dtype.name, array.shape, array.tobytes())
-        wanted = declared.get("shape")
-        if pixels.dtype != declared["dtype"]:
-            raise ValueError(f"pixels are {pixels.dtype}, the output schema says {declared['dtype']}")
-        if wanted is not None and (len(wanted) != len(shape) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True))):
-            raise ValueError(f"the shape is {list(shape)}, the output schema says {list(wanted)}")
-        return pixels
+    def proof(self, cell: Any, declared: dict[str, Any]) -> Any:
+        """What the digest of a row covers of its content."""
+        assert self.encoding is not None
+        content = self.encoding.read(cell)
+        if self.encoding.from_source:
+            return SourceBytes.of(content)
+        if declared.get("shape") is None:
+            return self.kind.proof(self.kind.plain(content))
+        return self.kind.proof(self.kind.settle(content, ArrayType(declared["dtype"], tuple(declared["shape"]))))
 
     def finish(self) -> tuple[list[Finding], list[str]]:
         notes = []
-        if self.form is not None and self.form.encoding not in LOSSLESS | {"source"}:
+        if self.encoding is not None and not self.encoding.lossless:
             notes.append(
-                f"images are stored as {self.form.encoding}: the pixels that were hashed before encoding are gone, so rows_digest was not "
+                f"{self.kind.noun} are stored as {self.encoding.name}: what was hashed before encoding is gone, so rows_digest was not "
                 "computed anew (files, counts, ids, order, values and decoding were checked)"
             )
         elif not self.findings and shard_digest(self.digests) != self.entry.rows_digest:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.cache.beside import is_sink_file
+from refinery_beam.cache.listed import is_sink_file
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import StoreError
 

@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 from refinery_beam import places
 from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
-from refinery_beam.cache.beside import sink_entries
 from refinery_beam.cache.files import file_sha256, walk_files
+from refinery_beam.cache.listed import sink_entries
 from refinery_beam.cache.locks import take
 from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
 from refinery_beam.cache.remote import RemoteStore

@@ -16,9 +16,9 @@ from types import TracebackType
 
 from refinery_beam import places
 from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
-from refinery_beam.cache.beside import is_sink_file
 from refinery_beam.cache.home import home
 from refinery_beam.cache.leases import Lease
+from refinery_beam.cache.listed import is_sink_file
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.cache.remote import RemoteStore, prepare_remote_root
 from refinery_beam.cache.staging import Staging

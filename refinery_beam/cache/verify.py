@@ -11,13 +11,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
-from refinery_beam.cache.beside import sample_manifest, sink_entries
-from refinery_beam.cache.deep import check_rows
 from refinery_beam.cache.files import hash_files
 from refinery_beam.cache.findings import Finding
+from refinery_beam.cache.listed import sample_manifest, sink_entries
 from refinery_beam.cache.manifest import (
     CONTRACT,
     MANIFEST_NAME,
@@ -30,6 +29,10 @@ from refinery_beam.cache.manifest import (
 )
 from refinery_beam.cache.stores import store_error, store_of
 from refinery_beam.errors import RefineryError, StoreError
+
+if TYPE_CHECKING:
+    from refinery_beam.plugins.base import Kind
+    from refinery_beam.plugins.modules import PathCode
 
 __all__ = ["Finding", "VerifyReport", "verify"]
 
@@ -78,9 +81,18 @@ class _Tally:
         self.findings.append(Finding(code, path, message))
 
 
-def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest: Callable[[str], str] | None = None) -> VerifyReport:
+def verify(
+    instance: str,
+    *,
+    deep: bool = False,
+    threads: int = 4,
+    recipe_digest: Callable[[str], str] | None = None,
+    code: tuple[PathCode, ...] = (),
+) -> VerifyReport:
     """Check an instance directory; finds everything that is wrong rather than the first thing.
 
+    With ``deep`` content is read by the plugin that the manifest names, installed or of the plugin paths in ``code`` (PluginError where it
+    is not there).
     ``recipe_digest`` gives the digest of what a recipe file means (this room knows no recipes); without it recipe.yaml is only looked for.
 
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
@@ -108,10 +120,11 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest
             _check_recipe(manifest, tally, recipe_digest)
         except OSError as error:
             raise store_error(error, "verify", place) from error
-        _check_counts(manifest, sound, tally, deep=deep)
+        kind = _kind_of(manifest, code) if deep else None
+        _check_counts(manifest, sound, tally, kind)
         sample = sample_manifest(manifest)
         if sample is not None:
-            _check_counts(sample, sound, tally, deep=deep)
+            _check_counts(sample, sound, tally, kind)
     return VerifyReport(
         instance=place,
         deep=deep,
@@ -121,6 +134,13 @@ def verify(instance: str, *, deep: bool = False, threads: int = 4, recipe_digest
         records_checked=tally.records,
         notes=tuple(tally.notes),
     )
+
+
+def _kind_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Kind:
+    # A look-up in the cache imports this room, and must not pay for plugins.
+    from refinery_beam.plugins.discovery import find_plugin
+
+    return find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code).kind
 
 
 def _read_manifest(place: str, tally: _Tally) -> Manifest | None:
@@ -224,8 +244,10 @@ def _with_local_copy(place: str, read: Callable[[str], str]) -> str:
         return read(copy)
 
 
-def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: bool) -> None:
-    """Rows in the footers against the manifest, and with `deep` the rows themselves. Shards with wrong bytes have been named already."""
+def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, kind: Kind | None) -> None:
+    """Rows in the footers against the manifest, and where a `kind` can read them the rows themselves. Shards with wrong bytes have been
+    named already.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -237,14 +259,16 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, *, deep: b
                 rows = file.metadata.num_rows
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")
-                if deep:
-                    _deep(manifest, entry, file, tally, seen)
+                if kind is not None:
+                    _deep(manifest, kind, entry, file, tally, seen)
                 tally.records += rows
         except (pa.ArrowException, OSError) as error:
             tally.add("unreadable", entry.path, f"is not a readable Parquet file: {error}")
 
 
-def _deep(manifest: Manifest, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
-    findings, notes = check_rows(manifest, entry, file, seen)
+def _deep(manifest: Manifest, kind: Kind, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
+    from refinery_beam.cache.deep import check_rows
+
+    findings, notes = check_rows(manifest, kind, entry, file, seen)
     tally.findings += findings
     tally.notes += [note for note in notes if note not in tally.notes]

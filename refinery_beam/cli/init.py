@@ -11,7 +11,7 @@ import typer
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json
 from refinery_beam.errors import UsageError
-from refinery_beam.launch.scaffold import SCHEMA_FILE, scaffold
+from refinery_beam.scaffold import SCHEMA_FILE, scaffold
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
 Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]

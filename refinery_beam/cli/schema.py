@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.launch.scaffold import schema_text
+from refinery_beam.scaffold import schema_text
 
 
 @shared

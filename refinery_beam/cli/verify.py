@@ -15,6 +15,7 @@ from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.prepare import digest_of_recipe, prepare
+from refinery_beam.plugins.discovery import read_plugin_paths
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again and prove the digests of rows.")]
 
@@ -36,7 +37,12 @@ def verify(
             rule="verify takes a recipe, or a folder that `run` named as an instance",
             remedy="refinery-beam status RECIPE names the instance of a recipe",
         )
-    report = verify_instance(place, deep=deep, recipe_digest=partial(digest_of_recipe, plugin_paths=options.plugin_paths()))
+    report = verify_instance(
+        place,
+        deep=deep,
+        recipe_digest=partial(digest_of_recipe, plugin_paths=options.plugin_paths()),
+        code=read_plugin_paths(options.plugin_paths()),
+    )
     if options.json:
         print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
     else:

@@ -11,21 +11,17 @@ from refinery_beam.index.hints import FileState, HintCache
 from refinery_beam.index.labels import DERIVATIONS, Joined, derive_label, join_labels
 from refinery_beam.index.layout import Layout, LayoutError
 from refinery_beam.index.listing import list_source
-from refinery_beam.index.probe import BadHeader, HeaderFact, probe_file
-from refinery_beam.index.sources import IMAGE_EXTENSIONS, FileFact, Source, SourceListing
+from refinery_beam.index.sources import FileFact, Source, SourceListing
 from refinery_beam.index.tables import LabelSpec, Table, read_table
 from refinery_beam.index.text import display
 
 __all__ = [
     "DERIVATIONS",
-    "IMAGE_EXTENSIONS",
-    "BadHeader",
     "Digested",
     "Entry",
     "Facts",
     "FileFact",
     "FileState",
-    "HeaderFact",
     "HintCache",
     "Index",
     "Joined",
@@ -46,6 +42,5 @@ __all__ = [
     "input_hash",
     "join_labels",
     "list_source",
-    "probe_file",
     "read_table",
 ]

@@ -7,7 +7,7 @@ tables: see `refinery_beam.sorting`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
@@ -30,7 +30,7 @@ from refinery_beam.records import LedgerRow
 from refinery_beam.sorting import Sorter
 
 if TYPE_CHECKING:
-    from refinery_beam.plugins.base import Loader
+    from refinery_beam.plugins.base import Plugin
 
 _T = TypeVar("_T")
 
@@ -96,10 +96,10 @@ Digester: TypeAlias = Callable[[SourceListing], Iterable[Digested]]
 
 def build_index(
     recipe: Any,
+    plugin: Plugin,
     *,
     hints_path: str,
     threads: int,
-    loaders: Mapping[str, Loader] | None = None,
     digest: str = "auto",
     remote: Callable[[SourceListing, HintCache], Iterable[Digested]] | None = None,
 ) -> Index:
@@ -107,21 +107,24 @@ def build_index(
 
     `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
     tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
-    text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. `loaders` list the source types of third-party
-    plugins. `digest` is 'auto' or 'sha256', see `kinds.choose_kind`; `remote` computes the SHA-256 of files on a
-    store, for recipes that have any. What does not fit
-    in memory lies beside the hints while it is needed.
+    text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types.
+    `digest` is 'auto' or 'sha256', see `kinds.choose_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
+    What does not fit in memory lies beside the hints while it is needed.
     """
     scratch = os.path.dirname(hints_path)
-    sources = make_sources(recipe)
-    third = loaders or {}
+    sources = make_sources(recipe, plugin.kind)
+    third = plugin.loaders
     listings = _collect(
         partial(list_loaded, source, third[source.type], scratch=scratch)
         if source.type in third
         else partial(list_source, source, scratch=scratch)
         for source in sources
     )
-    derivation, wanted, place = label_derivation(recipe), wanted_fields(recipe.model), recipe.place(("Labels", "source"))
+    derivation, wanted, place = (
+        label_derivation(recipe, plugin),
+        wanted_fields(recipe.model, plugin.kind.field),
+        recipe.place(("Labels", "source")),
+    )
     labellings = _collect(partial(label_files, listing, derivation, wanted=wanted, place=place) for listing in listings)
     strict = str(getattr(recipe.model.Input, "on_error", None) or "fail") == "fail"
     # Before any byte is read: the words should come at once.

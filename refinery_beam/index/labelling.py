@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from refinery_beam.errors import DataError
 from refinery_beam.index.labels import derive_label, join_labels
-from refinery_beam.index.sources import FOLDER_TYPES, FileFact, SourceListing, parse_layout
+from refinery_beam.index.sources import FileFact, SourceListing, parse_layout
 
 NO_FIELDS: dict[str, Any] = {}
 """The fields of a record without any, shared: not to be written to."""
@@ -58,7 +58,7 @@ def label_files(listing: SourceListing, derivation: str, *, wanted: frozenset[st
         return Labelling(derived if derivation else from_table, table, tuple(joined.notes), tuple(joined.warnings))
     if derivation:
         return Labelling(lambda k, file: _derived(file, derivation, place))
-    if source.type not in FOLDER_TYPES:
+    if not source.arrangement:
         return Labelling(lambda k, file: Given(file.label, missing="" if file.label else "got no label from its loader"))
     if parse_layout(source).has_label:
         return Labelling(lambda k, file: Given(file.label))

@@ -9,12 +9,12 @@ from refinery_beam.index.sources import Selection, Source, SourceListing, parse_
 def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     """List one source, a folder or a URL. `scratch` is a folder for temporary files.
 
-    Raises DataError: the path is not a folder, a folder cannot be read, an ``image_folder`` has no class folder, no image is selected, or
-    the layout breaks its grammar. Messages name the place in the recipe.
+    Raises DataError: the path is not a folder, a folder cannot be read, there is no class folder where there should be, no file is
+    selected, or the layout breaks its grammar. Messages name the place in the recipe.
 
     >>> import tempfile, pathlib
     >>> root = tempfile.mkdtemp(); pathlib.Path(root, "cat").mkdir(); _ = pathlib.Path(root, "cat", "1.PNG").write_bytes(b"x")
-    >>> listing = list_source(Source(name="pets", type="image_folder", root=root))
+    >>> listing = list_source(Source(name="pets", type="image_folder", arrangement="folder", extensions=("png",), root=root))
     >>> [(f.path, f.size, f.label) for f in listing.files], listing.skipped
     ([('cat/1.PNG', 1, 'cat')], {})
     """

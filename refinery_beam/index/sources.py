@@ -1,15 +1,15 @@
 """What a source selects: files, sorted, each with what its place says of it.
 
-Listing has two steps, so that another store is another first step only: a *walk* hands every file with an image extension below a root to a
-`Selection` as it finds it (`local.walk_local`, `remote.walk_remote`), and the selection gives it the label and partition of its place in
-the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
+Listing has two steps, so that another store is another first step only: a *walk* hands every file with an extension of its kind of data
+below a root to a `Selection` as it finds it (`local.walk_local`, `remote.walk_remote`), and the selection gives it the label and partition
+of its place in the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
 extension (``.txt``, ``(none)`` without one) or under the words
 
 =============  ===============================================================================
 hidden         names that start with a dot, and Thumbs.db
-nested         ``image_folder``: files deeper than one level below their class folder
-top_level      ``image_folder``: images that lie in no class folder
-unmatched      ``image_tree``: images the layout does not describe
+nested         class folders: files deeper than one level below their class folder
+top_level      class folders: files that lie in no class folder
+unmatched      layouts: files the layout does not describe
 broken_link    symbolic links that lead nowhere
 link_loop      linked folders that lead back to a folder they lie in, or through too many links
 special        sockets, pipes and devices
@@ -31,11 +31,6 @@ from refinery_beam.index.tables import LabelSpec
 from refinery_beam.index.text import display, plural
 from refinery_beam.sorting import Sorter
 
-IMAGE_EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
-
-FOLDER_TYPES = ("image_folder", "image_flat", "image_tree")
-"""The source types listed here; others are listed by the loaders of plugins."""
-
 
 class FileFact(NamedTuple):
     """One selected file. ``path`` is relative to the source's root, posix, exactly as the file system has it (undecodable bytes as
@@ -55,17 +50,20 @@ class FileFact(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A source as the index and the workers need it. ``root`` is absolute; ``layout`` is '' unless the type is ``image_tree``;
-    ``place`` and ``layout_place`` are where the recipe names the path and the layout, for messages."""
+    """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
+    (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree; ``place`` and
+    ``layout_place`` are where the recipe names the path and the layout, and ``noun`` what a file is, for messages."""
 
     name: str
     type: str
     root: str
+    arrangement: str = ""
+    extensions: tuple[str, ...] = ()
     partition: str = ""
     unlabeled: bool = False
     layout: str = ""
     label_from: LabelSpec | None = None
-    extensions: tuple[str, ...] = IMAGE_EXTENSIONS
+    noun: str = field(default="file", compare=False)
     place: str = field(default="", compare=False)
     layout_place: str = field(default="", compare=False)
 
@@ -101,7 +99,7 @@ class Selection:
         self._partition = source.partition or None
         self._checksums = 0
         self._tagged = False
-        self._folders: dict[str, bool] = {}  # folders at the top -> whether an image was selected in it
+        self._folders: dict[str, bool] = {}  # folders at the top -> whether a file was selected in it
 
     def skip(self, word: str) -> None:
         """Count something that is not selected."""
@@ -136,7 +134,7 @@ class Selection:
         """A file with a wanted extension; see `FileFact`. `tagged` says that its MD5 is an ETag."""
         match = self._layout.match(path)
         if match is None:
-            folder_type = self.source.type == "image_folder"
+            folder_type = self.source.arrangement == "folder"
             self.skip("unmatched" if not folder_type else "nested" if "/" in path else "top_level")
             return
         split = match.split if match.split is not None else self._partition
@@ -150,17 +148,17 @@ class Selection:
     def listing(self) -> SourceListing:
         """The listing of a finished walk. Raises DataError for a source that selects nothing."""
         source = self.source
-        if source.type == "image_folder" and not self._folders:
+        if source.arrangement == "folder" and not self._folders:
             raise DataError(
                 f"source {source.name!r}: no class folder in {display(source.root)!r}",
                 code="no-class-folder",
                 place=source.place,
                 value=display(source.root),
-                rule="image_folder expects one folder a class, with the images in it",
-                remedy="point path at the folder that holds the class folders, or use type image_flat with label_from",
+                rule=f"{source.type} expects one folder a class, with the {source.noun}s in it",
+                remedy="point path at the folder that holds the class folders, or use a flat type with label_from",
             )
         if not len(self.files):
-            raise _no_image(source, self.skipped)
+            raise _no_file(source, self.skipped)
         empty = sorted(display(name) for name, full in self._folders.items() if not full)
         notes = tuple(_notes(source, empty, self.skipped))
         return SourceListing(source, self.files, dict(sorted(self.skipped.items())), notes, self._checksums, self._tagged)
@@ -173,22 +171,13 @@ def sorted_files(scratch: str = "") -> Sorter[FileFact]:
 
 def parse_layout(source: Source) -> Layout:
     """The layout of a source's type, or of its own template; DataError at the source's place when it breaks the grammar."""
-    if source.type == "image_folder":
+    if source.arrangement == "folder":
         return Layout(FOLDER)
-    if source.type == "image_flat":
+    if source.arrangement == "flat":
         return Layout(FLAT)
-    if source.type != "image_tree":
-        raise DataError(
-            f"source {source.name!r}: no lister for type {source.type!r}",
-            code="source-type",
-            place=source.place,
-            value=source.type,
-            rule="folders are listed as image_folder, image_flat or image_tree",
-            remedy="choose one of these types",
-        )
     try:
         if not source.layout:
-            raise LayoutError("image_tree without a layout", "add layout, for example '{split}/{label}/{file}'")
+            raise LayoutError(f"{source.type} without a layout", "add layout, for example '{split}/{label}/{file}'")
         return Layout(source.layout)
     except LayoutError as error:
         raise DataError(
@@ -210,16 +199,16 @@ def path_key(file: FileFact) -> bytes:
 
 def _notes(source: Source, empty: list[str], skipped: Mapping[str, int]) -> list[str]:
     notes = []
-    if source.type == "image_folder":
+    if source.arrangement == "folder":
         if empty:
             shown = ", ".join(repr(name) for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
-            notes.append(f"source {source.name!r}: {plural(len(empty), 'class folder')} without an image: {shown}")
+            notes.append(f"source {source.name!r}: {plural(len(empty), 'class folder')} without {_a(source.noun)}: {shown}")
         if skipped.get("top_level"):
-            notes.append(f"source {source.name!r}: {plural(skipped['top_level'], 'image')} outside any class folder skipped")
+            notes.append(f"source {source.name!r}: {plural(skipped['top_level'], source.noun)} outside any class folder skipped")
         if skipped.get("nested"):
-            notes.append(f"source {source.name!r}: {plural(skipped['nested'], 'image')} deeper than a class folder skipped")
+            notes.append(f"source {source.name!r}: {plural(skipped['nested'], source.noun)} deeper than a class folder skipped")
     if skipped.get("unmatched"):
-        notes.append(f"source {source.name!r}: {plural(skipped['unmatched'], 'image')} not described by the layout skipped")
+        notes.append(f"source {source.name!r}: {plural(skipped['unmatched'], source.noun)} not described by the layout skipped")
     return notes
 
 
@@ -233,15 +222,19 @@ def _count_word(extension: str, wanted: frozenset[str]) -> str:
     return "." + display(low) if len(low) <= 12 else "(other)"
 
 
-def _no_image(source: Source, skipped: Mapping[str, int]) -> DataError:
-    tree = source.type == "image_tree" and bool(skipped.get("unmatched"))
+def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
+    tree = source.arrangement == "tree" and bool(skipped.get("unmatched"))
     what = "matches the layout" if tree else "was found"
     seen = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
     return DataError(
-        f"source {source.name!r}: no image {what} in {display(source.root)!r}" + (f" (skipped {seen})" if seen else ""),
+        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {seen})" if seen else ""),
         code="no-images",
         place=(tree and source.layout_place) or source.place,
         value=source.layout if tree else display(source.root),
         rule="a source selects at least one file ending in " + ", ".join(source.extensions),
         remedy="correct the layout" if tree else "correct the path or the type of the source",
     )
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

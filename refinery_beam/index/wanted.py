@@ -11,12 +11,13 @@ from refinery_beam.errors import RecipeError
 from refinery_beam.identity import nfc
 from refinery_beam.index.sources import Source
 from refinery_beam.index.tables import LabelSpec
+from refinery_beam.plugins.base import TAGS_FIELD, DerivesLabel, FeaturizeOp, Kind, Plugin
 
-# Names that mean something else in every record: a table column of this name never becomes a field.
-_RESERVED = frozenset({"record_id", "image", "path", "partition", "split", "sample_per_class_tags"})
+# Names that mean something else in every record: a table column of this name never becomes a field, nor does one of the content's name.
+_RESERVED = frozenset({"record_id", "path", "partition", "split", TAGS_FIELD})
 
 
-def make_sources(recipe: Any) -> list[Source]:
+def make_sources(recipe: Any, kind: Kind) -> list[Source]:
     """The recipe's sources with absolute roots. RecipeError when two have one name."""
     sources: list[Source] = []
     for number, given in enumerate(recipe.model.Input.sources):
@@ -30,10 +31,14 @@ def make_sources(recipe: Any) -> list[Source]:
                 rule="a source's name starts its record ids, so it is unique",
                 remedy="rename one of them",
             )
+        known = kind.source_types.get(str(given.type))
         sources.append(
             Source(
                 name=nfc(str(given.name)),
                 type=str(given.type),
+                arrangement=known.arrangement if known is not None else "",
+                extensions=known.extensions if known is not None else (),
+                noun=kind.field or "file",
                 root=_root(recipe.resolve(str(given.path))),
                 partition=nfc(str(getattr(given, "partition", None) or "")),
                 unlabeled=bool(getattr(given, "unlabeled", False)),
@@ -46,25 +51,26 @@ def make_sources(recipe: Any) -> list[Source]:
     return sources
 
 
-def label_derivation(recipe: Any) -> str:
-    """How labels are read off paths, '' when they are not: ``Labels.source.derivation``, or a `label_from_path` that writes them.
+def label_derivation(recipe: Any, plugin: Plugin) -> str:
+    """How labels are read off paths, '' when they are not: ``Labels.source.derivation``, or a featurization that writes them.
 
     RecipeError when both are given and disagree.
     """
     labels = recipe.model.Labels
     kind = getattr(labels.source, "kind", None) or "direct"
     declared = str(getattr(labels.source, "derivation", None) or "") if kind == "derived" else ""
-    for number, op in enumerate(getattr(recipe.model, "Featurizations", None) or ()):
-        if op.op != "label_from_path" or op.output_field != labels.field:
+    for number, step in enumerate(getattr(recipe.model, "Featurizations", None) or ()):
+        op: object = plugin.op(step.op)
+        if step.output_field != labels.field or not isinstance(op, DerivesLabel):
             continue
-        source = str(_param(op.params, "source") or "parent_directory_name")
+        source = op.derivation(plugin.bind(step, FeaturizeOp).params)
         if declared and source != declared:
             raise RecipeError(
                 f"labels are derived from {declared} and from {source}",
                 code="label-derivations-disagree",
                 place=recipe.place(("Featurizations", number, "params")),
                 value=source,
-                rule=f"Labels.source.derivation ({declared}) and the label_from_path that writes {labels.field!r} say the same",
+                rule=f"Labels.source.derivation ({declared}) and the featurization that writes {labels.field!r} say the same",
                 remedy="remove one of them",
             )
         return source
@@ -74,13 +80,13 @@ def label_derivation(recipe: Any) -> str:
             code="label-derivation",
             place=recipe.place(("Labels", "source")),
             value="derived",
-            rule="derived labels need Labels.source.derivation, or a label_from_path featurization that writes Labels.field",
+            rule="derived labels need Labels.source.derivation, or a featurization that writes Labels.field",
             remedy="add derivation: parent_directory_name",
         )
     return declared
 
 
-def wanted_fields(model: Any) -> frozenset[str]:
+def wanted_fields(model: Any, content: str) -> frozenset[str]:
     """The names a label table's other columns are kept under: whatever Output, Splits, Filters, contracts or featurizations mention."""
     splits = getattr(model, "Splits", None)
     names: set[str] = set(getattr(getattr(model, "Output", None), "record_schema", None) or ())
@@ -98,7 +104,7 @@ def wanted_fields(model: Any) -> frozenset[str]:
     for sink in getattr(model, "Sinks", None) or ():
         names.add(sink.field)
         names.update(re.findall(r"\{([^{}|]*)", sink.path_template))
-    return frozenset(names - made - _RESERVED - {model.Labels.field})
+    return frozenset(names - made - _RESERVED - {model.Labels.field, content})
 
 
 def _root(location: str) -> str:
@@ -118,10 +124,6 @@ def _label_spec(recipe: Any, given: Any, here: tuple[str | int, ...]) -> LabelSp
         shown=str(given.path),
         place=recipe.place((*here, "path")),
     )
-
-
-def _param(params: Any, name: str) -> Any:
-    return params.get(name) if isinstance(params, Mapping) else getattr(params, name, None)
 
 
 def _items(params: Any) -> list[Any]:

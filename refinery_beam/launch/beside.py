@@ -15,7 +15,7 @@ from refinery_beam.records import EvidenceRow, LedgerRow, ShardRow, SinkRow
 
 if TYPE_CHECKING:
     from refinery_beam.launch.prepare import Prepared
-    from refinery_beam.pipeline.contracts import Outcome
+    from refinery_beam.record.contracts import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], f
     """Read and judge; `fitted` are all statistics. Raises DataError: ``contract`` for every failed assertion of severity error,
     ``sink-collision``.
     """
-    from refinery_beam.pipeline.rows_io import read_rows
+    from refinery_beam.job.row_files import read_rows
 
     plan = prepared.plan
     outcomes = _judge(prepared, work, ledger, fitted) if plan.contracts else []
@@ -45,8 +45,8 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], f
         raise_all(collisions(sinks))
     sample: list[ShardRow] = []
     if plan.sample is not None:
+        from refinery_beam.job.row_files import read_shard_rows
         from refinery_beam.launch.collect import one_row_a_shard
-        from refinery_beam.pipeline.rows_io import read_shard_rows
 
         order = {split: i for i, split in enumerate(plan.split.splits)}
         sample = one_row_a_shard(read_shard_rows(places.join(work, "sample")))
@@ -61,15 +61,15 @@ def collect_beside(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], f
 
 
 def _judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
+    from refinery_beam.job.row_files import read_rows
     from refinery_beam.launch.references import reference_counts
-    from refinery_beam.pipeline.contracts import Contracts, add_rows
-    from refinery_beam.pipeline.levels import tail_table
-    from refinery_beam.pipeline.rows_io import read_rows
-    from refinery_beam.pipeline.work import Worker
+    from refinery_beam.record.contracts import Contracts, add_rows
+    from refinery_beam.record.worker import Worker
 
     evidence = sorted(set(read_rows(places.join(work, "evidence"), EvidenceRow)))
     references = reference_counts(prepared.references, prepared.plan, prepared.settings.plugin_paths)
-    tail = cache(lambda split, channels: tail_table(Worker(prepared.plan), split, channels, fitted))
+    worker = Worker(prepared.plan)
+    tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
     return Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=references, tail=tail)
 
 

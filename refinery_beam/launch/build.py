@@ -16,12 +16,11 @@ from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.plan.nodes import OutputPlan
 from refinery_beam.plan.refs import make_refs
+from refinery_beam.plugins.base import ArrayType, Kind
 
 TARGET_SHARDS = 64
 MIN_SHARD_BYTES = 16 << 20
 MAX_SHARD_BYTES = 256 << 20
-PNG_OF_JPEG = 6
-"""A PNG of a photograph is about six times its JPEG. Only the size of shards depends on it."""
 
 
 def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
@@ -37,7 +36,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    from refinery_beam.runners.death import JobDied
+    from refinery_beam.crashes.worker_deaths import JobDied
 
     deadly = left_behind(prepared)
     while True:
@@ -51,7 +50,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
 
 def _is_watched(prepared: Prepared) -> bool:
     """Whether the run goes into a child process. Worker processes need no such thing: the driver outlives them."""
-    from refinery_beam.runners.watch import can_watch
+    from refinery_beam.crashes.forked_run import can_watch
 
     settings = prepared.settings
     return settings.watch and works_in_threads(settings, len(prepared.index.entries)) and can_watch()
@@ -72,8 +71,8 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
     settings, plan, index = prepared.settings, prepared.plan, prepared.index
     records = len(index.entries)
     with quiet_beam(enabled=not settings.debug):
-        from refinery_beam.pipeline.context import Job
-        from refinery_beam.pipeline.index_parts import write_index
+        from refinery_beam.job.index_parts import write_index
+        from refinery_beam.job.job import Job
         from refinery_beam.pipeline.translate import translate
     expected = expected_records(plan, prepared.plugin, index.entries)
     engine = Engine.of(settings, staging, records=records)
@@ -85,7 +84,7 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
         work=engine.work,
         threads=engine.threads,
         records=records,
-        shard_records=shard_records(plan.output, expected, average_bytes=index.facts.bytes // max(1, records)),
+        shard_records=shard_records(plan.output, prepared.plugin.kind, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
         heartbeat=engine.heartbeat,
         deadly=tuple(sorted(deadly.items())),
@@ -94,7 +93,7 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
     return engine.work
 
 
-def shard_records(output: OutputPlan, records: int, *, average_bytes: int) -> int:
+def shard_records(output: OutputPlan, kind: Kind, records: int, *, average_bytes: int) -> int:
     """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
 
     `records` is how many rows to expect, `average_bytes` the size of a source file.
@@ -103,19 +102,15 @@ def shard_records(output: OutputPlan, records: int, *, average_bytes: int) -> in
     """
     if output.shard_records:
         return output.shard_records
-    a_row = max(1, _bytes_a_row(output, average_bytes))
+    a_row = max(1, _bytes_a_row(output, kind, average_bytes))
     target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
     return max(1, target // a_row)
 
 
-def _bytes_a_row(output: OutputPlan, average: int) -> int:
-    from refinery_beam.pipeline.columns import row_bytes
-
+def _bytes_a_row(output: OutputPlan, kind: Kind, source_bytes: int) -> int:
     fields = dict(output.fields)
     small = 64 * (len(fields) + 1)
-    if output.image_field is None:
+    if output.content_field is None:
         return small
-    declared = fields[output.image_field]
-    if output.encoding == "tensor":
-        return small + row_bytes(declared)
-    return small + average * (PNG_OF_JPEG if output.encoding == "png" else 1)
+    declared = fields[output.content_field]
+    return small + kind.encodings[output.encoding].estimate(ArrayType(declared.dtype, declared.shape or ()), source_bytes)

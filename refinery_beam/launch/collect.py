@@ -16,11 +16,8 @@ from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
 from refinery_beam.launch.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.nodes import UNASSIGNED, Plan
-from refinery_beam.records import LedgerRow, ShardRow
-
-CHOSEN = frozenset({"filtered", "duplicate", UNASSIGNED})
-"""Ledger reasons the recipe asked for; every other reason is a bad record and counts against max_bad_fraction."""
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.records import ASKED_FOR, LedgerRow, ShardRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +45,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
 
     Raises DataError when too many records are bad and EngineError when a record is unaccounted for.
     """
-    from refinery_beam.pipeline.rows_io import read_ledger, read_shard_rows
+    from refinery_beam.job.row_files import read_ledger, read_shard_rows
 
     plan, index = prepared.plan, prepared.index
     shards = one_row_a_shard(read_shard_rows(places.join(work, "shards")))
@@ -125,7 +122,7 @@ def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, plac
 
 def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, place: str = "Input.max_bad_fraction") -> None:
     """Bad records within Input.max_bad_fraction, or DataError with the first of them."""
-    bad = [row for row in ledger if row.reason not in CHOSEN]
+    bad = [row for row in ledger if row.reason not in ASKED_FOR]
     if len(bad) > plan.max_bad_fraction * records_in:
         reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(Counter(row.reason for row in bad).items()))
         some = "; ".join(f"{display(row.record_id)}: {row.reason}: {row.detail}" for row in bad[:5])
@@ -142,8 +139,7 @@ def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, pl
 
 def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
     """Statistics of every fitted step: derived from the merged accumulators, or those the recipe states."""
-    from refinery_beam.pipeline.field_fits import derive_fields, statistics_name
-    from refinery_beam.pipeline.work import Worker
+    from refinery_beam.record.worker import Worker, derive_fields, statistics_name
 
     plan = prepared.plan
     worker = Worker(plan)
@@ -167,8 +163,8 @@ def _accumulator(work: str, name: str) -> bytes | None:
 
 
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
-    from refinery_beam.pipeline.shard import write_shard
-    from refinery_beam.pipeline.work import Worker
+    from refinery_beam.record.shard import write_shard
+    from refinery_beam.record.worker import Worker
 
     folder = places.join(instance, "dataset")
     with places.scratch(places.join(work, "scratch")) as scratch:

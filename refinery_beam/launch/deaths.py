@@ -18,9 +18,9 @@ from refinery_beam.launch.prepare import Prepared
 from refinery_beam.records import LedgerRow
 
 if TYPE_CHECKING:
-    from refinery_beam.pipeline.marks import Mark
-    from refinery_beam.runners.death import JobDied
-    from refinery_beam.runners.suspects import Suspect
+    from refinery_beam.crashes.markers import Mark
+    from refinery_beam.crashes.suspects import Suspect
+    from refinery_beam.crashes.worker_deaths import JobDied
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ def left_behind(prepared: Prepared) -> dict[str, str]:
     marks = _marks_of_dead_attempts(prepared)
     if not marks:
         return {}
-    from refinery_beam.runners.suspects import try_alone
+    from refinery_beam.crashes.suspects import try_alone
 
     prepared.settings.tell(f"an earlier run died at work on {_names(marks)}: trying them alone")
     return _deadly(prepared, try_alone(prepared.plan, marks))
@@ -47,8 +47,8 @@ def left_behind(prepared: Prepared) -> dict[str, str]:
 
 def survived(prepared: Prepared, attempt: Callable[[], T]) -> T:
     """What an attempt at the run gives, in a child process. Raises JobDied with the records it held if the child dies."""
-    from refinery_beam.runners.death import worker_died
-    from refinery_beam.runners.watch import ChildDied, in_a_child
+    from refinery_beam.crashes.forked_run import ChildDied, in_a_child
+    from refinery_beam.crashes.worker_deaths import worker_died
 
     try:
         return in_a_child(attempt)
@@ -59,14 +59,14 @@ def survived(prepared: Prepared, attempt: Callable[[], T]) -> T:
 
 
 def _marks_of_dead_attempts(prepared: Prepared) -> list[Mark]:
-    from refinery_beam.pipeline.marks import read_marks
+    from refinery_beam.crashes.markers import read_marks
 
     return [mark for work in dead_attempts(home(prepared.settings.cache_root), prepared.key) for mark in read_marks(work)]
 
 
 def learn(prepared: Prepared, error: JobDied, known: Deadly) -> dict[str, str]:
     """All deadly records after one more death, for the run to start over without them. Raises what the run ends with otherwise."""
-    from refinery_beam.runners.suspects import try_alone
+    from refinery_beam.crashes.suspects import try_alone
 
     if not error.marks:
         raise error

@@ -60,10 +60,10 @@ def _computed(listing: SourceListing, unknown: Sorter[FileFact], settings: Setti
     from refinery_beam.runners.local import quiet_beam
 
     with quiet_beam(enabled=not settings.debug):
+        from refinery_beam.job.index_parts import write_index
+        from refinery_beam.job.row_files import read_rows
         from refinery_beam.launch.engine import Engine
-        from refinery_beam.pipeline.digest_files import DigestFiles
-        from refinery_beam.pipeline.index_parts import write_index
-        from refinery_beam.pipeline.rows_io import read_rows
+        from refinery_beam.pipeline.rows.digest_files import DigestFiles
     from refinery_beam.records import DigestRow
 
     source, records = listing.source, len(unknown)

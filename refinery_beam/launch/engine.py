@@ -33,7 +33,7 @@ class Engine:
     @classmethod
     def of(cls, settings: Settings, staging: Attempt, *, records: int) -> Engine:
         """The engine that the settings name, with the folders of its job made."""
-        from refinery_beam.pipeline.context import WORK_FOLDERS
+        from refinery_beam.job.job import WORK_FOLDERS
 
         options = read_options(settings.runner, settings.beam_options)
         here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
@@ -61,10 +61,10 @@ class Engine:
 
     def run(self, build: Callable[[Any], None]) -> None:
         """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
-        from refinery_beam.pipeline.cancel import cancel
-        from refinery_beam.pipeline.context import read_failures
-        from refinery_beam.pipeline.marks import read_marks
-        from refinery_beam.runners.death import JobDied
+        from refinery_beam.crashes.markers import read_marks
+        from refinery_beam.crashes.worker_deaths import JobDied
+        from refinery_beam.job.cancel import cancel
+        from refinery_beam.job.failures import read_failures
 
         chosen = self.local_options
         where = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plan.variants import GenerateStep, aggressive
@@ -64,13 +64,11 @@ def _shares(plan: Plan, entries: Entries) -> dict[str, Fraction]:
 
 def _growth(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> Fraction:
     """How many records come out of a generation for one that goes in."""
-    op: Any = plugin.ops[step.op]
-    assert isinstance(op, GenerateOp)
-    params = op.spec.params.model_validate(dict(step.params))
+    bound = plugin.bind(step, GenerateOp)
     kept = 0 if step.replace else 1
     if step.kind == "variants":
-        return Fraction(kept + len(op.variants(params)))
+        return Fraction(kept + len(bound.op.variants(bound.params)))
     if not classes:
         return Fraction(kept)
-    extra = sum(op.extra(count, max(classes.values()), params) for count in classes.values())
+    extra = sum(bound.op.extra(count, max(classes.values()), bound.params) for count in classes.values())
     return kept + Fraction(extra, sum(classes.values()))

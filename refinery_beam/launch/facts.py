@@ -29,6 +29,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         counts=collected.counts,
         classes=collected.classes,
         unlabeled=plan.unlabeled,
+        noun=prepared.plugin.kind.noun,
         stored=str(chain.stored),
         encoding=plan.output.encoding,
         operations=operations(plan),

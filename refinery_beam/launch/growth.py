@@ -32,7 +32,7 @@ NO_GROWTH = Growth({}, {})
 
 def read_growth(plan: Plan, work: str) -> Growth:
     """The tallies that a job left, summed over splits; every step of the plan is named, with 0 if it made nothing."""
-    from refinery_beam.pipeline.rows_io import read_rows
+    from refinery_beam.job.row_files import read_rows
     from refinery_beam.records import GrowthRow
 
     steps = [(g.name, g.replace) for g in plan.generation] + [(a.name, True) for a in aggressive(plan.augmentations)]

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.plan.nodes import UNASSIGNED, Plan
-from refinery_beam.plugins.base import Plugin
-from refinery_beam.records import LedgerRow
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plugins.base import FilterOp, NamesLabels, Plugin
+from refinery_beam.records import UNASSIGNED, LedgerRow
 
 FILTERS = "Filters"
 """The stage of ledger rows that filters leave."""
@@ -51,10 +51,10 @@ def unknown_labels(plan: Plan, plugin: Plugin, labels: Iterable[str | None]) -> 
     known = sorted({label for label in labels if label is not None})
     found = []
     for step in (*plan.pre_filters, *plan.post_filters):
-        op: Any = plugin.ops[step.op]
-        if not hasattr(op, "labels_named"):
+        bound = plugin.bind(step, FilterOp)
+        if not isinstance(bound.op, NamesLabels):
             continue
-        for name in op.labels_named(op.spec.params.model_validate(dict(step.params))):
+        for name in bound.op.labels_named(bound.params):
             if name not in known:
                 found.append(
                     ("label-unknown", f"the filter {step.name!r} names {name!r}, which no record has; {did_you_mean(name, known)}")

@@ -25,7 +25,7 @@ from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, re
 from refinery_beam.runners.options import check_places, read_options
 
 if TYPE_CHECKING:
-    from refinery_beam.runners.sizes import Sizes
+    from refinery_beam.testing.engine.sizes import Sizes
 
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
@@ -134,9 +134,9 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
     hints = hints_path(settings.cache_root)
     index = build_index(
         recipe,
+        plugin,
         hints_path=hints,
         threads=settings.workers or os.cpu_count() or 1,
-        loaders=plugin.loaders,
         digest=settings.digest,
         remote=partial(digest_remote, settings=settings, scratch=os.path.dirname(hints)),
     )
@@ -144,9 +144,7 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
     found = sorted(set(index.facts.partitions) - set(partitions))
     imports = resolve_imports(recipe, settings, above=above)
     plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=imports)
-    from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
-
-    fingerprint = codec_fingerprint()
+    fingerprint = plugin.kind.fingerprint()
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
     references = find_references(recipe, plan, settings)

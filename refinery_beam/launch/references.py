@@ -49,12 +49,12 @@ def find_references(recipe: Recipe, plan: Plan, settings: Settings) -> dict[int,
         split = str(written["split"])
         if split not in manifest.splits:
             raise _refuse(f"has no split {split!r}", written["instance"], at, did_you_mean(split, manifest.splits))
-        known = [name for name in ("record_id", *manifest.schema) if step.on_pixels == (name == manifest.image_field)]
+        known = [name for name in ("record_id", *manifest.schema) if step.on_content == (name == manifest.image_field)]
         if step.field not in known:
             raise _refuse(f"has no field {step.field!r} to compare with", written["instance"], at, did_you_mean(step.field or "", known))
-        if step.on_pixels and manifest.schema["image"]["dtype"] != "uint8":
-            stored = manifest.schema["image"]["dtype"]
-            raise _refuse(f"stores {stored} pixels", written["instance"], at, "compare with an instance that stores uint8 pixels")
+        stored = manifest.schema[step.field or ""]["dtype"] if step.on_content else "uint8"
+        if stored != "uint8":
+            raise _refuse(f"stores {stored} content", written["instance"], at, "compare with an instance that stores uint8")
         found[i] = Reference(manifest=manifest, split=split, place=at)
     return found
 
@@ -68,12 +68,12 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan, plugin_pat
     import pyarrow.parquet as pq
 
     from refinery_beam.cache.files import file_sha256
-    from refinery_beam.pipeline.contracts import key_text
+    from refinery_beam.record.contracts import key_text
 
     found: dict[int, list[tuple[Any, int]]] = {}
     for i, reference in references.items():
-        if plan.contracts[i].on_pixels:
-            found[i] = _pixel_counts(reference, plugin_paths)
+        if plan.contracts[i].on_content:
+            found[i] = _content_counts(reference, plugin_paths)
             continue
         field = plan.contracts[i].field or ""
         counts: Counter[str] = Counter()
@@ -88,20 +88,19 @@ def reference_counts(references: Mapping[int, Reference], plan: Plan, plugin_pat
     return found
 
 
-def _pixel_counts(reference: Reference, plugin_paths: Sequence[str]) -> list[tuple[Any, int]]:
-    from refinery_beam.pipeline.levels import level_counts, ramp, seen_values
-    from refinery_beam.plugins.image_classification.pixels import as_array
+def _content_counts(reference: Reference, plugin_paths: Sequence[str]) -> list[tuple[Any, int]]:
     from refinery_beam.reading import open_instance
-    from refinery_beam.reading.chain import load_chain
+    from refinery_beam.record.byte_values import level_counts, seen_values, table_of
 
     manifest, split = reference.manifest, reference.split
     instance = open_instance(manifest.place, plugin_paths=plugin_paths)
-    chain = load_chain(manifest, manifest.raw.get("deferred", ()), split, code=instance.code)
+    chain, kind = instance.recorded.deferred(split), instance.recorded.kind
+    content = manifest.image_field or ""
     levels: Counter[str] = Counter()
-    for row in instance.split(split, raw=True, columns=["image"]):
-        for key, count in level_counts(split, as_array(row["image"])):
+    for row in instance.split(split, raw=True, columns=[content]):
+        for key, count in level_counts(split, row[content]):
             levels[key] += count
-    tables = cache(lambda split, channels: as_array(chain.run(ramp(channels))).reshape(256, -1) if chain.steps else None)
+    tables = cache(lambda split, channels: table_of(kind, chain.steps, channels, {}))
     seen = seen_values({key: (count, "") for key, count in levels.items()}, tables)
     return sorted((value, count) for _, value, count in seen)
 

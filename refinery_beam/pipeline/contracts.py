@@ -1,310 +1,167 @@
-"""Assertions over references, pixels and rows, as plain functions. No Beam.
-
-Every record leaves *evidence*: small counts that add up in any grouping, and the first few failing records by record key. `judge` turns the
-whole evidence into verdicts. What a reader sees of an image is known only when the deferred tail is fitted, so a record whose assertion
-speaks of those values leaves the set of its levels (`levels_of`), and the tail is applied to the 256 levels later (`TailView`).
-"""
+"""Assertions as PTransforms: records leave counts, ids and byte values, which become evidence."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refinery_beam.errors import DataError, display
-from refinery_beam.identity import canonical_bytes, record_key
-from refinery_beam.pipeline.levels import TableOf, level_counts, levels_of, seen_values, values_at
-from refinery_beam.plan.beside import ContractStep
-from refinery_beam.plan.nodes import Chain, Plan
-from refinery_beam.plugins.base import DatasetAssertion, Facts, Plugin, Verdict
-from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, read_fields
+import apache_beam as beam
+from apache_beam import coders
+from apache_beam.transforms.window import GlobalWindows
 
-NAMED = 10
-"""How many failing records are named."""
-
-
-CHECKED, FAILED = "checked", "failed"
-
-
-Tally = dict[tuple[int, str], tuple[int, str]]
-"""{(contract, key): (count, JSON list of [record id, detail])}."""
+from refinery_beam.errors import raise_all
+from refinery_beam.job.job import Job, working
+from refinery_beam.pipeline.outputs import LOST, Sieved, typed
+from refinery_beam.pipeline.rows.write_rows import WriteRows
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.record.contracts import Contracts, Tally, add_rows, merged, rows_of
+from refinery_beam.record.extras import EVIDENCE
+from refinery_beam.record.worker import Worker, derive_all
+from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref
 
 
-class Violation(Exception):
-    """A record that breaks an input contract and goes to the ledger for it."""
+class CheckReferences(beam.PTransform):
+    """References -> those that stay, and the ledger rows of those that break an input contract.
 
-    def __init__(self, step: ContractStep, detail: str) -> None:
-        super().__init__(step.name, detail)
-        self.reason, self.op, self.detail = f"contract:{step.kind}", step.name, f"{step.field} {detail}"
+    Errors that are certain before anything is decoded stop the job here: a gate lets references pass when all their evidence is in.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
+        plan = self._job.plan
+        out = refs | "Check" >> beam.ParDo(CheckReference(plan)).with_outputs(LOST, EVIDENCE, main="kept")
+        kept, ledger, evidence = typed(out.kept, Ref), typed(out[LOST], LedgerRow), typed(out[EVIDENCE], EvidenceRow)
+        total = evidence | "Evidence" >> MergeEvidence()
+        _ = total | "KeepEvidence" >> WriteRows(f"{self._job.work}/evidence", EvidenceRow, files=1)
+        if Contracts(plan, plugin_of_plan(plan)).early():
+            kept = typed(kept | "Gate" >> beam.ParDo(Gate(self._job), beam.pvalue.AsList(total)), Ref)
+        return Sieved(kept, ledger)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One assertion, judged. ``records`` are the named failing records with what is wrong; ``quarantined`` counts those in the ledger."""
+class Evidence(beam.PTransform):
+    """(evidence rows, rows of byte values) of the write pass -> one evidence row a (contract, key).
 
-    step: ContractStep
-    verdict: Verdict
-    records: tuple[tuple[str, str], ...] = ()
-    quarantined: int = 0
+    `statistics` is a side input of all merged accumulators: what readers see of byte values is known with them.
+    """
 
-    @property
-    def gates(self) -> bool:
-        """Whether it stops the run."""
-        return not self.verdict.passed and self.step.severity == "error" and not self.quarantined
+    def __init__(self, job: Job, statistics: Any) -> None:
+        super().__init__()
+        self._job, self._statistics = job, statistics
 
-    def text(self) -> str:
-        """What does not hold, in a line."""
-        about = f" of {self.step.field!r}" if self.step.field else ""
-        return f"{self.step.section}: {self.step.kind}{about} does not hold: {self.verdict.message}"
+    def expand(self, rows: tuple[beam.PCollection[EvidenceRow], beam.PCollection[LevelsRow]]) -> beam.PCollection[EvidenceRow]:
+        evidence, levels = rows
+        if any(c.section == "OutputExpectations" and c.on_content for c in self._job.plan.contracts):
+            late = typed(levels | "ReaderValues" >> beam.ParDo(TailView(self._job), self._statistics), EvidenceRow)
+            evidence = (evidence, late) | "Both" >> beam.Flatten()
+        return evidence | "Merged" >> MergeEvidence()
 
-    def error(self) -> DataError:
-        """The error that a failed assertion stops the run with."""
-        return DataError(
-            self.text(),
-            code="contract",
-            place=self.step.place,
-            value=self.step.kind,
-            rule=", ".join(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in sorted(self.step.params.items()) if v is not None),
-            remedy="mend the data or the assertion; 'severity: warning' reports it and goes on",
+
+class CheckReference(beam.DoFn):
+    """Looks at references one by one and tells the evidence once a bundle."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def setup(self) -> None:
+        self._contracts = Contracts(self._plan, plugin_of_plan(self._plan))
+
+    def start_bundle(self) -> None:
+        self._tally: Tally = {}
+
+    def process(self, ref: Ref) -> Iterable[Any]:
+        row = self._contracts.of_reference(ref, self._tally)
+        yield ref if row is None else beam.pvalue.TaggedOutput(LOST, row)
+
+    def finish_bundle(self) -> Iterable[Any]:
+        for row in rows_of(self._tally):
+            yield beam.pvalue.TaggedOutput(EVIDENCE, GlobalWindows.windowed_value(row))
+
+
+class Gate(beam.DoFn):
+    """Lets references pass if the assertions that can be judged by now hold. Otherwise the job ends with all that do not."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def setup(self) -> None:
+        self._open = False
+
+    def process(self, ref: Ref, evidence: list[EvidenceRow]) -> Iterable[Ref]:
+        if not self._open:
+            contracts = Contracts(self._job.plan, plugin_of_plan(self._job.plan))
+            with working(self._job):
+                outcomes = contracts.judge(add_rows(evidence), only=contracts.early())
+                raise_all(o.error() for o in outcomes if o.gates)
+            self._open = True
+        yield ref
+
+
+class MergeEvidence(beam.PTransform):
+    """Evidence rows -> one row a (contract, key)."""
+
+    def expand(self, rows: beam.PCollection[EvidenceRow]) -> beam.PCollection[EvidenceRow]:
+        return (
+            rows
+            | "Keyed" >> beam.Map(_keyed).with_output_types(tuple[tuple[int, str], tuple[int, str]])
+            | "Merge" >> beam.CombinePerKey(MergeCounts()).with_output_types(tuple[tuple[int, str], tuple[int, str]])
+            | "Row" >> beam.Map(_row).with_output_types(EvidenceRow)
         )
 
 
-class Contracts:
-    """A plan's assertions with their kinds resolved. Safe to use from several threads."""
+@beam.typehints.with_input_types(tuple[int, str])
+@beam.typehints.with_output_types(tuple[int, str])
+class MergeCounts(beam.CombineFn):
+    """Adds counts and keeps the first failing records by record key: associative, commutative, bounded."""
 
-    def __init__(self, plan: Plan, plugin: Plugin) -> None:
-        self.plan = plan
-        self._known: list[tuple[int, ContractStep, Any, Any]] = []
-        for i, step in enumerate(plan.contracts):
-            kind: Any = plugin.assertions[step.kind]
-            self._known.append((i, step, kind, kind.spec.params.model_validate(dict(step.params))))
-        here = [entry for entry in self._known if entry[1].section == "InputContracts"]
-        self.references = [e for e in here if not e[1].on_pixels]
-        self.arriving = [e for e in here if e[1].on_pixels]
-        self.leaving = [e for e in self._known if e[1].section == "OutputExpectations"]
-        self.quarantines = plan.on_error == "quarantine"
+    def get_accumulator_coder(self) -> Any:
+        return coders.TupleCoder((coders.VarIntCoder(), coders.StrUtf8Coder()))
 
-    @property
-    def needs_pixels(self) -> bool:
-        """Whether records must be decoded for assertions."""
-        return bool(self.arriving) or any(e[1].on_pixels for e in self.leaving)
+    def create_accumulator(self) -> tuple[int, str]:
+        return 0, "[]"
 
-    def kind(self, index: int) -> tuple[Any, Any]:
-        """The assertion of a step and its parameters."""
-        return self._known[index][2:]
+    def add_input(self, accumulator: tuple[int, str], element: tuple[int, str]) -> tuple[int, str]:
+        return merged(accumulator, element)
 
-    # -- evidence ---------------------------------------------------------------------------------------------------------------
+    def merge_accumulators(self, accumulators: Iterable[tuple[int, str]]) -> tuple[int, str]:
+        total = self.create_accumulator()
+        for accumulator in accumulators:
+            total = merged(total, accumulator)
+        return total
 
-    def of_reference(self, ref: Ref, tally: Tally) -> LedgerRow | None:
-        """Add what a reference says to `tally`; the ledger row of one that goes for it."""
-        values = {"record_id": ref.record_id, "path": ref.path, "partition": ref.partition or None, **read_fields(ref)}
-        values[self.plan.label_field] = ref.label
-        row = None
-        for entry in self.references:
-            bad = self._see(entry, ref, "", values, tally)
-            if bad and self.quarantines and entry[1].severity == "error" and row is None:
-                violation = Violation(entry[1], bad)
-                row = LedgerRow(ref.record_id, "", "InputContracts", violation.op, violation.reason, violation.detail)
-        return row
-
-    def admit(self, pixels: Any) -> None:
-        """Raise `Violation` for decoded pixels that break an input contract, where such records are quarantined."""
-        if self.quarantines:
-            for _, step, kind, params in self.arriving:
-                if isinstance(kind, DatasetAssertion):
-                    continue  # no single record breaks it
-                if step.severity == "error" and (bad := kind.offence(pixels, params)):
-                    raise Violation(step, bad)
-
-    def of_pixels(self, ref: Ref, pixels: Any, tally: Tally) -> None:
-        """Add what decoded pixels say to `tally`."""
-        for entry in self.arriving:
-            if isinstance(entry[2], DatasetAssertion):
-                _count_levels(tally, entry[0], ref.split, pixels)
-            else:
-                self._see(entry, ref, ref.split, {"image": pixels}, tally)
-
-    def of_row(self, ref: Ref, known: Mapping[str, Any], array: Any, chain: Chain, tally: Tally) -> LevelsRow | None:
-        """Add what a finished row says to `tally`. The levels of its image, if an assertion must wait for the deferred tail."""
-        waits = False
-        for entry in self.leaving:
-            step, kind = entry[1], entry[2]
-            if not step.on_pixels:
-                self._see(entry, ref, ref.split, known, tally)
-            elif isinstance(kind, DatasetAssertion):
-                _count_levels(tally, entry[0], ref.split, array)
-            elif chain.deferred and kind.spec.pixels == "values":
-                waits = True
-            else:
-                seen = _form(array, chain.deferred[-1].out.dtype) if chain.deferred else array
-                self._see(entry, ref, ref.split, {"image": seen}, tally)
-        return LevelsRow(ref.record_id, ref.split, levels_of(array)) if waits else None
-
-    def of_levels(self, row: LevelsRow, table: Any, tally: Tally) -> None:
-        """Add what the values a reader sees say, from a record's levels and what the tail makes of every level (256, channels)."""
-        values = values_at(row.levels, table)
-        for i, step, kind, params in self.leaving:
-            if step.on_pixels and kind.spec.pixels == "values" and not isinstance(kind, DatasetAssertion):
-                _count(tally, i, CHECKED)
-                if bad := kind.offence(values, params):
-                    _count(tally, i, FAILED, row.record_id, bad)
-
-    def _see(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, split: str, values: Mapping[str, Any], tally: Tally) -> str:
-        i, step, kind, params = entry
-        if isinstance(kind, DatasetAssertion):
-            key = kind.key(split, [values.get(name) for name in kind.fields(step.field, params)], params)
-            if key is not None:
-                _count(tally, i, key_text(key))
-            return ""
-        value = values.get(step.field or "")
-        if value is None and (not kind.spec.sees_missing or self._unlabeled(step, ref)):
-            return ""
-        _count(tally, i, CHECKED)
-        bad: str = kind.offence(value, params)
-        if bad:
-            _count(tally, i, FAILED, ref.record_id, bad)
-        return bad
-
-    def _unlabeled(self, step: ContractStep, ref: Ref) -> bool:
-        return step.field == self.plan.label_field and ref.partition in self.plan.unlabeled
-
-    # -- verdicts ---------------------------------------------------------------------------------------------------------------
-
-    def early(self) -> list[int]:
-        """The assertions that can stop a run before anything is decoded: errors about references that need no other instance."""
-        return [
-            i
-            for i, step, kind, _ in self.references
-            if step.severity == "error" and not step.imports and (isinstance(kind, DatasetAssertion) or not self.quarantines)
-        ]
-
-    def judge(
-        self,
-        tally: Tally,
-        *,
-        only: Sequence[int] | None = None,
-        ledger: Iterable[LedgerRow] = (),
-        references: Mapping[int, Sequence[tuple[Any, int]]] | None = None,
-        tail: TableOf = lambda split, channels: None,
-    ) -> list[Outcome]:
-        """Every assertion's outcome (or those of `only`), in the plan's order. `references` are the counts of imported distributions, and
-        `tail` is what readers make of stored levels.
-        """
-        by_contract: dict[int, dict[str, tuple[int, str]]] = {}
-        for (i, key), entry in tally.items():
-            by_contract.setdefault(i, {})[key] = entry
-        gone: dict[str, list[LedgerRow]] = {}
-        for row in ledger:
-            if row.reason.startswith("contract:"):
-                gone.setdefault(row.op, []).append(row)
-        found = []
-        for i, step, kind, params in self._known:
-            if only is not None and i not in only:
-                continue
-            evidence = by_contract.get(i, {})
-            if isinstance(kind, DatasetAssertion):
-                facts = Facts(self.plan.split.splits, self.plan.unlabeled, (references or {}).get(i))
-                counts = [(json.loads(key), count) for key, (count, _) in sorted(evidence.items())]
-                if step.on_pixels:
-                    view = tail if step.section == "OutputExpectations" else (lambda split, channels: None)
-                    counts = _counted_pixels(evidence, kind, params, view)
-                verdict = kind.judge(counts, params, facts)
-                found.append(Outcome(step=step, verdict=verdict._replace(message="" if verdict.passed else verdict.message)))
-                continue
-            found.append(_of_records(step, evidence, gone.get(step.name, [])))
-        return found
+    def extract_output(self, accumulator: tuple[int, str]) -> tuple[int, str]:
+        return accumulator
 
 
-def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gone: Sequence[LedgerRow]) -> Outcome:
-    checked = evidence.get(CHECKED, (0, "[]"))[0]
-    failed, listed = evidence.get(FAILED, (0, "[]"))
-    named = [(record_id, detail) for record_id, detail in json.loads(listed)]
-    quarantined = len(gone)
-    if step.on_pixels and gone:
-        # Records that went to the ledger for their pixels left no evidence: they are counted from there.
-        named = sorted([(r.record_id, r.detail.removeprefix(f"{step.field} ")) for r in gone], key=lambda n: record_key(n[0]))[:NAMED]
-        checked, failed = checked + quarantined, quarantined
-    some = "; ".join(f"{display(record_id)} {detail}" for record_id, detail in named)
-    more = f"; and {failed - len(named)} more" if failed > len(named) else ""
-    message = f"{failed} of {checked} records: {some}{more}" if failed else ""
-    observed = {"checked": checked, "failed": failed, "records": [record_id for record_id, _ in named]}
-    return Outcome(step=step, verdict=Verdict(not failed, observed, message), records=tuple(named), quarantined=quarantined)
+class TailView(beam.DoFn):
+    """Levels of a record -> evidence about the values a reader sees, once every statistic of the deferred tail is known."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._tables: dict[tuple[str, int], Any] = {}
+
+    def process(self, row: LevelsRow, merged_points: Mapping[str, bytes]) -> Iterable[EvidenceRow]:
+        channels = len(row.levels) // 32
+        table = self._tables.get((row.split, channels))
+        if table is None:
+            with working(self._job):
+                fitted = derive_all(self._worker, self._worker.plan.fits, merged_points)
+                table = self._tables[row.split, channels] = self._worker.tail_table(row.split, channels, fitted)
+        tally: Tally = {}
+        self._worker.contracts.of_levels(row, table, tally)
+        yield from rows_of(tally)
 
 
-def _counted_pixels(evidence: Mapping[str, tuple[int, str]], kind: Any, params: Any, view: TableOf) -> list[tuple[list[Any], int]]:
-    """What a dataset assertion counts, from the counts of levels."""
-    found: dict[str, int] = {}
-    for split, value, count in seen_values(evidence, view):
-        key = kind.key(split, [value], params)
-        if key is not None:
-            found[key_text(key)] = found.get(key_text(key), 0) + count
-    return [(json.loads(key), count) for key, count in sorted(found.items())]
+def _keyed(row: EvidenceRow) -> tuple[tuple[int, str], tuple[int, str]]:
+    return (row.contract, row.key), (row.amount, row.records)
 
 
-def merged(a: tuple[int, str], b: tuple[int, str]) -> tuple[int, str]:
-    """Two pieces of evidence under one key as one: counts added, of the named records the first by record key."""
-    if a[1] == "[]" or b[1] == "[]":
-        return a[0] + b[0], b[1] if a[1] == "[]" else a[1]
-    both = {tuple(pair) for pair in (*json.loads(a[1]), *json.loads(b[1]))}
-    first = sorted(both, key=lambda pair: (record_key(pair[0]), pair[1]))[:NAMED]
-    return a[0] + b[0], canonical_bytes([list(pair) for pair in first]).decode()
-
-
-def add_rows(rows: Iterable[EvidenceRow]) -> Tally:
-    """Evidence rows as one tally."""
-    tally: Tally = {}
-    for row in rows:
-        key, entry = (row.contract, row.key), (row.amount, row.records)
-        tally[key] = merged(tally[key], entry) if key in tally else entry
-    return tally
-
-
-def rows_of(tally: Tally) -> list[EvidenceRow]:
-    """A tally as rows, sorted."""
-    return [EvidenceRow(contract, key, *entry) for (contract, key), entry in sorted(tally.items())]
-
-
-def join(tally: Tally, other: Tally) -> None:
-    """Add another tally."""
-    for key, entry in other.items():
-        tally[key] = merged(tally[key], entry) if key in tally else entry
-
-
-def key_text(key: Sequence[Any]) -> str:
-    """A counted key as canonical JSON. Long text is cut and carries its digest, so that a row stays small."""
-    return canonical_bytes([_small(value) for value in key]).decode()
-
-
-def _count(tally: Tally, contract: int, key: str, record_id: str = "", detail: str = "") -> None:
-    entry = (1, canonical_bytes([[record_id, detail[:80]]]).decode() if record_id else "[]")
-    known = tally.get((contract, key))
-    tally[contract, key] = entry if known is None else merged(known, entry)
-
-
-def _count_levels(tally: Tally, contract: int, split: str, array: Any) -> None:
-    for key, count in level_counts(split, array):
-        known = tally.get((contract, key))
-        tally[contract, key] = (count if known is None else known[0] + count, "[]")
-
-
-def _form(array: Any, dtype: str) -> Any:
-    """An array of the shape of one, with the dtype a reader sees and no values of its own."""
-    import numpy as np
-
-    return np.broadcast_to(np.zeros((), dtype), array.shape)
-
-
-def _small(value: Any) -> Any:
-    from refinery_beam.identity import digest
-
-    if isinstance(value, str) and len(value) > 200:
-        return f"{value[:120]}…{digest('evidence', value).hex()[:32]}"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, bytes):
-        return _small(value.hex())
-    if isinstance(value, list | tuple):
-        return [_small(v) for v in value]
-    return value
+def _row(pair: tuple[tuple[int, str], tuple[int, str]]) -> EvidenceRow:
+    (contract, key), (count, records) = pair
+    return EvidenceRow(contract, key, count, records)

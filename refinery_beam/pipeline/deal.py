@@ -7,7 +7,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam.pipeline.context import Heartbeat, Job
+from refinery_beam.job.job import Job
+from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.records import Ref
 
 

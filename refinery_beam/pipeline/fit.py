@@ -12,16 +12,19 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
+from refinery_beam.crashes.markers import Marks, Task
 from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
-from refinery_beam.pipeline.bad import BadRecord, describe
-from refinery_beam.pipeline.context import Heartbeat, Job, report_failure, shared_pool, working
+from refinery_beam.job.failures import report_failure
+from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
-from refinery_beam.pipeline.marks import Marks, Task
-from refinery_beam.pipeline.partials import add_partial, merge_bytes, mixed_channels
-from refinery_beam.pipeline.readahead import ordered_map
-from refinery_beam.pipeline.work import Fitted, Worker
+from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.plan.nodes import FitPoint, Plan
+from refinery_beam.plugins.base import BadRecord
+from refinery_beam.record.bad import lost
+from refinery_beam.record.partials import add_partial, merge_bytes, mixed_channels
+from refinery_beam.record.readahead import ordered_map
+from refinery_beam.record.worker import Worker, derive_all
 from refinery_beam.records import Ref
 
 
@@ -61,8 +64,8 @@ class MergePartials(beam.CombineFn):
 class FitPass(beam.PTransform):
     """References of the fit source -> one (point name, merged accumulator) pair.
 
-    A pass of its own: it decodes and applies the steps before the point, and keeps nothing. `earlier` are the singletons of
-    the points before it.
+    A pass of its own: it decodes and applies the steps before the point, and keeps nothing. `earlier` are the points before it, whose
+    accumulators `merged` holds by name.
     """
 
     def __init__(self, job: Job, point: FitPoint, earlier: tuple[FitPoint, ...], merged: Any) -> None:
@@ -96,13 +99,6 @@ class MergeRiding(beam.PTransform):
         )
 
 
-def merged_side_input(pipeline: Any, fitted: list[Any]) -> Any:
-    """The (name, accumulator) pairs made so far as one side input, a mapping. Flatten materialises, but only these few small pairs."""
-    if not fitted:
-        return {}
-    return beam.pvalue.AsDict(tuple(fitted) | f"Statistics[{len(fitted)}]" >> beam.Flatten(pipeline=pipeline))
-
-
 class Observe(beam.DoFn):
     """One group of references -> one partial. Records that cannot be decoded are left to the pass that writes, which counts them."""
 
@@ -121,16 +117,14 @@ class Observe(beam.DoFn):
         worker, point = self._worker, self._point
         fitted = derive_all(worker, self._earlier, merged)
         self._marks.knowing(fitted)
-        fail = self._job.plan.on_error == "fail"
 
         def one(ref: Ref) -> Any:
             try:
                 with self._marks.on(ref):
                     return worker.observe(point, ref, fitted)
             except BadRecord as error:
-                if fail:
-                    raise describe(ref, error, self._job.plan.sources[ref.source].root) from error
-                return None
+                lost(self._job.plan, ref, error)
+                return None  # the pass that writes puts it into the ledger
 
         total = worker.partial(point)
         with working(self._job):
@@ -142,14 +136,6 @@ class Observe(beam.DoFn):
                 self._heartbeat.done()
         self._heartbeat.flush()
         yield total.dumps()
-
-
-def derive_all(worker: Worker, points: Iterable[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
-    """The statistics of all steps of several points, in order; later points see what earlier ones gave."""
-    fitted: dict[str, Any] = {}
-    for point in points:
-        fitted.update(worker.derive(point, merged.get(point.name, b""), fitted))
-    return fitted
 
 
 def _named(data: bytes, name: str) -> tuple[str, bytes]:

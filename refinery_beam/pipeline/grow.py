@@ -1,4 +1,4 @@
-"""New records as references: a fan-out that carries how each child is made, never its pixels."""
+"""New records as references: a fan-out that carries how each child is made, never its content."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.lineage import child, lineage_of
-from refinery_beam.pipeline.materialize import Count
+from refinery_beam.pipeline.outputs import Count
 from refinery_beam.plan.nodes import Plan
 from refinery_beam.plan.quotas import part_of, position
 from refinery_beam.plan.variants import AugmentStep, GenerateStep
-from refinery_beam.plugins.base import GenerateOp, Variant
+from refinery_beam.plugins.base import BoundOp, GenerateOp, Variant
 from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.record.lineage import child, lineage_of
 from refinery_beam.records import GrowthRow, Ref
 
 
@@ -74,8 +74,8 @@ class Variants(beam.DoFn):
         self._variants: tuple[Variant, ...] = ()
 
     def setup(self) -> None:
-        op, params = _resolved(self._plan, self._step)
-        self._variants = tuple(op.variants(params))
+        bound = _bound(self._plan, self._step)
+        self._variants = tuple(bound.call(bound.op.variants, bound.params))
 
     def process(self, ref: Ref) -> Iterable[Ref]:
         if not self._step.replace:
@@ -112,8 +112,8 @@ class ExtraCuts:
 
     def lacking(self, count: int, classes: Mapping[str, int]) -> int:
         """The copies that a class of `count` records gets in all."""
-        op, params = _resolved(self._plan, self._step)
-        return op.extra(count, max(classes.values()), params)
+        bound = _bound(self._plan, self._step)
+        return bound.call(bound.op.extra, count, max(classes.values()), bound.params)
 
     def __call__(self, stratum: str, count: int, classes: Mapping[str, int]) -> list[int]:
         return [self.lacking(count, classes) % count]
@@ -125,10 +125,8 @@ def expanded(ref: Ref, step: AugmentStep) -> Iterable[Ref]:
         yield child(ref, step, replica, step.params, {})
 
 
-def _resolved(plan: Plan, step: GenerateStep) -> tuple[GenerateOp, Any]:
-    op = plugin_of_plan(plan).ops[step.op]
-    assert isinstance(op, GenerateOp)
-    return op, op.spec.params.model_validate(dict(step.params))
+def _bound(plan: Plan, step: GenerateStep) -> BoundOp[GenerateOp]:
+    return plugin_of_plan(plan).bind(step, GenerateOp)
 
 
 def _class_of(ref: Ref) -> Iterable[tuple[str, int]]:

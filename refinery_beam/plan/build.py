@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
-from refinery_beam.plan.beside import build_contracts, build_sample, build_sinks, check_tails
+from refinery_beam.plan.borrowed import fitted_field_problem, imported_statistics, own_params
 from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
-from refinery_beam.plan.chains import DECODED, build_chains, build_fits
-from refinery_beam.plan.choices import filter_facts, near_rule, split_tags
-from refinery_beam.plan.imported import fitted_field_problem, imported_statistics, own_params
+from refinery_beam.plan.chains import build_chains, build_fits
+from refinery_beam.plan.contracts import build_contracts, check_tails
+from refinery_beam.plan.filters import filter_facts, near_rule, split_tags
 from refinery_beam.plan.nodes import FieldStep, FilterStep, Imported, Plan, SourceRoot, SplitPlan
 from refinery_beam.plan.output import METADATA_FIELDS, build_output
+from refinery_beam.plan.sample import build_sample
+from refinery_beam.plan.sinks import build_sinks
 from refinery_beam.plan.variants import AUGMENTATION, aggressive, child_fields
 from refinery_beam.plugins.base import (
     ArrayType,
@@ -28,7 +30,7 @@ from refinery_beam.plugins.base import (
     OpTypeError,
     Plugin,
 )
-from refinery_beam.recipe import Recipe, section_seed
+from refinery_beam.recipe import Recipe, decode_limits, decode_policy, section_seed
 
 
 def build_plan(
@@ -50,21 +52,23 @@ def build_plan(
     split = _split_plan(recipe, plugin, partitions)
     splits = split.splits
     pre, post = _filters(recipe, plugin, errors)
-    generation = build_generation(recipe, plugin, DECODED[model.Input.decode.mode], errors)
+    policy = decode_policy(recipe, plugin)
+    generation = build_generation(recipe, plugin, plugin.kind.decoded(policy), errors)
     augmentations = build_augmentations(recipe, plugin, errors)
     check_storable(recipe, generation, augmentations, plugin, errors)
-    chains, output_type = build_chains(recipe, plugin, splits, errors, augmentations, imports)
-    fields = _fields(recipe, plugin, splits, errors, image=output_type, imports=imports)
+    chains, stored = build_chains(recipe, plugin, splits, errors, augmentations, imports)
+    fields = _fields(recipe, plugin, splits, errors, stored=stored, imports=imports)
     raise_all(errors)
-    image_field = next((name for name in model.Output.record_schema if name == "image"), None)
-    children = child_fields(generation, augmentations)
-    output = build_output(recipe, fields, splits, image_field, chains, output_type, errors, children)
+    shown = stored  # sinks may write content that no row stores
+    if plugin.kind.field not in model.Output.record_schema:
+        stored = None
+    output = build_output(recipe, plugin, fields, splits, chains, stored, errors, child_fields(generation, augmentations))
     if aggressive(augmentations) and AUGMENTATION not in dict(output.fields):
         output = replace(output, fields=(*output.fields, (AUGMENTATION, FieldType("str"))))
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
     contracts = build_contracts(recipe, plugin, errors)
-    check_tails(recipe, plugin, contracts, chains, errors)
-    sinks = build_sinks(recipe, splits, dict(output.fields) | {f.field: f.type for f in fields}, output_type, errors)
+    check_tails(plugin, contracts, chains, errors)
+    sinks = build_sinks(recipe, plugin.kind, splits, dict(output.fields) | {f.field: f.type for f in fields}, shown, errors)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
     versions |= {f.op: f.version for f in (*pre, *post)}
@@ -73,11 +77,10 @@ def build_plan(
         versions[split.near_op] = plugin.ops[split.near_op].spec.version
     versions |= step_versions(generation, augmentations)
     versions |= {f"assertion:{c.kind}": c.version for c in contracts}
-    decode = model.Input.decode
-    limits = model.Input.limits
     return Plan(
         plugin=plugin.name,
         plugin_version=plugin.version,
+        content=plugin.kind.field,
         seed=recipe.seed,
         sources=tuple(
             SourceRoot(
@@ -89,8 +92,8 @@ def build_plan(
         ),
         label_field=model.Labels.field,
         unlabeled=tuple(s.partition for s in model.Input.sources if s.unlabeled and s.partition),
-        decode={"mode": decode.mode, "exif": decode.exif, "alpha": decode.alpha, "draft": decode.draft},
-        limits={"max_pixels": limits.max_pixels, "max_bytes": limits.max_bytes, "formats": list(limits.formats)},
+        decode=policy.model_dump(mode="json"),
+        limits=decode_limits(recipe, plugin).model_dump(mode="json"),
         on_error=model.Input.on_error,
         max_bad_fraction=float(model.Input.max_bad_fraction),
         pre_filters=tuple(pre),
@@ -155,7 +158,7 @@ def _filters(recipe: Recipe, plugin: Plugin, errors: list[RefineryError]) -> tup
     pre: list[FilterStep] = []
     post: list[FilterStep] = []
     for i, f in enumerate(recipe.model.Filters):
-        op = plugin.op(f.op)
+        op = plugin.op(f.op, "Filters")
         if not isinstance(op, FilterOp):
             errors.append(_unknown(recipe, ("Filters", i, "op"), f.op, "Filters"))
             continue
@@ -178,17 +181,17 @@ def _fields(
     splits: Sequence[str],
     errors: list[RefineryError],
     *,
-    image: ArrayType | None = None,
+    stored: ArrayType | None = None,
     imports: Mapping[str, Imported] | None = None,
 ) -> list[FieldStep]:
     model = recipe.model
     known: dict[str, FieldType] = {name: FieldType("str") for name in (*METADATA_FIELDS, model.Labels.field)}
     known |= {n: FieldType(f.dtype, None if f.shape is None else tuple(f.shape)) for n, f in model.Output.record_schema.items()}
-    if image is not None:
-        known["image"] = FieldType(image.dtype, image.shape)
+    if stored is not None:
+        known[plugin.kind.field] = FieldType(stored.dtype, stored.shape)
     found: list[FieldStep] = []
     for i, f in enumerate(model.Featurizations):
-        op = plugin.op(f.op)
+        op = plugin.op(f.op, "Featurizations")
         if not isinstance(op, FeaturizeOp):
             errors.append(_unknown(recipe, ("Featurizations", i, "op"), f.op, "Featurizations"))
             continue
@@ -211,7 +214,7 @@ def _fields(
         known[f.output_field] = out
         extra: dict[str, Any] = {}
         if op.spec.fitted and isinstance(op, FittedFeaturizeOp):
-            problem = fitted_field_problem(recipe, i, op, found, splits)
+            problem = fitted_field_problem(recipe, i, op, found, splits, content=plugin.kind.field)
             if problem is not None:
                 errors.append(problem)
                 continue

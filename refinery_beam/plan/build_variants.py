@@ -8,8 +8,9 @@ from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.plan.nodes import Step
+from refinery_beam.plan.output import stores_source
 from refinery_beam.plan.variants import AugmentStep, GenerateStep, aggressive
-from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin
+from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin, TransformOp
 from refinery_beam.recipe import Recipe, section_seed
 
 
@@ -17,7 +18,7 @@ def build_generation(recipe: Recipe, plugin: Plugin, decoded: ArrayType, errors:
     """The generation steps in the recipe's order; `decoded` is the type of every image they meet."""
     steps = []
     for i, g in enumerate(recipe.model.Generation):
-        op = plugin.op(g.op)
+        op = plugin.op(g.op, "Generation")
         if not isinstance(op, GenerateOp):
             errors.append(_unknown(recipe, ("Generation", i, "op"), g.op, "Generation"))
             continue
@@ -48,7 +49,7 @@ def build_augmentations(recipe: Recipe, plugin: Plugin, errors: list[RefineryErr
     """The augmentation steps in the recipe's order."""
     steps = []
     for i, a in enumerate(recipe.model.Augmentations):
-        op = plugin.op(a.op)
+        op = plugin.op(a.op, "Augmentations")
         if not isinstance(op, AugmentOp):
             errors.append(_unknown(recipe, ("Augmentations", i, "op"), a.op, "Augmentations"))
             continue
@@ -72,9 +73,9 @@ def augmented(plugin: Plugin, steps: Sequence[AugmentStep], split: str, before: 
     for step in steps:
         if split not in step.splits or (step.materialization == "lazy") != lazy:
             continue
-        op: Any = plugin.ops[step.op]
+        bound = plugin.bind(step, AugmentOp)
         try:
-            before = op.infer(before, op.spec.params.model_validate(dict(step.params)))
+            before = bound.op.infer(before, bound.params)
         except OpTypeError as error:
             raise OpTypeError(f"augmentation {step.name!r}: {error}") from error
     return before
@@ -84,53 +85,54 @@ def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[S
     """A deferred tail, told of the shape that augmentations leave. Its dtypes stay."""
     done = []
     for step in steps:
-        op: Any = plugin.ops[step.op]
-        out = op.infer(before, op.spec.params.model_validate(dict(step.params)))._replace(dtype=step.out.dtype)
+        bound = plugin.bind(step, TransformOp)
+        out = bound.op.infer(before, bound.params)._replace(dtype=step.out.dtype)
         done.append(replace(step, before=before, out=out))
         before = out
     return tuple(done)
 
 
-def odd_augmentation(recipe: Recipe, split: str, error: OpTypeError) -> RecipeError:
+def odd_augmentation(recipe: Recipe, plugin: Plugin, split: str, error: OpTypeError) -> RecipeError:
     """The refusal of augmentations that cannot take what is stored of a split."""
     return RecipeError(
-        f"the images of split {split!r} cannot be augmented: {error}",
+        f"the {plugin.kind.noun} of split {split!r} cannot be augmented: {error}",
         code="op-type",
         place=recipe.place(("Augmentations",), key=True),
         value=split,
-        rule="augmentations take the images that are stored, before the ops that readers apply",
-        remedy="declare the image as uint8 in Output.record_schema, or change the transformations",
+        rule=f"augmentations take the {plugin.kind.noun} that are stored, before the ops that readers apply",
+        remedy=f"declare in Output.record_schema.{plugin.kind.field} what the augmentations take, or change the transformations",
     )
 
 
 def check_storable(
     recipe: Recipe, generation: Sequence[GenerateStep], augmentations: Sequence[AugmentStep], plugin: Plugin, errors: list[RefineryError]
 ) -> None:
-    """Refuse steps whose pixels would not be kept: no image in the schema, or encoding source."""
-    stored = "image" in recipe.model.Output.record_schema
+    """Refuse steps whose content would not be kept: it is not in the schema, or the untouched source files are stored."""
+    field = plugin.kind.field
+    stored = field in recipe.model.Output.record_schema
     made = [("Generation", g.name) for g in generation if plugin.ops[g.op].spec.pixel_altering]
     changed = made + [("Augmentations", a.name) for a in aggressive(augmentations)]
     if not stored:
         for section, name in made + [("Augmentations", a.name) for a in augmentations]:
             errors.append(
                 RecipeError(
-                    f"{name!r} makes new pixels, but Output.record_schema has no image",
+                    f"{name!r} makes new {plugin.kind.noun}, but Output.record_schema has no {field}",
                     code="output-options",
                     place=recipe.place((section,), key=True),
                     value=name,
-                    rule="what is made is stored: without an image there is nothing to keep",
-                    remedy=f"add the image to Output.record_schema, or remove {name!r}",
+                    rule=f"what is made is stored: without {field!r} there is nothing to keep",
+                    remedy=f"add {field!r} to Output.record_schema, or remove {name!r}",
                 )
             )
-    elif recipe.model.Output.encoding == "source" and changed:
+    elif changed and stores_source(recipe, plugin):
         errors.append(
             RecipeError(
-                f"encoding source keeps the original bytes, but {', '.join(repr(name) for _, name in changed)} changes the pixels",
+                f"encoding source keeps the original bytes, but {', '.join(repr(name) for _, name in changed)} changes the content",
                 code="output-options",
                 place=recipe.place(("Output", "encoding")),
-                value="source",
+                value=recipe.model.Output.encoding,
                 rule="source is legal only when no op changes what is stored",
-                remedy="use encoding: png or tensor",
+                remedy="use another encoding",
             )
         )
 

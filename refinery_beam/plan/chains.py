@@ -1,13 +1,12 @@
-"""The chain of each split: type inference, the place where pixels are stored, the deferred tail, and where statistics are fitted.
+"""The chain of each split: type inference, the place where content is stored, the deferred tail, and where statistics are fitted.
 
-Deferring: an op that only changes how one record is represented (normalize, cast) need not be stored applied. When
-Output.record_schema.image
-declares what holds *before* such a tail, the tail is left to readers; its statistics come from the pixels that are stored anyway, so a
+Deferring: an op that only changes how one record is represented (normalize, cast) need not be stored applied. When Output.record_schema
+declares what holds *before* such a tail, the tail is left to readers; its statistics come from the content that is stored anyway, so a
 recipe of resize + normalize costs one decoding pass and a quarter of the bytes.
 
-Fitting: a fitted step sees the values left by the steps before it. Where everything between some 8-bit point and the step is
-elementwise, an
-integer histogram at that point determines those values exactly, so any number of fitted steps in such a tail share one histogram.
+Fitting: a fitted step sees the values left by the steps before it. Where a kind of data has an accumulator of its own for the values at
+some point (`Kind.accumulator`: of 8-bit pixels a histogram) and everything between that point and the step is elementwise, it determines
+the values at the step exactly; so any number of fitted steps in such a tail share it.
 """
 
 from __future__ import annotations
@@ -16,19 +15,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plan.borrowed import channel_problem, imported_statistics, own_params
 from refinery_beam.plan.build_variants import augmented, odd_augmentation, retyped
-from refinery_beam.plan.imported import channel_problem, imported_statistics, own_params
 from refinery_beam.plan.nodes import Chain, FitPoint, Imported, Step
 from refinery_beam.plan.variants import AugmentStep
-from refinery_beam.plugins.base import ArrayType, FittedOp, OpTypeError, Plugin, TransformOp
-from refinery_beam.recipe import Recipe
-
-DECODED = {
-    "RGB": ArrayType("uint8", (None, None, 3)),
-    "RGBA": ArrayType("uint8", (None, None, 4)),
-    "L": ArrayType("uint8", (None, None)),
-    "keep": ArrayType("uint8", (None, None, None)),
-}
+from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp
+from refinery_beam.recipe import Recipe, decode_policy
 
 
 def build_chains(
@@ -39,9 +31,10 @@ def build_chains(
     augmentations: Sequence[AugmentStep] = (),
     imports: Mapping[str, Imported] | None = None,
 ) -> tuple[dict[str, Chain], ArrayType | None]:
-    """The chain of every split and the one stored type they share (None when images are not stored or errors were found)."""
-    schema = recipe.model.Output.record_schema.get("image")
-    decoded = DECODED[recipe.model.Input.decode.mode]
+    """The chain of every split and the one stored type they share (None when content is not stored or errors were found)."""
+    kind = plugin.kind
+    schema = recipe.model.Output.record_schema.get(kind.field)
+    decoded = kind.decoded(decode_policy(recipe, plugin))
     chains: dict[str, Chain] = {}
     stored: ArrayType | None = None
     unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
@@ -58,7 +51,7 @@ def build_chains(
             reach = [b for b, end in ends.items() if isinstance(end, ArrayType) and _holds(end, schema)]
             odd = next((end for b, end in ends.items() if isinstance(end, OpTypeError) and _holds(types[b], schema)), None)
             if not reach and odd is not None:
-                errors.append(odd_augmentation(recipe, split, odd))
+                errors.append(odd_augmentation(recipe, plugin, split, odd))
                 continue
             if not reach:
                 # One error for all splits of one story.
@@ -72,13 +65,15 @@ def build_chains(
                 here = augmented(plugin, augmentations, split, here)
                 augmented(plugin, augmentations, split, here, lazy=True)
             except OpTypeError as error:
-                errors.append(odd_augmentation(recipe, split, error))
+                errors.append(odd_augmentation(recipe, plugin, split, error))
                 continue
             tail = retyped(plugin, tail, here) if here != types[boundary] else tail
             here = _declared(here, schema)
         chains[split] = Chain(split=split, eager=tuple(steps[:boundary]), deferred=tail, decoded=decoded, stored=here)
         stored = here if stored is None else _join(stored, here)
-    errors += [_unreachable(recipe, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()]
+    errors += [
+        _unreachable(recipe, kind, among, steps, types, schema, first, end) for (types, end), (among, steps, first) in unreachable.items()
+    ]
     return chains, stored
 
 
@@ -111,7 +106,7 @@ def build_fits(
         chain = chains[source]
         by_index: dict[int, list[str]] = {}
         for step in steps:
-            by_index.setdefault(_fit_index(chain, step), []).append(step.name)
+            by_index.setdefault(_fit_index(plugin.kind, chain, step), []).append(step.name)
         boundary = len(chain.eager)
         late = [index for index in by_index if index >= boundary]
         for index in sorted(by_index):
@@ -132,7 +127,7 @@ def _infer(
     steps: list[Step] = []
     before = decoded
     for i, t in enumerate(recipe.model.Transformations):
-        op = plugin.op(t.op)
+        op = plugin.op(t.op, "Transformations")
         if not isinstance(op, TransformOp):
             errors.append(
                 RecipeError(
@@ -170,7 +165,7 @@ def _infer(
             if (problem := channel_problem(pinned, before)) is not None:
                 errors.append(
                     RecipeError(
-                        f"{t.name!r} imports statistics of {problem[0]} channels for images of {problem[1]}",
+                        f"{t.name!r} imports statistics of {problem[0]} channels for {plugin.kind.noun} of {problem[1]}",
                         code="stats-import",
                         place=recipe.place(("Transformations", i, "params", "stats_from_instance")),
                         value=problem[0],
@@ -219,16 +214,16 @@ def _tail_start(plugin: Plugin, steps: Sequence[Step]) -> int:
     return start
 
 
-def _fit_index(chain: Chain, step: Step) -> int:
-    """How many steps come before the values that are accumulated for `step`: the nearest 8-bit point behind elementwise steps,
-    else its own input.
+def _fit_index(kind: Kind, chain: Chain, step: Step) -> int:
+    """How many steps come before the values that are accumulated for `step`: behind elementwise steps the nearest point at which the kind
+    has an accumulator of its own, else its own input.
     """
     own = next(i for i, s in enumerate(chain.steps) if s.name == step.name)
     types = [chain.decoded, *(s.out for s in chain.steps)]
     index = own
-    while index and types[index].dtype != "uint8" and chain.steps[index - 1].elementwise:
+    while index and kind.accumulator(types[index]) is None and chain.steps[index - 1].elementwise:
         index -= 1
-    return index if types[index].dtype == "uint8" else own
+    return own if kind.accumulator(types[index]) is None else index
 
 
 def _holds(actual: ArrayType, schema: Any) -> bool:
@@ -260,6 +255,7 @@ def _join(a: ArrayType, b: ArrayType) -> ArrayType:
 
 def _unreachable(
     recipe: Recipe,
+    kind: Kind,
     splits: Sequence[str],
     steps: Sequence[Step],
     types: Sequence[ArrayType],
@@ -274,13 +270,13 @@ def _unreachable(
     fitting = end or next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
     shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
     grey = schema.shape is not None and (len(schema.shape) == 2 or schema.shape[-1] == 1) and types[0].shape[2:] == (3,)
-    among = f"the images of split {splits[0]!r}" if len(splits) == 1 else f"the images of splits {', '.join(splits)}"
+    among = f"the {kind.noun} of split {splits[0]!r}" if len(splits) == 1 else f"the {kind.noun} of splits {', '.join(splits)}"
     return RecipeError(
-        f"Output.record_schema.image declares {declared}, which {among} never are: {'; '.join(story)}",
+        f"Output.record_schema.{kind.field} declares {declared}, which {among} never are: {'; '.join(story)}",
         code="schema-reachable",
-        place=recipe.place(("Output", "record_schema", "image")),
+        place=recipe.place(("Output", "record_schema", kind.field)),
         value=declared,
-        rule="the declared image is what holds at the end of Transformations, or before a tail of normalize, mean_subtract and cast",
+        rule=f"the declared {kind.field} holds at the end of Transformations, or before a tail that readers apply (normalize, cast)",
         remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or "
         + ("set Input.decode.mode: L" if grey else "change the transformations"),
     )

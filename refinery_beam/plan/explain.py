@@ -33,7 +33,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     out = plan.output
     lines.append("Output: " + ", ".join(f"{name} {t.dtype}{'' if t.shape is None else list(t.shape)}" for name, t in out.fields))
     lines.append(
-        f"Images: {'not stored' if out.image_field is None else 'encoding ' + out.encoding}"
+        f"{plan.content or 'content'}: {'not stored' if out.content_field is None else 'encoding ' + out.encoding}"
         + ("" if plan.decodes or plan.selects_by_files else "; nothing is decoded")
     )
     lines += [f"{c.section}: {c.kind}{f' of {c.field}' if c.field else ''} ({c.severity})" for c in plan.contracts]
@@ -75,7 +75,7 @@ def _distinct(plan: Plan) -> list[tuple[list[str], Chain]]:
 
 def _chain(splits: Sequence[str], chain: Chain) -> list[str]:
     steps = [f"decode {chain.decoded}", *map(_step, chain.eager)]
-    lines = [f"Pixels of {', '.join(splits)}: " + " -> ".join(steps) + f" -> stored as {chain.stored}"]
+    lines = [f"Content of {', '.join(splits)}: " + " -> ".join(steps) + f" -> stored as {chain.stored}"]
     if chain.deferred:
         lines.append("  applied when reading: " + " -> ".join(map(_step, chain.deferred)))
     return lines

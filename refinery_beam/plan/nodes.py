@@ -1,8 +1,7 @@
 """The plan: what will be done, as small frozen values that can be printed, compared, keyed and sent to workers.
 
-Nothing here does any work. `plan.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, workers
-interpret the steps
-through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and hashes as data.
+Nothing here does any work. `plan.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, and workers interpret the
+steps through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and hashes as data.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
-from refinery_beam.plan.beside import ContractStep, SamplePlan, SinkStep
+from refinery_beam.plan.contracts import ContractStep
+from refinery_beam.plan.sample import SamplePlan
+from refinery_beam.plan.sinks import SinkStep
 from refinery_beam.plan.variants import AugmentStep, GenerateStep, child_fields
-from refinery_beam.plugins.base import ArrayType, FieldType, FilterKind
+from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.modules import PathCode
-
-UNASSIGNED = "unassigned"
-"""The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +37,18 @@ class Imported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One transformation at one place of a chain: the op, its parameters, the array type it meets and the one it leaves."""
+class FittableStep:
+    """One use of an op that may need a statistic: from the split `fit_source`, or stated by the recipe or another instance (`pinned`, and
+    its `origin`).
+    """
 
     name: str
     op: str
     version: int
     params: Mapping[str, Any]
-    before: ArrayType
-    out: ArrayType
-    fitted: bool
-    fit_source: str | None
-    elementwise: bool
     splits: tuple[str, ...]
+    fitted: bool = False
+    fit_source: str | None = None
     pinned: Mapping[str, Any] | None = None
     origin: Mapping[str, Any] | None = None
 
@@ -64,6 +61,15 @@ class Step:
     def statistics(self) -> str | None:
         """The instance-relative file of its fitted statistics, or None."""
         return f"fitted_statistics/{self.name}.json" if self.fitted else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(FittableStep):
+    """One transformation at one place of a chain, with the type of content it meets and the one it leaves."""
+
+    before: ArrayType
+    out: ArrayType
+    elementwise: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The form stored in manifest.json, from which readers and `replay` apply the step."""
@@ -81,7 +87,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """What happens to the pixels of one split: `eager` steps, then storing as `stored`, then the `deferred` tail that readers apply."""
+    """What happens to the content of one split: `eager` steps, then storing as `stored`, then the `deferred` tail that readers apply."""
 
     split: str
     eager: tuple[Step, ...]
@@ -124,7 +130,7 @@ class FilterStep:
     version: int
     params: Mapping[str, Any]
     seed: int
-    kind: FilterKind
+    kind: str
     splits: tuple[str, ...]
     tag: str = ""
     excluded: tuple[str, ...] = ()
@@ -142,34 +148,15 @@ class FilterStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FieldStep:
-    """One featurization: `field` from `inputs`. Metadata ones are computed when the references are made, pixel ones while a
-    shard is written.
+class FieldStep(FittableStep):
+    """One featurization: `field` from `inputs`. Metadata ones are computed when the references are made, those of content while a shard is
+    written.
     """
 
-    name: str
     field: str
-    op: str
-    version: int
-    params: Mapping[str, Any]
     inputs: tuple[str, ...]
     needs_pixels: bool
-    splits: tuple[str, ...]
     type: FieldType
-    fitted: bool = False
-    fit_source: str | None = None
-    pinned: Mapping[str, Any] | None = None
-    origin: Mapping[str, Any] | None = None
-
-    @property
-    def needs_fit(self) -> bool:
-        """Whether its statistics come from data rather than from the recipe."""
-        return self.fitted and self.pinned is None
-
-    @property
-    def statistics(self) -> str | None:
-        """The instance-relative file of its fitted statistics, or None."""
-        return f"fitted_statistics/{self.name}.json" if self.fitted else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,12 +188,12 @@ class SplitPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputPlan:
-    """What a stored row looks like and how rows are cut into files. `fields` keeps the recipe's order and includes the image
-    field if it is stored.
+    """What a stored row looks like and how rows are cut into files. `fields` keeps the recipe's order; `content_field` is the one among
+    them that holds the content, if it is stored.
     """
 
     fields: tuple[tuple[str, FieldType], ...]
-    image_field: str | None
+    content_field: str | None
     encoding: str
     quality: int
     shard_records: int | None
@@ -218,10 +205,14 @@ class OutputPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything a worker must know. Holds locations (`sources`) beside identity; `node_keys` cover identity only."""
+    """Everything a worker must know. Holds locations (`sources`) beside identity; `node_keys` cover identity only.
+
+    `content` is the field of the kind's content, stored or not.
+    """
 
     plugin: str
     plugin_version: int
+    content: str
     seed: int
     sources: tuple[SourceRoot, ...]
     label_field: str
@@ -242,11 +233,6 @@ class Plan:
     generation: tuple[GenerateStep, ...] = ()
     augmentations: tuple[AugmentStep, ...] = ()
 
-    @property
-    def child_fields(self) -> tuple[str, ...]:
-        """The fields that only made records have; null in the others."""
-        return child_fields(self.generation, self.augmentations)
-
     contracts: tuple[ContractStep, ...] = ()
     sample: SamplePlan | None = None
     sinks: tuple[SinkStep, ...] = ()
@@ -257,14 +243,19 @@ class Plan:
     """The source of ``--plugin-path`` plugins, which travels to the workers with the plan."""
 
     @property
-    def decodes(self) -> bool:
-        """Whether any pixel is ever decoded."""
-        return self.stores_pixels or bool(self.fits) or any(f.needs_pixels for f in self.fields) or self.shows_pixels
+    def child_fields(self) -> tuple[str, ...]:
+        """The fields that only made records have; null in the others."""
+        return child_fields(self.generation, self.augmentations)
 
     @property
-    def shows_pixels(self) -> bool:
-        """Whether an assertion or a sink looks at decoded pixels."""
-        return any(c.on_pixels for c in self.contracts) or any(s.field == "image" for s in self.sinks)
+    def decodes(self) -> bool:
+        """Whether any content is ever decoded."""
+        return self.stores_decoded or bool(self.fits) or any(f.needs_pixels for f in self.fields) or self.shows_content
+
+    @property
+    def shows_content(self) -> bool:
+        """Whether an assertion or a sink looks at decoded content."""
+        return any(c.on_content for c in self.contracts) or any(s.field == self.content for s in self.sinks)
 
     @property
     def split_from_index(self) -> bool:
@@ -280,9 +271,9 @@ class Plan:
         return any(f.needs_header for f in (*self.pre_filters, *self.post_filters)) or self.split.near_distance is not None
 
     @property
-    def stores_pixels(self) -> bool:
-        """Whether stored images are made from decoded pixels (not the untouched source bytes)."""
-        return self.output.image_field is not None and self.output.encoding != "source"
+    def stores_decoded(self) -> bool:
+        """Whether stored content is made from decoded content (not the untouched source bytes)."""
+        return self.output.content_field is not None and self.output.encoding != "source"
 
     def fit_chain(self, point: FitPoint) -> Chain:
         return self.chains[point.split]
@@ -308,7 +299,7 @@ class Plan:
     def node_keys(self, input_hash: str) -> dict[str, str]:
         """A key for each part of the result from its own op, version, params and upstream keys.
 
-        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and beside it 'contracts', 'sample' and 'sinks'. Two
+        Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and besides 'contracts', 'sample' and 'sinks'. Two
         plans that differ only in how results are reported share them.
         """
         looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []

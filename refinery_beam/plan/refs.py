@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.errors import DataError
+from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, digest
+from refinery_beam.plan.forest import find, union
 from refinery_beam.plan.nodes import FieldStep, Plan
 from refinery_beam.plan.strata import divide
-from refinery_beam.plugins.base import FeaturizeOp, Plugin
-from refinery_beam.records import Ref, write_fields
+from refinery_beam.plugins.base import BadRecord, BoundOp, FeaturizeOp, Plugin
+from refinery_beam.records import Ref, field_value, known_fields, read_fields, write_fields
 from refinery_beam.sorting import Again, Sorter
 
 if TYPE_CHECKING:
-    from refinery_beam.index import Entry, Index
+    from refinery_beam.index import Index
 
 
 def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], bool]:
@@ -62,34 +63,25 @@ def join_groups(refs: Iterable[Ref], *, scratch: str = "") -> Iterable[Ref]:
 
 
 class Bridges:
-    """Connected values, by union-find, and the smallest key of each component. Values that nothing connects are not in it."""
+    """Connected values, and the smallest key of each component. Values that nothing connects are not in it."""
 
     def __init__(self) -> None:
         self._parent: dict[bytes, bytes] = {}
         self._key: dict[bytes, bytes] = {}
 
-    def find(self, value: bytes) -> bytes:
-        """The root of a value's component."""
-        root = self._parent.setdefault(value, value)
-        while self._parent[root] != root:
-            self._parent[root] = self._parent[self._parent[root]]
-            root = self._parent[root]
-        return root
-
     def join(self, one: bytes, two: bytes) -> None:
         """Connect two values."""
-        low, high = sorted((self.find(one), self.find(two)))
-        self._parent[high] = low
+        union(self._parent, one, two)
 
     def lower(self, value: bytes, content: bytes) -> None:
         """Tell the smallest content of a value, once all values are joined."""
         if value in self._parent:
-            root = self.find(value)
+            root = find(self._parent, value)
             self._key[root] = min(self._key.get(root, root), content)
 
     def key(self, value: bytes, content: bytes) -> bytes:
         """The group of a value whose smallest content is `content`."""
-        return self._key[self.find(value)] if value in self._parent else min(value, content)
+        return self._key[find(self._parent, value)] if value in self._parent else min(value, content)
 
 
 def content_group(sha: bytes) -> bytes:
@@ -126,14 +118,9 @@ def _sorted(refs: Iterable[Ref], scratch: str) -> Sorter[Ref]:
 
 def _refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
     steps = _metadata_steps(plan, plugin)
-    split, label_field = plan.split, plan.label_field
+    split = plan.split
     for entry in index.entries:
-        known = _metadata_fields(entry, steps, label_field)
-        if split.group_by is not None:
-            group = _value_group(entry, known, split.group_by, label_field)
-        else:
-            group = content_group(entry.digest) if split.keep_duplicates_together else entry.key
-        yield Ref(
+        ref = Ref(
             record_id=entry.record_id,
             key=entry.key,
             source=entry.source,
@@ -142,21 +129,27 @@ def _refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
             digest=entry.digest,
             label=entry.label,
             partition=entry.partition or "",
-            group=group,
+            group=b"",
             split="",
-            fields=write_fields(known),
+            fields=write_fields(entry.fields) if entry.fields else "",
             lineage="",
             kind=index.kind,
         )
+        ref = _featurized(ref, steps, plan, plugin)
+        if split.group_by is not None:
+            group = _value_group(ref, split.group_by, plan.label_field)
+        else:
+            group = content_group(entry.digest) if split.keep_duplicates_together else entry.key
+        yield ref._replace(group=group)
 
 
-def _value_group(entry: Entry, known: dict[str, Any], name: str, label_field: str) -> bytes:
-    value = _value(entry, known, name, label_field)
+def _value_group(ref: Ref, name: str, label_field: str) -> bytes:
+    value = field_value(ref, name, label_field)
     if value is None:
         raise DataError(
-            f"{entry.record_id} has no value for {name!r}, by which splits are grouped",
+            f"{ref.record_id} has no value for {name!r}, by which splits are grouped",
             code="group-missing",
-            place=entry.record_id,
+            place=ref.record_id,
             value=None,
             rule="with Splits.group_by every record has the field",
             remedy="fill the column, or drop group_by",
@@ -164,25 +157,28 @@ def _value_group(entry: Entry, known: dict[str, Any], name: str, label_field: st
     return digest("group-field", canonical_bytes(value))
 
 
-def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, FeaturizeOp, Any]]:
-    found = []
-    for step in plan.fields:
-        op = plugin.ops[step.op]
-        if not step.needs_pixels and not step.fitted and isinstance(op, FeaturizeOp):
-            found.append((step, op, op.spec.params.model_validate(dict(step.params))))
-    return found
+def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, BoundOp[FeaturizeOp]]]:
+    return [(step, plugin.bind(step, FeaturizeOp)) for step in plan.fields if not step.needs_pixels and not step.fitted]
 
 
-def _metadata_fields(entry: Entry, steps: Sequence[tuple[FieldStep, FeaturizeOp, Any]], label_field: str) -> dict[str, Any]:
-    known: dict[str, Any] = dict(entry.fields or {})
-    for step, op, params in steps:
-        known[step.field] = op.featurize([_value(entry, known, name, label_field) for name in step.inputs], params)
-    return known
-
-
-def _value(entry: Entry, known: dict[str, Any], name: str, label_field: str) -> Any:
-    if name == label_field:
-        return entry.label
-    if name in ("record_id", "path", "partition"):
-        return getattr(entry, name)
-    return known.get(name)
+def _featurized(ref: Ref, steps: Sequence[tuple[FieldStep, BoundOp[FeaturizeOp]]], plan: Plan, plugin: Plugin) -> Ref:
+    """The reference with the metadata fields that featurizations make. Raises DataError for a record that one of them cannot take."""
+    if not steps:
+        return ref
+    made: dict[str, Any] = {}
+    known = known_fields(ref, plan.label_field)
+    for step, bound in steps:
+        try:
+            with plugin.named(ref.record_id):
+                value = bound.call(bound.op.featurize, [known.get(name) for name in step.inputs], bound.params)
+        except BadRecord as error:
+            raise DataError(
+                f"{step.name!r} cannot take {display(ref.record_id)}: {error.detail}",
+                code=error.reason,
+                place=display(ref.record_id),
+                value=error.detail,
+                rule="a featurization of metadata takes every record: its field is known before splits are made",
+                remedy=f"mend or remove the file, or remove {step.name!r}",
+            ) from error
+        made[step.field] = known[step.field] = value
+    return ref._replace(fields=write_fields({**read_fields(ref), **made}))

@@ -11,13 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Any
 
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.plan.nodes import Plan, SplitPlan
 from refinery_beam.plan.quotas import cumulative, largest_remainder, part_of, position, weights
-from refinery_beam.records import Ref, read_fields, read_tags
+from refinery_beam.records import Ref, field_value, read_tags
 from refinery_beam.sorting import Again, Sorter
 
 
@@ -63,10 +62,10 @@ def cut(places: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: 
 
 
 def stratify(members: Iterable[Ref], plan: Plan) -> Iterator[tuple[str, bool, Ref]]:
-    """(stratum, is the one that counts, reference) for the members of one group, which come in the order of their keys.
+    """(stratum, is_representative, reference) for the members of one group, which come in the order of their keys.
 
-    All are in the stratum of the first, which alone is counted. Where the ratios are about some records only, the first of those is
-    meant; the others pass through.
+    All are in the stratum of the first, the representative, which alone is counted. Where the ratios are about some records only, the first
+    of those is meant; the others pass through.
     """
     stratum: str | None = None
     for ref in members:
@@ -99,15 +98,6 @@ def stratum_of(ref: Ref, plan: Plan) -> str:
         return ""
     value = field_value(ref, plan.split.stratify_by, plan.label_field)
     return _text_of(value) if isinstance(value, str) else canonical_bytes(value).decode()
-
-
-def field_value(ref: Ref, name: str, label_field: str) -> Any:
-    """What a reference knows under a field name: its label, its partition, its path, or a metadata field; None when it knows nothing."""
-    if name == label_field:
-        return ref.label
-    if name in ("partition", "path", "record_id"):
-        return getattr(ref, name)
-    return read_fields(ref).get(name)
 
 
 def outside(ref: Ref, split: SplitPlan) -> Ref | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from refinery_beam.errors import PluginError, closest, did_you_mean
 from refinery_beam.plugins.base import (
+    PROTOCOLS,
     AssertionSpec,
     DatasetAssertion,
     Extension,
@@ -24,13 +25,13 @@ from refinery_beam.plugins.base import (
     Origin,
     Plugin,
     RecordAssertion,
+    misfit,
 )
 from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
 
 GROUP = "refinery_beam.plugins"
 _BUILT_IN = ("image_classification",)
 _PLANNED = frozenset({"tabular", "text"})
-_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations")
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,7 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
         places[name] = item.place
         if isinstance(item.value, Plugin):
             _check_words(item.value.ops.values(), item.value.loaders.values(), item.place)
-            origin = Origin(name, item.value.version, item.digest)
-            kinds = frozenset(item.value.loaders) | item.value.source_types
-            plugins[name] = replace(item.value, origin=origin, source_types=kinds)
+            plugins[name] = replace(item.value, origin=Origin(name, item.value.version, item.digest))
     for item in found:
         if isinstance(item.value, Extension):
             if item.value.extends not in plugins:
@@ -193,7 +192,6 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
         loaders=loaders,
         origins=origins,
         sections=plugin.sections | {op.spec.section for op in extension.ops},
-        source_types=plugin.source_types | frozenset(loaders),
     )
 
 
@@ -213,11 +211,6 @@ def _value(value: Any, place: str) -> Plugin | Extension:
 
 
 def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
-    from refinery_beam.plugins.base import FeaturizeOp, FilterOp, TransformOp
-    from refinery_beam.plugins.image_classification import PLUGIN
-    from refinery_beam.plugins.pictures import PictureOp
-
-    shapes = {"Transformations": TransformOp, "Filters": FilterOp, "Featurizations": FeaturizeOp, "Visualizations": PictureOp}
     seen: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
@@ -228,20 +221,10 @@ def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None
         seen.add(spec.name)
         if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
             raise _protocol(place, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
-        if spec.section not in _SECTIONS:
-            raise _protocol(place, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(_SECTIONS))
-        if spec.section not in PLUGIN.sections:
-            raise PluginError(
-                f"the plugin {place} has the op {spec.name!r} of section {spec.section}, which is not executed yet",
-                code="not-executed-yet",
-                place=place,
-                value=spec.section,
-                rule="ops of third-party plugins are executed in the sections that built-in ops are",
-                remedy="leave the op out",
-            )
-        shape = shapes.get(spec.section)
-        if shape is not None and not isinstance(op, shape):
-            raise _protocol(place, f"has the op {spec.name!r}, which is not a {shape.__name__}", "see docs/plugins.md for its methods")
+        if spec.section not in PROTOCOLS:
+            raise _protocol(place, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(PROTOCOLS))
+        if lacks := misfit(op):
+            raise _protocol(place, f"has the op {spec.name!r}, which is not a {lacks}", "see docs/plugins.md for its methods")
     for loader in loaders:
         if not isinstance(loader, Loader):
             raise _protocol(place, f"has a loader that is not a Loader: {type(loader).__name__}")

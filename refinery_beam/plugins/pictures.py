@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from refinery_beam.identity import Stream
-    from refinery_beam.plugins.base import OpSpec
+    from refinery_beam.plugins.ops import OpSpec
 
     Array = np.ndarray[Any, Any]
 

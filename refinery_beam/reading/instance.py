@@ -8,12 +8,12 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest, look_at
-from refinery_beam.cache.beside import sample_manifest
+from refinery_beam.cache.listed import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
-from refinery_beam.reading.chain import read_statistics
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
+from refinery_beam.reading.recorded import Recorded
 
 _STATISTICS = "fitted_statistics/"
 
@@ -22,8 +22,12 @@ class Instance:
     """A complete instance, read-only. Made by `open_instance`; can be pickled and shared."""
 
     def __init__(self, manifest: Manifest, *, code: tuple[PathCode, ...] = ()) -> None:
-        self.manifest = manifest
-        self.code = code
+        self.recorded = Recorded(manifest, code=code)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the instance says of itself."""
+        return self.recorded.manifest
 
     @property
     def path(self) -> str:
@@ -67,7 +71,7 @@ class Instance:
                 rule="statistics bear the name of their op in the recipe",
                 remedy=did_you_mean(name, self.statistics_names),
             )
-        return read_statistics(self.manifest, f"{_STATISTICS}{name}.json")
+        return self.recorded.statistics(f"{_STATISTICS}{name}.json")
 
     def split(
         self,
@@ -93,7 +97,7 @@ class Instance:
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
             )
-        reader = SplitReader(self.manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes, code=self.code)
+        reader = SplitReader(self.recorded, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
         return reader if epoch is None else reader.epoch(epoch)
 
     def sample(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
@@ -112,7 +116,7 @@ class Instance:
                 rule="samples are those of SampleData in the recipe",
                 remedy=did_you_mean(name, known) if known else "add SampleData to the recipe",
             )
-        return SplitReader(manifest, name, raw=raw, columns=columns, cache_bytes=cache_bytes, code=self.code)
+        return SplitReader(Recorded(manifest, code=self.recorded.code), name, raw=raw, columns=columns, cache_bytes=cache_bytes)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())

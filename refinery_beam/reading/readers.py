@@ -14,22 +14,21 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest
+from refinery_beam.cache.content import content_field
 from refinery_beam.cache.manifest import FileEntry
-from refinery_beam.cache.stored import ImageForm, declared_rank, decode_encoded, image_form, with_rank
 from refinery_beam.errors import UsageError, did_you_mean
-from refinery_beam.plugins.modules import PathCode
-from refinery_beam.reading.augment import Policy, load_policy
-from refinery_beam.reading.chain import Chain, as_array, damaged, load_chain, unreadable
+from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.reading.faults import damaged, unreadable
+from refinery_beam.reading.recorded import Chain, Recorded, declared_type
+from refinery_beam.record.steps import LazyStep
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow.parquet as pq
-
-    Array = np.ndarray[Any, Any]
 
 Row: TypeAlias = dict[str, Any]
 
@@ -37,10 +36,9 @@ CACHE_BYTES = 64 << 20
 
 
 class _Group(NamedTuple):
-    """One decoded row group: columns of Python values, images as one array (tensor) or as encoded bytes."""
+    """One decoded row group: columns of Python values, and the cells of the content as its encoding gives them."""
 
     columns: dict[str, Sequence[Any]]
-    form: ImageForm | None
     records: int
     nbytes: int
 
@@ -55,8 +53,9 @@ class _Shard(NamedTuple):
 class SplitReader(Sequence[Row]):
     """The rows of one split, as dicts: ``record_id``, then the output schema's fields in the recipe's order.
 
-    Images are NumPy arrays, (h, w, c) or as declared, and each row owns its own. Stored pixels go through the deferred tail of the recipe
-    (normalize, ...) unless the reader was opened with ``raw=True``; then they are as stored. Scalars are Python values, lists are lists.
+    Images are NumPy arrays, (h, w, c) or as declared, and each row owns its own. Stored content goes through the deferred tail of the
+    recipe (normalize, ...) unless the reader was opened with ``raw=True``; then it is as stored. Scalars are Python values, lists are
+    lists.
 
     A map-style dataset as PyTorch's DataLoader wants it, with any start method of its workers; torch is not needed here.
 
@@ -66,7 +65,7 @@ class SplitReader(Sequence[Row]):
 
     def __init__(
         self,
-        manifest: Manifest,
+        recorded: Recorded,
         split: str,
         *,
         raw: bool = False,
@@ -74,18 +73,16 @@ class SplitReader(Sequence[Row]):
         cache_bytes: int = CACHE_BYTES,
         augment: bool = False,
         epoch_number: int = 0,
-        code: tuple[PathCode, ...] = (),
     ) -> None:
-        self.manifest = manifest
-        self._code = code
+        self._recorded = recorded
+        self.manifest = manifest = recorded.manifest
         self.split = split
         self.raw = raw
         self.cache_bytes = cache_bytes
         self.augment = augment
         self.epoch_number = epoch_number
         self.fields = _select(manifest, columns)
-        self._image = manifest.image_field if manifest.image_field in self.fields else None
-        self._rank = declared_rank(manifest.schema, self._image)
+        self._content = manifest.image_field if manifest.image_field in self.fields else None
         self._shards: tuple[FileEntry, ...] = manifest.shards(split)
         self._ends: list[int] = []
         total = 0
@@ -143,15 +140,7 @@ class SplitReader(Sequence[Row]):
 
     def columns(self, *names: str) -> SplitReader:
         """A reader of fewer fields (``record_id`` stays); other columns are not read from disk. UsageError for an unknown name."""
-        return SplitReader(
-            self.manifest,
-            self.split,
-            raw=self.raw,
-            columns=names,
-            cache_bytes=self.cache_bytes,
-            augment=self.augment,
-            epoch_number=self.epoch_number,
-        )
+        return self._with(columns=names)
 
     def epoch(self, number: int) -> SplitReader:
         """The split as it is in one epoch of training: with the recipe's lazy augmentations, drawn anew for every epoch.
@@ -168,15 +157,18 @@ class SplitReader(Sequence[Row]):
                 rule="epochs are counted from 0",
                 remedy="pass 0 or more",
             )
-        return SplitReader(
-            self.manifest,
-            self.split,
-            raw=self.raw,
-            columns=[name for name in self.fields if name != "record_id"],
-            cache_bytes=self.cache_bytes,
-            augment=True,
-            epoch_number=number,
-        )
+        return self._with(augment=True, epoch_number=number)
+
+    def _with(self, **changes: Any) -> SplitReader:
+        """The same reader but for some of its settings, with a cache of its own."""
+        settings: dict[str, Any] = {
+            "raw": self.raw,
+            "columns": [name for name in self.fields if name != "record_id"],
+            "cache_bytes": self.cache_bytes,
+            "augment": self.augment,
+            "epoch_number": self.epoch_number,
+        }
+        return SplitReader(self._recorded, self.split, **{**settings, **changes})
 
     def __repr__(self) -> str:
         return f"<split {self.split!r} of {self.manifest.place}: {len(self)} rows of {', '.join(self.fields)}>"
@@ -185,7 +177,7 @@ class SplitReader(Sequence[Row]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
-        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_decoder", "_policy"):
+        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_lazy"):
             del state[name]
         return state
 
@@ -200,8 +192,7 @@ class SplitReader(Sequence[Row]):
         self._held = 0
         self._footers: dict[int, _Shard] = {}
         self._chain: Chain | None = None
-        self._decoder: Any = None
-        self._policy: Policy | None = None
+        self._lazy: tuple[LazyStep, ...] | None = None
 
     # -- row groups -------------------------------------------------------------------------------------------------------------
 
@@ -268,17 +259,23 @@ class SplitReader(Sequence[Row]):
         except (OSError, pa.ArrowException) as error:
             raise unreadable(place, error) from error
         columns: dict[str, Any] = {}
-        form = None
         for name in self.fields:
             if name not in table.column_names:
                 raise damaged(place, f"it has no column {name!r}")
-            if name != self._image:
-                columns[name] = table.column(name).to_pylist()
+            column = table.column(name)
+            if name != self._content:
+                columns[name] = column.to_pylist()
                 continue
-            form = image_form(table.schema.field(name), place=place)
-            column = table.column(name).combine_chunks()
-            columns[name] = _tensors(column, form) if form.encoding == "tensor" else column.field("bytes").to_pylist()
-        return _Group(columns, form, table.num_rows, table.nbytes)
+            try:
+                field = content_field(table.schema, name, self._encoding.name)
+                columns[name] = self._encoding.cells(column.combine_chunks(), field)
+            except ValueError as error:
+                raise damaged(place, f"column {name!r} is not what was stored: {error}") from error
+        return _Group(columns, table.num_rows, table.nbytes)
+
+    @property
+    def _encoding(self) -> Encoding:
+        return self._recorded.kind.encodings[self.manifest.encoding or ""]
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
@@ -286,38 +283,41 @@ class SplitReader(Sequence[Row]):
         values: Row = {}
         for name, column in group.columns.items():
             value = column[row]
-            if name == self._image:
-                value = self._pixels(value, group.form, shard, group.columns["record_id"][row])
+            if name == self._content:
+                value = self._served(value, shard, group.columns["record_id"][row])
             elif isinstance(value, list):
                 # Cached groups outlive the row: a caller may change what it was given.
                 value = copy.deepcopy(value)
             values[name] = value
         return values
 
-    def _pixels(self, cell: Any, form: ImageForm | None, shard: int, record_id: str) -> Array:
-        assert form is not None
-        if form.encoding == "tensor":
-            array: Array = cell.copy()
-        elif form.encoding == "source":
-            array = with_rank(as_array(self._source(cell, shard)), self._rank)
-        else:
-            array = decode_encoded(cell, rank=self._rank, place=self._place(shard))
+    def _served(self, cell: Any, shard: int, record_id: str) -> Any:
+        """Stored content as this reader gives it: augmented for its epoch, then through the deferred tail."""
+        content = self._stored(cell, shard, record_id)
+        recorded = self._recorded
         if self.augment:
-            if self._policy is None:
-                self._policy = load_policy(self.manifest, self.split)
-            array = self._policy.apply(array, record_id, self.epoch_number)
+            if self._lazy is None:
+                self._lazy = recorded.lazy(self.split)
+            content = _own(recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number))
         if self.raw:
-            return array
+            return content
         if self._chain is None:
-            self._chain = load_chain(self.manifest, self.manifest.raw.get("deferred", ()), self.split, code=self._code)
-        return as_array(self._chain.run(array)) if self._chain.steps else array
+            self._chain = recorded.deferred(self.split)
+        return recorded.kind.plain(recorded.run(content, self._chain, record=record_id)) if self._chain.steps else content
 
-    def _source(self, data: bytes, shard: int) -> Any:
-        if self._decoder is None:
-            from refinery_beam.reading.codec import Decoder
+    def _stored(self, cell: Any, shard: int, record_id: str) -> Any:
+        recorded, encoding, place = self._recorded, self._encoding, self._place(shard)
+        try:
+            content = encoding.read(cell)
+            if encoding.from_source:
+                content = recorded.decode(content, self.split, place=place)
+            return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
+        except (ValueError, BadRecord) as error:
+            raise damaged(place, f"{recorded.kind.field} of {record_id}: {error}") from error
 
-            self._decoder = Decoder(self.manifest, self.split)
-        return self._decoder(data, place=self._place(shard))
+    @cached_property
+    def _type(self) -> ArrayType | None:
+        return declared_type(self.manifest)
 
     def _batches(self, size: int, *, drop_last: bool) -> Iterator[dict[str, Any]]:
         rows: list[Row] = []
@@ -331,10 +331,11 @@ class SplitReader(Sequence[Row]):
 
     def _stacked(self, rows: list[Row]) -> dict[str, Any]:
         batch: dict[str, Any] = {name: [row[name] for row in rows] for name in self.fields}
-        if self._image is not None and len({(image.shape, image.dtype) for image in batch[self._image]}) == 1:
+        content = batch[self._content] if self._content is not None else []
+        if self._content is not None and len({(getattr(c, "shape", None), getattr(c, "dtype", None)) for c in content}) == 1:
             import numpy as np
 
-            batch[self._image] = np.stack(batch[self._image])
+            batch[self._content] = np.stack(content) if isinstance(content[0], np.ndarray) else content
         return batch
 
 
@@ -357,13 +358,7 @@ def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...
     return ("record_id", *(name for name in known if name != "record_id"))
 
 
-def _tensors(column: Any, form: ImageForm) -> Array:
-    """A fixed-size binary column as one array (rows, *shape), a view of Arrow's memory."""
-    import numpy as np
-
-    assert form.shape is not None
-    dtype = np.dtype(form.dtype)
-    width = column.type.byte_width
-    flat = np.frombuffer(column.buffers()[1], np.uint8, count=len(column) * width, offset=column.offset * width)
-    tensors: Array = flat.view(dtype).reshape(len(column), *form.shape)
-    return tensors
+def _own(content: Any) -> Any:
+    """Content that its row owns: a mirrored array may be a read-only view of what an op was given."""
+    flags = getattr(content, "flags", None)
+    return content.copy() if flags is not None and not flags.writeable else content

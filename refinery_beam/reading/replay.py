@@ -1,4 +1,4 @@
-"""The recipe's chain on one image, as a model server needs it: what is served equals what was prepared, byte for byte.
+"""The recipe's chain on one file, as a model server needs it: what is served equals what was prepared, byte for byte.
 
 No Beam is imported, and nothing but JSON is read from the instance: the manifest and the fitted statistics.
 """
@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest
-from refinery_beam.cache.stored import declared_rank, decode_encoded, with_rank
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
-from refinery_beam.plugins.modules import PathCode
-from refinery_beam.reading.chain import as_array, load_chain
-from refinery_beam.reading.codec import Decoder
+from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.reading.instance import open_instance
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+from refinery_beam.reading.recorded import Recorded, declared_type, unusable
 
 
 class Replay:
-    """Decode, the stored steps, then the deferred tail, on one image at a time. Safe to use from several threads.
+    """Decode, the stored steps, then the deferred tail, on one file at a time. Safe to use from several threads.
 
     ::
 
@@ -35,30 +28,28 @@ class Replay:
 
     def __init__(
         self,
-        manifest: Manifest,
+        recorded: Recorded,
         *,
         split: str | None = None,
         strict: bool = True,
         source: str | None = None,
-        code: tuple[PathCode, ...] = (),
     ) -> None:
+        manifest = recorded.manifest
         if manifest.image_field is None:
             raise UsageError(
-                f"{manifest.place} holds no images",
+                f"{manifest.place} holds no {recorded.kind.noun}",
                 code="no-images",
                 place=manifest.place,
-                rule="replay applies the recipe's chain to an image",
-                remedy="declare an image in Output.record_schema",
+                rule="replay applies the recipe's chain to what rows hold",
+                remedy=f"declare {recorded.kind.field!r} in Output.record_schema",
             )
-        self.manifest = manifest
+        self._recorded, self.manifest = recorded, manifest
         self.split = _one_split(manifest, split)
-        replay = manifest.raw.get("replay", {})
-        self._eager = load_chain(manifest, replay.get("steps", ()), self.split, strict=strict, code=code)
-        self._deferred = load_chain(manifest, manifest.raw.get("deferred", ()), self.split, strict=strict, code=code)
-        self._decode = Decoder(manifest, self.split, source=source, code=code)
-        self._declared = manifest.schema.get(manifest.image_field, {})
-        self._rank = declared_rank(manifest.schema, manifest.image_field)
-        self.warnings: tuple[str, ...] = (*self._eager.warnings, *self._deferred.warnings, *_codec_warnings(manifest))
+        self._eager = recorded.eager(self.split, strict=strict)
+        self._deferred = recorded.deferred(self.split, strict=strict)
+        self._loader = recorded.loader(source)
+        self._type = declared_type(manifest)
+        self.warnings: tuple[str, ...] = (*self._eager.warnings, *self._deferred.warnings, *_codec_warnings(recorded))
         """How this machine differs from the one that built the instance; always empty when ``strict``."""
         if strict and self.warnings:
             raise EnvironmentFault(
@@ -79,7 +70,7 @@ class Replay:
         source: str | None = None,
         plugin_paths: Sequence[str] = (),
     ) -> Replay:
-        """The chain of an instance (its directory, or its recipe).
+        """The chain of an instance: its directory or URL, or its manifest.json.
 
         ``split`` matters only where splits have different chains, and must be given then (UsageError ``split-needed``). ``strict``
         refuses another op version (PluginError) or codecs that do something else than those that built the instance
@@ -87,54 +78,57 @@ class Replay:
         decodes some of the sources. ``plugin_paths`` as for `open_instance`.
         """
         instance = open_instance(path, plugin_paths=plugin_paths)
-        return cls(instance.manifest, split=split, strict=strict, source=source, code=instance.code)
+        return cls(instance.recorded, split=split, strict=strict, source=source)
 
-    def __call__(self, image: bytes | bytearray | memoryview | str | os.PathLike[str], *, raw: bool = False) -> Array:
-        """The prepared pixels of an image, given as encoded bytes or as a path; ``raw`` leaves out the deferred tail.
+    def __call__(self, file: bytes | bytearray | memoryview | str | os.PathLike[str], *, raw: bool = False) -> Any:
+        """The prepared content of a file, given as its bytes or as a path; ``raw`` leaves out the deferred tail.
 
-        An array of the shape and dtype that readers give. DataError with the reason word as its code (``truncated``, ``not_an_image``,
-        ``too_large_file``, ``unreadable``, ``schema:image``, ...) for an image that a run would have refused too.
+        Of images an array of the shape and dtype that readers give. DataError with the reason word as its code (``truncated``,
+        ``not_an_image``, ``too_large_file``, ``unreadable``, ``schema:image``, ...) for a file that a run would have refused too.
         """
-        data, place = self._read(image)
-        array = with_rank(as_array(self._eager.run(self._decode(data, place=place))), self._rank)
-        self._check(array, place)
-        encoding = self.manifest.encoding
-        if encoding in ("jpeg", "webp"):
+        data, place = self._read(file)
+        recorded, kind = self._recorded, self._recorded.kind
+        decoded = recorded.decode(data, self.split, place=place, loader=self._loader)
+        content = self._settled(recorded.run(decoded, self._eager, record=place), place)
+        encoding = kind.encodings[self.manifest.encoding or ""]
+        if not encoding.lossless:
             # What readers get went through the encoder, so this does as well.
-            from refinery_beam.plugins.image_classification.encode import encode
+            content = self._through(encoding, content, place)
+        if raw or not self._deferred.steps:
+            return content
+        return kind.plain(recorded.run(content, self._deferred, record=place))
 
-            stored = encode(array, encoding, quality=self.manifest.raw["output"]["quality"])
-            array = decode_encoded(stored, rank=self._rank, place=place)
-        return array if raw or not self._deferred.steps else as_array(self._deferred.run(array))
-
-    def _read(self, image: bytes | bytearray | memoryview | str | os.PathLike[str]) -> tuple[bytes, str]:
-        if isinstance(image, bytes | bytearray | memoryview):
-            return bytes(image), "<bytes>"
-        place = os.fspath(image)
+    def _through(self, encoding: Encoding, content: Any, place: str) -> Any:
         try:
-            if places.is_url(place):
-                self._decode.check_size(places.size(place) or 0, place=place)
-            else:
-                self._decode.check_size(os.stat(place).st_size, place=place)
+            stored = encoding.write(content, path="", quality=self.manifest.raw["output"]["quality"])
+            # One row of a shard: the cell as a column, and back.
+            field = encoding.arrow(self._recorded.kind.field, self._type or ArrayType("", ()))
+            cell = encoding.cells(encoding.column([stored], field), field)[0]
+        except BadRecord as error:
+            raise unusable(error, place) from error
+        return self._settled(encoding.read(cell), place)
+
+    def _settled(self, content: Any, place: str) -> Any:
+        kind = self._recorded.kind
+        try:
+            return kind.plain(content) if self._type is None else kind.settle(content, self._type)
+        except BadRecord as error:
+            raise unusable(error, place) from error
+
+    def _read(self, file: bytes | bytearray | memoryview | str | os.PathLike[str]) -> tuple[bytes, str]:
+        if isinstance(file, bytes | bytearray | memoryview):
+            return bytes(file), "<bytes>"
+        place = os.fspath(file)
+        try:
+            self._recorded.decoder.check_size((places.size(place) or 0) if places.is_url(place) else os.stat(place).st_size)
             return places.read(place), place
+        except BadRecord as error:
+            raise unusable(error, place) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise DataError(
                 f"{place} cannot be read: {reason}", code="unreadable", place=place, value=reason, remedy="check path and permissions"
             ) from error
-
-    def _check(self, array: Array, place: str) -> None:
-        dtype, shape = self._declared.get("dtype"), self._declared.get("shape")
-        fits = shape is None or (len(shape) == array.ndim and all(w in (None, n) for w, n in zip(shape, array.shape, strict=True)))
-        if not fits or (dtype is not None and str(array.dtype) != dtype):
-            raise DataError(
-                f"{place} becomes {array.dtype}{list(array.shape)}, the instance holds {dtype}{shape}",
-                code="schema:image",
-                place=place,
-                value=f"{array.dtype}{list(array.shape)}",
-                rule="every image has the declared type",
-                remedy="mend or leave out the file",
-            )
 
 
 def _one_split(manifest: Manifest, split: str | None) -> str:
@@ -164,10 +158,8 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
     return first
 
 
-def _codec_warnings(manifest: Manifest) -> list[str]:
-    from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
-
-    here, there = codec_fingerprint(), manifest.raw.get("codec_fingerprint")
+def _codec_warnings(recorded: Recorded) -> list[str]:
+    here, there = recorded.kind.fingerprint(), recorded.manifest.raw.get("codec_fingerprint")
     if here == there:
         return []
     return [f"the codecs of this machine do something else ({here[:12]}) than those that built the instance ({str(there)[:12]})"]

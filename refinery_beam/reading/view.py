@@ -34,6 +34,7 @@ class View:
         self._lazy = [s for s in self.splits if any(e["materialization"] == "lazy" and s in e["splits"] for e in raw["augmentations"])]
         self._stored = [s for s in self.splits if any(e["materialization"] != "lazy" and s in e["splits"] for e in raw["augmentations"])]
         self._instance = instance
+        self._content = instance.manifest.image_field or ""
         self._seed = seed
 
     def counts(self, field: str | None) -> Mapping[str, Mapping[str, int]]:
@@ -47,8 +48,8 @@ class View:
 
     def pixels(self, split: str) -> Iterator[tuple[str, Array]]:
         """(label, pixels) of every row of a split, in stored order."""
-        for row in self._instance.split(split, raw=True, columns=["image", self.label_field]):
-            yield _text(row.get(self.label_field)), row["image"]
+        for row in self._instance.split(split, raw=True, columns=[self._content, self.label_field]):
+            yield _text(row.get(self.label_field)), row[self._content]
 
     def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The `n` records of lowest seeded rank, of all or of each class, in order of class and rank."""
@@ -69,7 +70,7 @@ class View:
         found = []
         for _, heap in sorted(heaps.items()):
             for _, record_id, split, index, label in sorted(heap, key=lambda e: (-e[0], e[1])):
-                pixels = self._instance.split(split, raw=True, columns=["image"])[index]["image"]
+                pixels = self._instance.split(split, raw=True, columns=[self._content])[index][self._content]
                 found.append((Shown(record_id, split, label, pixels), index))
         return found
 
@@ -87,8 +88,8 @@ class View:
             raise ValueError("the recipe has no augmentations")
         found: list[tuple[Shown | None, Variants]] = []
         for base, index in self._chosen(n_base, per_class=False, splits=self._lazy, seed=seed):
-            reader = self._instance.split(base.split, raw=True, columns=["image"])
-            images = [(f"epoch {number}", reader.epoch(number)[index]["image"]) for number in range(n_variants)]
+            reader = self._instance.split(base.split, raw=True, columns=[self._content])
+            images = [(f"epoch {number}", reader.epoch(number)[index][self._content]) for number in range(n_variants)]
             found.append((base, Variants(base.label, images)))
         return found
 
@@ -105,7 +106,7 @@ class View:
         for parent in ranked[:n_base]:
             images = []
             for split, index, variant in sorted(made[parent], key=lambda m: m[2])[:n_variants]:
-                images.append((variant, self._instance.split(split, raw=True, columns=["image"])[index]["image"]))
+                images.append((variant, self._instance.split(split, raw=True, columns=[self._content])[index][self._content]))
             found.append((None, Variants(labels[parent], images)))
         return found
 

@@ -7,7 +7,7 @@ from refinery_beam.recipe.checks import CheckResult, refuse_unexecuted, run_chec
 from refinery_beam.recipe.effective import effective_yaml
 from refinery_beam.recipe.load import Recipe, load_recipe
 from refinery_beam.recipe.model import RecipeModel
-from refinery_beam.recipe.params import full_params, op_params
+from refinery_beam.recipe.params import decode_limits, decode_policy, full_params, op_params
 from refinery_beam.recipe.schema import json_schema
 from refinery_beam.recipe.seeds import section_seed
 
@@ -16,6 +16,8 @@ __all__ = [
     "Recipe",
     "RecipeModel",
     "canonical",
+    "decode_limits",
+    "decode_policy",
     "effective_yaml",
     "full_params",
     "json_schema",

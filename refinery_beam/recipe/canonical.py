@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from refinery_beam.identity import LAW_VERSION, ordered_pairs
 from refinery_beam.recipe.params import full_assertion, full_params
 
 if TYPE_CHECKING:
-    from refinery_beam.plugins.base import Plugin
+    from refinery_beam.plugins.base import Params, Plugin
     from refinery_beam.recipe.load import Recipe
 
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
@@ -34,7 +36,7 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         del source["path"]
         if source["label_from"] is not None:
             del source["label_from"]["path"]
-    body["Input"]["limits"]["formats"] = _as_set(body["Input"]["limits"]["formats"])
+    body["Input"]["limits"] = {k: _as_set(v) if isinstance(v, list) else v for k, v in body["Input"]["limits"].items()}
     body["Output"]["format"] = _as_set(body["Output"]["format"])
     if body["Splits"]["ratios"] is not None:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
@@ -57,6 +59,8 @@ def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     """The model as plain data in the words of schema version 3, defaults written out."""
     body: dict[str, Any] = recipe.model.model_dump(mode="json", by_alias=True)
     if plugin is not None:
+        body["Input"]["decode"] = _full(plugin.kind.policy, body["Input"]["decode"])
+        body["Input"]["limits"] = _full(plugin.kind.limits, body["Input"]["limits"])
         for section in OP_SECTIONS:
             for index, operation in enumerate(getattr(recipe.model, section)):
                 body[section][index]["params"] = full_params(recipe, section, index, operation, plugin=plugin)
@@ -64,6 +68,15 @@ def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
             for index, contract in enumerate(getattr(recipe.model, section)):
                 body[section][index]["assertion"] = full_assertion(contract.assertion, plugin=plugin)
     return copy.deepcopy(body)
+
+
+def _full(model: type[Params], written: dict[str, Any]) -> dict[str, Any]:
+    """Values with every default written out; as written where they do not validate."""
+    try:
+        full: dict[str, Any] = model.model_validate(written).model_dump(mode="json")
+    except ValidationError:
+        return written
+    return full
 
 
 def _as_set(words: list[str]) -> list[str]:

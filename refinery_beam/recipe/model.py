@@ -28,18 +28,15 @@ from refinery_beam.recipe.model_ops import (
 )
 
 SCHEMA_VERSION = 3
-IMAGE_FORMATS = ("png", "jpeg", "webp", "bmp", "gif", "tiff")
 SEED_MIN, SEED_MAX = -(2**63), 2**64 - 1
 
 __all__ = [
-    "IMAGE_FORMATS",
     "SCHEMA_VERSION",
     "SEED_MAX",
     "SEED_MIN",
     "Augmentation",
     "ClassBalance",
     "Contract",
-    "Decode",
     "Featurization",
     "FieldSchema",
     "Filter",
@@ -51,7 +48,6 @@ __all__ = [
     "LabelFrom",
     "LabelSource",
     "LabelsSection",
-    "Limits",
     "OutputSection",
     "RecipeModel",
     "SampleDataSection",
@@ -128,52 +124,16 @@ class InputSource(Section):
     target_sample_rate: Annotated[int, Field(gt=0)] | None = None
 
 
-def _format_word(value: Any) -> Any:
-    """File extensions are other names of two formats, in any case."""
-    word = value.lower() if isinstance(value, str) else value
-    return {"jpg": "jpeg", "tif": "tiff"}.get(word, word) if isinstance(word, str) else value
-
-
-_Written: TypeAlias = Literal[
-    "png", "jpeg", "jpg", "webp", "bmp", "gif", "tiff", "tif", "PNG", "JPEG", "JPG", "WEBP", "BMP", "GIF", "TIFF", "TIF"
-]
-ImageFormat: TypeAlias = Annotated[
-    Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], BeforeValidator(_format_word, json_schema_input_type=_Written)
-]
-
-
-class Limits(Section):
-    """What a file header may claim before anything is decoded."""
-
-    max_pixels: Annotated[int, Field(gt=0)] = 178_956_970
-    max_bytes: Annotated[int, Field(gt=0)] = 268_435_456
-    formats: Annotated[tuple[ImageFormat, ...], Field(min_length=1)] = (
-        "png",
-        "jpeg",
-        "webp",
-        "bmp",
-        "gif",
-        "tiff",
-    )
-
-
-class Decode(Section):
-    """How a file becomes pixels: colour mode, EXIF orientation, what lies behind alpha, JPEG draft decoding."""
-
-    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"
-    exif: Literal["apply", "ignore"] = "apply"
-    alpha: Literal["white", "black", "drop"] = "white"
-    draft: bool = False
-
-
 class InputSection(Section):
-    """Sources, and what happens to files that cannot be used."""
+    """Sources, and what happens to files that cannot be used. The words of ``decode`` (how a file becomes content) and ``limits`` (what is
+    refused unread) are those of the plugin's kind of data; see `params.decode_policy`.
+    """
 
     sources: Annotated[tuple[InputSource, ...], Field(min_length=1)]
     on_error: Literal["fail", "quarantine"] = "fail"
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
-    limits: Limits = Limits()
-    decode: Decode = Decode()
+    limits: dict[str, Any] = Field(default_factory=dict)
+    decode: dict[str, Any] = Field(default_factory=dict)
 
 
 _StoreFormat: TypeAlias = Literal["parquet", "jsonl", "webdataset", "tfrecord"]
@@ -181,11 +141,11 @@ _StoreFormats: TypeAlias = Annotated[tuple[_StoreFormat, ...], Field(min_length=
 
 
 class OutputSection(Section):
-    """What is stored. ``encoding`` None leaves the choice to the compiler: tensor for a fixed shape, else png."""
+    """What is stored. ``encoding`` is a word of the plugin's kind of data; None leaves the choice to the compiler."""
 
     record_schema: Annotated[dict[str, FieldSchema], Field(min_length=1)]
     format: Annotated[_StoreFormats, BeforeValidator(_one_or_many, json_schema_input_type=_StoreFormat | _StoreFormats)] = ("parquet",)
-    encoding: Literal["tensor", "png", "jpeg", "webp", "source"] | None = None
+    encoding: str | None = None
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     shard_records: Annotated[int, Field(gt=0)] | None = None
     shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None

@@ -1,4 +1,4 @@
-"""An operation's parameters through the plugin's own parameter model."""
+"""Parameters through the plugin's own models: those of operations and assertions, and what Input says of decoding."""
 
 from __future__ import annotations
 
@@ -55,15 +55,13 @@ def _only_lists_for_tuples(error: ValidationError) -> bool:
 
 def op_spec(plugin: Plugin, section: str, name: str) -> OpSpec | None:
     """The spec of an executable op in a section, or None."""
-    op = plugin.op(name)
-    return op.spec if op is not None and op.spec.section == section else None
+    op = plugin.op(name, section)
+    return None if op is None else op.spec
 
 
 def given_params(recipe: Recipe, operation: Operation, spec: OpSpec) -> dict[str, Any]:
-    """The parameters as written, with what schema_version 1 recipes leave out, without what is not the op's own business."""
+    """The parameters as written, without what is not the op's own business."""
     params = {k: v for k, v in operation.params.items() if k != "stats_from_instance" or k in spec.params.model_fields}
-    if recipe.schema_version_written == 1:
-        params = {**spec.v1_defaults, **params}
     seed = spec.params.model_fields.get("seed")
     if seed is not None and seed.is_required() and isinstance(operation, Filter) and "seed" not in params:
         # A filter's seed stands beside its op; an op that insists on seeing one is shown the one that counts.
@@ -71,6 +69,16 @@ def given_params(recipe: Recipe, operation: Operation, spec: OpSpec) -> dict[str
 
         params["seed"] = section_seed(recipe, operation.seed, operation.name)
     return params
+
+
+def decode_policy(recipe: Recipe, plugin: Plugin) -> Params:
+    """``Input.decode`` by the model of the plugin's kind of data. Checks have said what is wrong with it."""
+    return plugin.kind.policy.model_validate(recipe.model.Input.decode)
+
+
+def decode_limits(recipe: Recipe, plugin: Plugin) -> Params:
+    """``Input.limits`` by the model of the plugin's kind of data. Checks have said what is wrong with it."""
+    return plugin.kind.limits.model_validate(recipe.model.Input.limits)
 
 
 def full_assertion(assertion: Mapping[str, Any], *, plugin: Plugin) -> dict[str, Any]:

@@ -6,20 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.records import LedgerRow
+from refinery_beam.records import ASKED_FOR, LedgerRow
 
 LEDGER_LINES = 20
 CLASS_LINES = 200
-ASKED_FOR = frozenset({"filtered", "unassigned"})
-"""Ledger reasons that the recipe asked for: no trouble, so not listed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
     """What a report says, as plain values.
 
-    `sources` are (name, type, files); `operations` are (section, name, op, params, splits);
-    `fitted` is statistics by step; `split_rule` says in words how records found their splits.
+    `sources` are (name, type, files); `operations` are (section, name, op, params, splits); `fitted` is statistics by step; `noun` is what
+    the kind of data calls its records; `split_rule` says in words how records found their splits.
     """
 
     plugin: str
@@ -32,6 +30,7 @@ class ReportFacts:
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     unlabeled: Sequence[str]
+    noun: str
     stored: str
     encoding: str
     operations: Sequence[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]
@@ -114,7 +113,9 @@ def _operations(facts: ReportFacts) -> str:
         shown = ", ".join(f"{k}={_value(v)}" for k, v in sorted(params.items()) if v is not None)
         when = "when reading" if name in facts.deferred else "stored"
         rows.append((section, name, op, shown, ", ".join(splits), when if section == "Transformations" else ""))
-    stored = f"Stored images: {facts.stored}, encoding {facts.encoding}." if facts.encoding != "none" else "No images are stored."
+    stored = (
+        f"Stored {facts.noun}: {facts.stored}, encoding {facts.encoding}." if facts.encoding != "none" else f"No {facts.noun} are stored."
+    )
     if not rows:
         return f"## Operations\n\n{stored}\n"
     return f"## Operations\n\n{stored}\n\n" + _table(("section", "name", "op", "parameters", "splits", "applied"), rows)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from refinery_beam.crashes.worker_deaths import guarded
 from refinery_beam.errors import EngineError, UsageError
-from refinery_beam.runners.death import guarded
 from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
 
@@ -186,7 +186,7 @@ def _counts(job: DataflowJob) -> dict[str, int]:
     """Finished records by phase, as far as the workers have told. A comfort: whatever goes wrong is passed over."""
     from apache_beam.metrics import MetricsFilter
 
-    from refinery_beam.pipeline.context import COUNTERS
+    from refinery_beam.pipeline.heartbeat import COUNTERS
 
     counts: dict[str, int] = {}
     try:

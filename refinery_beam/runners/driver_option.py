@@ -9,8 +9,8 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from refinery_beam.errors import EnvironmentFault
-from refinery_beam.pipeline.context import report_failure
-from refinery_beam.pipeline.versions import refuse_other_versions, versions_here
+from refinery_beam.job.failures import report_failure
+from refinery_beam.job.versions import refuse_other_versions, versions_here
 
 NAME = "refinery_driver"
 

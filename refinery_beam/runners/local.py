@@ -23,9 +23,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
+from refinery_beam.crashes.worker_deaths import guarded
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.death import guarded
-from refinery_beam.runners.sizes import Sizes, measure
+from refinery_beam.testing.engine.sizes import Sizes, measure
 
 Mode = Literal["threads", "processes"]
 
@@ -124,7 +124,7 @@ def constructed_runner(options: Any, *, hostile: int | None = None) -> Any:
     info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
     provision = fn_runner.ExtendedProvisionInfo(info)
     if hostile is not None:
-        from refinery_beam.runners.hostile import HostileRunner
+        from refinery_beam.testing.engine.hostile_runner import HostileRunner
 
         return HostileRunner(hostile, provision_info=provision)
     return fn_runner.FnApiRunner(provision_info=provision)

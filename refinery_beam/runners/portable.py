@@ -23,13 +23,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from refinery_beam import places
+from refinery_beam.crashes.parent_death import tethered
+from refinery_beam.crashes.worker_deaths import guarded
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.children import PACKAGE_ROOT, child_environment
-from refinery_beam.runners.death import guarded
+from refinery_beam.processes import PACKAGE_ROOT, child_environment
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads, quiet_beam
 from refinery_beam.runners.options import EngineOptions
-from refinery_beam.runners.tether import tethered
 
 START_SECONDS = 60.0
 """A job server that does not answer by then is taken for broken."""
@@ -94,7 +94,7 @@ def _hush_worker_threads(enabled: bool) -> None:
 @contextmanager
 def _ended_if_it_fails(work: str) -> Iterator[None]:
     """Worker threads of this process stop when the job is over before its end, while what they print is still kept from the user."""
-    from refinery_beam.pipeline.cancel import cancel
+    from refinery_beam.job.cancel import cancel
 
     try:
         yield
@@ -106,7 +106,7 @@ def _ended_if_it_fails(work: str) -> Iterator[None]:
 @contextmanager
 def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
     """Cancels the job when a worker has refused to work for this driver: a worker pool's engine waits for such a worker for ever."""
-    from refinery_beam.pipeline.context import read_failures
+    from refinery_beam.job.failures import read_failures
 
     over = threading.Event()
     # On a store every look is a listing.

@@ -10,6 +10,6 @@ Run the same pipeline under several seeds: an op that depends on order, on its b
 
 from __future__ import annotations
 
-from refinery_beam.runners.hostile import HostileRunner
+from refinery_beam.testing.engine.hostile_runner import HostileRunner
 
 __all__ = ["HostileRunner"]

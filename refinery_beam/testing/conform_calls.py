@@ -68,6 +68,19 @@ class Featurize:
         return b"".join(print_of(v) for v in self.sample) + print_of(self.fitted)
 
 
+class Ask:
+    """A call of any function of an op that takes plain values before its parameters."""
+
+    def __init__(self, function: str, *values: Any) -> None:
+        self.function, self.values = function, values
+
+    def __call__(self, op: Any, params: Any) -> Any:
+        return getattr(op, self.function)(*self.values, params)
+
+    def arguments(self) -> bytes:
+        return print_of(self.values)
+
+
 class Keep:
     def __init__(self, sample: tuple[Any, Any]) -> None:
         self.sample = sample

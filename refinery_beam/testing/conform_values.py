@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from refinery_beam.identity import canonical_bytes, digest
+from refinery_beam.plugins import kind
 from refinery_beam.plugins.base import ArrayType, FieldType
-from refinery_beam.plugins.image_classification.pixels import as_array
 
 
 def copied(value: Any) -> Any:
@@ -18,10 +18,15 @@ def copied(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301
 
 
+def plain(value: Any) -> Any:
+    """A Pillow image as an array; any other value as it is."""
+    return np.ascontiguousarray(value) if hasattr(value, "getbands") else value
+
+
 def print_of(value: Any) -> bytes:
     """A digest of any value an op may take or give."""
     if hasattr(value, "getbands") or hasattr(value, "dtype"):
-        array = as_array(value) if hasattr(value, "getbands") else np.asarray(value)
+        array = np.asarray(plain(value))
         return digest("array", type(value).__name__ == "Image", str(array.dtype), json.dumps(array.shape), array.tobytes())
     try:
         return digest("json", canonical_bytes(value))
@@ -30,12 +35,11 @@ def print_of(value: Any) -> bytes:
 
 
 def type_of(value: Any) -> ArrayType:
-    array = as_array(value)
-    return ArrayType(str(array.dtype), array.shape)
+    return kind.type_of(plain(value))
 
 
 def loosened(before: ArrayType) -> ArrayType:
-    return ArrayType(before.dtype, (None, None, *before.shape[2:]))
+    return ArrayType(before.dtype, (*(None for _ in before.shape[:2]), *before.shape[2:]))
 
 
 def fits(have: ArrayType, want: ArrayType) -> bool:

@@ -19,9 +19,11 @@ from pydantic import ValidationError
 
 from refinery_beam.identity import canonical_bytes, digest
 from refinery_beam.plugins.base import (
+    PROTOCOLS,
     ArrayType,
     AssertionSpec,
     AugmentOp,
+    ClassSampleOp,
     DatasetAssertion,
     FeaturizeOp,
     FieldType,
@@ -29,18 +31,21 @@ from refinery_beam.plugins.base import (
     FittedFeaturizeOp,
     FittedOp,
     GenerateOp,
+    HeaderFilterOp,
     Loader,
     OpSpec,
     OpTypeError,
+    PredicateOp,
     RecordAssertion,
+    SampleOp,
     TransformOp,
+    misfit,
 )
-from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
-from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.testing import images
 from refinery_beam.testing.conform_calls import (
     FAILURES,
     Apply,
+    Ask,
     Augment,
     Draw,
     Featurize,
@@ -51,19 +56,10 @@ from refinery_beam.testing.conform_calls import (
     Offence,
     check_calls,
 )
-from refinery_beam.testing.conform_values import copied, field_fits, field_type, fits, loosened, print_of, type_of
+from refinery_beam.testing.conform_values import copied, field_fits, field_type, fits, loosened, plain, print_of, type_of
 from refinery_beam.testing.picture_view import SmallView
 
 __all__ = ["FAILURES", "NotConforming", "check_assertion", "check_loader", "check_op", "default_images"]
-
-SHAPES: Mapping[str, Any] = {
-    "Transformations": TransformOp,
-    "Filters": FilterOp,
-    "Featurizations": FeaturizeOp,
-    "Generation": GenerateOp,
-    "Augmentations": AugmentOp,
-    "Visualizations": PictureOp,
-}
 
 
 def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
@@ -73,7 +69,7 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     of input values for a featurization, (label, fields) pairs for a filter; left out, drawn images of two sizes, or labels, are taken. A
     fitted op is fitted on the samples; a picture is drawn of a small dataset. Takes about a second: one of the checks starts a process.
 
-    >>> from refinery_beam.plugins.image_classification.geometry import CenterCrop
+    >>> from refinery_beam.plugins.image_classification.ops.geometry import CenterCrop
     >>> "thread-dependent" in check_op(CenterCrop(), {"size": 8})
     True
     """
@@ -107,10 +103,8 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     elif spec.section == "Visualizations":
         calls = [Draw(SmallView(default_images()))]
     else:
-        given = list(samples) if samples is not None else [("cat", {"n": 1}), ("dog", {"n": 2}), (None, {})]
-        _check_quota(op, model)
+        calls = _choices(op, model, samples)
         done.append("bad-quota")
-        calls = [Keep(sample) for sample in given]
     done.append("wrong-infer")
     return (*done, *check_calls(op, model, calls))
 
@@ -173,10 +167,12 @@ def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "R
     for junk in (b"", b"no such file"):
         try:
             loader.decode(junk, mode=mode)
-        except (BadImage, ValueError, OSError):
+        except (ValueError, OSError):
             continue
         except Exception as error:
-            raise NotConforming("wrong-infer", f"decode() of {junk!r} raises {type(error).__name__}, not BadImage or ValueError") from error
+            raise NotConforming(
+                "wrong-infer", f"decode() of {junk!r} raises {type(error).__name__}, not BadRecord or ValueError"
+            ) from error
     return ("not-an-op", "unversioned", "impure", "wrong-infer")
 
 
@@ -192,11 +188,10 @@ def _check_spec(op: Any) -> OpSpec:
         raise NotConforming("not-an-op", f"{type(op).__name__} has no OpSpec called spec")
     if not _whole(spec.version):
         raise NotConforming("unversioned", f"{spec.name} has version {spec.version!r}, not a whole number from 1 on")
-    shape = SHAPES[spec.section]
-    if not isinstance(op, shape):
-        raise NotConforming("not-an-op", f"{spec.name} lacks a method of {shape.__name__}")
-    if spec.fitted and not isinstance(op, FittedOp | FittedFeaturizeOp):
-        raise NotConforming("not-an-op", f"{spec.name} says it is fitted, but lacks partial, fit or pinned")
+    if spec.section not in PROTOCOLS:
+        raise NotConforming("not-an-op", f"{spec.name} is of no section: {spec.section!r}")
+    if lacks := misfit(op):
+        raise NotConforming("not-an-op", f"{spec.name} lacks a method of {lacks}")
     return spec
 
 
@@ -338,7 +333,7 @@ def _generations(op: GenerateOp, model: Any, given: Sequence[Any]) -> list[Any]:
 
 def _augmentations(op: AugmentOp, model: Any, given: Sequence[Any]) -> list[Any]:
     """Three replicas of each sample; what is drawn is JSON, and what comes out is of the inferred type."""
-    calls = [Augment(as_array(sample), replica) for sample in given for replica in range(3)]
+    calls = [Augment(plain(sample), replica) for sample in given for replica in range(3)]
     for call in calls:
         sampled = op.draw(call.stream(), model, type_of(call.sample))
         try:
@@ -356,14 +351,31 @@ def _check_result(op: Any, model: Any, sample: Any, made: Any) -> None:
         raise NotConforming("wrong-infer", f"infer says {out} for {before}, apply gives {type_of(made)}")
 
 
-def _check_quota(op: FilterOp, model: Any) -> None:
-    for records in (0, 1, 2, 10, 1000):
-        quota = op.quota(records, model)
-        if not isinstance(quota, int) or isinstance(quota, bool) or not 0 <= quota <= records:
-            raise NotConforming("bad-quota", f"quota({records}) is {quota!r}, not a whole number from 0 to {records}")
+def _choices(op: FilterOp, model: Any, samples: Sequence[Any] | None) -> list[Any]:
+    """The calls by which a filter chooses; quotas are whole numbers within what there is."""
+    counts = (0, 1, 2, 10, 1000)
+    if isinstance(op, PredicateOp) and op.kind == "predicate":
+        return [Keep(sample) for sample in (samples if samples is not None else [("cat", {"n": 1}), ("dog", {"n": 2}), (None, {})])]
+    if isinstance(op, SampleOp) and op.kind == "sample":
+        for records in counts:
+            _check_quota(f"quota({records})", op.quota(records, model), records)
+        return [Ask("quota", records) for records in counts]
+    if isinstance(op, ClassSampleOp):
+        for records in counts:
+            _check_quota(f"class_quota('cat', {records})", op.class_quota("cat", records, model), records)
+        return [Ask("class_quota", "cat", records) for records in counts]
+    if isinstance(op, HeaderFilterOp):
+        headers = samples if samples is not None else [{"width": 48, "height": 36}, {"width": 40, "height": 400}]
+        return [Ask("refusal", header) for header in headers]
+    return [Ask("distance")] if hasattr(op, "distance") else []
+
+
+def _check_quota(call: str, quota: Any, records: int) -> None:
+    if not isinstance(quota, int) or isinstance(quota, bool) or not 0 <= quota <= records:
+        raise NotConforming("bad-quota", f"{call} is {quota!r}, not a whole number from 0 to {records}")
 
 
 def _default_inputs(op: FeaturizeOp) -> list[list[Any]]:
     if op.needs_pixels:
-        return [[as_array(image)] for image in default_images()]
+        return [[plain(image)] for image in default_images()]
     return [["photos/cat/1.png"], ["photos/dog/2.png"], ["photos/dog/3.png"]]

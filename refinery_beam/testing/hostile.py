@@ -25,7 +25,7 @@ from typing import Any
 from refinery_beam.errors import RefineryError
 from refinery_beam.launch.prepare import Settings
 from refinery_beam.launch.run import RunResult, run_with
-from refinery_beam.runners.sizes import LargeElement, PickledElement, Sizes
+from refinery_beam.testing.engine.sizes import LargeElement, PickledElement, Sizes
 
 __all__ = ["DependsOnTheEngine", "LargeElement", "PickledElement", "check_recipe"]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refinery_beam.identity import Stream, digest, record_key
-from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.plugins.pictures import Shown, Variants
 
 if TYPE_CHECKING:
@@ -32,8 +31,7 @@ class SmallView:
 
     def __init__(self, images: Sequence[Any]) -> None:
         self._rows = [
-            Shown(f"s/{i}.png", "test" if i % 3 == 2 else "train", "ab"[i % 2], np.asarray(as_array(image)).copy())
-            for i, image in enumerate(images)
+            Shown(f"s/{i}.png", "test" if i % 3 == 2 else "train", "ab"[i % 2], np.array(image)) for i, image in enumerate(images)
         ]
         self.records = len(self._rows)
 

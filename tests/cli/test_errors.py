@@ -164,7 +164,7 @@ BROKEN: dict[str, tuple[str, str, str, int, str, str]] = {
         "encoding-source",
         "16:13",
         1,
-        "'resize' changes pixels",
+        "'resize' changes their content",
         "choose another encoding",
     ),
     "encoding typo": (edited(("Splits:", "  encoding: pgn\nSplits:")), "bad-value", "16:13", 1, "'pgn'", MEANT("png")),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from refinery_beam.job.job import Job
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.pipeline.context import Job
 
 RECIPE = """\
 schema_version: 3

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cloud_jobs import IMAGE, cloud_job
 from google_stub import Google, google_services, service_account
 
-from refinery_beam.pipeline.context import Job
+from refinery_beam.job.job import Job
 from refinery_beam.runners import dataflow
 from refinery_beam.runners.options import EngineOptions, read_options
 

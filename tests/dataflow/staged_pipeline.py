@@ -12,7 +12,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
 from refinery_beam import places
-from refinery_beam.pipeline import versions
+from refinery_beam.job import versions
 
 
 def main(address: str, version: str = "") -> None:

@@ -27,7 +27,7 @@ OSError: [Errno 28] No space left on device: 'x'
 During handling of the above exception, another exception occurred:
 
 Traceback (most recent call last):
-  File "/opt/refinery_beam/pipeline/materialize.py", line 83, in process
+  File "/opt/refinery_beam/pipeline/write.py", line 83, in process
 OSError: [Errno 28] No space left on device [while running 'Shards/Write-ptransform-12']
 
 passed through:

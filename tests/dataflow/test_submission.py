@@ -16,7 +16,7 @@ import pytest
 from cloud_jobs import IMAGE, SOURCE, STAGED, cloud_job
 from google_stub import JOB_ID, TOKEN, Google, Script
 
-from refinery_beam.pipeline.context import Job
+from refinery_beam.job.job import Job
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.dataflow import job_name, run_dataflow
 from refinery_beam.runners.options import EngineOptions

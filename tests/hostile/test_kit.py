@@ -9,9 +9,9 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from refinery_beam.runners.hostile import HostileRunner
 from refinery_beam.runners.local import constructed_runner
-from refinery_beam.runners.sizes import ROW_BYTES, LargeElement, PickledElement, Sizes, measure
+from refinery_beam.testing.engine.hostile_runner import HostileRunner
+from refinery_beam.testing.engine.sizes import ROW_BYTES, LargeElement, PickledElement, Sizes, measure
 from refinery_beam.testing.hostile import DependsOnTheEngine, check_recipe, main
 
 RECIPE = """\

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
+from refinery_beam.plugins.image_classification import PLUGIN
+
 FAR_PAST = 1_500_000_000
+
+
+def of_type(word: str) -> dict[str, Any]:
+    """What a built-in source type says of a source."""
+    known = PLUGIN.kind.source_types.get(word)
+    facts = {"arrangement": known.arrangement, "extensions": known.extensions} if known is not None else {}
+    return {**facts, "noun": "image"}
 
 
 class FakeRecipe:

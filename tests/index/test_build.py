@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from refinery_beam.errors import DataError, ErrorGroup, RecipeError
 from refinery_beam.identity import digest, record_key
 from refinery_beam.index import Entry, Index, Member, SourceHash, build_index, by_content, find_repeats, input_hash
+from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow
 
 from .conftest import label_from, recipe, source
@@ -23,7 +24,7 @@ Put = Callable[..., Path]
 
 
 def build(given: Any, hints: str = "") -> Index:
-    return build_index(given, hints_path=hints, threads=2)
+    return build_index(given, PLUGIN, hints_path=hints, threads=2)
 
 
 def first_entry(index: Index) -> Entry:
@@ -141,7 +142,7 @@ def test_derived_labels(tmp_path: Path, put: Put) -> None:
     given = recipe(tmp_path, source("s", "image_flat"), derivation="parent_directory_name")
     assert first_entry(build(given)).label == "cat"
     assert first_entry(build(recipe(tmp_path, source("s", "image_flat"), derivation="stem"))).label == "1"
-    op = SimpleNamespace(op="label_from_path", output_field="label", inputs=("path",), params={"source": "filename"})
+    op = SimpleNamespace(name="l", op="label_from_path", output_field="label", inputs=("path",), params={"source": "filename"})
     assert first_entry(build(recipe(tmp_path, source("s", "image_flat"), kind="derived", Featurizations=[op]))).label == "1.png"
     with pytest.raises(RecipeError) as caught:
         build(recipe(tmp_path, source("s", "image_flat"), derivation="stem", Featurizations=[op]))

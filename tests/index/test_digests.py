@@ -12,6 +12,8 @@ import pytest
 
 from refinery_beam.index import FileState, HintCache, Source, SourceListing, digest_files, list_source
 
+from .conftest import of_type
+
 Put = Callable[..., Path]
 
 
@@ -28,7 +30,7 @@ def digested(listing: SourceListing, *, hints: HintCache, threads: int) -> Found
 
 
 def digests(tmp_path: Path, *, hints: str = "hints.sqlite", threads: int = 2) -> tuple[Found, HintCache]:
-    listing = list_source(Source(name="s", type="image_flat", root=str(tmp_path / "r")))
+    listing = list_source(Source(name="s", type="image_flat", root=str(tmp_path / "r"), **of_type("image_flat")))
     cache = HintCache(str(tmp_path / hints) if hints else "")
     return digested(listing, hints=cache, threads=threads), cache
 
@@ -183,7 +185,7 @@ def test_batches(tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_cannot_be_read_is_a_failure(tmp_path: Path, put: Put) -> None:
     root = tmp_path / "r"
     gone, grown, fine = put("r/a.png"), put("r/b.png"), put("r/c.png", b"fine")
-    listing = list_source(Source(name="s", type="image_flat", root=str(root)))
+    listing = list_source(Source(name="s", type="image_flat", root=str(root), **of_type("image_flat")))
     gone.unlink()
     grown.write_bytes(b"longer than it was when it was listed")
     found = digested(listing, hints=HintCache(""), threads=1)

@@ -9,11 +9,13 @@ import pytest
 from refinery_beam.errors import DataError
 from refinery_beam.index import Source, SourceListing, list_source
 
+from .conftest import of_type
+
 Put = Callable[..., Path]
 
 
 def listing(root: Path, type: str = "image_folder", **more: str) -> SourceListing:
-    return list_source(Source(name="s", type=type, root=str(root), place="r.yaml:4:7", **more))  # type: ignore[arg-type]
+    return list_source(Source(name="s", type=type, root=str(root), place="r.yaml:4:7", **of_type(type), **more))  # type: ignore[arg-type]
 
 
 def paths(found: SourceListing) -> list[str]:
@@ -135,7 +137,6 @@ def test_errors_name_the_place(tmp_path: Path, put: Put) -> None:
     assert error_of(tmp_path / "flat").code == "no-class-folder"
     assert error_of(tmp_path / "nil", "image_flat").code == "no-images"
     assert error_of(tmp_path / "none").message == f"source 's': no image was found in '{tmp_path}/none' (skipped .txt: 1)"
-    assert error_of(tmp_path / "flat", "image_cloud").code == "source-type"
 
 
 def test_layout_errors(tmp_path: Path, put: Put) -> None:

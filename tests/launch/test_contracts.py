@@ -278,7 +278,7 @@ def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run:
 
 def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path: Path, run: Run) -> None:
     text = reference("nowhere", field="image")
-    with pytest.raises(RecipeError, match="cannot count the values of float32 pixels"):
+    with pytest.raises(RecipeError, match="cannot count the values of float32 images"):
         run(main_recipe(class_folders, tmp_path, change=lambda t: floats(t) + text))
 
 
@@ -288,7 +288,7 @@ def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path
         (reference("nowhere"), "no finished instance"),
         (reference("recipe.yaml"), "compares itself"),
         (reference("INSTANCE", split="dev"), "no split 'dev'"),
-        (reference("FLOATS", field="image"), "stores float32 pixels"),
+        (reference("FLOATS", field="image"), "stores float32 content"),
         (reference("BARE", field="image"), "no field 'image'"),
     ],
 )

@@ -18,7 +18,7 @@ from PIL import Image
 import refinery_beam as rb
 from refinery_beam.cli.app import call
 from refinery_beam.identity import rank, record_key
-from refinery_beam.plugins.image_classification.canvas import COLOURS, SIDE
+from refinery_beam.plugins.common.canvas import COLOURS, SIDE
 from refinery_beam.reading.view import View
 
 GRID = "  - {name: grid, op: sample_grid, params: {n: 3, per_class: true}, stage: post_pipeline, mode: reporting}\n"

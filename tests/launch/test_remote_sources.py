@@ -12,7 +12,7 @@ from refinery_beam import places
 from refinery_beam.errors import DataError, UsageError
 from refinery_beam.index.hints import HintCache, ObjectState
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.pipeline.digest_files import digest_file
+from refinery_beam.pipeline.rows.digest_files import digest_file
 from refinery_beam.records import Ref
 
 

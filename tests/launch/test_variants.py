@@ -16,10 +16,10 @@ import refinery_beam as rb
 from refinery_beam.errors import RefineryError
 from refinery_beam.identity import Stream, record_key
 from refinery_beam.launch import RunResult
-from refinery_beam.plugins.image_classification.corruptions import corrupt
-from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
+from refinery_beam.plugins.image_classification.codecs.decode import DecodeLimits, DecodePolicy, decode
+from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 from refinery_beam.plugins.image_classification.pixels import as_array
-from refinery_beam.reading.augment import replay_augmentation
+from refinery_beam.reading.recorded import Recorded
 
 BALANCE = "  - {name: balance, op: duplicate_minority_class, seed: 5, output_schema: matches_input}\n"
 CORRUPT = (
@@ -63,7 +63,7 @@ def clean(images: Path, row: dict[str, Any]) -> Any:
 
 def resize(pixels: Any) -> Any:
     from refinery_beam.plugins.base import ArrayType
-    from refinery_beam.plugins.image_classification.geometry import Resize
+    from refinery_beam.plugins.image_classification.ops.geometry import Resize
 
     return as_array(Resize().apply(pixels, Resize().spec.params(size=32), None, ArrayType("uint8", (32, 32, 3))))
 
@@ -138,7 +138,7 @@ def test_aggressive_rows_replay_from_what_was_drawn(images: Path, tmp_path: Path
         drawn = json.loads(row["augmentation"])
         assert [step["name"] for step in drawn] == ["crop", "jitter"] and set(drawn[0]["sampled"]) == {"top", "left"}
         if stem in base:
-            assert (replay_augmentation(result.manifest, base[stem]["image"], row["augmentation"]) == row["image"]).all()
+            assert (Recorded(result.manifest).augment_again(base[stem]["image"], row["augmentation"]) == row["image"]).all()
             replayed += 1
     assert replayed == 4 * len(base)
     assert {row["augmentation"] for row in rows(result, "test").values()} == {None}
@@ -235,7 +235,7 @@ def test_nothing_large_or_pickled_crosses_a_stage(class_folders: Path, tmp_path:
     import refinery_beam.runners.local as local
     from refinery_beam.launch import Settings
     from refinery_beam.launch.run import run_with
-    from refinery_beam.pipeline.lint import offences
+    from refinery_beam.testing.engine.lint import offences
 
     seen = []
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from refinery_beam.pipeline.columns import FieldMismatch, arrow_schema, coerce, row_bytes
 from refinery_beam.plan.nodes import OutputPlan
-from refinery_beam.plugins.base import FieldType
+from refinery_beam.plugins.base import ArrayType, FieldType
+from refinery_beam.plugins.image_classification.encodings import ENCODINGS
+from refinery_beam.record.columns import FieldMismatch, arrow_schema, coerce
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,11 @@ def test_lists_have_their_declared_length() -> None:
 
 def plan_of(encoding: str) -> OutputPlan:
     fields = (("image", FieldType("uint8", (4, 5, 3))), ("label", FieldType("str")), ("size", FieldType("int64", (3,))))
-    return OutputPlan(fields=fields, image_field="image", encoding=encoding, quality=90, shard_records=None, shard_bytes=None)
+    return OutputPlan(fields=fields, content_field="image", encoding=encoding, quality=90, shard_records=None, shard_bytes=None)
 
 
 def test_tensor_schema() -> None:
-    schema = arrow_schema(plan_of("tensor"))
+    schema = arrow_schema(plan_of("tensor"), ENCODINGS["tensor"])
     assert schema.names == ["record_id", "image", "label", "size"]
     assert str(schema.field("image").type) == "fixed_size_binary[60]"
     assert schema.field("image").metadata == {
@@ -82,11 +83,11 @@ def test_tensor_schema() -> None:
 
 
 def test_encoded_schema_says_image_to_others() -> None:
-    schema = arrow_schema(plan_of("png"))
+    schema = arrow_schema(plan_of("png"), ENCODINGS["png"])
     features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     assert features["image"] == {"_type": "Image"}
     assert features["label"] == {"_type": "Value", "dtype": "string"}
 
 
-def test_row_bytes() -> None:
-    assert row_bytes(FieldType("float32", (2, 3))) == 24
+def test_the_bytes_of_a_tensor() -> None:
+    assert ENCODINGS["tensor"].estimate(ArrayType("float32", (2, 3)), 0) == 24

@@ -15,16 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinery_beam.identity import record_key
+from refinery_beam.job.job import Job
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.pipeline.context import Job
-from refinery_beam.pipeline.contracts import add_rows, join, key_text, merged, rows_of
-from refinery_beam.pipeline.levels import levels_of, ramp, values_at
-from refinery_beam.pipeline.lint import crossings, offences
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.plugins.assertions import STANDARD, Distribution, Values
 from refinery_beam.plugins.base import Facts
 from refinery_beam.plugins.distances import distance
+from refinery_beam.record.byte_values import levels_of, ramp, values_at
+from refinery_beam.record.contracts import add_rows, join, key_text, merged, rows_of
 from refinery_beam.runners.parsed_once import pipeline_options_of
+from refinery_beam.testing.engine.lint import crossings, offences
 
 RECIPE = """\
 schema_version: 3

@@ -8,12 +8,12 @@ import apache_beam as beam
 import numpy as np
 import pytest
 
+from refinery_beam.job.job import Job
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.pipeline.context import Job
-from refinery_beam.pipeline.digest_files import DigestFiles
-from refinery_beam.pipeline.lint import crossings, offences
+from refinery_beam.pipeline.rows.digest_files import DigestFiles
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.parsed_once import pipeline_options_of
+from refinery_beam.testing.engine.lint import crossings, offences
 
 RECIPE = """\
 schema_version: 3
@@ -99,8 +99,8 @@ def test_no_field_of_a_row_is_pickled() -> None:
     from apache_beam import coders
     from apache_beam.runners.pipeline_context import PipelineContext
 
-    from refinery_beam.pipeline.coders import ROW_TYPES
-    from refinery_beam.pipeline.lint import PICKLING, describe_coder
+    from refinery_beam.pipeline.rows.coders import ROW_TYPES
+    from refinery_beam.testing.engine.lint import PICKLING, describe_coder
 
     class Loose(NamedTuple):
         name: str

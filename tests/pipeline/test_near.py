@@ -12,10 +12,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-import refinery_beam.pipeline.coders  # noqa: F401
+import refinery_beam.pipeline.rows.coders  # noqa: F401
 from refinery_beam.identity import record_key
-from refinery_beam.pipeline.duplicates import Clusters, keep_first
-from refinery_beam.pipeline.near import bands, find, spanning_pairs, union
+from refinery_beam.pipeline.filters.duplicates import Clusters, keep_first
+from refinery_beam.plan.forest import find, union
+from refinery_beam.plan.near import bands, spanning_pairs
 from refinery_beam.plan.nodes import FilterStep
 from refinery_beam.records import LedgerRow, Ref
 

@@ -11,9 +11,9 @@ import pytest
 
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.pipeline.shard import HashingFile, shard_name, write_shard
-from refinery_beam.pipeline.work import Worker
 from refinery_beam.plan.refs import make_refs
+from refinery_beam.record.shard import HashingFile, shard_name, write_shard
+from refinery_beam.record.worker import Worker
 
 RECIPE = """\
 schema_version: 3

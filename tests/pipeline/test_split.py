@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-import refinery_beam.pipeline.coders  # noqa: F401
+import refinery_beam.pipeline.rows.coders  # noqa: F401
 from refinery_beam.identity import record_key
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.plan.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
@@ -25,10 +25,11 @@ RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
 
 
 def make_plan(split: SplitPlan) -> Plan:
-    output = OutputPlan(fields=(), image_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None)
+    output = OutputPlan(fields=(), content_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None)
     return Plan(
         plugin="image_classification",
         plugin_version=1,
+        content="image",
         seed=0,
         sources=(SourceRoot(name="s", root="/"),),
         label_field="label",

@@ -9,8 +9,9 @@ import pytest
 
 from refinery_beam.cli.app import call
 from refinery_beam.errors import EnvironmentFault
-from refinery_beam.pipeline import context, versions
-from refinery_beam.pipeline.versions import refuse_other_versions, versions_here
+from refinery_beam.job import job as context
+from refinery_beam.job import versions
+from refinery_beam.job.versions import refuse_other_versions, versions_here
 
 RECIPE = """\
 schema_version: 3

@@ -139,7 +139,7 @@ BROKEN = {
     "plugin-protocol": "PLUGIN = 'text'\n",
     "plugin-duplicate": (
         "from refinery_beam.plugins.base import Extension\n"
-        "from refinery_beam.plugins.image_classification.geometry import Resize\n"
+        "from refinery_beam.plugins.image_classification.ops.geometry import Resize\n"
         "PLUGIN = Extension(name='again', version=1, ops=[Resize()])\n"
     ),
 }

@@ -19,10 +19,10 @@ from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.run import run_with
 from refinery_beam.plugins.base import FieldType, OpTypeError
-from refinery_beam.plugins.image_classification.dhash import dhash
-from refinery_beam.plugins.image_classification.fields import Flatten, FlattenParams
-from refinery_beam.plugins.image_classification.phash import distance, phash
-from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode, ValueCounts
+from refinery_beam.plugins.common.vocabulary import CategoricalEncode, ValueCounts
+from refinery_beam.plugins.image_classification.ops.dhash import dhash
+from refinery_beam.plugins.image_classification.ops.fields import Flatten, FlattenParams
+from refinery_beam.plugins.image_classification.ops.phash import distance, phash
 from refinery_beam.testing.conformance import check_op
 from refinery_beam.testing.images import draw
 
@@ -190,9 +190,9 @@ def test_counts_merge_in_any_grouping() -> None:
 def test_no_pixels_and_no_pickles_cross(class_folders: Path, tmp_path: Path) -> None:
     import apache_beam as beam
 
-    from refinery_beam.pipeline.context import Job
-    from refinery_beam.pipeline.lint import offences
+    from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate
+    from refinery_beam.testing.engine.lint import offences
 
     file = tmp_path / "recipe.yaml"
     file.write_text(TEXT.format(path=class_folders, field="label_id: {dtype: int64}", op=encode()))

@@ -17,7 +17,7 @@ from refinery_beam.errors import DataError, UsageError
 from refinery_beam.launch import Settings
 from refinery_beam.launch.prepare import check_recipe
 from refinery_beam.launch.run import run_with
-from refinery_beam.launch.scaffold import SCHEMA_FILE, look, recipe_text, scaffold
+from refinery_beam.scaffold import SCHEMA_FILE, inspect_folder, recipe_text, scaffold
 from refinery_beam.testing.images import draw
 
 LAYOUTS = {
@@ -102,8 +102,8 @@ def test_each_suggestion_alone_builds(class_folders: Path, tmp_path: Path) -> No
 
 
 def test_the_text_is_the_same_every_time(class_folders: Path, tmp_path: Path) -> None:
-    seen = look(str(class_folders))
-    assert recipe_text(seen, str(tmp_path)) == recipe_text(look(str(class_folders)), str(tmp_path))
+    seen = inspect_folder(str(class_folders))
+    assert recipe_text(seen, str(tmp_path)) == recipe_text(inspect_folder(str(class_folders)), str(tmp_path))
     first = recipe_text(seen, str(tmp_path)).splitlines()[0]
     assert first == f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
 
@@ -150,7 +150,7 @@ def test_what_it_makes_nothing_of(tmp_path: Path, what: str) -> None:
     if what == "table":
         (folder / "labels.csv").write_text("id,label\nz.png,cat\n")
     with pytest.raises(DataError, match="init makes nothing of") as caught:
-        look(str(folder))
+        inspect_folder(str(folder))
     assert (caught.value.code, caught.value.exit_code) == ("init-layout", 1)
 
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageEnhance
 from pydantic import ValidationError
 
 from refinery_beam.identity import Stream, record_key
-from refinery_beam.plugins.base import ArrayType, AugmentOp, OpTypeError
+from refinery_beam.plugins.base import ArrayType, AugmentOp, BadRecord, OpTypeError
 from refinery_beam.plugins.image_classification import PLUGIN
-from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
+from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.testing.images import draw
 
 CASES: dict[str, dict[str, Any]] = {
@@ -87,7 +87,7 @@ def test_crop(mode: str) -> None:
 
 def test_crop_too_large() -> None:
     op, params = op_of("random_crop", {"size": 40, "padding": 1})
-    with pytest.raises(BadImage, match="wrong_size"):
+    with pytest.raises(BadRecord, match="wrong_size"):
         op.draw(stream(), params, ArrayType("uint8", (36, 48, 3)))
     with pytest.raises(OpTypeError):
         op.infer(ArrayType("uint8", (36, 48, 3)), params)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from refinery_beam.plugins.base import TAGS_FIELD, ClassSampleOp, DuplicatesOp, FilterOp, HeaderFilterOp
+from refinery_beam.plugins.base import TAGS_FIELD, ClassSampleOp, DuplicatesOp, HeaderFilterOp
 from refinery_beam.plugins.image_classification import PLUGIN
-from refinery_beam.plugins.image_classification.choose import NEAR_DISTANCE
+from refinery_beam.plugins.image_classification.ops.filters import NEAR_DISTANCE
 
 
 def params(name: str, **given: Any) -> Any:
@@ -24,7 +24,7 @@ def op(name: str) -> Any:
 
 
 def test_protocols() -> None:
-    kinds = {n: o.kind for n, o in PLUGIN.ops.items() if isinstance(o, FilterOp)}
+    kinds = {n: o.kind for n, o in PLUGIN.ops.items() if o.spec.section == "Filters"}
     assert kinds == {
         "filter_by_label": "predicate",
         "random_sample": "sample",
@@ -108,7 +108,7 @@ def test_numbers_compare_as_they_are_written() -> None:
     ],
 )
 def test_image_size(rule: dict[str, Any], size: tuple[int, int], why: str) -> None:
-    assert op("image_size").refusal(*size, params("image_size", **rule)) == why
+    assert op("image_size").refusal(dict(zip(("width", "height"), size, strict=True)), params("image_size", **rule)) == why
 
 
 def test_distances() -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from refinery_beam.plugins.base import ArrayType, OpTypeError
-from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToGrayscaleParams, ToRgb, ToRgbParams
+from refinery_beam.plugins.image_classification.ops.colour import ToGrayscale, ToGrayscaleParams, ToRgb, ToRgbParams
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 

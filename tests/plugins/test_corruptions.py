@@ -11,12 +11,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from refinery_beam.identity import Stream, record_key
-from refinery_beam.plugins.base import ArrayType, OpTypeError
-from refinery_beam.plugins.image_classification.corruptions import CORRUPTIONS, corrupt
-from refinery_beam.plugins.image_classification.generate import NAMES, DuplicateMinorityClass, ImagecorruptionsApply
-from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
-from refinery_beam.plugins.image_classification.sampling import disc, gaussian, motion, sample, zoom
-from refinery_beam.plugins.image_classification.weather import plasma
+from refinery_beam.plugins.base import ArrayType, BadRecord, OpTypeError
+from refinery_beam.plugins.common.duplicate_minority_class import DuplicateMinorityClass
+from refinery_beam.plugins.image_classification.ops.corruptions import CORRUPTIONS, corrupt
+from refinery_beam.plugins.image_classification.ops.generate import NAMES, ImagecorruptionsApply
+from refinery_beam.plugins.image_classification.ops.sampling import disc, gaussian, motion, sample, zoom
+from refinery_beam.plugins.image_classification.ops.weather import plasma
+from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.testing.images import draw
 
 OP = ImagecorruptionsApply()
@@ -67,9 +68,9 @@ def test_a_pair_does_not_depend_on_its_neighbours() -> None:
 
 def test_what_is_refused() -> None:
     small = Image.new("RGB", (31, 64))
-    with pytest.raises(BadImage, match="wrong_size"):
+    with pytest.raises(BadRecord, match="wrong_size"):
         one("fog", 1, small)
-    with pytest.raises(BadImage, match="unsupported_mode"):
+    with pytest.raises(BadRecord, match="unsupported_mode"):
         one("fog", 1, Image.new("RGBA", (64, 64)))
     with pytest.raises(OpTypeError):
         OP.infer(ArrayType("uint8", (None, None, 4)), OP.spec.params(corruption_types=("fog",), severities=(1,)))

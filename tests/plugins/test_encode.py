@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refinery_beam.plugins.image_classification.encode import EncodeError, encode, tensor_bytes
+from refinery_beam.plugins.image_classification.codecs.encode import EncodeError, encode, tensor_bytes
 from refinery_beam.plugins.image_classification.pixels import as_array, as_image
 from refinery_beam.testing.images import draw
 

@@ -9,13 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from refinery_beam.plugins.base import FieldType, OpTypeError
-from refinery_beam.plugins.image_classification.featurize import (
-    ImageSizeStats,
-    ImageSizeStatsParams,
-    LabelFromPath,
-    LabelFromPathParams,
-)
-from refinery_beam.plugins.image_classification.filter import FilterByLabel, FilterByLabelParams, RandomSample, RandomSampleParams
+from refinery_beam.plugins.common.filters import FilterByLabel, FilterByLabelParams, RandomSample, RandomSampleParams
+from refinery_beam.plugins.common.label_from_path import LabelFromPath, LabelFromPathParams
+from refinery_beam.plugins.image_classification.ops.fields import ImageSizeStats, ImageSizeStatsParams
 
 
 def kept(labels: list[Any], action: str = "include") -> list[str | None]:
@@ -75,8 +71,6 @@ def test_bad_sample_parameters(params: dict[str, Any]) -> None:
 
 def test_kinds() -> None:
     assert (FilterByLabel().kind, RandomSample().kind) == ("predicate", "sample")
-    assert FilterByLabel().quota(5, FilterByLabelParams(labels=["a"])) == 5
-    assert RandomSample().keep(None, {}, RandomSampleParams(n=1))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, features
 
 from refinery_beam.plugins.image_classification import fingerprint
-from refinery_beam.plugins.image_classification.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
 from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint, codec_parts
 
 

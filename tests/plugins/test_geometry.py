@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from pydantic import ValidationError
 
-from refinery_beam.plugins.base import ArrayType, OpTypeError
-from refinery_beam.plugins.image_classification.geometry import (
+from refinery_beam.plugins.base import ArrayType, BadRecord, OpTypeError
+from refinery_beam.plugins.image_classification.ops.geometry import (
     FILTERS,
     CenterCrop,
     CenterCropParams,
@@ -24,7 +24,7 @@ from refinery_beam.plugins.image_classification.geometry import (
     ResizeParams,
     fitted_size,
 )
-from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
+from refinery_beam.plugins.image_classification.pixels import as_array
 
 UNKNOWN = ArrayType("uint8", (None, None, 3))
 
@@ -183,7 +183,7 @@ def test_center_crop(mode: str) -> None:
 
 
 def test_center_crop_of_smaller_images() -> None:
-    with pytest.raises(BadImage, match="wrong_size: center_crop to 31 x 20: the image is 30 x 40, smaller"):
+    with pytest.raises(BadRecord, match="wrong_size: center_crop to 31 x 20: the image is 30 x 40, smaller"):
         CenterCrop().apply(picture(), CenterCropParams(size=(31, 20)), None, UNKNOWN)
     with pytest.raises(OpTypeError, match="Resize or pad first"):
         CenterCrop().infer(ArrayType("uint8", (30, 40, 3)), CenterCropParams(size=(31, 20)))
@@ -208,7 +208,7 @@ def test_pad_to_a_size() -> None:
     assert np.array_equal(done[1:31, 2:42], np.asarray(picture())) and done.sum() == np.asarray(picture()).sum()
     assert Pad().infer(UNKNOWN, PadParams(size=(33, 45))) == ArrayType("uint8", (33, 45, 3))
     assert Pad().infer(UNKNOWN, PadParams(padding=(1, 2))) == UNKNOWN
-    with pytest.raises(BadImage, match="wrong_size"):
+    with pytest.raises(BadRecord, match="wrong_size"):
         Pad().apply(picture(), PadParams(size=35), None, UNKNOWN)
     with pytest.raises(OpTypeError, match="Resize or crop first"):
         Pad().infer(ArrayType("uint8", (36, 30, 3)), PadParams(size=35))

@@ -14,8 +14,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from refinery_beam.exact import ChannelHistogram, FloatMoments
-from refinery_beam.plugins.base import ArrayType, OpTypeError
-from refinery_beam.plugins.image_classification.normalize import (
+from refinery_beam.plugins.base import ArrayType, BadRecord, OpTypeError
+from refinery_beam.plugins.image_classification.ops.normalize import (
     Cast,
     CastParams,
     MeanSubtract,
@@ -24,7 +24,6 @@ from refinery_beam.plugins.image_classification.normalize import (
     NormalizeParams,
     cast_array,
 )
-from refinery_beam.plugins.image_classification.pixels import BadImage
 
 LEVELS = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
 FLOAT32 = ArrayType("float32", (None, None, 3))
@@ -72,7 +71,7 @@ def test_a_std_of_zero_counts_as_one() -> None:
 
 
 def test_other_channels_than_the_statistics() -> None:
-    with pytest.raises(BadImage, match="wrong_size: an image of 1 channels, statistics of 3"):
+    with pytest.raises(BadRecord, match="wrong_size: an image of 1 channels, statistics of 3"):
         Normalize().apply(LEVELS[:, :, 0], NormalizeParams(), {"mean": [1.0] * 3, "std": [1.0] * 3}, FLOAT32)
     with pytest.raises(OpTypeError, match="2 values for 3 channels"):
         Normalize().infer(FLOAT32, NormalizeParams(mean=[1, 2], std=[1, 2]))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode, read_header
-from refinery_beam.plugins.image_classification.orient import exif_orientation, orientation_of
+from refinery_beam.plugins.image_classification.codecs.decode import decode, read_header
+from refinery_beam.plugins.image_classification.codecs.orient import exif_orientation, orientation_of
+from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 
 LIMITS = DecodeLimits()
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

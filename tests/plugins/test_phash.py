@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refinery_beam.plugins.image_classification.phash import _cosines, distance, phash
-from refinery_beam.plugins.image_classification.pixels import BadImage
+from refinery_beam.plugins.base import BadRecord
+from refinery_beam.plugins.image_classification.ops.phash import _cosines, distance, phash
 
 
 def picture(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
@@ -78,7 +78,7 @@ def test_forms_of_one_image() -> None:
     grey = np.asarray(one.convert("L"))
     assert phash(one) == phash(array) == phash(one.convert("RGBA")) == phash(np.asfortranarray(array))
     assert phash(grey) == phash(grey[:, :, None]) == phash(one.convert("L")) == phash(one.convert("L").convert("LA")) == phash(one)
-    with pytest.raises(BadImage, match="8-bit pixels, not float32"):
+    with pytest.raises(BadRecord, match="8-bit pixels, not float32"):
         phash(array.astype(np.float32))
 
 

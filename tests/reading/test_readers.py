@@ -14,9 +14,9 @@ import pytest
 
 from refinery_beam.errors import PluginError, StoreError, UsageError
 from refinery_beam.identity import record_key
-from refinery_beam.plugins import discovery
 from refinery_beam.plugins.base import ArrayType, OpSpec, Params, Plugin
-from refinery_beam.reading import Instance, SplitReader, open_instance
+from refinery_beam.plugins.image_classification.kind import ImageKind
+from refinery_beam.reading import Instance, SplitReader, open_instance, recorded
 
 
 def same(a: Any, b: Any) -> bool:
@@ -284,10 +284,9 @@ def scale_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         sections=frozenset(),
         ops={"scale": Scale()},
         known={},
-        source_types=frozenset(),
-        module="none",
+        kind=ImageKind(),
     )
-    monkeypatch.setattr(discovery, "find_plugin", lambda name, **_: plugin)
+    monkeypatch.setattr(recorded, "find_plugin", lambda name, **_: plugin)
 
 
 @pytest.mark.usefixtures("scale_plugin")

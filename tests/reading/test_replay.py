@@ -81,7 +81,7 @@ def build(root: Path, **options: Any) -> str:
 
 @pytest.mark.parametrize("encoding", ["tensor", "png", "jpeg", "webp"])
 def test_served_equals_prepared(tmp_path: Path, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from refinery_beam.plugins.image_classification.encode import encode
+    from refinery_beam.plugins.image_classification.codecs.encode import encode
 
     monkeypatch.setattr(handmade, "encode", lambda array, kind: encode(array, kind, quality=95))
     place = build(tmp_path, encoding=encoding)
@@ -151,7 +151,7 @@ def test_bad_images_are_refused_with_the_words_of_a_run(tmp_path: Path) -> None:
 
 def test_what_does_not_become_the_declared_type_is_refused(tmp_path: Path) -> None:
     place = build(tmp_path, extra={"replay": {"decode": DECODE, "steps": []}})
-    with pytest.raises(DataError, match=r"becomes uint8\[12, 9, 3\], the instance holds uint8\[6, 6, 3\]") as caught:
+    with pytest.raises(DataError, match=r"the image is uint8\[12, 9, 3\], Output declares uint8\[6, 6, 3\]") as caught:
         Replay.from_instance(place)(file_of("s/x/9.png"))
     assert caught.value.code == "schema:image"
 

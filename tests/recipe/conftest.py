@@ -10,6 +10,9 @@ import pytest
 from pydantic import Field, model_validator
 
 from refinery_beam.plugins.base import OpSpec, Params, Plugin
+from refinery_beam.plugins.common.filters import FilterByLabel, SamplePerClass
+from refinery_beam.plugins.common.label_from_path import LabelFromPath
+from refinery_beam.plugins.image_classification.kind import ImageKind
 
 IMAGE_OPS = "Transformations"
 
@@ -36,18 +39,9 @@ class Cast(Params):
     scale: float = 1.0
 
 
-class FilterByLabel(Params):
-    labels: tuple[str, ...]
-    action: Literal["include", "exclude"] = "include"
-
-
 class RandomSample(Params):
     fraction: Annotated[float, Field(ge=0, le=1)] | None = None
     n: int | None = None
-
-
-class LabelFromPath(Params):
-    source: Literal["parent_directory_name", "filename", "stem"] = "parent_directory_name"
 
 
 class Nothing(Params):
@@ -80,13 +74,13 @@ def make_plugin(**changes: Any) -> Plugin:
         ),
         FakeOp(OpSpec(name="cast", section="Transformations", version=1, params=Cast, summary="", dtype_altering=True, deferrable=True)),
         FakeOp(OpSpec(name="to_rgb", section="Transformations", version=1, params=Nothing, summary="", pixel_altering=True)),
-        FakeOp(OpSpec(name="filter_by_label", section="Filters", version=1, params=FilterByLabel, summary="")),
+        FilterByLabel(),
+        SamplePerClass(),
         FakeOp(OpSpec(name="random_sample", section="Filters", version=1, params=RandomSample, summary="")),
-        FakeOp(OpSpec(name="label_from_path", section="Featurizations", version=1, params=LabelFromPath, summary=""), needs_pixels=False),
+        LabelFromPath(),
         FakeOp(OpSpec(name="image_size_stats", section="Featurizations", version=1, params=Nothing, summary="")),
     ]
     known = {
-        "sample_per_class": "Filters",
         "sample_per_class_fractional": "Filters",
         "drop_by_label": "Filters",
         "drop_duplicates": "Filters",
@@ -105,8 +99,7 @@ def make_plugin(**changes: Any) -> Plugin:
         "sections": frozenset({"Input", "Output", "Labels", "Filters", "Splits", "Transformations", "Featurizations"}),
         "ops": {op.spec.name: op for op in specs},
         "known": known,
-        "source_types": frozenset({"image_folder", "image_flat", "image_tree"}),
-        "module": "tests",
+        "kind": ImageKind(),
     }
     return Plugin(**{**words, **changes})
 

@@ -70,7 +70,7 @@ OTHER: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("old", "new"), SAME)
 def test_what_does_not_matter(old: str, new: str, base: str, edit: Any, plugin: Plugin) -> None:
     assert identity(edit(base, old, new), plugin) == identity(base, plugin)
-    assert identity(edit(base, old, new)) == identity(base)
+    assert identity(edit(base, old, new), plugin) == identity(base, plugin)
 
 
 @pytest.mark.parametrize(("old", "new"), OTHER)

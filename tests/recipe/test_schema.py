@@ -13,12 +13,13 @@ import pytest
 import seeds
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.launch.scaffold import schema_text
 from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import json_schema, load_recipe, run_checks
 from refinery_beam.recipe.model import RecipeModel
 from refinery_beam.recipe.yaml_nodes import to_data
 from refinery_beam.recipe.yaml_parse import parse_yaml
+from refinery_beam.scaffold import schema_text
 
 TESTS = Path(__file__).parent.parent
 RECIPES = sorted((TESTS / "compat" / "recipes").glob("*.yaml"))
@@ -49,7 +50,8 @@ def test_schema_names_every_section_and_refuses_unknown_words() -> None:
 def test_schema_is_plain_json_with_the_seed_form_as_written() -> None:
     schema = json.loads(json.dumps(json_schema()))
     assert schema["$defs"]["FromMaster"]["properties"]["from"]["const"] == "master"
-    assert schema["$defs"]["Decode"]["properties"]["mode"]["enum"] == ["RGB", "L", "RGBA", "keep"]
+    whole = json.dumps(json_schema([PLUGIN]))
+    assert '"enum": ["RGB", "L", "RGBA", "keep"]' in whole and '"enum": ["tensor", "png", "jpeg", "webp", "source"]' in whole
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

@@ -18,7 +18,7 @@ NOT_YET: list[tuple[str, str, str]] = [
     (LAST, LAST + "§OutputExpectations: [{field: image, assertion: {kind: required_field}}]\n", "OutputExpectations"),
     (LAST, LAST + "§Sinks: [{name: s, stage: post_Splits, field: image, format: png_per_record, path_template: '{record_id}'}]\n", "Sinks"),
     (LAST, LAST + "§SampleData: {selector: {n: 3}}\n", "SampleData"),
-    ("    op: filter_by_label\n", "    op: §sample_per_class\n", "sample_per_class"),
+    ("    op: filter_by_label\n", "    op: §sample_per_class_fractional\n", "sample_per_class_fractional"),
     ("    op: filter_by_label\n", "    op: §drop_duplicates\n", "drop_duplicates"),
     ("Output:\n", "Output:\n  format: [parquet, §jsonl]\n", "jsonl"),
     ("Output:\n", "Output:\n  format: §webdataset\n", "webdataset"),
@@ -41,10 +41,12 @@ def test_refused_by_name(old: str, new: str, word: str, base: str, edit: Any, ma
 
 
 def test_tag_splits(base: str, edit: Any, plugin: Plugin) -> None:
-    text = edit(base, "Filters:\n", "Filters:\n  - {name: t, op: sample_per_class, params: {n_per_class: 5, label: probe}}\n")
+    text = edit(
+        base, "Filters:\n", "Filters:\n  - {name: t, op: sample_per_class_fractional, params: {n_per_class_base: 5, label: probe}}\n"
+    )
     text = edit(text, "  stratify_by: label\n", "  applies_to: probe\n")
     messages = [e.message for e in refuse_unexecuted(load_recipe("r.yaml", text=text), plugin)]
-    assert messages == ["the op 'sample_per_class' is not executed yet"]
+    assert messages == ["the op 'sample_per_class_fractional' is not executed yet"]
 
 
 def test_what_is_executed_passes(base: str, edit: Any, plugin: Plugin) -> None:

@@ -20,6 +20,7 @@ def report(*ledger: LedgerRow) -> str:
             classes={"train": {"cat|dog": 1}},
             unlabeled=(),
             stored="uint8[2, 2, 3]",
+            noun="images",
             encoding="tensor",
             operations=[],
             deferred=[],

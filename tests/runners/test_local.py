@@ -11,8 +11,8 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
+from refinery_beam.crashes.worker_deaths import guarded
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.death import guarded
 from refinery_beam.runners.local import LocalOptions, choose, quiet_beam, run_local, stderr_set_aside
 
 

@@ -113,8 +113,8 @@ def booted(driver: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_worker_of_another_release_does_not_even_start(tmp_path: Path) -> None:
-    from refinery_beam.pipeline.context import read_failures
-    from refinery_beam.pipeline.versions import versions_here
+    from refinery_beam.job.failures import read_failures
+    from refinery_beam.job.versions import versions_here
 
     versions = [[name, "9.9.9" if name == "refinery-beam" else version] for name, version in versions_here()]
     done = booted(json.dumps({"versions": versions, "work": str(tmp_path)}), tmp_path)
@@ -139,7 +139,7 @@ def test_workers_elsewhere_are_told_what_the_driver_is(tmp_path: Path) -> None:
 def test_a_refusal_ends_a_job_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker pool's engine asks again and again for a worker that will not come: the driver cancels the job."""
     from refinery_beam.errors import EnvironmentFault
-    from refinery_beam.pipeline.context import report_failure
+    from refinery_beam.job.failures import report_failure
     from refinery_beam.runners import portable
 
     monkeypatch.setattr(portable, "REFUSAL_SECONDS", 0.02)

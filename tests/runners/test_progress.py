@@ -67,7 +67,7 @@ def test_it_is_quiet_without_a_terminal(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_final_counts_come_from_rows(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Heartbeats that say anything at all change nothing; and nobody asks Beam for its counters, but for the live line of Dataflow."""
-    from refinery_beam.pipeline.context import Heartbeat
+    from refinery_beam.pipeline.heartbeat import Heartbeat
 
     monkeypatch.setattr(Heartbeat, "done", lambda self, count=1: setattr(self, "_count", 10**9))
     result = rb.run(recipe_over(class_folders, tmp_path, "uint8"), cache_root=tmp_path / "cache", progress=True)

@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from refinery_beam.runners.children import child_environment
-from refinery_beam.runners.tether import tethered
+from refinery_beam.crashes.parent_death import tethered
+from refinery_beam.processes import child_environment
 
 PARENT = """\
 import subprocess, sys, time
-from refinery_beam.runners.tether import tethered
+from refinery_beam.crashes.parent_death import tethered
 child = subprocess.Popen(tethered(["sleep", "60"]), start_new_session=True)
 while open(f"/proc/{child.pid}/comm").read() != "sleep\\n":
     time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from refinery_beam.plugins.assertions.base import AnyAssertion
 from refinery_beam.plugins.assertions.counts import (
     CountByField,
     CountByFields,
@@ -14,7 +15,6 @@ from refinery_beam.plugins.assertions.counts import (
 )
 from refinery_beam.plugins.assertions.distributional import Distribution, Distributional
 from refinery_beam.plugins.assertions.values import DtypeEquals, InRange, InSet, RequiredField, ShapeEquals, Values
-from refinery_beam.plugins.base import AnyAssertion
 
 __all__ = ["STANDARD", "Distribution", "InRange", "Values"]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from refinery_beam.plugins.assertions.base import AssertionSpec, Facts, Verdict
 from refinery_beam.plugins.assertions.words import Count, check_ends, listed, text
-from refinery_beam.plugins.base import AssertionSpec, Facts, Params, Verdict
+from refinery_beam.plugins.ops import Params
 
 if TYPE_CHECKING:
     from typing import Self

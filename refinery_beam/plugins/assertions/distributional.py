@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from refinery_beam.plugins.assertions.base import AssertionSpec, Facts, Verdict
 from refinery_beam.plugins.assertions.words import short, text
-from refinery_beam.plugins.base import AssertionSpec, Facts, Params, Verdict
 from refinery_beam.plugins.distances import distance, fractions_of
+from refinery_beam.plugins.ops import Params
 
 if TYPE_CHECKING:
     from typing import Self
@@ -63,7 +64,7 @@ class Distribution(Params):
 class Distributional:
     """The values are distributed about as stated, or as in another instance; see `distances`."""
 
-    spec = AssertionSpec(kind="distributional", version=1, params=Distribution, summary="is distributed as", field=True, pixels="values")
+    spec = AssertionSpec(kind="distributional", version=1, params=Distribution, summary="is distributed as", field=True, content="values")
 
     def fields(self, field: str | None, params: Distribution) -> tuple[str, ...]:
         return (field or "",)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
+from refinery_beam.plugins.assertions.base import AssertionSpec
 from refinery_beam.plugins.assertions.words import Count, check_ends, short
-from refinery_beam.plugins.base import AssertionSpec, Params
+from refinery_beam.plugins.ops import Params
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,7 +52,7 @@ class RequiredField:
     """The value is there."""
 
     spec = AssertionSpec(
-        kind="required_field", version=1, params=NoParams, summary="is there", field=True, pixels="form", sees_missing=True
+        kind="required_field", version=1, params=NoParams, summary="is there", field=True, content="form", sees_missing=True
     )
 
     def offence(self, value: Any, params: NoParams) -> str:
@@ -61,7 +62,7 @@ class RequiredField:
 class DtypeEquals:
     """The value has a type: scalars by their kind and range, arrays by their dtype."""
 
-    spec = AssertionSpec(kind="dtype_equals", version=1, params=Expected, summary="has the dtype", field=True, pixels="form")
+    spec = AssertionSpec(kind="dtype_equals", version=1, params=Expected, summary="has the dtype", field=True, content="form")
 
     def offence(self, value: Any, params: Expected) -> str:
         if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -75,7 +76,7 @@ class DtypeEquals:
 class InRange:
     """Every number lies between two."""
 
-    spec = AssertionSpec(kind="value_range", version=1, params=ValueRange, summary="lies within", field=True, pixels="values")
+    spec = AssertionSpec(kind="value_range", version=1, params=ValueRange, summary="lies within", field=True, content="values")
 
     def offence(self, value: Any, params: ValueRange) -> str:
         if hasattr(value, "dtype") and hasattr(value, "shape"):
@@ -93,7 +94,7 @@ class InRange:
 class ShapeEquals:
     """The array, or list, has a shape."""
 
-    spec = AssertionSpec(kind="shape_equals", version=1, params=Shape, summary="has the shape", field=True, pixels="form")
+    spec = AssertionSpec(kind="shape_equals", version=1, params=Shape, summary="has the shape", field=True, content="form")
 
     def offence(self, value: Any, params: Shape) -> str:
         shape = tuple(int(n) for n in value.shape) if hasattr(value, "shape") else _list_shape(value)
@@ -103,7 +104,7 @@ class ShapeEquals:
 class InSet:
     """The value is one of a list."""
 
-    spec = AssertionSpec(kind="value_in_set", version=1, params=Values, summary="is one of", field=True, pixels="values")
+    spec = AssertionSpec(kind="value_in_set", version=1, params=Values, summary="is one of", field=True, content="values")
 
     def offence(self, value: Any, params: Values) -> str:
         if hasattr(value, "dtype") and hasattr(value, "shape"):

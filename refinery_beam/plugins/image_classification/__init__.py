@@ -6,7 +6,20 @@ from collections.abc import Mapping
 
 from refinery_beam.plugins.assertions import STANDARD
 from refinery_beam.plugins.base import AnyOp, Plugin
-from refinery_beam.plugins.image_classification.augment import (
+from refinery_beam.plugins.common.class_distribution_histogram import ClassDistributionHistogram
+from refinery_beam.plugins.common.duplicate_minority_class import DuplicateMinorityClass
+from refinery_beam.plugins.common.filters import (
+    DropByLabel,
+    FilterByField,
+    FilterByLabel,
+    RandomSample,
+    SamplePerClass,
+    SamplePerClassFractional,
+)
+from refinery_beam.plugins.common.label_from_path import LabelFromPath
+from refinery_beam.plugins.common.vocabulary import CategoricalEncode
+from refinery_beam.plugins.image_classification.kind import ImageKind
+from refinery_beam.plugins.image_classification.ops.augment import (
     ColorJitter,
     GaussianBlur,
     HorizontalFlip,
@@ -15,23 +28,13 @@ from refinery_beam.plugins.image_classification.augment import (
     Rotate,
     VerticalFlip,
 )
-from refinery_beam.plugins.image_classification.choose import (
-    DropByLabel,
-    DropDuplicates,
-    FilterByField,
-    ImageSize,
-    SamplePerClass,
-    SamplePerClassFractional,
-)
-from refinery_beam.plugins.image_classification.colour import ToGrayscale, ToRgb
-from refinery_beam.plugins.image_classification.featurize import ImageSizeStats, LabelFromPath
-from refinery_beam.plugins.image_classification.fields import Flatten, PerceptualHash
-from refinery_beam.plugins.image_classification.filter import FilterByLabel, RandomSample
-from refinery_beam.plugins.image_classification.generate import DuplicateMinorityClass, ImagecorruptionsApply
-from refinery_beam.plugins.image_classification.geometry import CenterCrop, Pad, Resize
-from refinery_beam.plugins.image_classification.normalize import Cast, MeanSubtract, Normalize
+from refinery_beam.plugins.image_classification.ops.colour import ToGrayscale, ToRgb
+from refinery_beam.plugins.image_classification.ops.fields import Flatten, ImageSizeStats, PerceptualHash
+from refinery_beam.plugins.image_classification.ops.filters import DropDuplicates, ImageSize
+from refinery_beam.plugins.image_classification.ops.generate import ImagecorruptionsApply
+from refinery_beam.plugins.image_classification.ops.geometry import CenterCrop, Pad, Resize
+from refinery_beam.plugins.image_classification.ops.normalize import Cast, MeanSubtract, Normalize
 from refinery_beam.plugins.image_classification.pictures import PICTURES
-from refinery_beam.plugins.image_classification.vocabulary import CategoricalEncode
 
 _OPS: tuple[AnyOp, ...] = (
     Resize(),
@@ -64,6 +67,7 @@ _OPS: tuple[AnyOp, ...] = (
     CategoricalEncode(),
     Flatten(),
     PerceptualHash(),
+    ClassDistributionHistogram(),
     *PICTURES.values(),
 )
 
@@ -74,13 +78,12 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
 PLUGIN = Plugin(
     name="image_classification",
     version=1,
+    kind=ImageKind(),
     sections=frozenset(
         {"Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"}
         | {"InputContracts", "OutputExpectations", "SampleData", "Sinks", "Visualizations"}
     ),
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},
-    source_types=frozenset({"image_folder", "image_flat", "image_tree"}),
-    module=__name__,
     assertions=STANDARD,
 )

@@ -16,11 +16,12 @@ from functools import lru_cache
 from PIL import Image, ImageEnhance
 
 from refinery_beam.identity import digest
-from refinery_beam.plugins.image_classification.calibration import CALIBRATION
-from refinery_beam.plugins.image_classification.corruptions import jpeg_compression
-from refinery_beam.plugins.image_classification.decode import DecodeLimits, DecodePolicy, decode
-from refinery_beam.plugins.image_classification.encode import encode
-from refinery_beam.plugins.image_classification.geometry import FILTERS
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.codecs.decode import decode
+from refinery_beam.plugins.image_classification.codecs.encode import encode
+from refinery_beam.plugins.image_classification.ops.corruptions import jpeg_compression
+from refinery_beam.plugins.image_classification.ops.geometry import FILTERS
+from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 
 ABSENT = "absent"
 """The word for a codec this machine does not have."""

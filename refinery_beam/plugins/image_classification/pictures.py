@@ -8,39 +8,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, field_validator
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.plugins.base import OpSpec, Params
-from refinery_beam.plugins.image_classification.canvas import (
+from refinery_beam.plugins.common.canvas import (
     CHANNEL_NAMES,
     CHANNELS,
     Band,
-    Bars,
     Panel,
     Tile,
-    bars,
     curves,
     sheet,
     shown,
 )
-from refinery_beam.plugins.image_classification.corruptions import corrupt
-from refinery_beam.plugins.image_classification.generate import NAMES
-from refinery_beam.plugins.image_classification.pixels import BadImage, as_array
+from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
+from refinery_beam.plugins.image_classification.ops.generate import NAMES
+from refinery_beam.plugins.image_classification.pixels import as_array
+from refinery_beam.plugins.kind import BadRecord
+from refinery_beam.plugins.ops import OpSpec, Params
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from refinery_beam.plugins.pictures import PictureView, Shown
 
-MOST_BARS = 40
 MOST_BANDS = 50
 """Of more classes than this the first are drawn, and the note says how many there are."""
 
 Count = Annotated[int, Field(strict=True, ge=1, le=64)]
-
-
-class ClassDistributionParams(Params):
-    """Parameters of class_distribution_histogram."""
-
-    group_by: str | None = Field(default=None, description="The field whose values are counted; default the label.")
 
 
 class SampleGridParams(Params):
@@ -100,34 +92,6 @@ class SeverityLadderParams(Params):
     @classmethod
     def _type(cls, value: str) -> str:
         return _known(value)
-
-
-class ClassDistributionHistogram:
-    """A bar for every class and split. Classes by count, the most frequent first; equal counts by name."""
-
-    spec = OpSpec(
-        name="class_distribution_histogram",
-        section="Visualizations",
-        version=1,
-        params=ClassDistributionParams,
-        summary="How many records of each class are in each split.",
-    )
-    needs_pixels = False
-
-    def draw(self, view: PictureView, params: ClassDistributionParams) -> Image:
-        """Bars."""
-        counts = view.counts(params.group_by)
-        total: dict[str, int] = {}
-        for by_value in counts.values():
-            for value, count in by_value.items():
-                total[value] = total.get(value, 0) + count
-        order = sorted(total, key=lambda value: (-total[value], value))
-        note = f"{sum(total.values()):,} records, {len(order):,} values of {params.group_by or view.label_field}"
-        if len(order) > MOST_BARS:
-            note += f"; the {MOST_BARS} most frequent"
-            order = order[:MOST_BARS]
-        series = [Bars(split, [counts[split].get(value, 0) for value in order]) for split in view.splits]
-        return bars(view.name, note, order, series)
 
 
 class SampleGrid:
@@ -310,7 +274,7 @@ def _ladder(view: PictureView, row: Shown, kind: str, severities: Sequence[int],
     for severity in severities:
         try:
             done = corrupt(stored, kind, severity, view.stream(row.record_id, f"{kind}:{severity}"))
-        except BadImage as error:
+        except BadRecord as error:
             raise ValueError(error.detail) from error
         tiles.append(Tile(as_array(done), f"severity {severity}"))
     return Band(caption, tiles)
@@ -325,7 +289,6 @@ def _capped(bands: Sequence[Band]) -> Sequence[Band]:
 PICTURES: Mapping[str, Any] = {
     op.spec.name: op
     for op in (
-        ClassDistributionHistogram(),
         SampleGrid(),
         MeanImagePerClass(),
         PixelDistribution(),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from PIL import Image
 
+from refinery_beam.plugins.kind import BadRecord
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -21,19 +23,8 @@ BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES = {planes: mode for mode, planes in BYTE_MODES.items()}
 
 
-class BadImage(ValueError):
-    """One image that cannot be used: a stable ``reason`` word, and a ``detail`` for people without paths or addresses.
-
-    >>> BadImage("truncated", "the file ends early").reason
-    'truncated'
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
+BadImage = BadRecord
+"""The older name of `BadRecord`, kept for one release."""
 
 
 def as_array(pixels: Pixels) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import LOADER_FIELDS, Context, Findings
+from refinery_beam.recipe.checks.context import Context, Findings
 
 
 def generation_fields(c: Context, index: int, step: Any) -> Findings:
@@ -31,7 +31,7 @@ def generation_fields(c: Context, index: int, step: Any) -> Findings:
     if params is None or not hasattr(op, "field_type"):
         return
     schema = c.model.Output.record_schema
-    taken = {*LOADER_FIELDS, c.label, *c.sidecar_fields, *(f.output_field for f in c.model.Featurizations)}
+    taken = {*c.loader_fields, c.label, *c.sidecar_fields, *(f.output_field for f in c.model.Featurizations)}
     for word, name in op.fields(params).items():
         at = ("Generation", index, *(("params", "tag_fields") if "tag_fields" in step.params else ("op",)))
         wanted = op.field_type(word)

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plugins.base import ClassSampleOp
 from refinery_beam.recipe.load import Recipe
 from refinery_beam.recipe.model_ops import Operation
 from refinery_beam.recipe.params import op_params, op_spec
@@ -23,9 +24,6 @@ Step: TypeAlias = "str | int"
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
 FOLDER = ("image_folder", "audio_folder")
 """Source types whose folders are the classes."""
-
-TAG_FILTERS = ("sample_per_class", "sample_per_class_fractional")
-LOADER_FIELDS = ("record_id", "path", "image", "partition")
 
 
 @dataclass(frozen=True)
@@ -108,22 +106,32 @@ class Context:
         return bool(self.partitions) or self.split_layouts
 
     @property
-    def tags(self) -> list[str]:
-        """The tags that sampling filters put on records."""
-        found = [f.params.get("label") for f in self.model.Filters if f.op in TAG_FILTERS]
-        return list(dict.fromkeys(t for t in found if isinstance(t, str)))
+    def content(self) -> str:
+        """The field of the kind's content; '' for a table."""
+        return self.plugin.kind.field
+
+    @property
+    def loader_fields(self) -> tuple[str, ...]:
+        """The fields that every record has from its file."""
+        return tuple(name for name in ("record_id", "path", self.content, "partition") if name)
 
     @property
     def early_tags(self) -> list[str]:
         """The tags that records may have when splits are made."""
         return self.tags_before(len(self.model.Filters), "pre_split")
 
+    @property
+    def tags(self) -> list[str]:
+        """The tags that sampling filters put on records."""
+        return self.tags_before(len(self.model.Filters), "post_split")
+
     def tags_before(self, index: int, stage: str) -> list[str]:
         """The tags that filters before a filter give, as it runs in a stage: all filters before the split run first."""
         found = []
         for i, f in enumerate(self.model.Filters):
             earlier = (stage in f.stages and i < index) or (stage == "post_split" and "pre_split" in f.stages)
-            if f.op in TAG_FILTERS and earlier and isinstance(tag := f.params.get("label"), str):
+            op, params = self.plugin.op(f.op), self.params("Filters", i, f)[0]
+            if earlier and params is not None and isinstance(op, ClassSampleOp) and (tag := op.tag(params)):
                 found.append(tag)
         return list(dict.fromkeys(found))
 
@@ -173,7 +181,7 @@ class Context:
     def known_fields(self, *, before: int | None = None) -> list[str]:
         """Fields a record has: from the loader, the schema, label tables, and featurizations (those before an index)."""
         made = [f.output_field for f in self.model.Featurizations[:before]]
-        return list(dict.fromkeys([*self.model.Output.record_schema, self.label, *LOADER_FIELDS, *self.sidecar_fields, *made]))
+        return list(dict.fromkeys([*self.model.Output.record_schema, self.label, *self.loader_fields, *self.sidecar_fields, *made]))
 
     def needs_pixels(self, featurization: Operation) -> bool:
         """Whether a featurization's op reads pixels (unknown ones: assumed to)."""
@@ -186,10 +194,10 @@ class Context:
         return op is not None and op.spec.fitted
 
     @property
-    def image_is_eager_float(self) -> bool:
-        """Whether the schema asks for pixels that representation-changing ops must have been applied to before they are stored."""
-        image = self.model.Output.record_schema.get("image")
-        return image is not None and image.dtype.startswith("float")
+    def stores_floats(self) -> bool:
+        """Whether the schema asks for content that representation-changing ops must have been applied to before it is stored."""
+        content = self.model.Output.record_schema.get(self.content)
+        return content is not None and content.dtype.startswith("float")
 
 
 def table_columns(path: str) -> list[str] | None:

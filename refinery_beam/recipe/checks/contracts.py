@@ -82,26 +82,27 @@ def assertion_params(c: Context) -> Findings:
                 continue
             spec = c.plugin.assertions[kind].spec if kind in c.plugin.assertions else None
             fields = contract.assertion.get("fields")
-            if isinstance(fields, list) and "image" in fields:
+            if isinstance(fields, list) and c.content in fields:
                 yield c.error(
-                    f"{kind} does not count images",
+                    f"{kind} does not count {c.plugin.kind.noun}",
                     *at,
                     "fields",
-                    fields.index("image"),
+                    fields.index(c.content),
                     code="assertion-field",
-                    value="image",
+                    value=c.content,
                     rule="records are counted by values that can be equal",
                     remedy="name another field",
                 )
-            if spec is not None and spec.pixels == "no" and contract.field == "image":
+            if spec is not None and spec.content == "no" and contract.field == c.content:
                 yield c.error(
-                    f"{kind} does not look at images",
+                    f"{kind} does not look at {c.plugin.kind.noun}",
                     section,
                     i,
                     "field",
                     code="assertion-field",
-                    value="image",
-                    rule="of images: " + ", ".join(sorted(k for k, a in c.plugin.assertions.items() if a.spec.pixels != "no")),
+                    value=c.content,
+                    rule=f"of {c.plugin.kind.noun}: "
+                    + ", ".join(sorted(k for k, a in c.plugin.assertions.items() if a.spec.content != "no")),
                     remedy="name another field",
                 )
             if kind in ASSERTIONS:

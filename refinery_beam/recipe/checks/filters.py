@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import TAG_FILTERS, Context, Findings, Step
+from refinery_beam.plugins.base import NamesFields, NamesTags
+from refinery_beam.recipe.checks.context import Context, Findings, Step
 
 
 def filter_references(c: Context) -> Findings:
     """Tags and fields that filters name."""
     for section, i, f in c.operations("Filters"):
-        if f.op == "drop_by_label":
-            yield from _tags(c, i, f, "labels")
-        elif f.op in TAG_FILTERS:
-            yield from _tags(c, i, f, "exclude_already_labeled")
-        elif f.op == "filter_by_field":
-            yield from _field(c, section, i, f.params.get("field"))
+        op: object = c.plugin.op(f.op)
+        params, _ = c.params("Filters", i, f)
+        if params is None:
+            continue  # what is wrong with the parameters is told by their model
+        if isinstance(op, NamesTags):
+            for name, tags in op.tags_named(params).items():
+                yield from _tags(c, i, f, name, tags)
+        if isinstance(op, NamesFields):
+            for name, wanted in op.fields_named(params).items():
+                yield from _field(c, section, i, f, name, wanted)
 
 
 def early_fields(c: Context) -> list[str]:
@@ -25,17 +31,14 @@ def early_fields(c: Context) -> list[str]:
     return list(dict.fromkeys(early + [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f)]))
 
 
-def _tags(c: Context, index: int, f: Any, name: str) -> Findings:
-    named = f.params.get(name)
-    if not isinstance(named, list | tuple):
-        return  # what is no list is told by the parameter model
+def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Findings:
     known = [c.tags_before(index, stage) for stage in f.stages]
     for j, tag in enumerate(named):
-        if not isinstance(tag, str) or any(tag in tags for tags in known):
+        if any(tag in tags for tags in known):
             continue
         every = list(dict.fromkeys(t for tags in known for t in tags))
         at: tuple[Step, ...] = ("Filters", index, "params", name, j)
-        remedy = "to drop classes use filter_by_label with action: exclude" if name == "labels" else "remove it"
+        remedy = "remove it; to drop classes use filter_by_label with action: exclude"
         yield c.error(
             f"{f.name!r} names the tag {tag!r}, which no filter before it gives",
             *at,
@@ -46,16 +49,16 @@ def _tags(c: Context, index: int, f: Any, name: str) -> Findings:
         )
 
 
-def _field(c: Context, section: str, index: int, name: Any) -> Findings:
+def _field(c: Context, section: str, index: int, f: Any, parameter: str, name: str) -> Findings:
     known = early_fields(c)
-    if not isinstance(name, str) or name in known or c.open_fields:
+    if name in known or c.open_fields:
         return
     yield c.error(
-        f"filter_by_field names {name!r}, which is no field of the records when filters run",
+        f"{f.op} names {name!r}, which is no field of the records when filters run",
         section,
         index,
         "params",
-        "field",
+        parameter,
         code="unknown-field-name",
         value=name,
         rule=f"fields known before splits: {', '.join(known)}",

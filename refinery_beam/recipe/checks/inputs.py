@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from refinery_beam.errors import closest, did_you_mean
-from refinery_beam.recipe.checks.context import FOLDER, LOADER_FIELDS, Context, Finding, Findings
+from refinery_beam.plugins.base import DerivesLabel
+from refinery_beam.recipe.checks.context import FOLDER, Context, Finding, Findings
 
 FLAT = ("image_flat", "audio_flat")
 TREE = ("image_tree", "audio_tree")
@@ -45,8 +46,12 @@ def labels_resolvable(c: Context) -> Findings:
                 remedy="add 'derivation: parent_directory_name' to Labels.source",
             )
         for i, maker in makers:
-            written = maker.params.get("source", "parent_directory_name")
-            if maker.op == "label_from_path" and labels.source.derivation not in (None, written):
+            op: object = c.plugin.op(maker.op)
+            params, _ = c.params("Featurizations", i, maker)
+            if params is None or not isinstance(op, DerivesLabel):
+                continue
+            written = op.derivation(params)
+            if labels.source.derivation not in (None, written):
                 yield c.error(
                     f"Labels derives the label by {labels.source.derivation}, the featurization {maker.name!r} by {written}",
                     "Featurizations",
@@ -215,7 +220,7 @@ def layout_problem(layout: str) -> str:
 def featurization_output_field_loader_collision(c: Context) -> Findings:
     """23: a featurization writes a field that nothing else fills."""
     direct = c.model.Labels.source.kind == "direct"
-    reserved = {*LOADER_FIELDS, *({c.label, "label"} if direct else ())}
+    reserved = {*c.loader_fields, *({c.label, "label"} if direct else ())}
     seen: dict[str, str] = {}
     for i, f in enumerate(c.model.Featurizations):
         if f.output_field in reserved:

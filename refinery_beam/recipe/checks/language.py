@@ -57,8 +57,7 @@ def overlays_reference_declared_sections(c: Context) -> Findings:
 
 def extension_keys_declared(c: Context) -> Findings:
     """28: extensions are those the plugin declares."""
-    declared = getattr(c.plugin, "extension_keys", {})
-    declared = declared() if callable(declared) else declared
+    declared = c.plugin.extension_keys
     for namespace, body in c.model.extensions.items():
         for key in body or [""]:
             if key not in declared.get(namespace, ()):

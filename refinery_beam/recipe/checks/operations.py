@@ -9,8 +9,7 @@ from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings
-
-ARRAY_FIELDS = ("image",)
+from refinery_beam.recipe.params import model_errors
 
 
 def operations_declare_stages_and_splits(c: Context) -> Findings:
@@ -169,7 +168,10 @@ def plugin_operation_params_validate(c: Context) -> Findings:
 
 
 def param_types(c: Context) -> Findings:
-    """104: parameters have the types and ranges their op takes."""
+    """104: parameters have the types and ranges their op takes, and Input.decode and Input.limits those of the kind of data."""
+    for name, model in (("decode", c.plugin.kind.policy), ("limits", c.plugin.kind.limits)):
+        for error in model_errors(c.recipe, ("Input", name), getattr(c.model.Input, name), model):
+            yield Finding("error", error)
     for section, i, operation in c.operations(*OP_SECTIONS, "Visualizations"):
         for error in c.params(section, i, operation)[1]:
             if error.code not in ("unknown-field", "missing-field"):
@@ -261,7 +263,7 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
         if spec is None or not spec.dtype_altering or not touched:
             continue
         rest = [c.spec(s, o) for s, _, o in steps[position:] if touched[0] in o.splits]
-        deferred = all(r is not None and r.deferrable for r in rest) and not c.image_is_eager_float
+        deferred = all(r is not None and r.deferrable for r in rest) and not c.stores_floats
         if not deferred:
             yield c.error(
                 f"{operation.name!r} changes the dtype before the aggressive augmentation {aggressive[touched[0]]!r}",
@@ -269,8 +271,8 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
                 i,
                 code="dtype-before-augmentation",
                 value=operation.op,
-                rule="aggressive augmentations take uint8 pixels",
-                remedy="declare the image as uint8 in Output.record_schema, so that it is applied by readers",
+                rule="aggressive augmentations take what is stored before such operations",
+                remedy=f"declare {c.content!r} as uint8 in Output.record_schema, so that it is applied by readers",
             )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import FOLDER, TAG_FILTERS, Context, Findings
+from refinery_beam.plugins.base import ClassSampleOp, NamesLabels
+from refinery_beam.recipe.checks.context import FOLDER, Context, Findings
 
 
 def partitions_consistent(c: Context) -> Findings:
@@ -184,7 +185,7 @@ def unlabeled_consistency(c: Context) -> Findings:
             remedy="remove stratify_by, or name a labeled partition in applies_to",
         )
     for section, i, operation in c.operations("Filters", "Featurizations"):
-        labels = operation.op in ("filter_by_label", *TAG_FILTERS) or operation.params.get("field") == c.label
+        labels = isinstance(c.plugin.op(operation.op), NamesLabels | ClassSampleOp) or operation.params.get("field") == c.label
         reads = (labels and section == "Filters") or c.label in getattr(operation, "inputs", ())
         reads = reads and (section == "Featurizations" or "post_split" in operation.stages)
         touched = [s for s in operation.splits if s in unlabeled]

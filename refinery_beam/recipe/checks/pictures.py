@@ -38,16 +38,16 @@ def visualization_well_formed(c: Context) -> Findings:
                     remedy=did_you_mean(name, c.split_names) if isinstance(name, str) else "",
                 )
         op = c.plugin.op(v.op)
-        if getattr(op, "needs_pixels", False) and "image" not in c.model.Output.record_schema and isinstance(op, PictureOp):
+        if isinstance(op, PictureOp) and op.needs_pixels and c.content not in c.model.Output.record_schema:
             yield c.error(
-                f"{v.name!r} draws images, and none are stored",
+                f"{v.name!r} draws {c.plugin.kind.noun}, and none are stored",
                 "Visualizations",
                 i,
                 "op",
                 code="picture-without-image",
                 value=v.op,
                 rule="pictures are drawn from stored rows",
-                remedy="add image to Output.record_schema",
+                remedy=f"add {c.content} to Output.record_schema",
             )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from refinery_beam.errors import did_you_mean
+from refinery_beam.plugins.base import ArrayType
 from refinery_beam.recipe.checks.context import Context, Findings
+from refinery_beam.recipe.params import decode_policy, model_errors
 
 DTYPES = (
     *("str", "bytes", "bool", "int", "float", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -27,57 +29,59 @@ def output_options(c: Context) -> Findings:
                 rule="dtypes: " + ", ".join(DTYPES),
                 remedy=did_you_mean(declared.dtype, DTYPES),
             )
-    image = output.record_schema.get("image")
-    at = ("Output", "encoding")
+    kind, at = c.plugin.kind, ("Output", "encoding")
+    content = output.record_schema.get(kind.field)
     if output.encoding is None:
         return
-    if image is None:
+    encoding = kind.encodings.get(output.encoding)
+    if encoding is None:
+        yield c.error(
+            f"unknown encoding {output.encoding!r}",
+            *at,
+            code="bad-value",
+            value=output.encoding,
+            rule=f"encodings of {kind.noun}: {', '.join(kind.encodings)}",
+            remedy=did_you_mean(output.encoding, kind.encodings),
+        )
+        return
+    if content is None:
         yield c.warning(
-            "an encoding is given, but no image is stored",
+            f"an encoding is given, but no {kind.field} is stored",
             *at,
             code="encoding-unused",
             value=output.encoding,
-            rule="the encoding is that of the field 'image'",
-            remedy="add image to Output.record_schema, or remove encoding",
+            rule=f"the encoding is that of the field {kind.field!r}",
+            remedy=f"add {kind.field} to Output.record_schema, or remove encoding",
         )
         return
-    if output.encoding == "tensor" and (image.shape is None or None in image.shape):
-        yield c.error(
-            "encoding: tensor needs a fixed image shape",
-            *at,
-            code="encoding-shape",
-            value=output.encoding,
-            rule="a tensor column holds arrays of one shape",
-            remedy="declare the whole shape in Output.record_schema.image, or write 'encoding: png'",
-        )
-    if output.encoding in ("png", "jpeg", "webp") and image.dtype != "uint8":
-        yield c.error(
-            f"encoding: {output.encoding} cannot hold {image.dtype} pixels",
-            *at,
-            code="encoding-dtype",
-            value=output.encoding,
-            rule="image files hold uint8 pixels",
-            remedy="write 'encoding: tensor', or declare the image as uint8",
-        )
-    if output.encoding == "source":
+    unknown = kind.decoded(decode_policy(c.recipe, c.plugin)).shape if _policy_holds(c) else ()
+    type = ArrayType(content.dtype, tuple(content.shape) if content.shape is not None else tuple(None for _ in unknown))
+    refusal = encoding.refuse(type)
+    if refusal is not None:
+        yield c.error(refusal.message, *at, code=refusal.code, value=output.encoding, rule=refusal.rule, remedy=refusal.remedy)
+    if encoding.from_source:
         for section, i, operation in c.operations("Transformations"):
             spec = c.spec(section, operation)
             if spec is not None and spec.pixel_altering:
                 yield c.error(
-                    f"encoding: source stores the files untouched, but {operation.name!r} changes pixels",
+                    f"encoding: {encoding.name} stores the files untouched, but {operation.name!r} changes their content",
                     *at,
                     code="encoding-source",
                     value=output.encoding,
-                    rule=f"source is legal only when no op changes pixels ({c.recipe.place((section, i))})",
+                    rule=f"{encoding.name} is legal only when no op changes content ({c.recipe.place((section, i))})",
                     remedy="choose another encoding, or remove the operation",
                 )
-    if "quality" in output.model_fields_set and output.encoding not in ("jpeg", "webp"):
+    if "quality" in output.model_fields_set and encoding.lossless:
         yield c.warning(
-            f"quality has no effect with encoding: {output.encoding}",
+            f"quality has no effect with encoding: {encoding.name}",
             "Output",
             "quality",
             code="quality-unused",
             value=output.quality,
-            rule="quality belongs to jpeg and webp",
+            rule="quality belongs to encodings that lose something",
             remedy="remove it",
         )
+
+
+def _policy_holds(c: Context) -> bool:
+    return not model_errors(c.recipe, ("Input", "decode"), c.model.Input.decode, c.plugin.kind.policy)

@@ -88,7 +88,7 @@ def _beside(c: Context) -> list[Finding]:
     """Sinks and pictures of stages whose pixels are not kept, and kinds of assertion that the plugin does not have."""
     found: list[Finding] = []
     for i, sink in enumerate(c.model.Sinks if "Sinks" in c.plugin.sections else ()):
-        if not _as_stored(c, sink.stage, pixels=sink.field == "image"):
+        if not _as_stored(c, sink.stage, pixels=sink.field == c.content):
             remedy = "write 'stage: post_pipeline': the pixels that are stored"
             found.append(_no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", remedy=remedy, value=sink.stage))
     for i, picture in enumerate(c.model.Visualizations if "Visualizations" in c.plugin.sections else ()):

@@ -1,0 +1,106 @@
+"""When a worker process dies, the run must hear of it: here a death becomes an error, with the records that the dead held.
+
+FnApiRunner does not tell by itself: the thread that watches the process raises, and the main thread waits for an answer for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from refinery_beam.crashes.markers import Mark, read_marks
+from refinery_beam.crashes.retry_alone import name_of_end
+from refinery_beam.errors import EngineError
+
+
+class JobDied(EngineError):
+    """A job ended before its end, without a word of its own. ``marks`` are the records that dead processes had in their hands."""
+
+    def __init__(self, message: str, *, marks: Sequence[Mark] = (), **more: Any) -> None:
+        super().__init__(message, **more)
+        self.marks = tuple(marks)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild, arguments = super().__reduce__()
+        return (rebuild, arguments, {"marks": self.marks})
+
+
+def worker_died(how: str, marks: Sequence[Mark]) -> JobDied:
+    """The error of a dead worker process, or of a run in threads that died with its codec; ``how`` is a signal's name."""
+    return JobDied(
+        f"the process at work died ({how})",
+        marks=marks,
+        code="worker-died",
+        value=how,
+        rule="worker processes live until the job is done",
+        remedy="memory ran out, most likely, or somebody ended it: try fewer --workers, or run again; nothing was promoted",
+    )
+
+
+@contextmanager
+def guarded(work: str) -> Iterator[None]:
+    """Inside, the death of a worker process ends the run with JobDied, and Ctrl-C with KeyboardInterrupt. `work` holds the marks.
+
+    Neither comes by itself. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in
+    the threads mode runs on the main thread, comes back wrapped as a RuntimeError of the engine.
+    """
+    dead: list[JobDied] = []
+    interrupted: list[bool] = []
+    hook_before = threading.excepthook
+    main = threading.current_thread() is threading.main_thread()
+    handler_before = signal.getsignal(signal.SIGINT) if main else None
+    over: list[bool] = []
+
+    def hook(args: Any) -> None:
+        text = str(args.exc_value)
+        if "Worker subprocess exited" in text:
+            # The other workers end too, some of them after the run is over; one death is reported, once. Read now, the marks of the
+            # others still belong to the living.
+            if not dead and not over:
+                dead.append(worker_died(_how(text), read_marks(work)))
+                os.kill(os.getpid(), signal.SIGINT)
+        elif not _hangs_up(args):
+            hook_before(args)
+
+    def handler(number: int, frame: Any) -> None:
+        interrupted.append(True)
+        signal.default_int_handler(number, frame)
+
+    threading.excepthook = hook
+    if main:
+        signal.signal(signal.SIGINT, handler)
+    failed = True
+    try:
+        yield
+        failed = False
+    except BaseException as error:
+        if dead:
+            raise dead[0] from error
+        if interrupted:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        over.append(True)
+        if not failed:
+            threading.excepthook = hook_before
+        # After a failure the hook stays: threads of the dead job still end, and would print tracebacks nobody can use.
+        if main:
+            signal.signal(signal.SIGINT, handler_before)
+
+
+def _hangs_up(args: Any) -> bool:
+    """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
+    name = args.thread.name if args.thread is not None else ""
+    kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
+    return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))
+
+
+def _how(text: str) -> str:
+    """The name of an end, from the engine's words about it."""
+    code = re.search(r"return code (-?\d+)", text)
+    return name_of_end(int(code[1])) if code else text

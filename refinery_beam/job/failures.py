@@ -1,0 +1,36 @@
+"""Errors of workers, left where the driver finds them whole. Engines hand back only text, each in its own wrapping."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from refinery_beam import places
+from refinery_beam.errors import RefineryError
+
+
+def report_failure(work: str, error: RefineryError) -> None:
+    """Leave an error where the driver finds it whole. Engines hand back only text, each in its own wrapping."""
+    path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
+    payload = [{"kind": type(e).__name__, **e.to_dict()} for e in error.errors()]
+    try:
+        places.write(path, json.dumps(payload).encode())
+    except OSError:
+        pass  # the exception itself still reaches the driver
+
+
+def read_failures(work: str) -> list[RefineryError]:
+    """The errors workers left, sorted by place, each once."""
+    from refinery_beam import errors
+
+    folder = places.join(work, "failures")
+    found: dict[tuple[str, str, str], RefineryError] = {}
+    for name in places.names(folder):
+        if not name.endswith(".json"):
+            continue
+        for item in json.loads(places.read(places.join(folder, name))):
+            kind: Any = getattr(errors, item.pop("kind"), errors.EngineError)
+            error = kind(item.pop("message"), **item)
+            found.setdefault((error.place, error.code, error.message), error)
+    return [found[key] for key in sorted(found)]

@@ -1,0 +1,75 @@
+"""What every worker of one job shares: the plan, where to write, how many threads, and how to stop. Small and picklable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from refinery_beam.errors import RefineryError
+from refinery_beam.job.cancel import at_work
+from refinery_beam.job.failures import report_failure
+from refinery_beam.job.versions import Versions, refuse_other_versions, versions_here
+from refinery_beam.plan.nodes import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of one plan. `instance` is where shards go and `work` the folder for rows, heartbeats and failures; either may be a URL.
+
+    All paths are absolute: workers have another working directory.
+    """
+
+    plan: Plan
+    instance: str
+    work: str
+    threads: int
+    records: int
+    shard_records: int
+    grouped: bool
+    heartbeat: bool = True
+    driver: Versions = field(default_factory=versions_here)
+    """What the process that made the job runs; see `versions`."""
+    deadly: tuple[tuple[str, str], ...] = ()
+    """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
+
+    @property
+    def buckets(self) -> int:
+        """How many groups the references are dealt into for a fit pass: a function of the data, never of the workers."""
+        return max(1, -(-self.records // 256))
+
+
+WORK_FOLDERS = (
+    *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests", "marks"),
+)
+"""Folders of ``Job.work``."""
+
+
+@contextmanager
+def working(job: Job) -> Iterator[None]:
+    """Inside, a DoFn works for the job: it stops when the job is over, and what it raises reaches the driver whole.
+
+    A worker of other versions than the driver's does not work at all.
+    """
+    try:
+        refuse_other_versions(job.driver)
+        with at_work(job.work):
+            yield
+    except RefineryError as error:
+        if error.code != "cancelled":
+            report_failure(job.work, error)
+        raise
+
+
+_POOLS: dict[int, ThreadPoolExecutor] = {}
+
+
+def shared_pool(threads: int) -> ThreadPoolExecutor | None:
+    """The process's pool of `threads` threads, made once; None for a single thread."""
+    if threads <= 1:
+        return None
+    if threads not in _POOLS:
+        _POOLS[threads] = ThreadPoolExecutor(threads, thread_name_prefix="refinery")
+    return _POOLS[threads]

@@ -1,0 +1,50 @@
+"""Rows from the pipeline to the driver, as files: shard rows, ledger rows and statistics. (References go in by `index_parts`.)
+
+Every engine can read and write files; none hands a PCollection back to the driver in the same way. Result files are named by
+their own content, so a repeated bundle writes the same file again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from refinery_beam import places
+from refinery_beam.records import LedgerRow, ShardRow
+
+
+def write_rows(group: tuple[int, Iterable[Any]], folder: str) -> str:
+    """Write the sorted rows of one group as one file; returns its name."""
+    lines = sorted(json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in group[1])
+    data = ("\n".join(lines) + "\n").encode()
+    name = f"{group[0]:05d}-{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
+    places.write(places.join(folder, name), data)
+    return name
+
+
+def write_partial(pair: tuple[str, bytes], folder: str) -> str:
+    """Write the merged accumulator of one fit point; returns its name."""
+    name, data = pair
+    places.write(places.join(folder, name), data)
+    return name
+
+
+def read_rows(folder: str, kind: Any) -> Iterator[Any]:
+    """The rows of a folder, sorted by file, each distinct row once."""
+    for name in places.names(folder):
+        if name.endswith(".jsonl"):
+            for line in places.read(places.join(folder, name)).split(b"\n"):
+                if line:
+                    yield kind(*json.loads(line))
+
+
+def read_shard_rows(folder: str) -> list[ShardRow]:
+    """One row a shard, in no promised order of splits. Rows repeated by a replayed bundle are one row."""
+    return sorted(set(read_rows(folder, ShardRow)))
+
+
+def read_ledger(folder: str) -> list[LedgerRow]:
+    """The ledger, sorted by record id and stage."""
+    return sorted(set(read_rows(folder, LedgerRow)))

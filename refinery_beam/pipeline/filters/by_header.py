@@ -1,0 +1,29 @@
+"""Filters that decide each record by the head of its file."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+
+from refinery_beam.job.job import Job
+from refinery_beam.pipeline.filters.kinds import carries_out
+from refinery_beam.pipeline.outputs import Sieved
+from refinery_beam.pipeline.peek import PeekInto
+from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.records import Ref
+
+
+@carries_out("header")
+class ByHeader(beam.PTransform):
+    """One filter by header. Every file is read once; nothing is decoded."""
+
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        super().__init__()
+        self._job, self._step = job, step
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
+        peeked = refs | "Headers" >> PeekInto(self._job, self._step)
+        return Sieved(peeked.seen | "Kept" >> beam.Map(_reference).with_output_types(Ref), peeked.ledger)
+
+
+def _reference(pair: tuple[bytes, Ref]) -> Ref:
+    return pair[1]

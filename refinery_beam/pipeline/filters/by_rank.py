@@ -1,0 +1,63 @@
+"""Filters that keep the records of lowest seeded rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.job.job import Job
+from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row
+from refinery_beam.pipeline.outputs import Sieved, lost, sieved
+from refinery_beam.plan.nodes import FilterStep, Plan
+from refinery_beam.plan.quotas import part_of, position
+from refinery_beam.plugins.base import SampleOp
+from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.records import Ref
+
+
+@carries_out("sample")
+class ByRank(beam.PTransform):
+    """One sample of all records. The cut is found by counting: the records are never held in memory."""
+
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        super().__init__()
+        self._plan, self._step = job.plan, step
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
+        cuts = (
+            refs
+            | "Positions" >> beam.Map(_position_of, self._step).with_output_types(tuple[str, bytes])
+            | "Cut" >> CutByRank(SampleCuts(self._plan, self._step))
+        )
+        return sieved(refs, "Keep", beam.ParDo(KeepByRank(self._step), beam.pvalue.AsDict(cuts)))
+
+
+class KeepByRank(beam.DoFn):
+    """Keeps the references of lowest seeded rank, up to the quota."""
+
+    def __init__(self, step: FilterStep) -> None:
+        self._step = step
+
+    def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
+        if part_of(_position_of(ref, self._step)[1], cuts[""]) == 0:
+            yield ref
+        else:
+            yield lost(dropped_row(ref, self._step))
+
+
+class SampleCuts:
+    """The quota of a sampling op for a count of records; a picklable function."""
+
+    def __init__(self, plan: Plan, step: FilterStep) -> None:
+        self._plan, self._step = plan, step
+
+    def __call__(self, stratum: str, count: int) -> list[int]:
+        bound = plugin_of_plan(self._plan).bind(self._step, SampleOp)
+        return [bound.call(bound.op.quota, count, bound.params)]
+
+
+def _position_of(ref: Ref, step: FilterStep) -> tuple[str, bytes]:
+    return "", position("filter", step.seed, step.name, ref.key)

@@ -1,0 +1,70 @@
+"""Sampling per class: the records of lowest seeded rank of every class stay, or get a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.job.job import Job
+from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row
+from refinery_beam.pipeline.outputs import Sieved, lost, sieved
+from refinery_beam.plan.nodes import FilterStep, Plan
+from refinery_beam.plan.quotas import part_of, position
+from refinery_beam.plugins.base import ClassSampleOp
+from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.records import Ref, read_tags, with_tag
+
+
+@carries_out("sample_per_class")
+class SamplePerClass(beam.PTransform):
+    """One per-class filter. The cuts are found by counting, as those of splits are: no class is ever held in memory."""
+
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        super().__init__()
+        self._plan, self._step = job.plan, step
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
+        cuts = (
+            refs
+            | "Candidates" >> beam.FlatMap(candidate, self._step).with_output_types(tuple[str, bytes])
+            | "Cut" >> CutByRank(ClassCuts(self._plan, self._step))
+        )
+        return sieved(refs, "Choose", beam.ParDo(Choose(self._step), beam.pvalue.AsDict(cuts)))
+
+
+class Choose(beam.DoFn):
+    """Keeps or tags the chosen. A record without a class is neither chosen nor dropped."""
+
+    def __init__(self, step: FilterStep) -> None:
+        self._step = step
+
+    def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
+        step = self._step
+        chosen = any(part_of(place, cuts[label]) == 0 for label, place in candidate(ref, step))
+        if chosen and step.tag:
+            yield with_tag(ref, step.tag)
+        elif chosen or step.tag or ref.label is None:
+            yield ref
+        else:
+            yield lost(dropped_row(ref, step))
+
+
+class ClassCuts:
+    """The quota of a class for its count of candidates; a picklable function."""
+
+    def __init__(self, plan: Plan, step: FilterStep) -> None:
+        self._plan, self._step = plan, step
+
+    def __call__(self, label: str, count: int) -> list[int]:
+        bound = plugin_of_plan(self._plan).bind(self._step, ClassSampleOp)
+        return [bound.call(bound.op.class_quota, label, count, bound.params)]
+
+
+def candidate(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:
+    """The (class, position) of a reference that may be chosen; nothing for one without a class or with an excluded tag."""
+    if ref.label is None or set(read_tags(ref)) & set(step.excluded):
+        return
+    yield ref.label, position("filter", step.seed, step.name, ref.key)

@@ -1,0 +1,68 @@
+"""What transforms of this room give: references that stay beside ledger rows of those that go, and their element types.
+
+An output without an element type would be pickled at the next stage boundary: tagged outputs and partitions forget theirs, so every one of
+them is typed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam import coders
+
+from refinery_beam.records import LedgerRow, Ref
+
+LOST = "lost"
+"""The tag of ledger rows among the outputs of a DoFn."""
+
+
+class Sieved(NamedTuple):
+    """The references that a step lets pass, and the ledger rows of the others."""
+
+    kept: beam.PCollection[Ref]
+    ledger: beam.PCollection[LedgerRow]
+
+
+def sieved(refs: beam.PCollection[Any], label: str, step: Any) -> Sieved:
+    """`refs` through a ParDo or FlatMap whose main output are references and whose output `LOST` are ledger rows."""
+    out = refs | label >> step.with_outputs(LOST, main="kept")
+    return Sieved(typed(out.kept, Ref), typed(out[LOST], LedgerRow))
+
+
+def lost(row: LedgerRow) -> Any:
+    """A ledger row as a DoFn gives it."""
+    return beam.pvalue.TaggedOutput(LOST, row)
+
+
+def typed(pcoll: Any, kind: Any) -> Any:
+    """The collection, told what its elements are."""
+    pcoll.element_type = kind
+    return pcoll
+
+
+@beam.typehints.with_input_types(int)
+@beam.typehints.with_output_types(int)
+class Count(beam.CombineFn):
+    """The number of elements, with an accumulator that is written as an integer and not pickled."""
+
+    def get_accumulator_coder(self) -> Any:
+        return coders.VarIntCoder()
+
+    def create_accumulator(self) -> int:
+        return 0
+
+    def add_input(self, accumulator: int, element: Any) -> int:
+        return accumulator + 1
+
+    def merge_accumulators(self, accumulators: Iterable[int]) -> int:
+        return sum(accumulators)
+
+    def extract_output(self, accumulator: int) -> int:
+        return accumulator
+
+
+def side_input(pipeline: Any, pairs: list[Any], label: str) -> Any:
+    """The (name, accumulator) pairs of several collections as one side input, a mapping. Flatten materialises, but only these few pairs."""
+    return beam.pvalue.AsDict(tuple(pairs) | label >> beam.Flatten(pipeline=pipeline)) if pairs else {}

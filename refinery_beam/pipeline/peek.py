@@ -1,0 +1,93 @@
+"""Peeking into files before shards are written: headers for filters by header, signatures for near duplicates. Only small values leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.identity import digest
+from refinery_beam.job.job import Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
+from refinery_beam.pipeline.heartbeat import Heartbeat
+from refinery_beam.pipeline.outputs import LOST, lost, typed
+from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.plugins.base import BadRecord
+from refinery_beam.record.bad import lost as lost_row
+from refinery_beam.record.peek import Peek
+from refinery_beam.record.readahead import ordered_map
+from refinery_beam.record.worker import Worker
+from refinery_beam.records import LedgerRow, Ref
+
+
+class Peeked(NamedTuple):
+    """References with what was seen in their files (b'' where nothing is noted), and the ledger rows of those that go."""
+
+    seen: beam.PCollection[tuple[bytes, Ref]]
+    ledger: beam.PCollection[LedgerRow]
+
+
+class PeekInto(beam.PTransform):
+    """Reads the file of every reference once, dealt into groups by the data alone, with the threads and the error policy of the job.
+
+    Without a `step` it takes the signatures that splits ask for.
+    """
+
+    def __init__(self, job: Job, step: FilterStep | None) -> None:
+        super().__init__()
+        self._job, self._step = job, step
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Peeked:
+        out = (
+            refs
+            | "Deal" >> beam.ParDo(Deal(self._job, _pass_name(self._step), _deal), self._job.buckets).with_output_types(tuple[int, Ref])
+            | "Group" >> beam.GroupByKey()
+            | "Look" >> beam.ParDo(PeekGroup(self._job, self._step)).with_outputs(LOST, main="seen")
+        )
+        # Set by hand, the type of a pair must be in the engine's own words.
+        return Peeked(typed(out.seen, beam.typehints.Tuple[bytes, Ref]), typed(out[LOST], LedgerRow))
+
+
+class PeekGroup(beam.DoFn):
+    """One group of references -> (what was seen, reference) pairs. Bad files stop the run, or are ledger rows, as Input.on_error says."""
+
+    def __init__(self, job: Job, step: FilterStep | None) -> None:
+        self._job, self._step = job, step
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._peek = Peek(self._worker, self._step)
+        self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("look", self._step.name if self._step is not None else ""))
+
+    def teardown(self) -> None:
+        self._marks.close()
+
+    def process(self, group: tuple[int, Iterable[Ref]]) -> Iterable[Any]:
+        job = self._job
+
+        def one(ref: Ref) -> Any:
+            try:
+                with self._marks.on(ref):
+                    return self._peek(ref)
+            except BadRecord as error:
+                return lost_row(job.plan, ref, error)
+
+        found = []
+        with working(job):
+            for result in ordered_map(one, group[1], pool=shared_pool(job.threads), threads=job.threads):
+                found.append(result)
+                self._heartbeat.done()
+        self._heartbeat.flush()
+        for result in found:
+            yield lost(result) if isinstance(result, LedgerRow) else result
+
+
+def _pass_name(step: FilterStep | None) -> str:
+    return f"look.{step.name if step is not None else 'near duplicates'}"
+
+
+def _deal(ref: Ref, buckets: int) -> tuple[int, Ref]:
+    return int.from_bytes(digest("look", ref.key)[:8], "big") % buckets, ref

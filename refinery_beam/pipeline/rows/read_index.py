@@ -1,0 +1,43 @@
+"""References from the driver to the pipeline as PTransforms; what the parts hold is the business of `job.index_parts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.job.index_parts import list_groups, read_groups
+from refinery_beam.pipeline.rows.coders import ROW_TYPES  # noqa: F401 - registers the coders
+from refinery_beam.records import Ref
+
+
+class ReadIndex(beam.PTransform):
+    """The references of an index folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
+        return pipeline | "Groups" >> DealGroups(self._folder) | "Read" >> beam.FlatMap(read_groups, self._folder).with_output_types(Ref)
+
+
+class DealGroups(beam.PTransform):
+    """The row groups of an index folder, dealt out to workers: (number, names) pairs, for `read_groups`."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def expand(self, pipeline: Any) -> beam.PCollection[Any]:
+        return (
+            pipeline
+            | "Start" >> beam.Impulse()
+            | "List" >> beam.FlatMap(_groups, self._folder).with_output_types(tuple[int, str])
+            | "Deal" >> beam.GroupByKey()
+        )
+
+
+def _groups(_: bytes, folder: str) -> Iterator[tuple[int, str]]:
+    return list_groups(folder)

@@ -1,0 +1,121 @@
+"""The sample as a PTransform: chosen by seeded rank among the records that were stored, and written once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam import places
+from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.errors import DataError
+from refinery_beam.identity import canonical_bytes
+from refinery_beam.job.job import Job, shared_pool, working
+from refinery_beam.pipeline.cut import CutByRank
+from refinery_beam.pipeline.outputs import Count, typed
+from refinery_beam.pipeline.write import shard_of, split_of
+from refinery_beam.plan.nodes import FitPoint
+from refinery_beam.plan.quotas import part_of, position
+from refinery_beam.plan.sample import SamplePlan
+from refinery_beam.record.extras import Ignore
+from refinery_beam.record.shard import write_shard
+from refinery_beam.record.worker import Worker, derive_before_writing
+from refinery_beam.records import Ref, ShardRow
+
+
+class Sample(beam.PTransform):
+    """References of the records that were stored -> the shards of the sample.
+
+    The choice is by seeded rank in each stratum. The sampled records, and only they, are read and decoded once more.
+    """
+
+    def __init__(self, job: Job, sample: SamplePlan, points: tuple[FitPoint, ...], merged_points: Any) -> None:
+        super().__init__()
+        self._job, self._sample, self._points, self._merged = job, sample, points, merged_points
+
+    def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[ShardRow]:
+        cuts = (
+            refs
+            | "Positions" >> beam.Map(_place_of, self._sample).with_output_types(tuple[str, bytes])
+            | "Cut" >> CutByRank(SampleQuota(self._sample))
+        )
+        chosen = refs | "Choose" >> beam.FlatMap(_chosen, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
+        counts = (
+            chosen
+            | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
+            | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+        )
+        rows = (
+            chosen
+            | "ShardOf"
+            >> beam.Map(shard_of, beam.pvalue.AsDict(counts), self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
+            | "Group" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(WriteSample(self._job, self._points), self._merged)
+        )
+        return typed(rows, ShardRow)
+
+
+class SampleQuota:
+    """The quota of a stratum of a sample; a picklable function."""
+
+    def __init__(self, sample: SamplePlan) -> None:
+        self._sample = sample
+
+    def __call__(self, stratum: str, count: int) -> list[int]:
+        return [self._sample.quota(count)]
+
+
+class WriteSample(beam.DoFn):
+    """One group of sampled references -> one file below ``sample/``."""
+
+    def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
+        self._job, self._points = job, points
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._marks = Marks(self._job, Task("write"))
+
+    def teardown(self) -> None:
+        self._marks.close()
+
+    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
+        (split, shard, shards), refs = group
+        job = self._job
+        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
+            written = write_shard(
+                self._worker,
+                refs,
+                derive_before_writing(self._worker, self._points, merged_points),
+                split=split,
+                shard=shard,
+                shards=shards,
+                folder=f"{job.instance}/sample",
+                scratch=scratch,
+                pool=shared_pool(job.threads),
+                threads=job.threads,
+                gather=Ignore(),
+                marks=self._marks,
+            )
+            if written.ledger:
+                row = written.ledger[0]
+                raise DataError(
+                    f"{row.record_id} could be stored but not sampled: {row.reason}: {row.detail}",
+                    code="changed-during-run",
+                    place=row.record_id,
+                    value=row.reason,
+                    rule="files stay as they are while a run reads them",
+                    remedy="run again when nothing writes to the source",
+                )
+        yield written.row
+
+
+def _place_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
+    stratum = [ref.split, ref.label] if sample.kind == "per_class" else [ref.split]
+    return canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)
+
+
+def _chosen(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
+    stratum, place = _place_of(ref, sample)
+    if part_of(place, cuts[stratum]) == 0:
+        yield ref

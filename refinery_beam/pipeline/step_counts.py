@@ -1,0 +1,55 @@
+"""How many references pass each step, counted where they are: what a run is accounted for with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apache_beam as beam
+
+from refinery_beam.pipeline.outputs import Count
+from refinery_beam.records import GrowthRow, LedgerRow, Ref
+
+KEPT, GONE = "kept", "lost"
+
+Key = tuple[str, str, str]
+
+
+class StepCounts:
+    """The ledger rows of all steps, and the counts of what each of them kept and lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[beam.PCollection[LedgerRow]] = []
+        self._counted: list[beam.PCollection[tuple[Key, int]]] = []
+        self._tallies: list[beam.PCollection[GrowthRow]] = []
+
+    def passed(self, step: str, kept: beam.PCollection[Ref] | None, lost: beam.PCollection[LedgerRow] | None, *, split: str = "") -> None:
+        """A step has let `kept` pass and put `lost` into the ledger."""
+        for kind, rows in ((KEPT, kept), (GONE, lost)):
+            if rows is not None:
+                one = beam.Map(_one, step, split, kind).with_output_types(tuple[Key, int])
+                self._counted.append(rows | f"Count[{step}][{split}][{kind}]" >> one)
+        if lost is not None:
+            self.lost.append(lost)
+
+    def made(self, tally: beam.PCollection[GrowthRow]) -> None:
+        """A step has made, or replaced, records."""
+        self._tallies.append(tally)
+
+    def rows(self) -> beam.PCollection[GrowthRow]:
+        """All counts, one row a (split, step, kind)."""
+        rows = (
+            tuple(self._counted)
+            | "StepCounts" >> beam.Flatten()
+            | "CountSteps" >> beam.CombinePerKey(Count()).with_output_types(tuple[Key, int])
+            | "StepRow" >> beam.Map(_row).with_output_types(GrowthRow)
+        )
+        return (rows, *self._tallies) | "Growth" >> beam.Flatten()
+
+
+def _one(row: Any, step: str, split: str, kind: str) -> tuple[Key, int]:
+    return (split, step, kind), 1
+
+
+def _row(pair: tuple[Key, int]) -> GrowthRow:
+    (split, step, kind), records = pair
+    return GrowthRow(split, step, kind, records)

@@ -1,0 +1,127 @@
+"""Shards: references meet their statistics, are grouped by shard, and come out as files and small rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from refinery_beam import places
+from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.identity import digest
+from refinery_beam.job.job import Job, shared_pool, working
+from refinery_beam.pipeline.deal import Deal
+from refinery_beam.pipeline.heartbeat import Heartbeat
+from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
+from refinery_beam.plan.nodes import FitPoint
+from refinery_beam.record.extras import EXTRA_ROWS
+from refinery_beam.record.shard import write_shard
+from refinery_beam.record.worker import Worker, derive_before_writing
+from refinery_beam.records import LedgerRow, Ref, ShardRow
+
+PARTIALS = "partials"
+
+
+class Written(NamedTuple):
+    """What a write pass leaves in the pipeline: a row a shard, a row a lost record, and (fit point, partial) pairs of riding points."""
+
+    shards: beam.PCollection[ShardRow]
+    ledger: beam.PCollection[LedgerRow]
+    partials: beam.PCollection[tuple[str, bytes]]
+    extras: Mapping[str, beam.PCollection[Any]]
+
+
+class WriteShards(beam.PTransform):
+    """References of all splits -> shard files in the staged instance.
+
+    Membership is a hash of the record key; the number of shards of a split follows from its number of records. `points` had passes of
+    their own, and `merged` holds their accumulators by name.
+    """
+
+    def __init__(self, job: Job, points: tuple[FitPoint, ...], merged: Any) -> None:
+        super().__init__()
+        self._job, self._points, self._merged = job, points, merged
+
+    def expand(self, refs: beam.PCollection[Ref]) -> Written:
+        counts = (
+            refs
+            | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
+            | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+        )
+        table = beam.pvalue.AsDict(counts)
+        out = (
+            refs
+            | "ShardOf"
+            >> beam.ParDo(Deal(self._job, "write", shard_of), table, self._job.shard_records).with_output_types(
+                tuple[tuple[str, int, int], Ref]
+            )
+            | "Group" >> beam.GroupByKey()
+            | "Write"
+            >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LOST, PARTIALS, *EXTRA_ROWS, main="shards")
+        )
+        partials = typed(out[PARTIALS], tuple[str, bytes])
+        extras = {tag: typed(out[tag], kind) for tag, kind in EXTRA_ROWS.items()}
+        return Written(typed(out.shards, ShardRow), typed(out[LOST], LedgerRow), partials, extras)
+
+
+class WriteShard(beam.DoFn):
+    """One (split, shard, shards) group of references -> one file, one ShardRow."""
+
+    def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
+        self._job, self._points = job, points
+
+    def setup(self) -> None:
+        self._worker = Worker(self._job.plan)
+        self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
+        self._marks = Marks(self._job, Task("write"))
+
+    def teardown(self) -> None:
+        self._marks.close()
+
+    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+        (split, shard, shards), refs = group
+        job = self._job
+        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
+            written = write_shard(
+                self._worker,
+                refs,
+                derive_before_writing(self._worker, self._points, merged),
+                split=split,
+                shard=shard,
+                shards=shards,
+                folder=f"{job.instance}/dataset",
+                scratch=scratch,
+                pool=shared_pool(job.threads),
+                threads=job.threads,
+                progress=self._heartbeat,
+                marks=self._marks,
+            )
+        self._heartbeat.flush()
+        yield written.row
+        for row in written.ledger:
+            yield lost(row)
+        for tag, row in written.extras:
+            yield beam.pvalue.TaggedOutput(tag, row)
+        for name in sorted(written.partials):
+            yield beam.pvalue.TaggedOutput(PARTIALS, (name, written.partials[name].dumps()))
+
+
+def shards_for(records: int, shard_records: int) -> int:
+    """How many shards hold `records` rows.
+
+    >>> shards_for(0, 100), shards_for(100, 100), shards_for(101, 100)
+    (1, 1, 2)
+    """
+    return max(1, -(-records // shard_records))
+
+
+def split_of(ref: Ref) -> tuple[str, int]:
+    """(split, 1), to count the records of splits."""
+    return ref.split, 1
+
+
+def shard_of(ref: Ref, counts: Mapping[str, int], shard_records: int) -> tuple[tuple[str, int, int], Ref]:
+    """((split, shard, shards), reference): the shard by a hash of the record key, their number from the records of the split."""
+    shards = shards_for(counts[ref.split], shard_records)
+    return (ref.split, int.from_bytes(digest("shard", ref.key)[:8], "big") % shards, shards), ref

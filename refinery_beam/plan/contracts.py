@@ -1,0 +1,125 @@
+"""The assertions of a plan, and how a recipe becomes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plugins.base import DatasetAssertion, FeaturizeOp, Plugin
+from refinery_beam.recipe import Recipe
+
+IMPORTED = "imported"
+"""Stands for the location of an instance, which is no part of what a plan is; its key is in the recipe side of the instance key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractStep:
+    """One assertion. ``place`` is where it stands in the recipe, no part of a key; ``imports``: it compares with an instance;
+    ``on_content``: it looks at the content of records.
+    """
+
+    section: Literal["InputContracts", "OutputExpectations"]
+    index: int
+    field: str | None
+    kind: str
+    version: int
+    params: Mapping[str, Any]
+    severity: Literal["error", "warning"]
+    place: str = ""
+    imports: bool = False
+    on_content: bool = False
+
+    @property
+    def name(self) -> str:
+        """How ledger and messages call it."""
+        return f"{self.section}[{self.index}]"
+
+    def identity(self) -> list[Any]:
+        return [self.section, self.field, self.kind, self.version, dict(self.params), self.severity]
+
+
+def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError]) -> tuple[ContractStep, ...]:
+    """The assertions of both sections, in the recipe's order. Kinds and parameters have been checked."""
+    late = {f.output_field: f.name for f in recipe.model.Featurizations if _from_pixels(plugin, f.op)}
+    found = []
+    for section in ("InputContracts", "OutputExpectations"):
+        for i, contract in enumerate(getattr(recipe.model, section)):
+            kind = contract.assertion["kind"]
+            assertion = plugin.assertions.get(kind)
+            if assertion is None:
+                continue  # check 105 has said so
+            written = {k: v for k, v in contract.assertion.items() if k != "kind"}
+            params = assertion.spec.params.model_validate(written).model_dump(mode="json", exclude_none=True)
+            reference = params.get("reference")
+            imports = isinstance(reference, dict) and reference.get("instance") is not None
+            if imports:
+                params = {**params, "reference": {**params["reference"], "instance": IMPORTED}}
+            names = [contract.field, *(params.get("fields") or ())]
+            if section == "InputContracts" and (made := [n for n in names if n in late]):
+                errors.append(
+                    RecipeError(
+                        f"InputContracts asserts something of {made[0]!r}, which {late[made[0]]!r} makes of pixels later",
+                        code="unknown-field-name",
+                        place=recipe.place((section, i)),
+                        value=made[0],
+                        rule="input contracts speak of what comes in",
+                        remedy="move it to OutputExpectations",
+                    )
+                )
+            found.append(
+                ContractStep(
+                    section=section,
+                    index=i,
+                    field=contract.field,
+                    kind=kind,
+                    version=assertion.spec.version,
+                    params=params,
+                    severity=contract.severity,
+                    place=recipe.place((section, i)),
+                    imports=imports,
+                    on_content=bool(plugin.kind.field) and contract.field == plugin.kind.field,
+                )
+            )
+    return tuple(found)
+
+
+def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
+    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: they have too many levels."""
+    if not plugin.kind.byte_values:
+        return  # each record is looked at as a whole
+    others = [c for c in chains.values() if plugin.kind.accumulator(c.stored) is None]
+    tails = [c for c in others if c.deferred]
+    noun, field = plugin.kind.noun, plugin.kind.field
+    for step in contracts:
+        if not step.on_content or step.section != "OutputExpectations":
+            continue
+        assertion = plugin.assertions[step.kind]
+        if others and isinstance(assertion, DatasetAssertion):
+            errors.append(
+                RecipeError(
+                    f"{step.kind} cannot count the values of {others[0].stored.dtype} {noun}",
+                    code="assertion-field",
+                    place=step.place,
+                    value=step.kind,
+                    rule="values are counted by their 256 levels, and what readers make of them is derived from that",
+                    remedy=f"declare the {field} as uint8, as it is before normalize, mean_subtract and cast: readers see the same",
+                )
+            )
+        elif tails and assertion.spec.content == "values":
+            errors.append(
+                RecipeError(
+                    f"{step.kind} of content that readers make from {tails[0].stored.dtype} {noun} is not executed yet",
+                    code="not-executed-yet",
+                    place=step.place,
+                    value=step.kind,
+                    rule="what a reader sees is derived from the 256 levels of 8-bit values",
+                    remedy=f"declare in Output.record_schema.{field} what holds after the last transformation",
+                )
+            )
+
+
+def _from_pixels(plugin: Plugin, name: str) -> bool:
+    op = plugin.op(name)
+    return isinstance(op, FeaturizeOp) and op.needs_pixels

@@ -1,0 +1,33 @@
+"""drop_duplicates for any kind of data: of identical files one stays. Kinds with a signature add near duplicates."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from refinery_beam.plugins.ops import OpSpec, Params
+
+
+class DropExactDuplicatesParams(Params):
+    """Parameters of drop_duplicates where only identical files are duplicates."""
+
+    kind: Literal["exact"] = Field(default="exact", description="exact: identical files.")
+    keep: Literal["first_key"] = Field(default="first_key", description="Of each group the record with the smallest record key stays.")
+
+
+class DropExactDuplicates:
+    """Of records with one content one stays."""
+
+    spec = OpSpec(
+        name="drop_duplicates", section="Filters", version=1, params=DropExactDuplicatesParams, summary="Keep one of identical files."
+    )
+    kind = "duplicates"
+
+    def distance(self, params: Any) -> int | None:
+        """None: only identical files count, and nothing is decoded."""
+        return None
+
+    def signature(self, content: Any) -> int:
+        """There is none: identical files are found by their digest."""
+        raise NotImplementedError

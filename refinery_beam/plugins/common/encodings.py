@@ -1,0 +1,132 @@
+"""Encodings that any kind of data may use: one plain value a row, and the untouched bytes of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refinery_beam.plugins.kind import Refusal
+from refinery_beam.plugins.ops import ArrayType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENCODING = b"refinery:encoding"
+"""The word of its encoding in a column's field metadata."""
+
+
+@dataclass(frozen=True)
+class PlainColumn:
+    """Content that is one plain value (text, a number) as a column of that Arrow type: ``PlainColumn("text", "str", "string")``."""
+
+    name: str
+    dtype: str
+    arrow_type: str
+    lossless: bool = True
+    from_source: bool = False
+
+    def refuse(self, type: ArrayType) -> Refusal | None:
+        """Anything but one value of the dtype."""
+        if (type.dtype, type.shape) == (self.dtype, ()):
+            return None
+        message = f"encoding {self.name} stores one {self.dtype} a record, but the content is {type}"
+        return Refusal(
+            code="encoding-dtype", message=message, rule="a plain column holds one value a row", remedy="choose another encoding"
+        )
+
+    def arrow(self, name: str, type: ArrayType) -> pa.Field:
+        """A column of the Arrow type."""
+        import pyarrow as pa
+
+        return pa.field(name, pa.type_for_alias(self.arrow_type), metadata={ENCODING: self.name.encode()})
+
+    def feature(self) -> dict[str, Any] | None:
+        """None: the Arrow type says it all."""
+        return None
+
+    def estimate(self, type: ArrayType, source_bytes: int) -> int:
+        """As much as a source file."""
+        return source_bytes
+
+    def write(self, content: Any, *, path: str, quality: int) -> Any:
+        """The value itself."""
+        return content
+
+    def size(self, cell: Any) -> int:
+        """The bytes of text; eight of a number."""
+        return len(cell) if isinstance(cell, str | bytes) else 8
+
+    def column(self, cells: Sequence[Any], field: pa.Field) -> pa.Array:
+        """The values as a column."""
+        import pyarrow as pa
+
+        return pa.array(cells, type=field.type)
+
+    def cells(self, column: pa.Array, field: pa.Field) -> Sequence[Any]:
+        """The values."""
+        found: list[Any] = column.to_pylist()
+        return found
+
+    def read(self, cell: Any) -> Any:
+        """The value itself."""
+        return cell
+
+
+@dataclass(frozen=True)
+class EncodedFile:
+    """A file a row, ``struct<bytes: binary, path: string>``, as other libraries know it; subclasses say what is in the bytes."""
+
+    name: str
+    lossless: bool = True
+    from_source: bool = False
+
+    def refuse(self, type: ArrayType) -> Refusal | None:
+        """Nothing."""
+        return None
+
+    def arrow(self, name: str, type: ArrayType) -> pa.Field:
+        """A struct column."""
+        import pyarrow as pa
+
+        # Nullable, though it never is null: `datasets` believes its own metadata only where the field equals its own, which are nullable.
+        kind = pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())])
+        return pa.field(name, kind, metadata={ENCODING: self.name.encode()})
+
+    def feature(self) -> dict[str, Any] | None:
+        """None: a struct of bytes and a path."""
+        return None
+
+    def estimate(self, type: ArrayType, source_bytes: int) -> int:
+        """As much as a source file."""
+        return source_bytes
+
+    def write(self, content: Any, *, path: str, quality: int) -> Any:
+        """The bytes under their path."""
+        return {"bytes": content, "path": path}
+
+    def size(self, cell: Any) -> int:
+        """The bytes of the file."""
+        return len(cell["bytes"])
+
+    def column(self, cells: Sequence[Any], field: pa.Field) -> pa.Array:
+        """The files as a column."""
+        import pyarrow as pa
+
+        return pa.array(cells, type=field.type)
+
+    def cells(self, column: pa.Array, field: pa.Field) -> Sequence[Any]:
+        """The bytes of each file."""
+        try:
+            found: list[Any] = column.field("bytes").to_pylist()
+        except (KeyError, AttributeError) as error:
+            raise ValueError(f"{field.type} holds no files") from error
+        return found
+
+    def read(self, cell: Any) -> Any:
+        """The bytes."""
+        return cell
+
+
+SOURCE = EncodedFile("source", lossless=True, from_source=True)
+"""The untouched bytes of the source file."""

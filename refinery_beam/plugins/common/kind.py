@@ -1,0 +1,97 @@
+"""A kind of data of which nothing is known but how to read a file: what a plugin's own kind begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from refinery_beam.identity import digest
+from refinery_beam.plugins.kind import BadRecord, Encoding, SourceType, type_of
+from refinery_beam.plugins.ops import ArrayType, Params
+
+if TYPE_CHECKING:
+    from refinery_beam.exact import Partial
+
+MAX_BYTES = 268_435_456
+
+
+class NoPolicy(Params):
+    """Input.decode of a kind whose files can be read in one way only."""
+
+
+class SizeLimit(Params):
+    """Input.limits of a kind that only bounds the size of a file."""
+
+    max_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
+
+
+class PlainKind:
+    """A `plugins.kind.Kind` whose content is one plain value. A subclass gives `field`, `noun`, `source_types`, `encodings`, `decode`."""
+
+    field: str = ""
+    noun: str = "records"
+    policy: type[Params] = NoPolicy
+    limits: type[Params] = SizeLimit
+    source_types: Mapping[str, SourceType] = {}
+    encodings: Mapping[str, Encoding] = {}
+    byte_values: bool = False
+
+    def encoding_of(self, type: ArrayType) -> str:
+        """The first."""
+        return next(iter(self.encodings))
+
+    def decoded(self, policy: Any) -> ArrayType:
+        """One text."""
+        return ArrayType("str", ())
+
+    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Any:
+        """The content of a file. Raises BadRecord."""
+        raise NotImplementedError
+
+    def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, int]:
+        """The size of the file."""
+        return {"bytes": len(data)}
+
+    def whole(self, data: bytes) -> bool:
+        """True: any bytes are a whole file."""
+        return True
+
+    def held(self, content: Any, policy: Any, limits: Any, *, origin: str) -> Any:
+        """The content, if it is of the decoded type."""
+        return self.settle(content, self.decoded(policy))
+
+    def plain(self, content: Any) -> Any:
+        """The content as it is."""
+        return content
+
+    def settle(self, content: Any, type: ArrayType) -> Any:
+        """The content, if it is of the type's dtype."""
+        found = type_of(content)
+        if found.dtype != type.dtype:
+            raise BadRecord(f"schema:{self.field}", f"the {self.field} is {found}, Output declares {type}", stage="Output")
+        return content
+
+    def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:
+        """Nothing is known before a file is decoded."""
+
+    def mismatch(self, content: Any, type: ArrayType) -> str:
+        """Nothing: statistics take any value."""
+        return ""
+
+    def proof(self, content: Any) -> Any:
+        """The value itself."""
+        return content
+
+    def accumulator(self, type: ArrayType) -> Partial | None:
+        """None: each fitted op brings its own."""
+        return None
+
+    def fingerprint(self) -> str:
+        """No codec is asked, so the same on every machine."""
+        return digest("codecs", self.field).hex()
+
+    def codecs(self) -> Mapping[str, str]:
+        """No codec."""
+        return {}

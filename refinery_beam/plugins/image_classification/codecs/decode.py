@@ -1,0 +1,295 @@
+"""From the bytes of a file to a Pillow image, by a stated policy. What is done, in this order:
+
+1. Limits. The bytes, the format (by signature, never by name) and the size in the header are checked before any pixel is decoded.
+2. Decode. The first frame of an animation, the first page of a TIFF; for an animated PNG its default picture. A file that ends early is
+   ``truncated``, never filled up. ICC profiles are ignored: the numbers in the file are the pixels.
+3. Orientation (``exif: apply``). The EXIF orientation, else the one XMP states. A malformed or absent one is 1: no turn.
+4. Colour, to the mode the policy names:
+
+   =====================  ==========================================================================================
+   in the file            becomes
+   =====================  ==========================================================================================
+   palette                its colours (never its indices)
+   1 bit                  0 or 255
+   16 bits a channel      the high byte, value >> 8; never clipped. 32-bit integers are read so if all values fit 16 bits,
+                          else ``unsupported_mode``
+   CMYK, YCbCr, HSV       Pillow's own conversion to RGB (Adobe's inverted CMYK is put right by the decoder)
+   LAB                    sRGB through LittleCMS
+   32-bit floats          ``unsupported_mode``: they have no agreed range
+   transparency           ``alpha: white`` or ``black``: laid over that colour, each channel rounded half up,
+                          (a * c + (255 - a) * ground) / 255; ``drop``: the colours as stored. Alpha channels, transparent palette
+                          entries and PNG colour keys alike, except the colour key of a 16-bit grey image, which is ignored
+   grey -> RGB            replicated
+   colour -> L            ITU-R 601 luma of the RGB values, as Pillow rounds it
+   anything -> RGBA       alpha 255 where there is none
+   =====================  ==========================================================================================
+
+   ``mode: keep`` leaves L, LA, RGB, RGBA, 16-bit grey (uint16), 32-bit integers and floats as decoded; 1 bit becomes L, palettes become
+   RGB, or RGBA if an entry is transparent, and CMYK, YCbCr, HSV and LAB become RGB.
+
+``draft`` lets the JPEG decoder shrink by 2, 4 or 8 while decoding, never below the target size. It changes pixels, so it is part of the
+recipe.
+
+Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
+``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the header
+first; ``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file
+is ours and ``warnings.catch_warnings`` would not be safe in threads.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import warnings
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from refinery_beam.plugins.image_classification.codecs.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
+from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
+from refinery_beam.plugins.kind import BadRecord
+
+Image.MAX_IMAGE_PIXELS = None
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
+_SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
+
+
+def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None = None) -> Image.Image:
+    """The image in `data`, of the policy's mode, upright, without metadata.
+
+    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadRecord with
+    one of the reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated,
+    damaged.
+
+    >>> file = io.BytesIO(); Image.new("L", (3, 2), 7).save(file, "PNG")
+    >>> image = decode(file.getvalue(), policy=DecodePolicy(), limits=DecodeLimits())
+    >>> image.mode, image.size, image.getpixel((0, 0))
+    ('RGB', (3, 2), (7, 7, 7))
+    """
+    image, kind = _open(data, policy, limits)
+    try:
+        turn = _stated_turn(image, data, kind) if kind in ("jpeg", "tiff") else 1
+        if policy.draft and target is not None and kind == "jpeg":
+            swap = turn >= 5 and policy.exif == "apply"
+            image.draft(None, (target[1], target[0]) if swap else target)
+        image.load()
+        if kind not in ("jpeg", "tiff"):
+            # PNG may state its orientation after the pixels.
+            turn = _stated_turn(image, data, kind)
+        upright = _turned(image, turn, kind, policy)
+        done = _coloured(upright, policy)
+        # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
+        done.info = {}
+        return done
+    except BadRecord:
+        raise
+    except Exception as error:
+        raise _verdict(error, data, kind, image) from error
+
+
+def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> tuple[int, int]:
+    """(width, height) that `decode` would give without ``draft``, from the header alone. Raises BadRecord as `decode` does for headers.
+
+    >>> file = io.BytesIO(); Image.new("L", (3, 2)).save(file, "PNG")
+    >>> read_header(file.getvalue(), policy=DecodePolicy(), limits=DecodeLimits())
+    (3, 2)
+    """
+    image, kind = _open(data, policy, limits)
+    width, height = image.size
+    turned = _stated_turn(image, data, kind) >= 5
+    # Pillow's TIFF reader states the upright size already, the others the stored one.
+    swap = turned and (policy.exif == "ignore" if kind == "tiff" else policy.exif == "apply")
+    return (height, width) if swap else (width, height)
+
+
+def looks_whole(data: bytes) -> bool:
+    """Whether the structure of an image file promises no more bytes than there are. Decodes nothing, so pixels may be damaged; and some
+    files that look cut decode well all the same, so a no is a reason to decode, not a verdict.
+    """
+    kind = sniff(data)
+    return kind is not None and not ends_early(data, kind, None)
+
+
+def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[ImageFile.ImageFile, str]:
+    """The image with its header read and checked, and the format word."""
+    if not data:
+        raise BadRecord("empty_file", "0 bytes")
+    if len(data) > limits.max_bytes:
+        raise BadRecord("too_large_file", f"{len(data)} bytes, the limit is {limits.max_bytes}")
+    kind = sniff(data)
+    if kind is None:
+        raise BadRecord("not_an_image", f"its first bytes are of no known image format: {data[:8].hex(' ')}")
+    if kind not in limits.formats:
+        raise BadRecord("unsupported_format", f"{KNOWN[kind]}; accepted here: {', '.join(limits.formats)}")
+    if kind == "webp":
+        # Its reader reserves the whole canvas when it opens the file, so the declared size is read first.
+        _check_size(webp_size(data), limits)
+    try:
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+    except Exception as error:
+        raise _verdict(error, data, kind, None) from error
+    assert isinstance(image, ImageFile.ImageFile)
+    _check_size(image.size, limits)
+    if image.mode not in _MODES and not (policy.mode == "keep" and image.mode == "F"):
+        raise BadRecord("unsupported_mode", f"{kind} of Pillow mode {image.mode}")
+    return image, kind
+
+
+def _check_size(size: tuple[int, int] | None, limits: DecodeLimits) -> None:
+    if size is not None and size[0] * size[1] > limits.max_pixels:
+        raise BadRecord("too_many_pixels", f"{size[0]} x {size[1]} = {size[0] * size[1]} pixels, the limit is {limits.max_pixels}")
+
+
+def _stated_turn(image: ImageFile.ImageFile, data: bytes, kind: str) -> int:
+    if kind == "tiff":
+        try:
+            stated = image.getexif().get(0x0112, 1)
+        except Exception:
+            # Pillow raises a dozen kinds of errors over malformed TIFF tags. Broken metadata says nothing of the pixels: the
+            # image stands as stored.
+            return 1
+        return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
+    info = image.info
+    if "exif" not in info and kind == "png" and (late := png_orientation_chunk(data)):
+        info = {**info, "exif": late}
+    return orientation_of(info)
+
+
+def _turned(image: ImageFile.ImageFile, turn: int, kind: str, policy: DecodePolicy) -> Image.Image:
+    if turn == 1:
+        return image
+    if kind == "tiff":
+        # Pillow turns TIFF images while loading and leaves no choice, so `ignore` turns them back.
+        return image.transpose(UNTURNS[turn]) if policy.exif == "ignore" else image
+    return image.transpose(TURNS[turn]) if policy.exif == "apply" else image
+
+
+def _coloured(image: Image.Image, policy: DecodePolicy) -> Image.Image:
+    mode, want = image.mode, policy.mode
+    if mode == want and (mode == "RGBA" or "transparency" not in image.info):
+        return image
+    if want == "keep":
+        return _kept(image)
+    if mode in _SIXTEEN:
+        image = _high_bytes(image)
+    elif mode == "LAB":
+        image = _from_lab(image)
+    elif mode in ("CMYK", "YCbCr", "HSV"):
+        image = image.convert("RGB")
+    elif mode == "1" or mode == "P" or mode == "PA" or "transparency" in image.info:
+        image = _expanded(image, alpha=want == "RGBA" or policy.alpha != "drop")
+    if image.mode in ("LA", "RGBA") and want != "RGBA":
+        image = _flattened(image, policy.alpha)
+    return image if image.mode == want else image.convert(want)
+
+
+def _kept(image: Image.Image) -> Image.Image:
+    mode = image.mode
+    if mode in ("P", "PA", "1"):
+        return _expanded(image, alpha=mode != "1")
+    if mode in ("CMYK", "YCbCr", "HSV"):
+        return image.convert("RGB")
+    if mode == "LAB":
+        return _from_lab(image)
+    if mode in _SIXTEEN - {"I", "I;16"}:
+        return Image.frombytes("I;16", image.size, image.tobytes(), "raw", mode)
+    return image
+
+
+def _expanded(image: Image.Image, *, alpha: bool) -> Image.Image:
+    """Palette, 1-bit and colour-keyed images as L, RGB or, if `alpha` and they have any transparency, RGBA."""
+    if alpha and image.has_transparency_data:
+        return image.convert("RGBA")
+    if image.mode in ("L", "RGB"):
+        return image
+    image = image.copy()
+    image.info = {}
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _flattened(image: Image.Image, alpha: str) -> Image.Image:
+    plain = image.mode[:-1]
+    if alpha == "drop":
+        return image.convert("RGB") if plain == "RGB" else image.getchannel("L")
+    level = 255 if alpha == "white" else 0
+    ground = Image.new(plain, image.size, level if plain == "L" else (level, level, level))
+    ground.paste(image if plain == "RGB" else image.getchannel("L"), (0, 0), image.getchannel("A"))
+    return ground
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    raw = image.tobytes()
+    if image.mode == "I":
+        # 4 bytes a value, in the machine's order.
+        high, rest = (1, (2, 3)) if sys.byteorder == "little" else (2, (1, 0))
+        if any(any(raw[place::4]) for place in rest):
+            raise BadRecord("unsupported_mode", "32-bit integer pixels beyond 0..65535, which have no agreed 8-bit form")
+        return Image.frombytes("L", image.size, raw[high::4])
+    big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")
+    return Image.frombytes("L", image.size, raw[0 if big else 1 :: 2])
+
+
+def _from_lab(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    try:
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        done = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    except Exception as error:
+        raise BadRecord("unsupported_mode", f"LAB colours need LittleCMS: {_words(error)}") from error
+    assert done is not None
+    return done
+
+
+def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFile | None) -> BadRecord:
+    """The reason word for whatever the decoder raised."""
+    if isinstance(error, UnidentifiedImageError):
+        error = _inner_error(data, kind) or error
+    words = _words(error)
+    said = words.lower()
+    if isinstance(error, MemoryError):
+        return BadRecord("too_many_pixels", f"{kind}: there is not enough memory to decode it")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return BadRecord("too_many_pixels", f"{kind}: {words}")
+    if "truncated" in said or "unexpected end" in said or ends_early(data, kind, image):
+        return BadRecord("truncated", f"{kind} ends early: {words}")
+    if "pixel mode" in said or "data organization" in said or "unsupported" in said or "cannot handle" in said:
+        return BadRecord("unsupported_mode", f"{kind}: {words}")
+    if image is None and kind in ("bmp", "tiff"):
+        # Two or four letters of signature are no proof that an image was ever meant.
+        return BadRecord("not_an_image", f"it begins like a {kind} file, but {words}")
+    return BadRecord("damaged", f"{kind}: {words}")
+
+
+def _inner_error(data: bytes, kind: str) -> Exception | None:
+    """Why the one reader that knows the format refused: `Image.open` says only that none could read it."""
+    try:
+        Image.OPEN[kind.upper()][0](io.BytesIO(data), "")
+    except Exception as error:
+        return error
+    return None
+
+
+_ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
+_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][^\s'\"/\\:]+){2,}")
+
+
+def _words(error: BaseException) -> str:
+    """What an exception says, without what differs between machines and runs."""
+    said = _PATH.sub("(path)", _ADDRESS.sub("(data)", " ".join(str(error).split())))
+    return said[:200] if said else type(error).__name__

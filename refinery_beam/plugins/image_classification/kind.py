@@ -1,0 +1,131 @@
+"""Images, as everything above the plugins sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from refinery_beam.plugins.image_classification.codecs.decode import decode, looks_whole, read_header
+from refinery_beam.plugins.image_classification.codecs.loading import held
+from refinery_beam.plugins.image_classification.encodings import ENCODINGS
+from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
+from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
+from refinery_beam.plugins.kind import BadRecord, SourceType
+from refinery_beam.plugins.ops import ArrayType
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from refinery_beam import rows
+    from refinery_beam.exact import Partial
+
+    Array = np.ndarray[Any, Any]
+
+DECODED = {
+    "RGB": ArrayType("uint8", (None, None, 3)),
+    "RGBA": ArrayType("uint8", (None, None, 4)),
+    "L": ArrayType("uint8", (None, None)),
+    "keep": ArrayType("uint8", (None, None, None)),
+}
+
+
+class ImageKind:
+    """A `plugins.kind.Kind`: content is a Pillow image or an array (h, w) or (h, w, c), and in its plain form a C-order array."""
+
+    field = "image"
+    noun = "images"
+    policy = DecodePolicy
+    limits = DecodeLimits
+    source_types: Mapping[str, SourceType] = {
+        "image_folder": SourceType("folder", EXTENSIONS),
+        "image_flat": SourceType("flat", EXTENSIONS),
+        "image_tree": SourceType("tree", EXTENSIONS),
+    }
+    encodings = ENCODINGS
+    byte_values = True
+
+    def encoding_of(self, type: ArrayType) -> str:
+        """A tensor where every image has one shape, else PNG."""
+        return "tensor" if type.fixed else "png"
+
+    def decoded(self, policy: DecodePolicy) -> ArrayType:
+        """8-bit pixels with the channels of the mode."""
+        return DECODED[policy.mode]
+
+    def decode(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits, *, hint: ArrayType | None = None) -> Pixels:
+        """A Pillow image by the policy; see `codecs.decode`. With ``draft`` JPEG files may be decoded smaller, never below the hint."""
+        target = None
+        if policy.draft and hint is not None and hint.shape[0] is not None and hint.shape[1] is not None:
+            target = (hint.shape[1], hint.shape[0])
+        return decode(data, policy=policy, limits=limits, target=target)
+
+    def header(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> Mapping[str, int]:
+        """The upright ``width`` and ``height``."""
+        width, height = read_header(data, policy=policy, limits=limits)
+        return {"width": width, "height": height}
+
+    def whole(self, data: bytes) -> bool:
+        """Whether the file is structured as one that ends where it ends."""
+        return looks_whole(data)
+
+    def held(self, content: Any, policy: DecodePolicy, limits: DecodeLimits, *, origin: str) -> Pixels:
+        """A Pillow image of the policy's mode, within the limits."""
+        return held(content, origin=origin, mode=policy.mode, max_pixels=limits.max_pixels)
+
+    def plain(self, content: Pixels) -> Array:
+        """A C-order array."""
+        return as_array(content)
+
+    def settle(self, content: Pixels, type: ArrayType) -> Array:
+        """The array of the stored type. Where images have a channel axis a grey one gains it, where they have none it loses it."""
+        array = as_array(content)
+        if len(type.shape) == array.ndim + 1 and type.shape[-1] in (1, None):
+            array = array.reshape((*array.shape, 1))
+        elif len(type.shape) == 2 and array.ndim == 3 and array.shape[2] == 1:
+            array = array.reshape(array.shape[:2])
+        same = array.ndim == len(type.shape) and all(w is None or w == n for w, n in zip(type.shape, array.shape, strict=True))
+        if not same or str(array.dtype) != type.dtype:
+            raise BadRecord("schema:image", f"the image is {array.dtype}{list(array.shape)}, Output declares {type}", stage="Output")
+        return array
+
+    def fits_header(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits, type: ArrayType) -> None:
+        """Height and width as the header states them."""
+        width, height = read_header(data, policy=policy, limits=limits)
+        if type.shape[0] not in (None, height) or type.shape[1] not in (None, width):
+            raise BadRecord("schema:image", f"the image is {height} x {width}, Output declares {type}", stage="Output")
+
+    def mismatch(self, content: Pixels, type: ArrayType) -> str:
+        """Another number of channels: a statistic has one value a channel."""
+        planes = 1 if len(type.shape) == 2 else type.shape[2]
+        return "" if planes in (None, channels(content)) else f"the image has {channels(content)} channels"
+
+    def proof(self, content: Array) -> rows.Pixels:
+        """Dtype, shape and values."""
+        from refinery_beam import rows
+
+        return rows.Pixels(str(content.dtype), tuple(int(n) for n in content.shape), content.tobytes())
+
+    def accumulator(self, type: ArrayType) -> Partial | None:
+        """A histogram of 8-bit values: every statistic of them, and of what elementwise ops make of them, follows."""
+        if type.dtype != "uint8":
+            return None
+        from refinery_beam.exact import ChannelHistogram
+
+        return ChannelHistogram()
+
+    def fingerprint(self) -> str:
+        """What Pillow and its libraries do to a few small images."""
+        from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
+
+        return codec_fingerprint()
+
+    def codecs(self) -> Mapping[str, str]:
+        """Pillow's libraries."""
+        from PIL import features
+
+        found = {name: features.version_codec(name) or "" for name in ("jpg", "zlib", "jpg_2000", "libtiff") if features.check_codec(name)}
+        if features.check_module("webp"):
+            found["webp"] = features.version_module("webp") or ""
+        if features.check_feature("libjpeg_turbo"):
+            found["libjpeg_turbo"] = features.version_feature("libjpeg_turbo") or ""
+        return found

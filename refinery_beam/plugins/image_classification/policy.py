@@ -1,0 +1,52 @@
+"""What a recipe says of image files: the models of ``Input.decode`` and ``Input.limits``. Part of a dataset's identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from refinery_beam.plugins.common.kind import MAX_BYTES
+from refinery_beam.plugins.ops import Params
+
+EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff")
+"""The extensions of image files, lower case. They choose which files are listed; what a file is, its first bytes say."""
+
+
+def _format_word(value: Any) -> Any:
+    """File extensions are other names of two formats, in any case."""
+    word = value.lower() if isinstance(value, str) else value
+    return {"jpg": "jpeg", "tif": "tiff"}.get(word, word) if isinstance(word, str) else value
+
+
+_Written: TypeAlias = Literal[
+    "png", "jpeg", "jpg", "webp", "bmp", "gif", "tiff", "tif", "PNG", "JPEG", "JPG", "WEBP", "BMP", "GIF", "TIFF", "TIF"
+]
+ImageFormat: TypeAlias = Annotated[
+    Literal["png", "jpeg", "webp", "bmp", "gif", "tiff"], BeforeValidator(_format_word, json_schema_input_type=_Written)
+]
+
+
+FORMATS: tuple[ImageFormat, ...] = ("png", "jpeg", "webp", "bmp", "gif", "tiff")
+"""The formats that are read."""
+
+
+class DecodePolicy(Params):
+    """How a file becomes pixels: colour mode, EXIF orientation, what lies behind alpha, JPEG draft decoding."""
+
+    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"
+    exif: Literal["apply", "ignore"] = "apply"
+    alpha: Literal["white", "black", "drop"] = "white"
+    draft: bool = False
+
+
+class DecodeLimits(Params):
+    """What a file may claim before anything is decoded. Formats may be written in any case; jpg and tif are understood.
+
+    >>> DecodeLimits(formats=("JPG", "png")).formats
+    ('jpeg', 'png')
+    """
+
+    max_pixels: Annotated[int, Field(gt=0)] = 178_956_970
+    max_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
+    formats: Annotated[tuple[ImageFormat, ...], Field(min_length=1)] = FORMATS

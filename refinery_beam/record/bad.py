@@ -1,0 +1,42 @@
+"""What a run does with a record that cannot come out: it goes to the ledger, or ends the run under ``on_error: fail``.
+
+What an op raises beside what its protocol allows is the op's fault, whatever the policy; see `plugins.base.BoundOp`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from refinery_beam.errors import DataError, display
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plugins.base import BadRecord
+from refinery_beam.records import LedgerRow, Ref
+
+_REMEDIES = {
+    "changed_during_run": "run again when nothing writes to the source",
+    "unreadable": "check the file's permissions",
+}
+
+
+def lost(plan: Plan, ref: Ref, error: BadRecord) -> LedgerRow:
+    """The ledger row of a bad record; under ``on_error: fail`` it is raised as the DataError that stops the run."""
+    if plan.on_error == "fail":
+        raise describe(ref, error, plan.sources[ref.source].root) from error
+    return LedgerRow(ref.record_id, ref.split, error.stage, error.op, error.reason, error.detail)
+
+
+def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
+    """A bad record as the error that stops a run under ``on_error: fail``: it names the file, the reason and what to do."""
+    fix = _REMEDIES.get(error.reason, "mend or remove the file")
+    who = display(ref.record_id)
+    if error.reason.startswith("schema:"):
+        fix = "correct Output.record_schema or the operations of the split"
+        who += f" of split {ref.split}"
+    return DataError(
+        f"{error.reason}: {error.detail} (record {who})",
+        code=error.reason,
+        place=display(os.path.join(source_root, *ref.path.split("/"))),
+        value=error.detail,
+        rule="every record is readable and has the declared schema (Input.on_error: fail)",
+        remedy=fix + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",
+    )

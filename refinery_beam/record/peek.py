@@ -1,0 +1,36 @@
+"""A look into one file before shards are written: its header for filters by header, its signature for near duplicates."""
+
+from __future__ import annotations
+
+from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.plugins.base import BoundOp, DuplicatesOp, HeaderFilterOp, Use
+from refinery_beam.record.worker import Worker
+from refinery_beam.records import LedgerRow, Ref
+
+
+class Peek:
+    """What one reference's file shows: a pure function of its bytes and the plan. Without a `step`, the signature that splits ask for."""
+
+    def __init__(self, worker: Worker, step: FilterStep | None) -> None:
+        self._worker = worker
+        self._header: BoundOp[HeaderFilterOp] | None = None
+        self._duplicates: BoundOp[DuplicatesOp] | None = None
+        if step is not None and step.kind == "header":
+            self._header = worker.plugin.bind(step, HeaderFilterOp)
+        else:
+            near = Use("keep_duplicates_together", worker.plan.split.near_op, {})
+            self._duplicates = worker.plugin.bind(step if step is not None else near, DuplicatesOp)
+
+    def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
+        """(signature, reference), or for a filter by header (b'', reference) or its ledger row. Raises BadRecord, PluginError."""
+        worker = self._worker
+        data = worker.files.read(ref)
+        with worker.plugin.named(ref.record_id):
+            if self._duplicates is not None:
+                return worker.files.signature(data, self._duplicates).to_bytes(8, "big"), ref
+            assert self._header is not None
+            header = worker.files.decoder.header(data)
+            why = self._header.call(self._header.op.refusal, header, self._header.params)
+        if why:
+            return LedgerRow(ref.record_id, ref.split, "Filters", self._header.name, "filtered", why)
+        return b"", ref

@@ -1,0 +1,103 @@
+"""The first half of a record's life: the bytes of its file, proved, and the content that is decoded from them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from refinery_beam import places
+from refinery_beam.plan.nodes import Plan
+from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin
+from refinery_beam.records import Ref
+
+_OTHER_BYTES = {
+    "sha256": "its bytes are not those that were listed when the run began",
+    "md5": "its MD5 is not what the store's listing said when the run began",
+}
+
+
+class Decoder:
+    """How the files of a dataset become content: its kind, the decode policy and the limits. Safe to share between threads.
+
+    Runs have one, and so has every reader of a finished instance: what is served is decoded by the same code as what was prepared.
+    """
+
+    def __init__(self, kind: Kind, policy: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+        self.kind = kind
+        self.policy: Any = kind.policy.model_validate(dict(policy))
+        self.limits: Any = kind.limits.model_validate(dict(limits))
+
+    def check_size(self, size: int) -> None:
+        """Raise BadRecord ``too_large_file`` before anything is read."""
+        if size > self.limits.max_bytes:
+            raise BadRecord("too_large_file", f"{size} bytes, the limit is {self.limits.max_bytes}", stage="Input")
+
+    def decode(self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None) -> Content:
+        """The content of a file, by the policy or by a loader. ``hint`` is the type after the first step. Raises BadRecord."""
+        try:
+            if loader is None:
+                return self.kind.decode(data, self.policy, self.limits, hint=hint)
+            return self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
+        except BadRecord as error:
+            raise _at_input(error) from error
+
+    def header(self, data: bytes) -> Mapping[str, int]:
+        """What the head of a file says; nothing is decoded. Raises BadRecord."""
+        try:
+            return self.kind.header(data, self.policy, self.limits)
+        except BadRecord as error:
+            raise _at_input(error) from error
+
+    def check_source(self, data: bytes, type: ArrayType, *, decoded: bool) -> None:
+        """Prove that untouched source bytes are a file within the limits, whole, and of the declared type, or raise BadRecord.
+
+        Header and structure are enough to know: only a file that looks cut, and is not `decoded` anyway, is decoded for it.
+        """
+        try:
+            self.kind.fits_header(data, self.policy, self.limits, type)
+        except BadRecord as error:
+            raise _at_input(error) from error
+        if not decoded and not self.kind.whole(data):
+            self.decode(data)
+
+    def _loaded(self, data: bytes, loader: Loader) -> Content:
+        try:
+            return loader.decode(data, mode=getattr(self.policy, "mode", ""))
+        except BadRecord:
+            raise
+        except (ValueError, OSError) as error:
+            raise BadRecord("damaged", f"{type(error).__name__}: {error}") from error
+
+
+class SourceFiles:
+    """The files of a plan's sources, read and decoded by its policy and within its limits. Safe to use from several threads."""
+
+    def __init__(self, plan: Plan, plugin: Plugin) -> None:
+        self.plan = plan
+        self.decoder = Decoder(plugin.kind, plan.decode, plan.limits)
+        self._loaders = [plugin.loaders.get(source.loader) for source in plan.sources]
+
+    def read(self, ref: Ref) -> bytes:
+        """The file's bytes, proved to be those the index saw. Raises BadRecord too_large_file, unreadable or changed_during_run."""
+        self.decoder.check_size(ref.size)
+        try:
+            data = places.read(places.join(self.plan.sources[ref.source].root, ref.path))
+        except OSError as error:
+            raise BadRecord("unreadable", error.strerror or type(error).__name__, stage="Input") from error
+        if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:
+            raise BadRecord("changed_during_run", _OTHER_BYTES[ref.kind], stage="Input")
+        return data
+
+    def decode(self, ref: Ref, data: bytes) -> Content:
+        """The content of a reference's file. Raises BadRecord with the decoder's reason word."""
+        steps = self.plan.chains[ref.split].steps
+        return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None)
+
+    def signature(self, data: bytes, duplicates: BoundOp[DuplicatesOp]) -> int:
+        """The signature a duplicates op gives a file's content, decoded whole whatever shortcuts the policy allows. Raises BadRecord."""
+        return int(duplicates.call(duplicates.op.signature, self.decoder.decode(data)))
+
+
+def _at_input(error: BadRecord) -> BadRecord:
+    return BadRecord(error.reason, error.detail, stage=error.stage or "Input", op=error.op or ("decode" if not error.stage else ""))

@@ -1,0 +1,225 @@
+"""What is done to one record: read, check, decode, transform, encode. Plain functions over a plan; no shared state.
+
+Content lives only here, in `source`, `steps` and `row` beside it, and in `shard`: it is born in `SourceFiles.decode` and dies in the bytes
+that `Worker.prepare` returns to the shard writer in the same process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from refinery_beam.errors import DataError
+from refinery_beam.exact import ChannelHistogram, ExactError, Partial
+from refinery_beam.plan.nodes import FieldStep, FitPoint, Plan
+from refinery_beam.plan.variants import AUGMENTATION, SOURCE_RECORD
+from refinery_beam.plugins.base import BadRecord, BoundOp, Content, FeaturizeOp, FittedFeaturizeOp, FittedOp, TransformOp
+from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.record.byte_values import table_of
+from refinery_beam.record.contracts import Contracts
+from refinery_beam.record.extras import Extras
+from refinery_beam.record.lineage import augmented, generated, is_first_variant, source_record_id, stands_for_input
+from refinery_beam.record.partials import stated_before, type_before
+from refinery_beam.record.row import Row, RowMaker
+from refinery_beam.record.sinks import record_files
+from refinery_beam.record.source import SourceFiles
+from refinery_beam.record.steps import BoundStep, Fitted, run
+from refinery_beam.records import Ref, known_fields
+
+
+class Worker:
+    """A plan with its ops resolved. Cheap to make, safe to use from several threads."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.plugin = plugin_of_plan(plan)
+        self.kind = self.plugin.kind
+        self.files = SourceFiles(plan, self.plugin)
+        self.contracts = Contracts(plan, self.plugin)
+        self._rows = RowMaker(plan, self.kind, self.files.decoder)
+        self._riding = {s: tuple(p for p in plan.fits if p.riding and p.split == s) for s in plan.chains}
+
+    @cached_property
+    def _steps(self) -> dict[str, tuple[BoundStep, ...]]:
+        chains = self.plan.chains
+        bound = {s.name: self.plugin.bind(s, TransformOp) for c in chains.values() for s in c.steps}
+        return {split: tuple(BoundStep(bound[s.name], s.out, s.pinned) for s in c.steps) for split, c in chains.items()}
+
+    @cached_property
+    def _fitted_fields(self) -> list[tuple[FieldStep, BoundOp[FittedFeaturizeOp]]]:
+        return [(f, self.plugin.bind(f, FittedFeaturizeOp)) for f in self.plan.fields if f.fitted]
+
+    @cached_property
+    def _content_fields(self) -> list[tuple[FieldStep, BoundOp[FeaturizeOp]]]:
+        return [(f, self.plugin.bind(f, FeaturizeOp)) for f in self.plan.fields if f.needs_pixels]
+
+    def steps(self, split: str) -> tuple[BoundStep, ...]:
+        """The steps of a split's chain, eager and deferred."""
+        return self._steps[split]
+
+    # -- content ----------------------------------------------------------------------------------------------------------------
+
+    def admitted(self, ref: Ref, data: bytes) -> Content:
+        """Decoded content that no input contract sends to the ledger. Raises BadRecord."""
+        content = self.files.decode(ref, data)
+        if self.contracts.quarantines and self.contracts.arriving:
+            self.contracts.admit(self.kind.plain(content))
+        return content
+
+    # -- fitting ----------------------------------------------------------------------------------------------------------------
+
+    def partial(self, point: FitPoint) -> Partial:
+        """An empty accumulator for a fit point: the kind's own on values that have one, else what its op asks for."""
+        chain = self.plan.fit_chain(point)
+        before = type_before(chain, point.index)
+        shared = self.kind.accumulator(before)
+        if shared is not None:
+            return shared
+        fitted = self.plugin.bind(chain.steps[point.index], FittedOp)
+        return fitted.op.partial(before, fitted.params)
+
+    def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
+        """The partial of one record at a fit point that has a pass of its own. Raises BadRecord, PluginError."""
+        with self.plugin.named(ref.record_id):
+            decoded = self.admitted(ref, self.files.read(ref))
+            content = run(generated(self.plugin, ref, decoded), self.steps(point.split)[: point.index], fitted)
+            chain = self.plan.fit_chain(point)
+            if problem := self.kind.mismatch(content, stated_before(chain, point.index)):
+                raise BadRecord(f"schema:{self.kind.field}", f"{problem}, Output declares {chain.stored}", stage="Output")
+            return self._accumulate(point, content)
+
+    def _accumulate(self, point: FitPoint, content: Content) -> Partial:
+        partial = self.partial(point)
+        try:
+            partial.add(content)
+        except ExactError as error:
+            raise BadRecord("unsupported_mode", str(error), stage="Transformations", op=point.steps[0]) from error
+        if partial.nonfinite:
+            raise BadRecord("not_finite", f"{partial.nonfinite} values are NaN or infinite", stage="Transformations", op=point.steps[0])
+        return partial
+
+    def derive(self, point: FitPoint, merged: bytes, fitted: Fitted) -> dict[str, dict[str, Any]]:
+        """The fitted statistics of every step of a point from its merged accumulator; the one place where they become floats."""
+        chain = self.plan.fit_chain(point)
+        partial = type(self.partial(point)).loads(merged) if merged else self.partial(point)
+        if not partial.count:
+            raise DataError(
+                f"no record of split {point.split!r} is left to fit {', '.join(point.steps)} on",
+                code="empty-fit",
+                place=point.split,
+                value=0,
+                rule="a fitted statistic needs at least one readable record of its fit_source",
+                remedy="check the split ratios, the filters and the ledger",
+            )
+        found: dict[str, dict[str, Any]] = {}
+        for index in range(point.index, len(chain.steps)):
+            step = chain.steps[index]
+            if step.name not in point.steps:
+                continue
+            seen: Partial = partial
+            if index > point.index:
+                between = self.steps(point.split)[point.index : index]
+                assert isinstance(partial, ChannelHistogram)
+                seen = partial.through(self.kind.plain(run(partial.levels(), between, {**fitted, **found})))
+            bound = self.plugin.bind(step, FittedOp)
+            found[step.name] = bound.op.fit(seen, bound.params)
+        return found
+
+    def tail_table(self, split: str, channels: int, fitted: Fitted) -> Any:
+        """What the deferred tail of a split makes of every 8-bit value: an array (256, channels); None where there is no tail."""
+        return table_of(self.kind, self.steps(split)[len(self.plan.chains[split].eager) :], channels, fitted)
+
+    # -- rows -------------------------------------------------------------------------------------------------------------------
+
+    def prepare(self, ref: Ref, fitted: Fitted) -> Row:
+        """The finished row of one reference. Raises BadRecord, PluginError."""
+        with self.plugin.named(ref.record_id):
+            return self._prepare(ref, fitted)
+
+    def _prepare(self, ref: Ref, fitted: Fitted) -> Row:
+        plan = self.plan
+        known = known_fields(ref, plan.label_field)
+        if ref.lineage:
+            known[SOURCE_RECORD] = source_record_id(ref)
+        for step, numbered in self._fitted_fields:
+            if ref.split in step.splits:
+                inputs = [known.get(name) for name in step.inputs]
+                known[step.field] = numbered.call(numbered.op.featurize_fitted, inputs, numbered.params, fitted[step.name])
+        data = self.files.read(ref) if plan.decodes or plan.output.content_field is not None else b""
+        extras, content = Extras(), None
+        partials: tuple[tuple[str, Partial], ...] = ()
+        if plan.decodes:
+            content, partials = self._content(ref, data, known, fitted, extras)
+        row = self._rows.row(ref, known, data=data, content=content, partials=partials)
+        stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.content_field}
+        finished = known | stored
+        if self.contracts.leaving:
+            extras.levels = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
+        extras.files += record_files(plan, self.kind, ref, finished, content)
+        return replace(row, extras=extras)
+
+    def _content(
+        self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras
+    ) -> tuple[Content, tuple[tuple[str, Partial], ...]]:
+        """The stored content of a record, and what the riding fit points of its split take of it. Adds fields to `known`."""
+        # Of every split, even where only train's content is asked for: what counts as a bad record must not depend on the split.
+        chain = self.plan.chains[ref.split]
+        decoded = self.admitted(ref, data)
+        if self.contracts.arriving and stands_for_input(self.plugin, ref):
+            self.contracts.of_content(ref, self.kind.plain(decoded), extras.tally)
+        content = run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted)
+        riding = self._riding[ref.split] if is_first_variant(self.plugin, ref) else ()
+        partials = tuple((point.name, self._accumulate(point, content)) for point in riding)
+        varied, known[AUGMENTATION] = augmented(self.plugin, ref, content)
+        stored = self.kind.settle(varied, chain.stored)
+        # Featurizations see what is stored; of an augmented record, what it was before.
+        seen = stored if known[AUGMENTATION] is None else self.kind.plain(content)
+        for step, bound in self._content_fields:
+            if ref.split in step.splits:
+                inputs = [seen if name == self.kind.field else known.get(name) for name in step.inputs]
+                known[step.field] = bound.call(bound.op.featurize, inputs, bound.params)
+        return stored, partials
+
+
+def derive_all(worker: Worker, points: Sequence[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
+    """The statistics of all steps of several points, in order; later points see what earlier ones gave."""
+    fitted: dict[str, Any] = {}
+    for point in points:
+        fitted.update(worker.derive(point, merged.get(point.name, b""), fitted))
+    return fitted
+
+
+def statistics_name(step: FieldStep) -> str:
+    """What the accumulator of a fitted featurization is called among those of the fit points, whose names are SPLIT-INDEX."""
+    return f"@{step.name}"
+
+
+def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]:
+    """The statistics of every fitted featurization, from the merged accumulators or from the recipe. Raises DataError for an empty fit."""
+    found: dict[str, Any] = {}
+    for step in worker.plan.fitted_fields():
+        if step.pinned is not None:
+            found[step.name] = step.pinned
+            continue
+        bound = worker.plugin.bind(step, FittedFeaturizeOp)
+        partial = bound.op.partial(bound.params)
+        if data := merged.get(statistics_name(step), b""):
+            partial = type(partial).loads(data)
+        if not partial.count:
+            raise DataError(
+                f"no record of split {step.fit_source!r} has a value to fit {step.name} on",
+                code="empty-fit",
+                place=step.fit_source or "",
+                value=0,
+                rule="a fitted statistic needs at least one record of its fit_source",
+                remedy="check the split ratios, the filters and the field",
+            )
+        found[step.name] = bound.op.fit(partial, bound.params)
+    return found
+
+
+def derive_before_writing(worker: Worker, points: Sequence[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
+    """All statistics that a row is made with: those of the points with passes of their own, and those of fitted featurizations."""
+    return {**derive_all(worker, points, merged), **derive_fields(worker, merged)}

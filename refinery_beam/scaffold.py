@@ -1,0 +1,323 @@
+"""`init`: a recipe for what a folder holds. Deterministic text that runs as it is; so does every suggestion in it, once uncommented.
+
+Lines that begin with ``# `` are remarks. Lines that begin with ``#`` and anything else are suggestions: take the ``#`` away.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from refinery_beam.errors import DataError, UsageError
+from refinery_beam.plugins.base import BadRecord, Kind
+from refinery_beam.plugins.discovery import find_plugin, plugin_names, read_plugin_paths
+from refinery_beam.recipe import json_schema
+
+SCHEMA_FILE = "refinery-beam.schema.json"
+Layout = Literal["class-folders", "flat-with-table", "train-test", "unlabeled-test"]
+
+_TABLES = (".csv", ".tsv", ".jsonl")
+_LABEL_WORDS = ("label", "class", "category", "target", "species", "diagnosis", "y")
+_TRAIN, _TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation", "holdout")
+_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*\Z")
+_SPECIAL = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~", ".nan", ".inf"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A label table beside the images: its path, the column of ids and the column of labels."""
+
+    path: str
+    id_field: str
+    label_field: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a folder holds. ``images`` is the (train) folder of the images, ``test`` the held-out one."""
+
+    layout: Layout
+    images: str
+    test: str = ""
+    table: Table | None = None
+    size: int = 224
+
+
+def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Sequence[str] = ()) -> Seen:
+    """Look at `folder`, write the recipe and the schema file beside it.
+
+    Raises DataError ``init-layout`` for a folder it makes nothing of, UsageError ``init-exists`` for a file that is there (unless `force`).
+    """
+    seen = inspect_folder(os.path.abspath(folder))
+    place = os.path.abspath(recipe)
+    schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
+    texts = {place: recipe_text(seen, os.path.dirname(place)), schema: schema_text(plugin_paths)}
+    for path, text in texts.items():
+        if not force and os.path.lexists(path) and not (path == schema and _same(path, text)):
+            raise UsageError(
+                f"{path} exists",
+                code="init-exists",
+                place=path,
+                rule="init never overwrites a file",
+                remedy="name another file with --output, or overwrite it with --force",
+            )
+    for path, text in texts.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    return seen
+
+
+def schema_text(plugin_paths: Sequence[str] = ()) -> str:
+    """The JSON Schema of recipes as `refinery-beam schema` prints it, with the words of all plugins."""
+    code = read_plugin_paths(plugin_paths)
+    plugins = [find_plugin(name, paths=code) for name in plugin_names(code)]
+    return json.dumps(json_schema(plugins), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def inspect_folder(folder: str) -> Seen:
+    """Find out how a folder is laid out. Reads names, the head of a table, and one image header."""
+    if not os.path.isdir(folder):
+        raise _nothing(folder, "it is no folder")
+    folders = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+    train = next((n for word in _TRAIN for n in folders if n.casefold() == word), None)
+    test = next((n for word in _TEST for n in folders if n.casefold() == word), None)
+    if train and test:
+        trained, held = os.path.join(folder, train), os.path.join(folder, test)
+        if _class_folders(trained) and _class_folders(held):
+            return Seen(layout="train-test", images=trained, test=held, size=_size(trained))
+        if _class_folders(trained) and _images(held):
+            return Seen(layout="unlabeled-test", images=trained, test=held, size=_size(trained))
+    table_files = sorted(n for n in os.listdir(folder) if n.casefold().endswith(_TABLES))
+    for name in table_files:
+        for images in (folder, *(os.path.join(folder, n) for n in folders)):
+            table = _table(os.path.join(folder, name), _images(images))
+            if table is not None:
+                return Seen(layout="flat-with-table", images=images, table=table, size=_size(images))
+    if _class_folders(folder):
+        return Seen(layout="class-folders", images=folder, size=_size(folder))
+    why = "it holds images, but no table says what they are" if _images(folder) else "it holds no images where init looks"
+    if table_files:
+        why = f"no column of {', '.join(table_files)} names its images"
+    raise _nothing(folder, why)
+
+
+def recipe_text(seen: Seen, base: str) -> str:
+    """The recipe, with paths relative to `base`."""
+    splits = "[train, val, test]"
+    lines = [
+        f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
+        "# Remarks begin with '# '. Other lines that begin with '#' are suggestions: take the '#' away.",
+        "",
+        "schema_version: 3",
+        "plugin: image_classification",
+        "seed: 0",
+        "",
+        "Input:",
+        "# Set bad files aside, by name and reason, instead of stopping at the first one.",
+        "#  on_error: quarantine",
+        "#  max_bad_fraction: 0.05",
+        "  sources:",
+        *_sources(seen, base),
+        "",
+        "Labels:",
+        "  field: label",
+        "  source: { kind: direct }",
+        "",
+        "# A small draw, to try a recipe on (all records where there are fewer).",
+        "#Filters:",
+        "#  - { name: some, op: random_sample, params: { n: 1000 } }",
+        "",
+        "Splits:",
+    ]
+    if seen.test:
+        lines += ["  ratios: { train: 0.85, val: 0.15 }", "  applies_to: train # val is carved from train; test stays as it is"]
+    else:
+        lines += ["  ratios: { train: 0.7, val: 0.15, test: 0.15 }"]
+    lines += [
+        "  stratify_by: label",
+        "",
+        "Transformations:",
+        "  - name: resize",
+        "    op: resize",
+        f"    params: {{ size: {seen.size}, method: bilinear }}",
+        f"    splits: {splits}",
+        "# Statistics of train, applied by readers: what is stored stays uint8.",
+        "#  - name: normalize",
+        "#    op: normalize",
+        "#    fit_source: train",
+        f"#    splits: {splits}",
+        "",
+        "Output:",
+        "# Pictures instead of raw pixels: smaller, slower to read.",
+        "#  encoding: png",
+        "  record_schema:",
+        f"    image: {{ dtype: uint8, shape: [{seen.size}, {seen.size}, 3] }}",
+        "    label: { dtype: str }",
+        *(_hash_field(splits) if seen.layout == "unlabeled-test" else _label_number(splits)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _label_number(splits: str) -> list[str]:
+    return [
+        "# The label as a number as well; -1 for one that train does not have.",
+        "#    label_id: { dtype: int64 }",
+        "#Featurizations:",
+        "#  - name: label_id",
+        "#    op: categorical_encode",
+        "#    inputs: [label]",
+        "#    output_field: label_id",
+        "#    fit_source: train",
+        "#    params: { oov: ignore }",
+        f"#    splits: {splits}",
+    ]
+
+
+def _hash_field(splits: str) -> list[str]:
+    return [
+        "# A hash that images which look alike nearly share.",
+        "#    hash: { dtype: str }",
+        "#Featurizations:",
+        "#  - name: hash",
+        "#    op: perceptual_hash",
+        "#    inputs: [image]",
+        "#    output_field: hash",
+        f"#    splits: {splits}",
+    ]
+
+
+def _sources(seen: Seen, base: str) -> list[str]:
+    def source(name: str, kind: str, path: str, *more: str) -> list[str]:
+        return [f"    - name: {name}", f"      type: {kind}", f"      path: {_word(_relative(path, base))}", *(f"      {m}" for m in more)]
+
+    if seen.table is not None:
+        table = seen.table
+        return source(
+            "images",
+            "image_flat",
+            seen.images,
+            "label_from:",
+            f"  path: {_word(_relative(table.path, base))}",
+            "  join: by_id",
+            f"  id_field: {_word(table.id_field)}",
+            f"  label_field: {_word(table.label_field)}",
+        )
+    if seen.layout == "train-test":
+        return source("train_data", "image_folder", seen.images, "partition: train") + source(
+            "test_data", "image_folder", seen.test, "partition: test"
+        )
+    if seen.layout == "unlabeled-test":
+        return source("train_data", "image_folder", seen.images, "partition: train") + source(
+            "test_data", "image_flat", seen.test, "partition: test", "unlabeled: true"
+        )
+    return source("images", "image_folder", seen.images)
+
+
+def _relative(path: str, base: str) -> str:
+    relative = os.path.relpath(path, base).replace(os.sep, "/")
+    return relative if relative.startswith("..") else f"./{relative}" if relative != "." else "."
+
+
+def _word(text: str) -> str:
+    """Text as a YAML scalar that no reader takes for anything else."""
+    return text if _PLAIN.match(text) and text.casefold() not in _SPECIAL else json.dumps(text, ensure_ascii=False)
+
+
+def _images(folder: str) -> list[str]:
+    if not os.path.isdir(folder):
+        return []
+    return sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".") and _is_image(e.name) and e.is_file())
+
+
+def _is_image(name: str) -> bool:
+    return name.rpartition(".")[2].casefold() in _extensions() and "." in name.lstrip(".")
+
+
+def _images_kind() -> Kind:
+    return find_plugin("image_classification").kind
+
+
+@cache
+def _extensions() -> frozenset[str]:
+    return frozenset(e for known in _images_kind().source_types.values() for e in known.extensions)
+
+
+def _class_folders(folder: str) -> list[str]:
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".") and _images(e.path))
+
+
+def _size(folder: str) -> int:
+    """A side to resize to: 224, or less where the first readable image is smaller; a multiple of 16."""
+    kind = _images_kind()
+    places = [os.path.join(folder, n) for n in _images(folder)]
+    places += [os.path.join(folder, c, n) for c in _class_folders(folder) for n in _images(os.path.join(folder, c))[:3]]
+    for place in places:
+        try:
+            with open(place, "rb") as file:
+                header = kind.header(file.read(), kind.policy(), kind.limits())
+        except (OSError, BadRecord):
+            continue
+        return max(16, min(224, min(header["width"], header["height"]) // 16 * 16))
+    return 224
+
+
+def _table(path: str, images: Sequence[str]) -> Table | None:
+    """The table, if one of its columns names images; its label is the column whose name says so, else the one with fewest values."""
+    if not images:
+        return None
+    rows = _rows(path)
+    columns = list(rows[0]) if rows else []
+    names = {*images, *(name.rpartition(".")[0] for name in images)}
+    matches = {c: sum(1 for r in rows if str(r.get(c, "")).rpartition("/")[2] in names) for c in columns}
+    best = max(columns, key=lambda c: matches[c], default=None)
+    if best is None or not matches[best]:
+        return None
+    others = [c for c in columns if c != best]
+    if not others:
+        return None
+    named = [c for word in _LABEL_WORDS for c in others if c.casefold() == word]
+    label = named[0] if named else min(others, key=lambda c: len({str(r.get(c)) for r in rows}))
+    return Table(path=path, id_field=best, label_field=label)
+
+
+def _rows(path: str) -> list[dict[str, Any]]:
+    """The first thousand rows of a table; [] for one that cannot be read."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            if path.casefold().endswith(".jsonl"):
+                return [row for _, line in zip(range(1000), file, strict=False) if isinstance(row := json.loads(line), dict)]
+            head = file.readline()
+            file.seek(0)
+            mark = max(",;\t", key=lambda d: len(next(csv.reader([head], delimiter=d), [])))
+            return [row for _, row in zip(range(1000), _dicts(csv.DictReader(file, delimiter=mark)), strict=False)]
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def _dicts(reader: Iterable[dict[Any, Any]]) -> Iterable[dict[str, Any]]:
+    return ({str(k): v for k, v in row.items() if k} for row in reader)
+
+
+def _same(path: str, text: str) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read() == text
+    except (OSError, ValueError):
+        return False
+
+
+def _nothing(folder: str, why: str) -> DataError:
+    return DataError(
+        f"init makes nothing of {folder}: {why}",
+        code="init-layout",
+        place=folder,
+        rule="init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
+        remedy="point it at such a folder, or write the recipe by hand: docs/recipes.md",
+    )
