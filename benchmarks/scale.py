@@ -65,8 +65,8 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate
-    from refinery_beam.plan.build import build_plan
-    from refinery_beam.plan.refs import make_refs
+    from refinery_beam.planning.build import build_plan
+    from refinery_beam.planning.refs import make_refs
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
 
@@ -113,8 +113,8 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
     """Exact quotas of groups within classes, as the driver cuts them."""
     from collections import Counter
 
-    from refinery_beam.plan.build import build_plan
-    from refinery_beam.plan.strata import divide
+    from refinery_beam.planning.build import build_plan
+    from refinery_beam.planning.strata import divide
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
     from refinery_beam.sorting import Again
@@ -137,7 +137,7 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.job.job import WORK_FOLDERS, Job
     from refinery_beam.pipeline.rows.read_index import ReadIndex
     from refinery_beam.pipeline.split import AssignSplits
-    from refinery_beam.plan.build import build_plan
+    from refinery_beam.planning.build import build_plan
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
     from refinery_beam.runners.local import choose, run_local

@@ -37,18 +37,18 @@ ARROWS: dict[str, set[str]] = {
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins"},
-    "plan": GROUND | {"plugins", "recipe", "index"},
-    "record": GROUND | {"plugins", "plan"},
-    "job": GROUND | {"plan"},
+    "planning": GROUND | {"plugins", "recipe", "index"},
+    "record": GROUND | {"plugins", "planning"},
+    "job": GROUND | {"planning"},
     "crashes": GROUND | {"record", "job", "plugins"},
-    "pipeline": GROUND | {"plugins", "plan", "record", "job", "crashes"},
+    "pipeline": GROUND | {"plugins", "planning", "record", "job", "crashes"},
     "runners": GROUND | {"pipeline", "job", "crashes"},
     "cache": GROUND | {"plugins"},
-    "report": GROUND,
+    "reporting": GROUND,
     "reading": GROUND | {"plugins", "record", "cache"},
     "scaffold": GROUND | {"plugins", "recipe"},
     "launch": GROUND
-    | {"plugins", "recipe", "index", "plan", "record", "job", "crashes", "pipeline", "runners", "cache", "report", "reading"},
+    | {"plugins", "recipe", "index", "planning", "record", "job", "crashes", "pipeline", "runners", "cache", "reporting", "reading"},
     "testing": GROUND | {"plugins", "launch", "runners"},
 }
 ARROWS["cli"] = {*ARROWS, "__init__"}
@@ -255,7 +255,7 @@ def test_the_check_itself(code: str, odd: bool) -> None:
     [
         ("refinery_beam", "apache_beam pydantic yaml PIL numpy pyarrow typer"),
         ("refinery_beam.cli refinery_beam.recipe refinery_beam.index refinery_beam.cache", "apache_beam pyarrow numpy"),
-        ("refinery_beam.plan refinery_beam.plugins.discovery refinery_beam.reading", "apache_beam pyarrow"),
+        ("refinery_beam.planning refinery_beam.plugins.discovery refinery_beam.reading", "apache_beam pyarrow"),
         ("refinery_beam.launch.run", "apache_beam pyarrow numpy PIL fsspec refinery_beam.pipeline refinery_beam.runners.local"),
     ],
 )

@@ -11,7 +11,7 @@ from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.run import listing_notes
-from refinery_beam.plan.explain import explain
+from refinery_beam.planning.explain import explain
 
 
 @shared

@@ -11,7 +11,7 @@ from refinery_beam.errors import RefineryError
 from refinery_beam.job.cancel import at_work
 from refinery_beam.job.failures import report_failure
 from refinery_beam.job.versions import Versions, refuse_other_versions, versions_here
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import EngineError
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.plan.variants import aggressive
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.variants import aggressive
 from refinery_beam.records import LedgerRow
 
 Flow = Mapping[tuple[str, str, str], int]

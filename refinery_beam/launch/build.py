@@ -14,8 +14,8 @@ from refinery_beam.launch.engine import Engine, works_in_threads
 from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.nodes import OutputPlan
-from refinery_beam.plan.refs import make_refs
+from refinery_beam.planning.nodes import OutputPlan
+from refinery_beam.planning.refs import make_refs
 from refinery_beam.plugins.base import ArrayType, Kind
 
 TARGET_SHARDS = 64

@@ -16,7 +16,7 @@ from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
 from refinery_beam.launch.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.records import ASKED_FOR, LedgerRow, ShardRow
 
 

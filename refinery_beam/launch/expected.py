@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Protocol
 
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.plan.variants import GenerateStep, aggressive
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.variants import GenerateStep, aggressive
 from refinery_beam.plugins.base import GenerateOp, Plugin
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from refinery_beam.launch.beside import manifest_entries
 from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.explain import split_rule
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.report import ReportFacts
-from refinery_beam.report.beside import beside_section, contracts_section
+from refinery_beam.planning.explain import split_rule
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.reporting import ReportFacts
+from refinery_beam.reporting.beside import beside_section, contracts_section
 
 
 def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:

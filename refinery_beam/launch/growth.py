@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from refinery_beam import places
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.plan.variants import aggressive
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.variants import aggressive
 
 if TYPE_CHECKING:
     from refinery_beam.records import GrowthRow

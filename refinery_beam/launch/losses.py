@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import FilterOp, NamesLabels, Plugin
 from refinery_beam.records import UNASSIGNED, LedgerRow
 

@@ -14,9 +14,9 @@ from refinery_beam.launch.collect import Collected
 from refinery_beam.launch.environment import environment
 from refinery_beam.launch.facts import report_facts
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plan.nodes import FieldStep, Plan, Step
+from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
-from refinery_beam.report import render_report, write_ledger
+from refinery_beam.reporting import render_report, write_ledger
 from refinery_beam.rows import files_digest, logical_digest
 
 

@@ -17,8 +17,8 @@ from refinery_beam.index import Index, build_index
 from refinery_beam.launch.digesting import digest_remote
 from refinery_beam.launch.imports import Above, resolve_imports
 from refinery_beam.launch.references import Reference, find_references
-from refinery_beam.plan.build import build_plan
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.build import build_plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from refinery_beam import places
 from refinery_beam.cache import Manifest, look_at
 from refinery_beam.errors import RecipeError, did_you_mean
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from refinery_beam.errors import raise_all
 from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.outputs import LOST, Sieved, typed
 from refinery_beam.pipeline.rows.write_rows import WriteRows
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.contracts import Contracts, Tally, add_rows, merged, rows_of
 from refinery_beam.record.extras import EVIDENCE

@@ -11,7 +11,7 @@ from apache_beam import coders
 from refinery_beam.errors import DataError
 from refinery_beam.job.failures import report_failure
 from refinery_beam.job.job import Job, working
-from refinery_beam.plan.nodes import FieldStep
+from refinery_beam.planning.nodes import FieldStep
 from refinery_beam.plugins.base import BadRecord, BoundOp, FittedFeaturizeOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.worker import statistics_name

@@ -19,7 +19,7 @@ from refinery_beam.job.failures import report_failure
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
-from refinery_beam.plan.nodes import FitPoint, Plan
+from refinery_beam.planning.nodes import FitPoint, Plan
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.record.bad import lost
 from refinery_beam.record.partials import add_partial, merge_bytes, mixed_channels

@@ -10,9 +10,9 @@ import apache_beam as beam
 
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.plan.quotas import part_of, position
-from refinery_beam.plan.variants import AugmentStep, GenerateStep
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.quotas import part_of, position
+from refinery_beam.planning.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import BoundOp, GenerateOp, Variant
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.lineage import child, lineage_of

@@ -13,7 +13,7 @@ from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, lost, typed
-from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.record.bad import lost as lost_row
 from refinery_beam.record.peek import Peek

@@ -15,9 +15,9 @@ from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count, typed
 from refinery_beam.pipeline.write import shard_of, split_of
-from refinery_beam.plan.nodes import FitPoint
-from refinery_beam.plan.quotas import part_of, position
-from refinery_beam.plan.sample import SamplePlan
+from refinery_beam.planning.nodes import FitPoint
+from refinery_beam.planning.quotas import part_of, position
+from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.record.extras import Ignore
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing

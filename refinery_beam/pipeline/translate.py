@@ -1,4 +1,4 @@
-"""Plan -> pipeline. Wires, never thinks: a decision about data belongs in `plan.build`.
+"""Plan -> pipeline. Wires, never thinks: a decision about data belongs in `planning.build`.
 
 Labels are stable: they come from the plan's names only, so a job looks the same in every engine's UI and every profile.
 """
@@ -25,7 +25,7 @@ from refinery_beam.pipeline.sample import Sample
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.pipeline.step_counts import StepCounts
 from refinery_beam.pipeline.write import WriteShards
-from refinery_beam.plan.variants import aggressive
+from refinery_beam.planning.variants import aggressive
 from refinery_beam.record.extras import EVIDENCE, FILES, FINAL, LEVELS
 from refinery_beam.records import EvidenceRow, GrowthRow, LedgerRow, Ref, ShardRow, SinkRow
 

@@ -14,7 +14,7 @@ from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
-from refinery_beam.plan.nodes import FitPoint
+from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.record.extras import EXTRA_ROWS
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing

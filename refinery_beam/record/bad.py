@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from refinery_beam.errors import DataError, display
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.records import LedgerRow, Ref
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plan.nodes import OutputPlan
+from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, Encoding, FieldType
 
 if TYPE_CHECKING:

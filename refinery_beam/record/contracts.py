@@ -15,8 +15,8 @@ from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, record_key
-from refinery_beam.plan.contracts import ContractStep
-from refinery_beam.plan.nodes import Chain, Plan
+from refinery_beam.planning.contracts import ContractStep
+from refinery_beam.planning.nodes import Chain, Plan
 from refinery_beam.plugins.base import BadRecord, Content, DatasetAssertion, Facts, Plugin, Verdict
 from refinery_beam.record.byte_values import TableOf, level_counts, levels_of, seen_values, values_at
 from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, known_fields

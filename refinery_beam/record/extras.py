@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.record.contracts import Tally, join, rows_of
 from refinery_beam.record.sinks import RecordFile, write_file
 from refinery_beam.records import EvidenceRow, LevelsRow, Ref, SinkRow

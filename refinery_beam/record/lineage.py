@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from refinery_beam.identity import Stream, canonical_bytes, child_id, record_key
-from refinery_beam.plan.variants import AugmentStep, GenerateStep
+from refinery_beam.planning.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import AugmentOp, BoundOp, Content, GenerateOp, Plugin, Use
 from refinery_beam.record.steps import draw
 from refinery_beam.records import Ref, read_fields, write_fields

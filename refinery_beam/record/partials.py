@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ExactError, Partial
-from refinery_beam.plan.nodes import Chain, FitPoint
+from refinery_beam.planning.nodes import Chain, FitPoint
 from refinery_beam.plugins.base import ArrayType
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BoundOp, DuplicatesOp, HeaderFilterOp, Use
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import LedgerRow, Ref

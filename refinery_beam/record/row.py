@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam.exact import Partial
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import BadRecord, Content, Kind
 from refinery_beam.record.columns import FieldMismatch, coerce
 from refinery_beam.record.extras import Extras

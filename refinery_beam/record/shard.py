@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from refinery_beam import places
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
-from refinery_beam.plan.nodes import OutputPlan
+from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema

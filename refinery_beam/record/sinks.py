@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from refinery_beam import places
 from refinery_beam.errors import EngineError
-from refinery_beam.plan.nodes import Plan
-from refinery_beam.plan.sinks import TOKEN, SinkStep
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.sinks import TOKEN, SinkStep
 from refinery_beam.plugins.base import BadRecord, Content, Kind
 from refinery_beam.records import Ref, SinkRow
 

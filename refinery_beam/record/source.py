@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin
 from refinery_beam.records import Ref
 

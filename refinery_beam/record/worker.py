@@ -13,8 +13,8 @@ from typing import Any
 
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
-from refinery_beam.plan.nodes import FieldStep, FitPoint, Plan
-from refinery_beam.plan.variants import AUGMENTATION, SOURCE_RECORD
+from refinery_beam.planning.nodes import FieldStep, FitPoint, Plan
+from refinery_beam.planning.variants import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.plugins.base import BadRecord, BoundOp, Content, FeaturizeOp, FittedFeaturizeOp, FittedOp, TransformOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.byte_values import table_of

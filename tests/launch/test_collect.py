@@ -16,7 +16,7 @@ from refinery_beam.launch.build import MAX_SHARD_BYTES, MIN_SHARD_BYTES, shard_r
 from refinery_beam.launch.collect import check_budget, one_row_a_shard
 from refinery_beam.launch.expected import expected_records
 from refinery_beam.launch.prepare import Settings, prepare
-from refinery_beam.plan.nodes import OutputPlan
+from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification.kind import ImageKind
 from refinery_beam.records import LedgerRow, ShardRow

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from refinery_beam.plan.nodes import OutputPlan
+from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.record.columns import FieldMismatch, arrow_schema, coerce

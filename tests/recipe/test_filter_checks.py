@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from refinery_beam.plan.build import build_plan
+from refinery_beam.planning.build import build_plan
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import load_recipe, refuse_unexecuted, run_checks
 

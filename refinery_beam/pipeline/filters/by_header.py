@@ -8,7 +8,7 @@ from refinery_beam.job.job import Job
 from refinery_beam.pipeline.filters.kinds import carries_out
 from refinery_beam.pipeline.outputs import Sieved
 from refinery_beam.pipeline.peek import PeekInto
-from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.records import Ref
 
 

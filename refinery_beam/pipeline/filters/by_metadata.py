@@ -10,7 +10,7 @@ import apache_beam as beam
 from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row
 from refinery_beam.pipeline.outputs import Sieved, lost, sieved
-from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BadRecord, PredicateOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.bad import lost as lost_row

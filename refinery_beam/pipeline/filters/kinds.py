@@ -13,7 +13,7 @@ import apache_beam as beam
 
 from refinery_beam.job.job import Job
 from refinery_beam.pipeline.outputs import Sieved, typed
-from refinery_beam.plan.nodes import FilterStep
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BoundOp, OwnFilterOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError
-from refinery_beam.plan.nodes import FieldStep, Imported
+from refinery_beam.planning.nodes import FieldStep, Imported
 from refinery_beam.plugins.base import ArrayType, FittedFeaturizeOp
 from refinery_beam.recipe import Recipe
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.plan.build import build_plan
-from refinery_beam.plan.nodes import Plan
+from refinery_beam.planning.build import build_plan
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import ArrayType
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.recipe import load_recipe

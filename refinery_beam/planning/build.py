@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
-from refinery_beam.plan.borrowed import fitted_field_problem, imported_statistics, own_params
-from refinery_beam.plan.build_variants import build_augmentations, build_generation, check_storable, step_versions
-from refinery_beam.plan.chains import build_chains, build_fits
-from refinery_beam.plan.contracts import build_contracts, check_tails
-from refinery_beam.plan.filters import filter_facts, near_rule, split_tags
-from refinery_beam.plan.nodes import FieldStep, FilterStep, Imported, Plan, SourceRoot, SplitPlan
-from refinery_beam.plan.output import METADATA_FIELDS, build_output
-from refinery_beam.plan.sample import build_sample
-from refinery_beam.plan.sinks import build_sinks
-from refinery_beam.plan.variants import AUGMENTATION, aggressive, child_fields
+from refinery_beam.planning.borrowed import fitted_field_problem, imported_statistics, own_params
+from refinery_beam.planning.build_variants import build_augmentations, build_generation, check_storable, step_versions
+from refinery_beam.planning.chains import build_chains, build_fits
+from refinery_beam.planning.contracts import build_contracts, check_tails
+from refinery_beam.planning.filters import filter_facts, near_rule, split_tags
+from refinery_beam.planning.nodes import FieldStep, FilterStep, Imported, Plan, SourceRoot, SplitPlan
+from refinery_beam.planning.output import METADATA_FIELDS, build_output
+from refinery_beam.planning.sample import build_sample
+from refinery_beam.planning.sinks import build_sinks
+from refinery_beam.planning.variants import AUGMENTATION, aggressive, child_fields
 from refinery_beam.plugins.base import (
     ArrayType,
     FeaturizeOp,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import RecipeError, RefineryError, closest
-from refinery_beam.plan.filters import tags_schema
-from refinery_beam.plan.nodes import Chain, FieldStep, OutputPlan
+from refinery_beam.planning.filters import tags_schema
+from refinery_beam.planning.nodes import Chain, FieldStep, OutputPlan
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FieldType, Plugin
 from refinery_beam.recipe import Recipe
 

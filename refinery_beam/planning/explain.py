@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refinery_beam.plan.nodes import Chain, Plan, Step
+from refinery_beam.planning.nodes import Chain, Plan, Step
 
 
 def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:

@@ -2,7 +2,7 @@
 worker count.
 """
 
-from refinery_beam.report.ledger import write_ledger
-from refinery_beam.report.markdown import ReportFacts, render_report
+from refinery_beam.reporting.ledger import write_ledger
+from refinery_beam.reporting.markdown import ReportFacts, render_report
 
 __all__ = ["ReportFacts", "render_report", "write_ledger"]

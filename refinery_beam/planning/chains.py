@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
-from refinery_beam.plan.borrowed import channel_problem, imported_statistics, own_params
-from refinery_beam.plan.build_variants import augmented, odd_augmentation, retyped
-from refinery_beam.plan.nodes import Chain, FitPoint, Imported, Step
-from refinery_beam.plan.variants import AugmentStep
+from refinery_beam.planning.borrowed import channel_problem, imported_statistics, own_params
+from refinery_beam.planning.build_variants import augmented, odd_augmentation, retyped
+from refinery_beam.planning.nodes import Chain, FitPoint, Imported, Step
+from refinery_beam.planning.variants import AugmentStep
 from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp
 from refinery_beam.recipe import Recipe, decode_policy
 

@@ -1,6 +1,6 @@
 """The plan: what will be done, as small frozen values that can be printed, compared, keyed and sent to workers.
 
-Nothing here does any work. `plan.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, and workers interpret the
+Nothing here does any work. `planning.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, and workers interpret the
 steps through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and hashes as data.
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
-from refinery_beam.plan.contracts import ContractStep
-from refinery_beam.plan.sample import SamplePlan
-from refinery_beam.plan.sinks import SinkStep
-from refinery_beam.plan.variants import AugmentStep, GenerateStep, child_fields
+from refinery_beam.planning.contracts import ContractStep
+from refinery_beam.planning.sample import SamplePlan
+from refinery_beam.planning.sinks import SinkStep
+from refinery_beam.planning.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.modules import PathCode
 

@@ -14,8 +14,8 @@ from itertools import groupby
 
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
-from refinery_beam.plan.nodes import Plan, SplitPlan
-from refinery_beam.plan.quotas import cumulative, largest_remainder, part_of, position, weights
+from refinery_beam.planning.nodes import Plan, SplitPlan
+from refinery_beam.planning.quotas import cumulative, largest_remainder, part_of, position, weights
 from refinery_beam.records import Ref, field_value, read_tags
 from refinery_beam.sorting import Again, Sorter
 
@@ -47,7 +47,7 @@ def divide(refs: Iterable[Ref], plan: Plan, *, scratch: str = "") -> Iterable[Re
 def cut(places: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: QuotaCuts) -> dict[str, list[bytes]]:
     """The last place of each part of each stratum, b'' for an empty part. `places` are sorted (stratum, position) pairs.
 
-    >>> from refinery_beam.plan.nodes import SplitPlan
+    >>> from refinery_beam.planning.nodes import SplitPlan
     >>> halves = QuotaCuts(SplitPlan(mode="ratios", splits=("a", "b"), ratios=(("a", 0.5), ("b", 0.5))))
     >>> cut([("x", b"1"), ("x", b"2"), ("x", b"3"), ("x", b"4"), ("y", b"5")], {"x": 4, "y": 1}, halves)
     {'x': [b'2', b'4'], 'y': [b'5', b'5']}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinery_beam.records import LedgerRow
-from refinery_beam.report import ReportFacts, render_report
+from refinery_beam.reporting import ReportFacts, render_report
 
 
 def report(*ledger: LedgerRow) -> str:

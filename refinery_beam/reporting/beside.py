@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinery_beam.report.markdown import _cell, _table
+from refinery_beam.reporting.markdown import _cell, _table
 
 NAMED = 10
 
