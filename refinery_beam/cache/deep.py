@@ -8,7 +8,7 @@ from refinery_beam.cache.content import content_field
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.manifest import FileEntry, Manifest
 from refinery_beam.identity import record_key
-from refinery_beam.plugins.base import ArrayType, BadRecord, Kind
+from refinery_beam.plugins.base import ArrayType, BadRecord, Plugin
 from refinery_beam.rows import SourceBytes, row_digest, shard_digest
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ _ROWS = 64
 
 
 def check_rows(
-    manifest: Manifest, kind: Kind, entry: FileEntry, file: pq.ParquetFile, seen: dict[bytes, str]
+    manifest: Manifest, plugin: Plugin, entry: FileEntry, file: pq.ParquetFile, seen: dict[bytes, str]
 ) -> tuple[list[Finding], list[str]]:
     """Check one open shard: columns and types, ids unique and in key order, values of the declared type, and ``rows_digest``.
 
-    ``kind`` reads the content. ``seen`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the findings
-    and notes: what a lossy encoding stores is not what was hashed before it, so of such shards everything is checked but the digest.
+    ``plugin`` reads the content. ``seen`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the
+    findings and notes: what a lossy encoding stores is not what was hashed before it, so of such shards everything is checked but the
+    digest.
     """
-    check = _Shard(manifest, kind, entry, file)
+    check = _Shard(manifest, plugin, entry, file)
     if check.findings:
         return check.findings, []
     for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
@@ -38,14 +39,14 @@ def check_rows(
 
 
 class _Shard:
-    def __init__(self, manifest: Manifest, kind: Kind, entry: FileEntry, file: pq.ParquetFile) -> None:
-        self.entry, self.kind = entry, kind
+    def __init__(self, manifest: Manifest, plugin: Plugin, entry: FileEntry, file: pq.ParquetFile) -> None:
+        self.entry, self.kind = entry, plugin.kind
         self.findings: list[Finding] = []
         self.digests: list[bytes] = []
         self.last = b""
         self.schema = manifest.schema
         self.content = manifest.image_field
-        self.encoding = kind.encodings[manifest.encoding or ""] if self.content is not None else None
+        self.encoding = plugin.encoding(manifest.encoding or "") if self.content is not None else None
         self.field: Any = None
         arrow = file.schema_arrow
         expected, present = {"record_id", *self.schema}, set(arrow.names)

@@ -31,7 +31,7 @@ from refinery_beam.cache.stores import store_error, store_of
 from refinery_beam.errors import RefineryError, StoreError
 
 if TYPE_CHECKING:
-    from refinery_beam.plugins.base import Kind
+    from refinery_beam.plugins.base import Plugin
     from refinery_beam.plugins.modules import PathCode
 
 __all__ = ["Finding", "VerifyReport", "verify"]
@@ -120,11 +120,11 @@ def verify(
             _check_recipe(manifest, tally, recipe_digest)
         except OSError as error:
             raise store_error(error, "verify", place) from error
-        kind = _kind_of(manifest, code) if deep else None
-        _check_counts(manifest, sound, tally, kind)
+        plugin = _plugin_of(manifest, code) if deep else None
+        _check_counts(manifest, sound, tally, plugin)
         sample = sample_manifest(manifest)
         if sample is not None:
-            _check_counts(sample, sound, tally, kind)
+            _check_counts(sample, sound, tally, plugin)
     return VerifyReport(
         instance=place,
         deep=deep,
@@ -136,11 +136,11 @@ def verify(
     )
 
 
-def _kind_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Kind:
+def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
     # A look-up in the cache imports this room, and must not pay for plugins.
     from refinery_beam.plugins.discovery import find_plugin
 
-    return find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code).kind
+    return find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code)
 
 
 def _read_manifest(place: str, tally: _Tally) -> Manifest | None:
@@ -244,8 +244,8 @@ def _with_local_copy(place: str, read: Callable[[str], str]) -> str:
         return read(copy)
 
 
-def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, kind: Kind | None) -> None:
-    """Rows in the footers against the manifest, and where a `kind` can read them the rows themselves. Shards with wrong bytes have been
+def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Plugin | None) -> None:
+    """Rows in the footers against the manifest, and where a `plugin` can read them the rows themselves. Shards with wrong bytes have been
     named already.
     """
     import pyarrow as pa
@@ -259,16 +259,16 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, kind: Kind
                 rows = file.metadata.num_rows
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")
-                if kind is not None:
-                    _deep(manifest, kind, entry, file, tally, seen)
+                if plugin is not None:
+                    _deep(manifest, plugin, entry, file, tally, seen)
                 tally.records += rows
         except (pa.ArrowException, OSError) as error:
             tally.add("unreadable", entry.path, f"is not a readable Parquet file: {error}")
 
 
-def _deep(manifest: Manifest, kind: Kind, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
+def _deep(manifest: Manifest, plugin: Plugin, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
     from refinery_beam.cache.deep import check_rows
 
-    findings, notes = check_rows(manifest, kind, entry, file, seen)
+    findings, notes = check_rows(manifest, plugin, entry, file, seen)
     tally.findings += findings
     tally.notes += [note for note in notes if note not in tally.notes]

@@ -16,7 +16,7 @@ from refinery_beam.launch.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.planning.refs import make_refs
-from refinery_beam.plugins.base import ArrayType, Kind
+from refinery_beam.plugins.base import ArrayType, Plugin
 
 TARGET_SHARDS = 64
 MIN_SHARD_BYTES = 16 << 20
@@ -84,7 +84,7 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
         work=engine.work,
         threads=engine.threads,
         records=records,
-        shard_records=shard_records(plan.output, prepared.plugin.kind, expected, average_bytes=index.facts.bytes // max(1, records)),
+        shard_records=shard_records(plan.output, prepared.plugin, expected, average_bytes=index.facts.bytes // max(1, records)),
         grouped=grouped,
         heartbeat=engine.heartbeat,
         deadly=tuple(sorted(deadly.items())),
@@ -93,7 +93,7 @@ def _run_job(prepared: Prepared, staging: Attempt, deadly: Deadly) -> str:
     return engine.work
 
 
-def shard_records(output: OutputPlan, kind: Kind, records: int, *, average_bytes: int) -> int:
+def shard_records(output: OutputPlan, plugin: Plugin, records: int, *, average_bytes: int) -> int:
     """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
 
     `records` is how many rows to expect, `average_bytes` the size of a source file.
@@ -102,15 +102,15 @@ def shard_records(output: OutputPlan, kind: Kind, records: int, *, average_bytes
     """
     if output.shard_records:
         return output.shard_records
-    a_row = max(1, _bytes_a_row(output, kind, average_bytes))
+    a_row = max(1, _bytes_a_row(output, plugin, average_bytes))
     target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
     return max(1, target // a_row)
 
 
-def _bytes_a_row(output: OutputPlan, kind: Kind, source_bytes: int) -> int:
+def _bytes_a_row(output: OutputPlan, plugin: Plugin, source_bytes: int) -> int:
     fields = dict(output.fields)
     small = 64 * (len(fields) + 1)
     if output.content_field is None:
         return small
     declared = fields[output.content_field]
-    return small + kind.encodings[output.encoding].estimate(ArrayType(declared.dtype, declared.shape or ()), source_bytes)
+    return small + plugin.encoding(output.encoding).estimate(ArrayType(declared.dtype, declared.shape or ()), source_bytes)

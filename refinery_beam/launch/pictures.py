@@ -79,7 +79,7 @@ def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:
     key = {
         "instance": [prepared.key.recipe_hash, prepared.key.input_hash, prepared.key.seed, manifest.raw["logical_digest"]],
         "name": picture.name,
-        "op": [picture.op, op.spec.version, plugin.used_origins([picture.op], [])],
+        "op": [picture.op, op.spec.version, plugin.used_origins(op=[picture.op])],
         "params": params.model_dump(mode="json"),
     }
     return _Wanted(picture.name, op, params, value_digest("picture", key))

@@ -68,7 +68,7 @@ def build_plan(
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
     contracts = build_contracts(recipe, plugin, errors)
     check_tails(plugin, contracts, chains, errors)
-    sinks = build_sinks(recipe, plugin.kind, splits, dict(output.fields) | {f.field: f.type for f in fields}, shown, errors)
+    sinks = build_sinks(recipe, plugin, splits, dict(output.fields) | {f.field: f.type for f in fields}, shown, errors)
     raise_all(errors)
     versions = {s.op: s.version for c in chains.values() for s in c.steps}
     versions |= {f.op: f.version for f in (*pre, *post)}
@@ -110,7 +110,12 @@ def build_plan(
         contracts=contracts,
         sample=build_sample(recipe, splits),
         sinks=sinks,
-        plugin_sources=plugin.used_origins(versions, [s.type for s in model.Input.sources], [c.kind for c in contracts]),
+        plugin_sources=plugin.used_origins(
+            op=versions,
+            encoding=[output.encoding] if output.content_field is not None else [],
+            loader=[s.type for s in model.Input.sources],
+            assertion=[c.kind for c in contracts],
+        ),
         loader_versions={s.type: plugin.loaders[s.type].version for s in model.Input.sources if s.type in plugin.loaders},
         plugin_code=plugin.code,
     )

@@ -1,7 +1,8 @@
 """The plan: what will be done, as small frozen values that can be printed, compared, keyed and sent to workers.
 
-Nothing here does any work. `planning.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, and workers interpret the
-steps through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and hashes as data.
+Nothing here does any work. `planning.build` makes a `Plan` from a recipe and a plugin, `pipeline.translate` wires it, and workers
+interpret the steps through the plugin. Parameters are plain JSON-able mappings with every default filled in, so a plan prints as data and
+hashes as data.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _sidecar_fields(recipe: Recipe) -> bool:
 
 def stores_source(recipe: Recipe, plugin: Plugin) -> bool:
     """Whether a recipe asks for the untouched bytes of the source files."""
-    encoding = plugin.kind.encodings.get(recipe.model.Output.encoding or "")
+    encoding = plugin.encodings.get(recipe.model.Output.encoding or "")
     return encoding is not None and encoding.from_source
 
 
@@ -94,16 +94,16 @@ def _check_encoding(
     def refuse(message: str, rule: str, remedy: str) -> None:
         errors.append(RecipeError(message, code="output-options", place=place, value=word, rule=rule, remedy=remedy))
 
-    refusal = kind.encodings[word].refuse(stored)
+    refusal = plugin.encodings[word].refuse(stored)
     if refusal is not None and not stated:
         refuse(
             f"the stored {kind.field} is {stored}, which no encoding of {kind.noun} holds: {refusal.message}",
-            f"encodings: {', '.join(kind.encodings)}",
+            f"encodings: {', '.join(plugin.encodings)}",
             refusal.remedy,
         )
     elif refusal is not None:
         refuse(refusal.message, refusal.rule, refusal.remedy)
-    elif kind.encodings[word].from_source:
+    elif plugin.encodings[word].from_source:
         foreign = [s.name for s in recipe.model.Input.sources if s.type not in kind.source_types]
         if foreign:
             refuse(

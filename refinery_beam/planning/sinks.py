@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
-from refinery_beam.plugins.base import ArrayType, FieldType, Kind
+from refinery_beam.plugins.base import ArrayType, FieldType, Plugin
 from refinery_beam.recipe import Recipe
 
 TOKEN = re.compile(r"\{([^{}|]*)(?:\|([a-z]+))?\}")
@@ -30,7 +30,7 @@ class SinkStep:
 
 def build_sinks(
     recipe: Recipe,
-    kind: Kind,
+    plugin: Plugin,
     splits: Sequence[str],
     fields: Mapping[str, FieldType],
     content: ArrayType | None,
@@ -39,7 +39,7 @@ def build_sinks(
     """The sinks of a recipe; `fields` are the known types of stored fields and `content` the type of stored content."""
     found = []
     for i, sink in enumerate(recipe.model.Sinks):
-        problem = _sink_problem(sink, kind, fields, content)
+        problem = _sink_problem(sink, plugin, fields, content)
         if problem:
             errors.append(
                 RecipeError(
@@ -68,13 +68,14 @@ def build_sinks(
     return tuple(found)
 
 
-def _sink_problem(sink: Any, kind: Kind, fields: Mapping[str, FieldType], content: ArrayType | None) -> str:
+def _sink_problem(sink: Any, plugin: Plugin, fields: Mapping[str, FieldType], content: ArrayType | None) -> str:
+    kind = plugin.kind
     if sink.field == kind.field:
         if content is None:
             return f"has no {kind.field} to write"
         if sink.format == "npy_per_record":
             return "" if kind.byte_values else f"would write arrays of {content}"
-        png = kind.encodings.get("png")
+        png = plugin.encodings.get("png")
         return f"would write PNG files of {content}" if png is None or png.refuse(content) is not None else ""
     if sink.format == "png_per_record":
         return f"would write PNG files of {sink.field!r}, which is no image"

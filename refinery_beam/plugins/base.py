@@ -95,7 +95,6 @@ __all__ = [
     "NamesFields",
     "NamesLabels",
     "NamesTags",
-    "OpFailed",
     "OpSpec",
     "OpT",
     "OpTypeError",
@@ -104,6 +103,7 @@ __all__ = [
     "Params",
     "PictureOp",
     "Plugin",
+    "PluginFailed",
     "PredicateOp",
     "RecordAssertion",
     "Refusal",
@@ -113,6 +113,7 @@ __all__ = [
     "Use",
     "Variant",
     "Verdict",
+    "guarded",
     "misfit",
     "type_of",
 ]
@@ -138,6 +139,9 @@ FILTERS: Mapping[str, type[FilterOp]] = {
 }
 """What a filter of a kind can do; filters of any other kind are an `OwnFilterOp`."""
 
+SECTIONS = frozenset(PROTOCOLS) | {"InputContracts", "OutputExpectations", "SampleData", "Sinks"}
+"""The sections that every kind of data takes, if it has words for them."""
+
 _FITTED: Mapping[str, type[AnyOp]] = {"Transformations": FittedOp, "Featurizations": FittedFeaturizeOp}
 
 
@@ -152,17 +156,32 @@ def misfit(op: Any) -> str:
     return next((protocol.__name__ for protocol in wanted if not isinstance(op, protocol)), "")
 
 
-class OpFailed(Exception):
-    """An op raised what its protocol does not know. ``step`` is its name in the recipe, ``op`` the op's."""
-
-    def __init__(self, step: str, op: str, error: Exception) -> None:
-        super().__init__(step, op, str(error))
-        self.step, self.op, self.error = step, op, error
-
-
 OpT = TypeVar("OpT", bound=AnyOp, covariant=True)
 R = TypeVar("R")
 P = ParamSpec("P")
+
+
+class PluginFailed(Exception):
+    """Code of a plugin raised what its protocol does not know. ``word`` says which ("op:resize", "encoding:png", "kind:image"), ``step``
+    where the recipe uses it.
+    """
+
+    def __init__(self, step: str, word: str, error: Exception) -> None:
+        super().__init__(step, word, str(error))
+        self.step, self.word, self.error = step, word, error
+
+
+def guarded(step: str, word: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a function of a plugin gives. BadRecord, RefineryError and memory running out pass as they are.
+
+    Anything else is the plugin's fault, never the record's: PluginFailed.
+    """
+    try:
+        return function(*args, **kwargs)
+    except (BadRecord, RefineryError, MemoryError):
+        raise
+    except Exception as error:
+        raise PluginFailed(step, word, error) from error
 
 
 @dataclass(frozen=True)
@@ -174,20 +193,12 @@ class BoundOp(Generic[OpT]):
     params: Any
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What a function of the op gives. Whatever it raises comes out in one form.
-
-        A BadRecord says where it was raised: the op's section and the step. RefineryError and memory running out pass as they are.
-        Anything else is the op's fault, never the record's: OpFailed.
-        """
+        """What a function of the op gives, `guarded`. A BadRecord says where it was raised: the op's section and the step."""
         try:
-            return function(*args, **kwargs)
+            return guarded(self.name, f"op:{self.op.spec.name}", function, *args, **kwargs)
         except BadRecord as error:
             error.stage, error.op = error.stage or self.op.spec.section, error.op or self.name
             raise
-        except (RefineryError, MemoryError):
-            raise
-        except Exception as error:
-            raise OpFailed(self.name, self.op.spec.name, error) from error
 
 
 class OpUse(Protocol):
@@ -213,12 +224,13 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Extension:
-    """More words for an existing plugin: ops (pictures among them), kinds of assertions and loaders of another package."""
+    """More words for an existing plugin: ops (pictures among them), encodings, loaders and kinds of assertions of another package."""
 
     name: str
     version: int
     extends: str = "image_classification"
     ops: Sequence[AnyOp] = ()
+    encodings: Sequence[Encoding] = ()
     loaders: Sequence[Loader] = ()
     assertions: Sequence[AnyAssertion] = ()
 
@@ -235,17 +247,19 @@ class Origin(NamedTuple):
 class Plugin:
     """One kind of data with its words.
 
-    ``ops`` are executed; ``known`` are words of the language this release reads but refuses by name ({op: section}). ``assertions`` are the
-    kinds that contracts may use, and ``extension_keys`` ({namespace: keys}) the extensions it reads. ``loaders`` are source types beyond
-    those of its kind. Discovery fills in ``origins`` and ``origin``, where third-party ops ("op:NAME"), assertions ("assertion:KIND") and
-    loaders ("loader:TYPE"), or the whole plugin, come from, and ``code``, the plugin paths in force.
+    Content is stored in its ``encodings``. ``ops`` are executed in the ``sections``; ``known`` are words of the language this release reads
+    but refuses by name ({op: section}). ``assertions`` are the kinds that contracts may use, and ``extension_keys`` ({namespace: keys}) the
+    extensions it reads. ``loaders`` are source types beyond those of its kind. Discovery fills in ``origins`` and ``origin``, where
+    third-party words ("op:NAME", "encoding:NAME", "loader:TYPE", "assertion:KIND"), or the whole plugin, come from, and ``code``, the
+    plugin paths in force.
     """
 
     name: str
     version: int
     kind: Kind
-    sections: frozenset[str]
     ops: Mapping[str, AnyOp]
+    encodings: Mapping[str, Encoding] = field(default_factory=dict)
+    sections: frozenset[str] = SECTIONS
     known: Mapping[str, str] = field(default_factory=dict)
     assertions: Mapping[str, AnyAssertion] = field(default_factory=dict)
     extension_keys: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -271,36 +285,49 @@ class Plugin:
         """
         op = self.ops.get(step.op)
         if not isinstance(op, protocol):
-            raise PluginError(
-                f"plugin {self.name!r} has no op {step.op!r} that is a {protocol.__name__}",
-                code="unknown-op",
-                place=step.name,
-                value=step.op,
-                rule="the ops of a dataset are those of the plugin that built it",
-                remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
-            )
+            raise self._lacks("op", step.op, f"op {step.op!r} that is a {protocol.__name__}", place=step.name)
         return BoundOp(step.name, op, op.spec.params.model_validate(dict(step.params)))
+
+    def encoding(self, word: str) -> Encoding:
+        """The encoding of that word. Raises PluginError ``unknown-encoding``."""
+        if word not in self.encodings:
+            raise self._lacks("encoding", word, f"encoding {word!r}", place="")
+        return self.encodings[word]
+
+    def _lacks(self, what: str, word: str, asked: str, *, place: str) -> PluginError:
+        return PluginError(
+            f"plugin {self.name!r} has no {asked}",
+            code=f"unknown-{what}",
+            place=place,
+            value=word,
+            rule=f"the {what}s of a dataset are those of the plugin that built it",
+            remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
+        )
 
     @contextmanager
     def named(self, record_id: str) -> Iterator[None]:
-        """Inside, one record is worked on. Turns OpFailed into a PluginError ``op-failed`` that names the op, its plugin and the record."""
+        """Inside, one record is worked on. Turns PluginFailed into a PluginError ``op-failed`` that names code and record."""
         try:
             yield
-        except OpFailed as error:
-            origin = self.origins.get(f"op:{error.op}") or self.origin
+        except PluginFailed as error:
+            origin = self.origins.get(error.word) or self.origin
             whose = f" of the plugin {origin.name!r}" if origin is not None else ""
+            what, _, word = error.word.partition(":")
             raise PluginError(
-                f"the op {error.op!r}{whose} failed on {display(record_id)}: {type(error.error).__name__}: {display(str(error.error))}",
+                f"the {what} {word!r}{whose} failed on {display(record_id)}: {type(error.error).__name__}: {display(str(error.error))}",
                 code="op-failed",
                 place=display(record_id),
                 value=error.step,
-                rule="an op raises BadRecord for a record it cannot take, and nothing else",
-                remedy="mend the op (--debug shows where it failed)" if whose else "report this with the recipe and the file",
+                rule=f"the {what} of a plugin raises BadRecord for a record it cannot take, and nothing else",
+                remedy=f"mend the {what} (--debug shows where it failed)" if whose else "report this with the recipe and the file",
             ) from error.error
 
-    def used_origins(self, ops: Iterable[str], source_types: Iterable[str], kinds: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-        """The third-party code that such a use of the plugin runs: {name: {version, digest}}. What is not used is not in it."""
+    def used_origins(self, **words: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The third-party code that a use of these words runs: {name: {version, digest}}. What is not used is not in it.
+
+        The words are given by what they are: ``op=["resize"], encoding=["png"], loader=[], assertion=[]``.
+        """
         found = [self.origin] if self.origin is not None else []
-        words = [*(f"op:{name}" for name in ops), *(f"loader:{kind}" for kind in source_types), *(f"assertion:{kind}" for kind in kinds)]
-        found += [self.origins[word] for word in words if word in self.origins]
+        used = [f"{what}:{name}" for what, names in words.items() for name in names]
+        found += [self.origins[word] for word in used if word in self.origins]
         return {o.name: {"version": o.version, "digest": o.digest} for o in sorted(set(found))}

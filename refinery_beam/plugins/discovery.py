@@ -19,6 +19,7 @@ from refinery_beam.plugins.base import (
     PROTOCOLS,
     AssertionSpec,
     DatasetAssertion,
+    Encoding,
     Extension,
     Loader,
     OpSpec,
@@ -149,7 +150,7 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
             raise _duplicate("plugin", name, places[name], item.place)
         places[name] = item.place
         if isinstance(item.value, Plugin):
-            _check_words(item.value.ops.values(), item.value.loaders.values(), item.place)
+            _check_words(item.value.ops.values(), item.value.encodings.values(), item.value.loaders.values(), item.place)
             plugins[name] = replace(item.value, origin=Origin(name, item.value.version, item.digest))
     for item in found:
         if isinstance(item.value, Extension):
@@ -164,9 +165,9 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
 def _extended(plugin: Plugin, item: _Found) -> Plugin:
     extension = item.value
     assert isinstance(extension, Extension)
-    _check_words(extension.ops, extension.loaders, item.place)
+    _check_words(extension.ops, extension.encodings, extension.loaders, item.place)
     ops, known, loaders, origins = dict(plugin.ops), dict(plugin.known), dict(plugin.loaders), dict(plugin.origins)
-    assertions = dict(plugin.assertions)
+    assertions, encodings = dict(plugin.assertions), dict(plugin.encodings)
     origin = Origin(extension.name, extension.version, item.digest)
     for op in extension.ops:
         if op.spec.name in ops or op.spec.name in known:
@@ -174,6 +175,11 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
             raise _duplicate("op", op.spec.name, owner.name if owner else plugin.name, item.place)
         ops[op.spec.name] = op
         origins[f"op:{op.spec.name}"] = origin
+    for encoding in extension.encodings:
+        if encoding.name in encodings:
+            raise _duplicate("encoding", encoding.name, plugin.name, item.place)
+        encodings[encoding.name] = encoding
+        origins[f"encoding:{encoding.name}"] = origin
     for loader in extension.loaders:
         if loader.source_type in plugin.source_types or loader.source_type in loaders:
             raise _duplicate("source type", loader.source_type, plugin.name, item.place)
@@ -189,6 +195,7 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
         plugin,
         ops=ops,
         assertions=assertions,
+        encodings=encodings,
         loaders=loaders,
         origins=origins,
         sections=plugin.sections | {op.spec.section for op in extension.ops},
@@ -210,7 +217,7 @@ def _value(value: Any, place: str) -> Plugin | Extension:
     raise _protocol(place, f"offers {type(value).__name__}, not a Plugin or an Extension")
 
 
-def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
+def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
     seen: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
@@ -225,6 +232,11 @@ def _check_words(ops: Iterable[Any], loaders: Iterable[Any], place: str) -> None
             raise _protocol(place, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(PROTOCOLS))
         if lacks := misfit(op):
             raise _protocol(place, f"has the op {spec.name!r}, which is not a {lacks}", "see docs/plugins.md for its methods")
+    for encoding in encodings:
+        if not isinstance(encoding, Encoding):
+            raise _protocol(
+                place, f"has an encoding that is not an Encoding: {type(encoding).__name__}", "see docs/plugins.md for its methods"
+            )
     for loader in loaders:
         if not isinstance(loader, Loader):
             raise _protocol(place, f"has a loader that is not a Loader: {type(loader).__name__}")

@@ -152,10 +152,6 @@ class Kind(Protocol):
         """The source types it lists, by their words."""
 
     @property
-    def encodings(self) -> Mapping[str, Encoding]:
-        """The encodings by their words, among them those that sinks and readers use."""
-
-    @property
     def byte_values(self) -> bool:
         """Whether content is an array whose 8-bit values are counted by `exact.ChannelHistogram`: then statistics and assertions behind
         elementwise steps follow from 256 counts a channel. Of other content each record is looked at as a whole.

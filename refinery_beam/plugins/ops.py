@@ -36,7 +36,7 @@ class ArrayType(NamedTuple):
     shape: tuple[int | None, ...]
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+        return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]" if self.shape else self.dtype
 
     @property
     def fixed(self) -> bool:
@@ -174,11 +174,13 @@ class DuplicatesOp(FilterOp, Protocol):
 
 @runtime_checkable
 class OwnFilterOp(FilterOp, Protocol):
-    """Any other ``kind``: `transform` gives a Beam PTransform that takes references (`records.Ref`) and gives a pair of collections, the
-    references that stay and a `records.LedgerRow` for each one that goes. Import Beam inside of it: a hit must not.
+    """Any other ``kind``: `transform` gives a Beam PTransform from references (`records.Ref`) to pairs of a reference and whether it stays.
+
+    It gives each reference once. Import Beam inside of it: a run that finds its dataset in the cache must not. What is handed to Beam is
+    pickled, so it may refer to plain values and to what it imports itself, not to other names of a plugin path's module.
     """
 
-    def transform(self, step: Any, params: Any) -> Any: ...
+    def transform(self, params: Any) -> Any: ...
 
 
 @runtime_checkable

@@ -275,7 +275,7 @@ class SplitReader(Sequence[Row]):
 
     @property
     def _encoding(self) -> Encoding:
-        return self._recorded.kind.encodings[self.manifest.encoding or ""]
+        return self._recorded.plugin.encoding(self.manifest.encoding or "")
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,8 @@ class Recorded:
         hint = _type(entries[0]["out"]) if entries else None
         try:
             self.decoder.check_size(len(data))
-            return self.decoder.decode(data, loader=loader, hint=hint)
+            with self.plugin.named(place):
+                return self.decoder.decode(data, loader=loader, hint=hint)
         except BadRecord as error:
             raise unusable(error, place) from error
 

@@ -90,7 +90,7 @@ class Replay:
         recorded, kind = self._recorded, self._recorded.kind
         decoded = recorded.decode(data, self.split, place=place, loader=self._loader)
         content = self._settled(recorded.run(decoded, self._eager, record=place), place)
-        encoding = kind.encodings[self.manifest.encoding or ""]
+        encoding = recorded.plugin.encoding(self.manifest.encoding or "")
         if not encoding.lossless:
             # What readers get went through the encoder, so this does as well.
             content = self._through(encoding, content, place)
@@ -104,9 +104,9 @@ class Replay:
             # One row of a shard: the cell as a column, and back.
             field = encoding.arrow(self._recorded.kind.field, self._type or ArrayType("", ()))
             cell = encoding.cells(encoding.column([stored], field), field)[0]
+            return self._settled(encoding.read(cell), place)
         except BadRecord as error:
             raise unusable(error, place) from error
-        return self._settled(encoding.read(cell), place)
 
     def _settled(self, content: Any, place: str) -> Any:
         kind = self._recorded.kind

@@ -105,7 +105,7 @@ def _words_of(plugin: Plugin, defs: dict[str, Schema]) -> Schema:
     kinds = [a.spec for _, a in sorted(plugin.assertions.items())]
     source = {"properties": {"type": {"enum": sorted(plugin.source_types)}}}
     content = {"decode": _model(plugin.kind.policy, defs), "limits": _model(plugin.kind.limits, defs)}
-    stored = {"encoding": {"anyOf": [{"enum": list(plugin.kind.encodings)}, {"type": "null"}]}}
+    stored = {"encoding": {"anyOf": [{"enum": list(plugin.encodings)}, {"type": "null"}]}}
     types = {"properties": {"Input": {"properties": {"sources": {"items": source}, **content}}, "Output": {"properties": stored}}}
     older = {section: {"properties": {"op": {"enum": [*_names(found), *V1_OPS]}}} for section, found in specs.items()}
     older |= {section: {"properties": {"assertion": _kind_in([*(k.kind for k in kinds), *V1_ASSERTIONS])}} for section in CONTRACTS}

@@ -66,7 +66,7 @@ def file_record_id(ref: Ref) -> str:
 
 
 def generated(plugin: Plugin, ref: Ref, content: Content) -> Content:
-    """The decoded content of a record, from that of its file. Raises BadRecord, OpFailed."""
+    """The decoded content of a record, from that of its file. Raises BadRecord, PluginFailed."""
     for entry, parent in _entries(plugin, ref, "Generation"):
         # What an entry of a generation holds are one child's own values, not the parameters of the op.
         op = plugin.ops[entry["op"]]
@@ -78,7 +78,7 @@ def generated(plugin: Plugin, ref: Ref, content: Content) -> Content:
 
 def augmented(plugin: Plugin, ref: Ref, content: Content) -> tuple[Content, str | None]:
     """The stored content of a record from its transformed one, and what was drawn for it as JSON (None for a record that is not
-    augmented). Raises BadRecord, OpFailed.
+    augmented). Raises BadRecord, PluginFailed.
     """
     drawn: list[dict[str, Any]] = []
     for entry, parent in _entries(plugin, ref, "Augmentations"):

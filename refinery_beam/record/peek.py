@@ -24,8 +24,8 @@ class Peek:
     def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
         """(signature, reference), or for a filter by header (b'', reference) or its ledger row. Raises BadRecord, PluginError."""
         worker = self._worker
-        data = worker.files.read(ref)
         with worker.plugin.named(ref.record_id):
+            data = worker.files.read(ref)
             if self._duplicates is not None:
                 return worker.files.signature(data, self._duplicates).to_bytes(8, "big"), ref
             assert self._header is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 from refinery_beam.exact import Partial
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.plugins.base import BadRecord, Content, Kind
+from refinery_beam.plugins.base import BadRecord, Content, Encoding, Kind, guarded
 from refinery_beam.record.columns import FieldMismatch, coerce
 from refinery_beam.record.extras import Extras
 from refinery_beam.record.source import Decoder
@@ -33,10 +33,9 @@ class Row:
 class RowMaker:
     """Makes rows as ``Output`` of a plan declares them. Safe to use from several threads."""
 
-    def __init__(self, plan: Plan, kind: Kind, decoder: Decoder) -> None:
+    def __init__(self, plan: Plan, kind: Kind, encoding: Encoding | None, decoder: Decoder) -> None:
         self.plan = plan
-        self._kind, self._decoder = kind, decoder
-        self._encoding = kind.encodings[plan.output.encoding] if plan.output.content_field is not None else None
+        self._kind, self._encoding, self._decoder = kind, encoding, decoder
         self._child_fields = frozenset(plan.child_fields)
 
     def row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, content: Content, partials: tuple[tuple[str, Partial], ...]) -> Row:
@@ -67,7 +66,7 @@ class RowMaker:
             content, proof = data, SourceBytes(ref.digest)
         else:
             proof = self._kind.proof(content)
-        cell = encoding.write(content, path=ref.path, quality=output.quality)
+        cell = guarded("encode", f"encoding:{encoding.name}", encoding.write, content, path=ref.path, quality=output.quality)
         return cell, proof, encoding.size(cell)
 
     def _optional(self, name: str, ref: Ref) -> bool:

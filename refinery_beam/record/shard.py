@@ -209,8 +209,7 @@ def write_shard(
     # Random, because two attempts at one shard may run at the same time; it names nothing that stays.
     temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")
     output = worker.plan.output
-    encoding = worker.kind.encodings[output.encoding] if output.content_field is not None else None
-    out = ShardFile(temporary, output, encoding)
+    out = ShardFile(temporary, output, worker.encoding)
     ledger: list[LedgerRow] = []
     partials: dict[str, Partial] = {}
     points = {point.name: point for point in worker.plan.fits}
@@ -290,10 +289,10 @@ def _prepared(
 def _bytes_a_row(worker: Worker) -> int | None:
     """The bytes of one record's content where every record has as many, None where they are not known before."""
     output = worker.plan.output
-    if output.content_field is None:
+    if output.content_field is None or worker.encoding is None:
         return None
     declared = dict(output.fields)[output.content_field]
-    return worker.kind.encodings[output.encoding].estimate(ArrayType(declared.dtype, declared.shape or ()), 0) or None
+    return worker.encoding.estimate(ArrayType(declared.dtype, declared.shape or ()), 0) or None
 
 
 def label_counts(rows: Mapping[str | None, int]) -> str:

@@ -18,7 +18,7 @@ from refinery_beam import places
 from refinery_beam.errors import EngineError
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.sinks import TOKEN, SinkStep
-from refinery_beam.plugins.base import BadRecord, Content, Kind
+from refinery_beam.plugins.base import BadRecord, Content, Plugin
 from refinery_beam.records import Ref, SinkRow
 
 MAX_NAME = 200
@@ -91,24 +91,24 @@ class RecordFile(NamedTuple):
     data: bytes
 
 
-def record_files(plan: Plan, kind: Kind, ref: Ref, known: Mapping[str, Any], content: Content) -> list[RecordFile]:
+def record_files(plan: Plan, plugin: Plugin, ref: Ref, known: Mapping[str, Any], content: Content) -> list[RecordFile]:
     """The files that the sinks of a plan write of one record. Raises BadRecord ``sink_path`` for values that make no path."""
     found = []
     for sink in plan.sinks:
         if ref.split in sink.splits:
-            value = content if sink.field == kind.field else known.get(sink.field)
+            value = content if sink.field == plugin.kind.field else known.get(sink.field)
             try:
                 path = sink_path(sink.template, known, ref.split)
             except BadPath as error:
                 raise BadRecord("sink_path", str(error), stage="Sinks") from error
-            found.append(RecordFile(sink.name, path, file_bytes(sink, kind, value)))
+            found.append(RecordFile(sink.name, path, file_bytes(sink, plugin, value)))
     return found
 
 
-def file_bytes(sink: SinkStep, kind: Kind, value: Any) -> bytes:
+def file_bytes(sink: SinkStep, plugin: Plugin, value: Any) -> bytes:
     """The file's content: an image file of 8-bit pixels, or a NumPy array cast to float32 (format 1.0)."""
     if sink.format == "png_per_record":
-        data: bytes = kind.encodings["png"].write(value, path="", quality=0)["bytes"]
+        data: bytes = plugin.encoding("png").write(value, path="", quality=0)["bytes"]
         return data
     import numpy as np
 

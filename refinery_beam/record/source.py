@@ -8,7 +8,7 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin
+from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin, PluginFailed, guarded
 from refinery_beam.records import Ref
 
 _OTHER_BYTES = {
@@ -27,6 +27,7 @@ class Decoder:
         self.kind = kind
         self.policy: Any = kind.policy.model_validate(dict(policy))
         self.limits: Any = kind.limits.model_validate(dict(limits))
+        self._word = f"kind:{kind.field}"
 
     def check_size(self, size: int) -> None:
         """Raise BadRecord ``too_large_file`` before anything is read."""
@@ -34,18 +35,18 @@ class Decoder:
             raise BadRecord("too_large_file", f"{size} bytes, the limit is {self.limits.max_bytes}", stage="Input")
 
     def decode(self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None) -> Content:
-        """The content of a file, by the policy or by a loader. ``hint`` is the type after the first step. Raises BadRecord."""
+        """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. Raises BadRecord, PluginFailed."""
         try:
             if loader is None:
-                return self.kind.decode(data, self.policy, self.limits, hint=hint)
+                return guarded("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint)
             return self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
         except BadRecord as error:
             raise _at_input(error) from error
 
     def header(self, data: bytes) -> Mapping[str, int]:
-        """What the head of a file says; nothing is decoded. Raises BadRecord."""
+        """What the head of a file says; nothing is decoded. Raises BadRecord, PluginFailed."""
         try:
-            return self.kind.header(data, self.policy, self.limits)
+            return guarded("decode", self._word, self.kind.header, data, self.policy, self.limits)
         except BadRecord as error:
             raise _at_input(error) from error
 
@@ -55,19 +56,20 @@ class Decoder:
         Header and structure are enough to know: only a file that looks cut, and is not `decoded` anyway, is decoded for it.
         """
         try:
-            self.kind.fits_header(data, self.policy, self.limits, type)
+            guarded("decode", self._word, self.kind.fits_header, data, self.policy, self.limits, type)
         except BadRecord as error:
             raise _at_input(error) from error
         if not decoded and not self.kind.whole(data):
             self.decode(data)
 
     def _loaded(self, data: bytes, loader: Loader) -> Content:
+        mode = getattr(self.policy, "mode", "")
         try:
-            return loader.decode(data, mode=getattr(self.policy, "mode", ""))
-        except BadRecord:
+            return guarded("decode", f"loader:{loader.source_type}", loader.decode, data, mode=mode)
+        except PluginFailed as failed:
+            if isinstance(failed.error, ValueError | OSError):  # what libraries raise for damaged files
+                raise BadRecord("damaged", f"{type(failed.error).__name__}: {failed.error}") from failed.error
             raise
-        except (ValueError, OSError) as error:
-            raise BadRecord("damaged", f"{type(error).__name__}: {error}") from error
 
 
 class SourceFiles:

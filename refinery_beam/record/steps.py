@@ -24,14 +24,14 @@ class BoundStep(NamedTuple):
 
 
 def run(content: Content, steps: Iterable[BoundStep], fitted: Fitted) -> Content:
-    """The content after `steps`; `content` itself when there is none. Raises BadRecord for content an op cannot take, and OpFailed."""
+    """The content after `steps`; `content` itself when there is none. Raises BadRecord for content an op cannot take, and PluginFailed."""
     for bound, out, stated in steps:
         content = bound.call(bound.op.apply, content, bound.params, fitted.get(bound.name, stated), out)
     return content
 
 
 def draw(kind: Kind, augmentation: BoundOp[AugmentOp], content: Content, stream: Stream) -> tuple[Content, dict[str, Any]]:
-    """The content under one augmentation, and what was drawn for it. Raises BadRecord, OpFailed."""
+    """The content under one augmentation, and what was drawn for it. Raises BadRecord, PluginFailed."""
     plain = kind.plain(content)
     sampled = augmentation.call(augmentation.op.draw, stream, augmentation.params, type_of(plain))
     return augmentation.call(augmentation.op.apply, plain, sampled, augmentation.params), sampled

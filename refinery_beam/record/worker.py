@@ -36,9 +36,10 @@ class Worker:
         self.plan = plan
         self.plugin = plugin_of_plan(plan)
         self.kind = self.plugin.kind
+        self.encoding = self.plugin.encoding(plan.output.encoding) if plan.output.content_field is not None else None
         self.files = SourceFiles(plan, self.plugin)
         self.contracts = Contracts(plan, self.plugin)
-        self._rows = RowMaker(plan, self.kind, self.files.decoder)
+        self._rows = RowMaker(plan, self.kind, self.encoding, self.files.decoder)
         self._riding = {s: tuple(p for p in plan.fits if p.riding and p.split == s) for s in plan.chains}
 
     @cached_property
@@ -157,7 +158,7 @@ class Worker:
         finished = known | stored
         if self.contracts.leaving:
             extras.levels = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
-        extras.files += record_files(plan, self.kind, ref, finished, content)
+        extras.files += record_files(plan, self.plugin, ref, finished, content)
         return replace(row, extras=extras)
 
     def _content(

@@ -128,6 +128,10 @@ def _fitted(facts: ReportFacts) -> str:
     for name, statistics in facts.fitted.items():
         rows = []
         channels = statistics.get("channels") or [{}] * len(statistics.get("mean", []))
+        if not channels:
+            # Statistics of another form than values a channel.
+            text += f"\n### {name}\n\n" + _table(("", ""), [(_cell(k), _cell(_value(v)[:200])) for k, v in sorted(statistics.items())])
+            continue
         for i, channel in enumerate(channels):
             floats = [f"{statistics[key][i]!r}" if key in statistics else "" for key in ("mean", "std")]
             integers = [str(channel.get(key, "")) for key in ("min", "max", "count")]

@@ -29,7 +29,7 @@ def properties() -> dict[str, Any]:
     found = {f"{name}.{field}": value for name, part in parts.items() for field, value in part.get("properties", {}).items()}
     for model in (PLUGIN.kind.policy, PLUGIN.kind.limits):
         found |= {f"{model.__name__}.{field}": value for field, value in model.model_json_schema()["properties"].items()}
-    return {**found, "OutputSection.encoding": {"enum": list(PLUGIN.kind.encodings)}}
+    return {**found, "OutputSection.encoding": {"enum": list(PLUGIN.encodings)}}
 
 
 def test_every_section_and_field() -> None:

@@ -112,8 +112,8 @@ def test_known_words_are_not_executed_ones() -> None:
     assert PLUGIN.known == {"cast_dtype": "Transformations"}
     assert PLUGIN.op("resize") is PLUGIN.ops["resize"] and PLUGIN.op("nothing") is None
     assert PLUGIN.sections == {
-        *("Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"),
-        *("InputContracts", "OutputExpectations", "SampleData", "Sinks", "Visualizations"),
+        *("Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations"),
+        *("InputContracts", "OutputExpectations", "SampleData", "Sinks"),
     }
 
 

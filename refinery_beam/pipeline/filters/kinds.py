@@ -6,13 +6,13 @@ that go. A filter of a kind that no transform here carries out brings its own (`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import apache_beam as beam
 
 from refinery_beam.job.job import Job
-from refinery_beam.pipeline.outputs import Sieved, typed
+from refinery_beam.pipeline.outputs import Sieved, lost, sieved, typed
 from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BoundOp, OwnFilterOp
 from refinery_beam.plugins.discovery import plugin_of_plan
@@ -41,15 +41,20 @@ def carried_out(job: Job, step: FilterStep) -> Any:
 
 
 class Own(beam.PTransform):
-    """The transform that a third party's filter brings, with its outputs typed."""
+    """The transform that a third party's filter brings, and what comes of its decisions."""
 
     def __init__(self, step: FilterStep, bound: BoundOp[OwnFilterOp]) -> None:
         super().__init__()
         self._step, self._bound = step, bound
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
-        kept, ledger = refs | self._step.op >> self._bound.call(self._bound.op.transform, self._step, self._bound.params)
-        return Sieved(typed(kept, Ref), typed(ledger, LedgerRow))
+        decided = refs | self._step.op >> self._bound.call(self._bound.op.transform, self._bound.params)
+        return sieved(typed(decided, tuple[Ref, bool]), "Keep", beam.FlatMap(_kept_or_lost, self._step))
+
+
+def _kept_or_lost(decision: tuple[Ref, bool], step: FilterStep) -> Iterator[Any]:
+    ref, stays = decision
+    yield ref if stays else lost(dropped_row(ref, step))
 
 
 def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from refinery_beam.identity import digest
-from refinery_beam.plugins.kind import BadRecord, Encoding, SourceType, type_of
+from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
 from refinery_beam.plugins.ops import ArrayType, Params
 
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ class SizeLimit(Params):
 
 
 class PlainKind:
-    """A `plugins.kind.Kind` whose content is one plain value. A subclass gives `field`, `noun`, `source_types`, `encodings`, `decode`."""
+    """A `plugins.kind.Kind` whose content is one plain value. A subclass gives `field`, `noun`, `source_types`, `encoding`, `decode`."""
 
     field: str = ""
     noun: str = "records"
     policy: type[Params] = NoPolicy
     limits: type[Params] = SizeLimit
     source_types: Mapping[str, SourceType] = {}
-    encodings: Mapping[str, Encoding] = {}
+    encoding: str = ""
     byte_values: bool = False
 
     def encoding_of(self, type: ArrayType) -> str:
-        """The first."""
-        return next(iter(self.encodings))
+        """Always that one."""
+        return self.encoding
 
     def decoded(self, policy: Any) -> ArrayType:
         """One text."""
@@ -55,8 +55,8 @@ class PlainKind:
         return {"bytes": len(data)}
 
     def whole(self, data: bytes) -> bool:
-        """True: any bytes are a whole file."""
-        return True
+        """False: only decoding tells."""
+        return False
 
     def held(self, content: Any, policy: Any, limits: Any, *, origin: str) -> Any:
         """The content, if it is of the decoded type."""

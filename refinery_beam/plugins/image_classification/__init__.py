@@ -18,6 +18,7 @@ from refinery_beam.plugins.common.filters import (
 )
 from refinery_beam.plugins.common.label_from_path import LabelFromPath
 from refinery_beam.plugins.common.vocabulary import CategoricalEncode
+from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.plugins.image_classification.kind import ImageKind
 from refinery_beam.plugins.image_classification.ops.augment import (
     ColorJitter,
@@ -79,10 +80,7 @@ PLUGIN = Plugin(
     name="image_classification",
     version=1,
     kind=ImageKind(),
-    sections=frozenset(
-        {"Input", "Output", "Labels", "Filters", "Splits", "Generation", "Transformations", "Augmentations", "Featurizations"}
-        | {"InputContracts", "OutputExpectations", "SampleData", "Sinks", "Visualizations"}
-    ),
+    encodings=ENCODINGS,
     ops={op.spec.name: op for op in _OPS},
     known={op: section for section, ops in _KNOWN.items() for op in ops},
     assertions=STANDARD,

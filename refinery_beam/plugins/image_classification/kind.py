@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.plugins.image_classification.codecs.decode import decode, looks_whole, read_header
 from refinery_beam.plugins.image_classification.codecs.loading import held
-from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord, SourceType
@@ -41,7 +40,6 @@ class ImageKind:
         "image_flat": SourceType("flat", EXTENSIONS),
         "image_tree": SourceType("tree", EXTENSIONS),
     }
-    encodings = ENCODINGS
     byte_values = True
 
     def encoding_of(self, type: ArrayType) -> str:

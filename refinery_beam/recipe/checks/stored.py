@@ -33,15 +33,15 @@ def output_options(c: Context) -> Findings:
     content = output.record_schema.get(kind.field)
     if output.encoding is None:
         return
-    encoding = kind.encodings.get(output.encoding)
+    encoding = c.plugin.encodings.get(output.encoding)
     if encoding is None:
         yield c.error(
             f"unknown encoding {output.encoding!r}",
             *at,
             code="bad-value",
             value=output.encoding,
-            rule=f"encodings of {kind.noun}: {', '.join(kind.encodings)}",
-            remedy=did_you_mean(output.encoding, kind.encodings),
+            rule=f"encodings of {kind.noun}: {', '.join(c.plugin.encodings)}",
+            remedy=did_you_mean(output.encoding, c.plugin.encodings),
         )
         return
     if content is None:
