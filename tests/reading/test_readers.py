@@ -5,6 +5,7 @@ import pickle
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 
 from refinery_beam.errors import PluginError, StoreError, UsageError
 from refinery_beam.identity import record_key
-from refinery_beam.plugins.base import ArrayType, OpSpec, Params, Plugin
-from refinery_beam.plugins.image_classification.kind import ImageKind
+from refinery_beam.plugins.base import ArrayType, OpSpec, Params
+from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.reading import Instance, SplitReader, open_instance, recorded
 
 
@@ -278,14 +279,7 @@ def tail(splits: list[str], **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def scale_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugin = Plugin(
-        name="image_classification",
-        version=1,
-        sections=frozenset(),
-        ops={"scale": Scale()},
-        known={},
-        kind=ImageKind(),
-    )
+    plugin = replace(find_plugin("image_classification"), ops={"scale": Scale()})
     monkeypatch.setattr(recorded, "find_plugin", lambda name, **_: plugin)
 
 

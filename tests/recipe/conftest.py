@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from refinery_beam.plugins.base import OpSpec, Params, Plugin
 from refinery_beam.plugins.common.filters import FilterByLabel, SamplePerClass
 from refinery_beam.plugins.common.label_from_path import LabelFromPath
+from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.plugins.image_classification.kind import ImageKind
 
 IMAGE_OPS = "Transformations"
@@ -100,6 +101,7 @@ def make_plugin(**changes: Any) -> Plugin:
         "ops": {op.spec.name: op for op in specs},
         "known": known,
         "kind": ImageKind(),
+        "encodings": ENCODINGS,
     }
     return Plugin(**{**words, **changes})
 
