@@ -32,6 +32,7 @@ FAILURES = (
     "process-dependent",
     "inexact-fit",
     "bad-quota",
+    "lossy",
 )
 THREADS = 8
 

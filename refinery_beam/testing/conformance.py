@@ -25,6 +25,7 @@ from refinery_beam.plugins.base import (
     AugmentOp,
     ClassSampleOp,
     DatasetAssertion,
+    Encoding,
     FeaturizeOp,
     FieldType,
     FilterOp,
@@ -59,7 +60,7 @@ from refinery_beam.testing.conform_calls import (
 from refinery_beam.testing.conform_values import copied, field_fits, field_type, fits, loosened, plain, print_of, type_of
 from refinery_beam.testing.picture_view import SmallView
 
-__all__ = ["FAILURES", "NotConforming", "check_assertion", "check_loader", "check_op", "default_images"]
+__all__ = ["FAILURES", "NotConforming", "check_assertion", "check_encoding", "check_loader", "check_op", "default_images"]
 
 
 def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
@@ -140,6 +141,49 @@ def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, sam
             if not isinstance(said, str):
                 raise NotConforming("wrong-infer", f"offence gives {type(said).__name__}, not a few words or ''")
     return ("not-an-op", "unversioned", "bad-params", "unpicklable", "wrong-infer", *check_calls(assertion, model, calls, name=spec.kind))
+
+
+def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
+    """Hold an encoding to the rules on content of one type: cells are the same every time, and come back from a column as they went in.
+
+    `samples` are contents in their plain form, by default drawn images as arrays. What the encoding refuses or raises BadRecord for is not
+    held against it; a ``from_source`` encoding is given bytes.
+
+    >>> from refinery_beam.plugins.common.encodings import PlainColumn
+    >>> "lossy" in check_encoding(PlainColumn("plain", "str", "string"), ["a text", ""])
+    True
+    """
+    if not isinstance(encoding, Encoding):
+        raise NotConforming("not-an-op", f"{type(encoding).__name__} is not an Encoding")
+    given = list(samples) if samples is not None else [plain(image) for image in default_images()[::2]]
+    if encoding.from_source:
+        given = [sample if isinstance(sample, bytes) else b"the bytes of a file" for sample in given]
+    stored = type_of(given[0])
+    if encoding.refuse(stored) is not None:
+        raise NotConforming("bad-params", f"{encoding.name} refuses {stored}: give samples that it takes")
+    field = encoding.arrow("content", stored)
+    cells = []
+    for sample in given:
+        before = print_of(sample)
+        one, two = (encoding.write(sample, path="class/1.jpg", quality=90) for _ in range(2))
+        if print_of(sample) != before:
+            raise NotConforming("argument-changing", f"write() of {encoding.name} changes the content it is given")
+        if one != two:
+            raise NotConforming("impure", f"write() of {encoding.name} gives another cell the second time")
+        if not isinstance(encoding.size(one), int) or encoding.size(one) < 0:
+            raise NotConforming("wrong-infer", f"size() of {encoding.name} is {encoding.size(one)!r}, not a number of bytes")
+        cells.append(one)
+    column = encoding.column(cells, field)
+    if column.type != field.type:
+        raise NotConforming("wrong-infer", f"column() of {encoding.name} is {column.type}, arrow() says {field.type}")
+    # A column of a file is a slice as often as not.
+    back = [encoding.read(cell) for cell in encoding.cells(column.slice(1), field)]
+    for sample, found in zip(given[1:], back, strict=True):
+        if type_of(plain(found)).dtype != type_of(sample).dtype:
+            raise NotConforming("wrong-infer", f"read() of {encoding.name} gives {type_of(plain(found))} for {type_of(sample)}")
+        if encoding.lossless and print_of(plain(found)) != print_of(sample):
+            raise NotConforming("lossy", f"{encoding.name} says it is lossless, but read() gives other content than write() took")
+    return ("not-an-op", "bad-params", "argument-changing", "impure", "wrong-infer", "lossy")
 
 
 def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "RGB") -> tuple[str, ...]:

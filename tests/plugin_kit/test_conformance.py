@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from refinery_beam.plugins.assertions import STANDARD
-from refinery_beam.plugins.base import LoaderFile
+from refinery_beam.plugins.base import ArrayType, LoaderFile
+from refinery_beam.plugins.common.encodings import PlainColumn
 from refinery_beam.plugins.discovery import find_plugin
-from refinery_beam.testing.conformance import FAILURES, NotConforming, check_assertion, check_loader, check_op, default_images
+from refinery_beam.plugins.image_classification.encodings import ENCODINGS
+from refinery_beam.testing.conformance import (
+    FAILURES,
+    NotConforming,
+    check_assertion,
+    check_encoding,
+    check_loader,
+    check_op,
+    default_images,
+)
 
 from . import bad_ops as bad
 
@@ -46,6 +57,62 @@ BAD: dict[str, tuple[Any, str, str]] = {
 }
 
 
+class Shouting(PlainColumn):
+    def write(self, content: Any, *, path: str, quality: int) -> Any:
+        return content.upper()
+
+
+class Numbered(PlainColumn):
+    written = 0
+
+    def write(self, content: Any, *, path: str, quality: int) -> Any:
+        Numbered.written += 1
+        return f"{content}{Numbered.written}"
+
+
+class Untyped(PlainColumn):
+    def column(self, cells: Any, field: pa.Field) -> pa.Array:
+        return pa.array(cells).cast(pa.binary())
+
+
+class Darkening(PlainColumn):
+    def refuse(self, type: ArrayType) -> None:
+        return None
+
+    def write(self, content: Any, *, path: str, quality: int) -> Any:
+        content //= 2
+        return content.tobytes()
+
+
+TEXTS = ["one", "two"]
+BAD_ENCODINGS: dict[str, tuple[Any, str, str]] = {
+    "nothing": (object(), "not-an-op", "object is not an Encoding"),
+    "upper": (Shouting("upper", "str", "string"), "lossy", "read() gives other content"),
+    "numbered": (Numbered("numbered", "str", "string"), "impure", "another cell the second time"),
+    "untyped": (Untyped("untyped", "str", "string"), "wrong-infer", "column() of untyped is binary, arrow() says string"),
+    "darkening": (Darkening("darkening", "uint8", "binary"), "argument-changing", "changes the content"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENCODINGS)
+def test_a_bad_encoding_is_found(name: str) -> None:
+    encoding, failure, words = BAD_ENCODINGS[name]
+    with pytest.raises(NotConforming) as caught:
+        check_encoding(encoding, [array.copy() for array in ARRAYS] if name == "darkening" else TEXTS)
+    assert caught.value.failure == failure
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ENCODINGS)
+def test_the_built_in_encodings_pass(word: str) -> None:
+    assert "lossy" in check_encoding(ENCODINGS[word])
+
+
+def test_samples_that_an_encoding_refuses_show_nothing() -> None:
+    with pytest.raises(NotConforming, match="plain refuses uint8"):
+        check_encoding(PlainColumn("plain", "str", "string"))
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_op_is_found(name: str) -> None:
     op, failure, words = BAD[name]
@@ -56,7 +123,8 @@ def test_a_bad_op_is_found(name: str) -> None:
 
 
 def test_every_failure_has_a_bad_op() -> None:
-    assert set(FAILURES) - {failure for _, failure, _ in BAD.values()} == {"bad-params"}
+    failures = {failure for _, failure, _ in (*BAD.values(), *BAD_ENCODINGS.values())}
+    assert set(FAILURES) - failures == {"bad-params"}
     with pytest.raises(NotConforming, match="bad-params: bad does not take"):
         check_op(bad.Good(), {"size": 3})
 
