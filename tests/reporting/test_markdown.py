@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from refinery_beam.records import LedgerRow
+import pytest
+
+from refinery_beam.records import ASKED_FOR, LedgerRow
 from refinery_beam.reporting import ReportFacts, render_report
 
 
@@ -40,6 +42,13 @@ def test_every_bad_record_is_listed_whatever_stage_found_it() -> None:
     assert "| `photos/small_one.png` | wrong_size | smaller |" in text
     assert "photos/b.png" not in text
     assert "| filtered | Filters | some | 1 |" in text
+
+
+@pytest.mark.parametrize("reason", sorted(ASKED_FOR))
+def test_what_the_recipe_asked_for_is_counted_and_is_not_bad(reason: str) -> None:
+    text = report(LedgerRow("photos/twin.png", "train", "Filters", "twins", reason, "as photos/first.png"))
+    assert f"| {reason} | Filters | twins | 1 |" in text
+    assert "Bad records" not in text and "photos/twin.png" not in text
 
 
 def test_names_stay_in_their_cells() -> None:
