@@ -67,21 +67,21 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "from datetime import UTC, datetime": "the journal is where time belongs",
         "self.attempt = attempt or os.urandom(4).hex()": "names the journal's file and the staging directory",
     },
-    "cache/leases.py": {
+    "cache/attempts/leases.py": {
         "import time": "waiting, and how long ago a lease was renewed",
         "from datetime import datetime": "ages of leases, by the store's clock",
     },
-    "cache/locks.py": {"import time": "waiting for a lock"},
+    "cache/attempts/locks.py": {"import time": "waiting for a lock"},
     "cache/manifest.py": {"return hash(self.files_digest)": "the body of __hash__"},
-    "cache/remote.py": {
+    "cache/stores/remote.py": {
         'probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
     },
-    "cache/staging.py": {
+    "cache/attempts/staging.py": {
         "import time": "waiting, and the age of what dead runs left",
         "attempt = os.urandom(4).hex()": "names the staging directory",
         'return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")': "names what is about to be deleted",
     },
-    "cache/stores.py": {
+    "cache/stores/local.py": {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"
     },
     "index/hints.py": {"import time": "files modified just now get no hint"},

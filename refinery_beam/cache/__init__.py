@@ -22,15 +22,15 @@ from refinery_beam.cache.address import (
     prepare_root,
     refuse_inside_sources,
 )
+from refinery_beam.cache.attempts.remote_staging import RemoteStaging
+from refinery_beam.cache.attempts.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.files import compute_files
-from refinery_beam.cache.home import home
 from refinery_beam.cache.journal import RunJournal, read_journal, redact
 from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, manifest_bytes
 from refinery_beam.cache.promote import Attempt, open_attempt, promote
-from refinery_beam.cache.remote import RemoteStore
-from refinery_beam.cache.remote_staging import RemoteStaging
-from refinery_beam.cache.staging import Staging, dead_attempts, sweep
-from refinery_beam.cache.stores import LocalStore, Store
+from refinery_beam.cache.stores.home import home
+from refinery_beam.cache.stores.local import LocalStore, Store
+from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.cache.verify import Finding, VerifyReport, verify
 
 __all__ = [

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from refinery_beam import places
 from refinery_beam.cache.manifest import MANIFEST_NAME, Manifest, ManifestDamage, parse_manifest
-from refinery_beam.cache.remote import prepare_remote_root
-from refinery_beam.cache.stores import store_error, store_of
+from refinery_beam.cache.stores.local import store_error, store_of
+from refinery_beam.cache.stores.remote import prepare_remote_root
 from refinery_beam.errors import StoreError, UsageError
 
 _HEX64 = re.compile(r"[0-9a-f]{64}")

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from refinery_beam.cache.home import home
+from refinery_beam.cache.stores.home import home
 
 JOURNAL_CONTRACT = 1
 

@@ -23,14 +23,14 @@ from typing import Any, Literal
 
 from refinery_beam import places
 from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
+from refinery_beam.cache.attempts.locks import take
+from refinery_beam.cache.attempts.remote_staging import RemoteStaging
+from refinery_beam.cache.attempts.staging import Staging, trash_path
 from refinery_beam.cache.files import file_sha256, walk_files
 from refinery_beam.cache.listed import sink_entries
-from refinery_beam.cache.locks import take
 from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
-from refinery_beam.cache.remote import RemoteStore
-from refinery_beam.cache.remote_staging import RemoteStaging
-from refinery_beam.cache.staging import Staging, trash_path
-from refinery_beam.cache.stores import LocalStore, Store, store_error, sync_directory, sync_file
+from refinery_beam.cache.stores.local import LocalStore, Store, store_error, sync_directory, sync_file
+from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.errors import EngineError, StoreError
 from refinery_beam.rows import files_digest, logical_digest
 

@@ -27,7 +27,7 @@ from refinery_beam.cache.manifest import (
     parse_manifest,
     self_check,
 )
-from refinery_beam.cache.stores import store_error, store_of
+from refinery_beam.cache.stores.local import store_error, store_of
 from refinery_beam.errors import RefineryError, StoreError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest
-from refinery_beam.cache.stores import store_of
+from refinery_beam.cache.stores.local import store_of
 from refinery_beam.errors import RecipeError, StoreError, did_you_mean
 from refinery_beam.planning.nodes import Imported
 from refinery_beam.recipe import Recipe

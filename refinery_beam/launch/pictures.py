@@ -15,7 +15,7 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest
-from refinery_beam.cache.stores import store_error
+from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.identity import value_digest
 from refinery_beam.launch.prepare import Prepared

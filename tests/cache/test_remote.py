@@ -16,9 +16,10 @@ import handmade
 import pytest
 
 from refinery_beam import objects, places
-from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, leases, look_at, open_attempt, promote, verify
-from refinery_beam.cache.leases import Lease
-from refinery_beam.cache.locks import identity_of_process
+from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, look_at, open_attempt, promote, verify
+from refinery_beam.cache.attempts import leases
+from refinery_beam.cache.attempts.leases import Lease
+from refinery_beam.cache.attempts.locks import identity_of_process
 from refinery_beam.errors import EngineError, StoreError
 
 KEY = handmade.KEY

@@ -9,14 +9,16 @@ import handmade
 import pytest
 
 from refinery_beam.cache import InstanceKey, Staging, sweep
-from refinery_beam.cache import locks as locks_module
-from refinery_beam.cache.locks import take
+from refinery_beam.cache.attempts import locks as locks_module
+from refinery_beam.cache.attempts.locks import take
 from refinery_beam.errors import StoreError
 
 KEY = handmade.KEY
-HOLD = (
-    "import sys, time; from refinery_beam.cache.locks import take; l = take(sys.argv[1]); print(l is not None, flush=True); time.sleep(60)"
-)
+HOLD = """
+import sys, time
+from refinery_beam.cache.attempts.locks import take
+held = take(sys.argv[1]); print(held is not None, flush=True); time.sleep(60)
+"""
 
 
 def attempts(root: Path) -> list[str]:

@@ -111,7 +111,7 @@ def test_two_runs_at_once_build_once(bucket: str, recipe: Path) -> None:
 DIE = """\
 import os, signal, sys
 from refinery_beam import places
-from refinery_beam.cache import remote
+from refinery_beam.cache.stores import remote
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from refinery_beam import places
-from refinery_beam.cache.locks import identity_of_process, process_is_gone
+from refinery_beam.cache.attempts.locks import identity_of_process, process_is_gone
 from refinery_beam.errors import StoreError
 
 LEASE_SECONDS = 180.0

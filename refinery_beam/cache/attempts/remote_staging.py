@@ -16,12 +16,12 @@ from types import TracebackType
 
 from refinery_beam import places
 from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
-from refinery_beam.cache.home import home
-from refinery_beam.cache.leases import Lease
+from refinery_beam.cache.attempts.leases import Lease
+from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.listed import is_sink_file
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
-from refinery_beam.cache.remote import RemoteStore, prepare_remote_root
-from refinery_beam.cache.staging import Staging
+from refinery_beam.cache.stores.home import home
+from refinery_beam.cache.stores.remote import RemoteStore, prepare_remote_root
 from refinery_beam.errors import RefineryError, StoreError
 
 

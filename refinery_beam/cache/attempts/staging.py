@@ -23,8 +23,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from refinery_beam.cache.address import InstanceKey, prepare_root, staging_root
-from refinery_beam.cache.locks import Lock, take
-from refinery_beam.cache.stores import store_error
+from refinery_beam.cache.attempts.locks import Lock, take
+from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError
 
 _LOCK = "lock"

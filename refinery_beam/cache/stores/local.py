@@ -22,7 +22,7 @@ import os
 from typing import Protocol, runtime_checkable
 
 from refinery_beam import places
-from refinery_beam.cache.remote import RemoteStore
+from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.errors import StoreError
 
 
