@@ -113,7 +113,7 @@ __all__ = [
     "Use",
     "Variant",
     "Verdict",
-    "guarded",
+    "call_plugin",
     "misfit",
     "type_of",
 ]
@@ -171,7 +171,7 @@ class PluginFailed(Exception):
         self.step, self.word, self.error = step, word, error
 
 
-def guarded(step: str, word: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def call_plugin(step: str, word: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """What a function of a plugin gives. BadRecord, RefineryError and memory running out pass as they are.
 
     Anything else is the plugin's fault, never the record's: PluginFailed.
@@ -193,9 +193,9 @@ class BoundOp(Generic[OpT]):
     params: Any
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What a function of the op gives, `guarded`. A BadRecord says where it was raised: the op's section and the step."""
+        """What a function of the op gives, as `call_plugin` does. A BadRecord says where it was raised: the op's section and the step."""
         try:
-            return guarded(self.name, f"op:{self.op.spec.name}", function, *args, **kwargs)
+            return call_plugin(self.name, f"op:{self.op.spec.name}", function, *args, **kwargs)
         except BadRecord as error:
             error.stage, error.op = error.stage or self.op.spec.section, error.op or self.name
             raise

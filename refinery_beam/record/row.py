@@ -8,7 +8,7 @@ from typing import Any
 
 from refinery_beam.exact import Partial
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.plugins.base import BadRecord, Content, Encoding, Kind, guarded
+from refinery_beam.plugins.base import BadRecord, Content, Encoding, Kind, call_plugin
 from refinery_beam.record.columns import FieldMismatch, coerce
 from refinery_beam.record.extras import Extras
 from refinery_beam.record.source import Decoder
@@ -66,7 +66,7 @@ class RowMaker:
             content, proof = data, SourceBytes(ref.digest)
         else:
             proof = self._kind.proof(content)
-        cell = guarded("encode", f"encoding:{encoding.name}", encoding.write, content, path=ref.path, quality=output.quality)
+        cell = call_plugin("encode", f"encoding:{encoding.name}", encoding.write, content, path=ref.path, quality=output.quality)
         return cell, proof, encoding.size(cell)
 
     def _optional(self, name: str, ref: Ref) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin, PluginFailed, guarded
+from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin, PluginFailed, call_plugin
 from refinery_beam.records import Ref
 
 _OTHER_BYTES = {
@@ -38,7 +38,7 @@ class Decoder:
         """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. Raises BadRecord, PluginFailed."""
         try:
             if loader is None:
-                return guarded("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint)
+                return call_plugin("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint)
             return self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
         except BadRecord as error:
             raise _at_input(error) from error
@@ -46,7 +46,7 @@ class Decoder:
     def header(self, data: bytes) -> Mapping[str, int]:
         """What the head of a file says; nothing is decoded. Raises BadRecord, PluginFailed."""
         try:
-            return guarded("decode", self._word, self.kind.header, data, self.policy, self.limits)
+            return call_plugin("decode", self._word, self.kind.header, data, self.policy, self.limits)
         except BadRecord as error:
             raise _at_input(error) from error
 
@@ -56,7 +56,7 @@ class Decoder:
         Header and structure are enough to know: only a file that looks cut, and is not `decoded` anyway, is decoded for it.
         """
         try:
-            guarded("decode", self._word, self.kind.fits_header, data, self.policy, self.limits, type)
+            call_plugin("decode", self._word, self.kind.fits_header, data, self.policy, self.limits, type)
         except BadRecord as error:
             raise _at_input(error) from error
         if not decoded and not self.kind.whole(data):
@@ -65,7 +65,7 @@ class Decoder:
     def _loaded(self, data: bytes, loader: Loader) -> Content:
         mode = getattr(self.policy, "mode", "")
         try:
-            return guarded("decode", f"loader:{loader.source_type}", loader.decode, data, mode=mode)
+            return call_plugin("decode", f"loader:{loader.source_type}", loader.decode, data, mode=mode)
         except PluginFailed as failed:
             if isinstance(failed.error, ValueError | OSError):  # what libraries raise for damaged files
                 raise BadRecord("damaged", f"{type(failed.error).__name__}: {failed.error}") from failed.error
