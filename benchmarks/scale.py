@@ -131,10 +131,10 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
 def filtered(records: int, folder: str) -> dict[str, Any]:
     """Exact quotas within classes behind a filter, as the local engine cuts them. Drivers and workers are one process there."""
     import apache_beam as beam
-    from refinery_beam.pipeline.filters.select import Select
 
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import WORK_FOLDERS, Job
+    from refinery_beam.pipeline.filters import carried_out
     from refinery_beam.pipeline.rows.read_index import ReadIndex
     from refinery_beam.pipeline.split import AssignSplits
     from refinery_beam.planning.build import build_plan
@@ -151,7 +151,7 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
     job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
 
     def build(pipeline: Any) -> None:
-        kept, _ = pipeline | "Index" >> ReadIndex(f"{folder}/index") | "Filter" >> Select(plan, plan.pre_filters[0], job)
+        kept, _ = pipeline | "Index" >> ReadIndex(f"{folder}/index") | "Filter" >> carried_out(job, plan.pre_filters[0])
         for name, refs in (kept | "Split" >> AssignSplits(plan, grouped=False)).items():
             counted = refs | f"Count[{name}]" >> beam.combiners.Count.Globally()
             _ = counted | f"Keep[{name}]" >> beam.Map(keep_count, f"{folder}/count-{name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shutil
 import subprocess
@@ -61,6 +63,15 @@ def test_dependencies_are_the_imports() -> None:
     optional = {Requirement(t).name for texts in PROJECT["project"]["optional-dependencies"].values() for t in texts}
     asked = {Requirement(text).name for text in PROJECT["project"]["dependencies"]}
     assert asked <= imported <= asked | optional
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("benchmarks/*.py")), ids=lambda file: file.name)
+def test_what_benchmarks_import_is_there(file: Path) -> None:
+    """They import inside functions, and no other test runs those."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("refinery_beam"):
+            module = importlib.import_module(str(node.module))
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 def test_the_changelog_knows_this_version() -> None:
