@@ -50,7 +50,7 @@ IN_RECIPES = {
 # What no recipe can show alone.
 IN_TESTS = {
     "fitted statistics replayed on one new image": "reading/test_replay.py::test_served_equals_prepared",
-    "a report of what was made": "report/test_markdown.py::test_every_bad_record_is_listed_whatever_stage_found_it",
+    "a report of what was made": "reporting/test_markdown.py::test_every_bad_record_is_listed_whatever_stage_found_it",
     "export: other tools read the dataset as it is": "launch/test_main_job.py::test_others_read_it_without_us",
     "the key follows meaning, not spelling": "launch/test_identity_of_runs.py::test_cosmetic_edits_hit_and_meaningful_ones_miss",
     "the input is known by its contents": "launch/test_identity_of_runs.py::test_files_decide_by_content",
