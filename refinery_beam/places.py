@@ -205,7 +205,7 @@ def write(place: str, data: bytes) -> None:
 
 
 def put_if_absent(place: str, data: bytes) -> bool:
-    """Create a file, or leave alone what is there and give False. (For what must survive a power cut, see `cache.stores.LocalStore`.)"""
+    """Create a file, or leave alone what is there and give False. What must survive a power cut: `cache.LocalStore`."""
     if is_url(place):
         return objects.put_if_absent(place, data)
     temporary = _beside(place)

@@ -1,10 +1,10 @@
-"""Child processes that run code of this package, wherever it lies and whatever the working directory is."""
+"""Child processes that run code of this package, wherever it lies and whatever the working directory is; and whether a process lives."""
 
 from __future__ import annotations
 
 import os
 
-PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 """The folder that holds the package `refinery_beam`."""
 
 
@@ -12,3 +12,20 @@ def child_environment() -> dict[str, str]:
     """The environment of this process, in which a child finds this package first."""
     path = os.pathsep.join(p for p in (PACKAGE_ROOT, os.environ.get("PYTHONPATH")) if p)
     return {**os.environ, "PYTHONPATH": path}
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine still runs. A zombie does not: it has ended, and only waits for its parent to ask how."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it belongs to somebody else
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except FileNotFoundError:
+        return not os.path.isdir("/proc/self")  # gone while it was asked; without /proc the signal's answer stands
+    except (OSError, IndexError):
+        return False  # gone while it was read

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from refinery_beam.runners import local
 from refinery_beam.testing import awkward, images
+from refinery_beam.testing.engine import hostile, measured
 from refinery_beam.testing.engine.sizes import Sizes
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
@@ -94,21 +95,29 @@ ALL_SIZES = Sizes()
 _run_local = local.run_local
 
 
-def _looked_at(build: Callable[[Any], None], options: local.LocalOptions, **more: Any) -> None:
-    """`run_local`, with every pipeline of a recipe looked at: no pickle and no large element crosses a stage, in any test."""
-    if not build.__module__.startswith("refinery_beam.launch."):
+def _measured_run(build: Callable[[Any], None], options: local.LocalOptions, **more: Any) -> None:
+    """`run_local`, with every pipeline measured: no pickle and no large element crosses a stage, in any test.
+
+    A test whose own pipeline may do that says so with ``runner_factory=constructed_runner``; nothing else ends the check.
+    """
+    if options.runner_factory is local.constructed_runner:
         return _run_local(build, options, **more)
-    sizes, hostile = Sizes(), options.hostile
-    if HOSTILE_SEED and hostile is None and options.mode == "threads" and not options.bundle_repeat:
-        hostile = int(HOSTILE_SEED)
-    _run_local(build, replace(options, sizes=sizes, hostile=hostile), **more)
+    factory = options.runner_factory or local.constructed_runner
+    if HOSTILE_SEED and options.runner_factory is None and options.mode == "threads":
+        factory = hostile(int(HOSTILE_SEED))
+    sizes = Sizes()
+    _run_local(build, replace(options, runner_factory=measured(sizes, factory)), **more)
     ALL_SIZES.merge(sizes)
-    if options.sizes is not None:
-        options.sizes.merge(sizes)
     sizes.check()
 
 
-local.run_local = _looked_at
+local.run_local = _measured_run
+
+
+@pytest.fixture
+def all_sizes() -> Sizes:
+    """What crossed stages in this process so far."""
+    return ALL_SIZES
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -105,8 +105,8 @@ def call(given: list[str]) -> int:
 
 
 def _boot_worker(given: list[str]) -> int:
-    """What engines start; see `runners.worker_boot`. Its stderr ends in a worker's log."""
-    from refinery_beam.runners.worker_boot import boot
+    """What engines start; see `runners.portable.worker_boot`. Its stderr ends in a worker's log."""
+    from refinery_beam.runners.portable.worker_boot import boot
 
     try:
         boot(given)

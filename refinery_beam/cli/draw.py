@@ -21,6 +21,7 @@ def draw(
     options: Options,
 ) -> None:
     """Draw the recipe's Visualizations from its instance, which a run has made. Nothing is built."""
+    # A door: the other verbs draw nothing.
     from refinery_beam.launch.pictures import draw_pictures
 
     prepared = prepare(recipe, options.settings())

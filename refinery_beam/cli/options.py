@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam.errors import Interrupted
-from refinery_beam.launch.prepare import Settings
+from refinery_beam.launch.settings import Settings
 
 CACHE_ROOT_VARIABLE = "REFINERY_BEAM_CACHE_ROOT"
 PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
@@ -119,7 +119,7 @@ class Options:
             beam_options=self.beam_options,
             progress=not self.quiet,
             debug=self.debug,
-            watch=not self.debug,  # whose traceback would not come out of the child
+            forked=not self.debug,  # whose traceback would not come out of the child
             say=(lambda text: typer.echo(text, err=True)) if self.verbose and not self.quiet else None,
         )
 

@@ -1,9 +1,9 @@
-"""A run in a child process, and a parent that lives to tell how it ended.
+"""Runs a function in a child process, so that the parent survives and can say how the child ended.
 
-Where workers are threads of the run, it decodes images itself: a codec that crashes takes it along, and nobody is left to say on which
-record. So the command line forks before Beam is imported; the parent does nothing but wait, and reads the marks if the child dies. It costs
-some milliseconds, and no memory that the child would not have too. Linux only: elsewhere a child cannot be told to end with its parent, and
-would go on after a ``kill -9`` of the run. There, and for callers of the library, the next run finds the marks.
+Where workers are threads of the run, the run decodes files itself: a codec that crashes kills the run, and nobody could say on which
+record. So the command line forks before Beam is imported. The parent only waits, and reads the markers if the child dies. This costs some
+milliseconds, and no memory that the child would not need anyway. Linux only: on other systems a child cannot be told to end with its
+parent, and would go on after a ``kill -9`` of the run. There, and for callers of the library, the next run reads the markers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
+from refinery_beam.crashes.endings import name_of_end
 from refinery_beam.crashes.parent_death import die_with_parent
-from refinery_beam.crashes.retry_alone import name_of_end
 from refinery_beam.errors import EngineError
 
 T = TypeVar("T")
@@ -32,15 +32,15 @@ class ChildDied(Exception):
         self.how = how
 
 
-def can_watch() -> bool:
-    """Whether `in_a_child` works here: on Linux, on the main thread of a process that has no other."""
+def can_fork() -> bool:
+    """Whether `run_forked` works here: on Linux, on the main thread of a process that has no other thread."""
     return sys.platform == "linux" and threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
 
 
-def in_a_child(body: Callable[[], T]) -> T:
-    """What `body` returns or raises, in a child process. Raises ChildDied.
+def run_forked(body: Callable[[], T]) -> T:
+    """Call `body` in a child process; give what it returns, or raise what it raises. Raises ChildDied if the child ends without either.
 
-    Ctrl-C and SIGSTOP at the terminal reach the child through the parent, once. The child is killed if the parent dies.
+    The parent passes Ctrl-C and Ctrl-Z of the terminal on to the child, once each. The child is killed if the parent dies.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -49,7 +49,7 @@ def in_a_child(body: Callable[[], T]) -> T:
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _child(body, writer, parent)
+        _be_the_child(body, writer, parent)
     os.close(writer)
     with _signals_passed_on(pid), os.fdopen(reader, "rb") as answers:
         answer = answers.read()
@@ -62,10 +62,10 @@ def in_a_child(body: Callable[[], T]) -> T:
     raise value
 
 
-def _child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn:
+def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn:
     status = 1
     try:
-        os.setpgid(0, 0)  # Ctrl-C goes to the parent alone, which passes it on
+        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on
         die_with_parent()
         if os.getppid() == parent:
             try:
@@ -85,17 +85,17 @@ def _child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn:
 def _pickled(answer: tuple[bool, Any]) -> bytes:
     try:
         data = pickle.dumps(answer)
-        pickle.loads(data)  # noqa: S301 - an exception may write what it cannot read
+        pickle.loads(data)  # noqa: S301 - an exception may be pickled and yet not be unpickled
         return data
     except Exception:
-        # Errors of libraries fail at it in ways of their own. What they say is told then; what they are is lost.
+        # Some exceptions of libraries cannot be pickled. Their text is passed on, their type is lost.
         kind = type(answer[1])
         return pickle.dumps((False, EngineError(f"{kind.__name__}: {answer[1]}", code="engine-failed", value=kind.__name__)))
 
 
 @contextmanager
 def _signals_passed_on(pid: int) -> Iterator[None]:
-    """Inside, Ctrl-C interrupts the child, and Ctrl-Z stops it together with this process, until both go on."""
+    """While the body runs, Ctrl-C interrupts the child, and Ctrl-Z stops the child and this process until both are continued."""
 
     def interrupt(_: int, __: Any) -> None:
         os.kill(pid, signal.SIGINT)

@@ -1,10 +1,11 @@
-"""Marks: which records a worker has in its hands, left where the driver finds them should the worker die.
+"""Markers: workers write down which records they are working on, so that the driver knows them if a worker dies.
 
-A process that is killed says nothing. So each names a record before it touches its file and takes the name back after it: two small writes
-at a fixed place of a file of its own, one place a thread; ten to fifteen microseconds together. Bytes that were written outlive their
-process. (Not memory-mapped: a full disk would then end the worker with SIGBUS, where a write merely fails.)
+A process that is killed cannot report anything. So each process has a file of its own, with one slot a thread: the thread writes the record
+into its slot before it touches the record's file, and clears the slot afterwards. The two writes take ten to fifteen microseconds together.
+Bytes that were written outlive their process. (The file is not memory-mapped: a full disk would then end the worker with SIGBUS, where a
+write merely fails.)
 
-What a mark holds is enough to do the same work again elsewhere; see `runners.alone`.
+A marker holds everything that is needed to do the same work again in another process; see `crashes.retry_alone`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ from typing import Any
 from refinery_beam import places
 from refinery_beam.job.job import Job
 from refinery_beam.plugins.base import BadRecord
+from refinery_beam.processes import is_alive
 from refinery_beam.record.lineage import file_record_id
 from refinery_beam.record.steps import Fitted
 from refinery_beam.records import Ref
 
-FOLDER = "marks"
-PLACE = 64 << 10
-"""Bytes kept for one mark. The file is sparse: only what is written takes room."""
+FOLDER = "markers"
+"""The folder of marker files, below ``Job.work``."""
+
+SLOT_BYTES = 64 << 10
+"""Bytes kept for one marker. The file is sparse: only what is written takes room."""
+
+_EMPTY = bytes(4)
 
 
 @dataclass(frozen=True)
@@ -40,23 +46,23 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """One record that a process was at work on, with what it needs to be worked on again."""
+class Marker:
+    """One record that a process was working on, with what is needed to work on it again."""
 
     task: Task
     ref: Ref
     fitted: Fitted
 
 
-class Marks:
-    """The marks of one DoFn in one process. Safe to use from several threads.
+class Markers:
+    """Writes the markers of one DoFn in one process. Safe to use from several threads.
 
-    Also the gate for records that are known to end every process that works on them (``Job.deadly``): these are bad records.
+    It also refuses the records that are known to kill their worker (``Job.poison``): they are bad records.
     """
 
     def __init__(self, job: Job, task: Task) -> None:
-        self._deadly = dict(job.deadly)
-        self._places = itertools.count(1)
+        self._poison = dict(job.poison)
+        self._slots = itertools.count(1)
         self._own = threading.local()
         self._lock = threading.Lock()
         self._knows = False
@@ -64,16 +70,16 @@ class Marks:
         # A name of its own: processes on several machines may share the folder and a pid.
         self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")
         if places.is_url(job.work):
-            return  # a store has no place in the middle of an object; the engine's own log tells what its workers died on
+            return  # objects of a store cannot be written in the middle; the engine's own log tells what its workers died of
         header = json.dumps({"host": platform.node(), "pid": os.getpid(), "task": [task.kind, task.name]})
         try:
             self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115
             os.pwrite(self._file.fileno(), _framed(header), 0)
         except OSError:
-            self._file = None  # the run does without: marks are for bad days
+            self._file = None  # the run goes on without markers: they matter only if a worker dies
 
     def knowing(self, fitted: Fitted) -> None:
-        """The statistics that the records to come are worked on with. They are the same for the whole job, so once is enough."""
+        """Write down the statistics that records are worked on with. They are the same for the whole job, so the first call does it."""
         with self._lock:
             if self._knows or not fitted or self._file is None:
                 return
@@ -86,67 +92,65 @@ class Marks:
 
     @contextmanager
     def on(self, ref: Ref) -> Iterator[None]:
-        """Inside, the record is marked. Raises BadRecord ``kills_worker`` for one that would end this process."""
-        if self._deadly:
-            detail = self._deadly.get(ref.record_id) or self._deadly.get(file_record_id(ref))
+        """Mark the record while the body runs. Raises BadRecord ``kills_worker`` for a record that is known to kill its worker."""
+        if self._poison:
+            detail = self._poison.get(ref.record_id) or self._poison.get(file_record_id(ref))
             if detail is not None:
                 raise BadRecord("kills_worker", detail, stage="Input")
-        at = self._place()
-        self._write(_framed(_dump(ref)), at)
+        slot = self._slot()
+        self._write(_framed(_dump(ref)), slot)
         try:
             yield
         finally:
-            self._write(_NOTHING, at)
+            self._write(_EMPTY, slot)
 
     def close(self) -> None:
-        """Forget them all: this worker lived."""
+        """Close the file: this worker came to its end."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _place(self) -> int:
-        place: int | None = getattr(self._own, "place", None)
-        if place is None:
-            place = self._own.place = next(self._places) * PLACE
-        return place
+    def _slot(self) -> int:
+        """Where in the file this thread writes."""
+        slot: int | None = getattr(self._own, "slot", None)
+        if slot is None:
+            slot = self._own.slot = next(self._slots) * SLOT_BYTES
+        return slot
 
-    def _write(self, data: bytes, at: int) -> None:
+    def _write(self, data: bytes, slot: int) -> None:
         if self._file is not None:
             try:
-                os.pwrite(self._file.fileno(), data, at)
+                os.pwrite(self._file.fileno(), data, slot)
             except (OSError, ValueError):
                 self._file = None
 
 
-def read_marks(work: str) -> list[Mark]:
-    """The records that dead processes of a job had in their hands, by record id, each once for each task.
+def read_markers(work: str) -> list[Marker]:
+    """The records that dead processes of a job were working on, sorted by record id, each once for each task.
 
-    A process of this machine that lives is left out; of one elsewhere nobody can tell, so what it holds counts.
+    Processes of this machine that still run are left out. Whether a process of another machine runs is not known: its records count.
     """
     folder = os.path.join(work, FOLDER)
-    found: dict[tuple[str, str, str], Mark] = {}
+    found: dict[tuple[str, str, str], Marker] = {}
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         if name.endswith(".fitted"):
             continue
         path = os.path.join(folder, name)
         try:
-            for mark in _read(path):
-                found.setdefault((mark.ref.record_id, mark.task.kind, mark.task.name), mark)
+            for marker in _read(path):
+                found.setdefault((marker.ref.record_id, marker.task.kind, marker.task.name), marker)
         except (OSError, ValueError, TypeError):
-            continue  # half written: its process was about to begin
+            continue  # half written: its process had not begun to work
     return [found[key] for key in sorted(found)]
 
 
-_NOTHING = bytes(4)
-
-
-def _read(path: str) -> Iterator[Mark]:
+def _read(path: str) -> Iterator[Marker]:
     with open(path, "rb") as file:
         whole = file.read()
     header = json.loads(_unframed(whole, 0) or "{}")
-    if header["host"] == platform.node() and _lives(header["pid"]):
+    if header["host"] == platform.node() and is_alive(header["pid"]):
         return
-    texts = [text for at in range(PLACE, len(whole), PLACE) if (text := _unframed(whole, at))]
+    texts = [text for slot in range(SLOT_BYTES, len(whole), SLOT_BYTES) if (text := _unframed(whole, slot))]
     if not texts:
         return
     fitted: Mapping[str, Any] = {}
@@ -154,34 +158,17 @@ def _read(path: str) -> Iterator[Mark]:
         with open(path + ".fitted", encoding="utf-8") as file:
             fitted = json.load(file)
     for text in texts:
-        yield Mark(Task(*header["task"]), _load(text), fitted)
-
-
-def _lives(pid: int) -> bool:
-    """Whether a process of this machine runs. A zombie does not run any more."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return True  # no /proc here
-    except (OSError, IndexError):
-        return False  # gone while it was read
+        yield Marker(Task(*header["task"]), _load(text), fitted)
 
 
 def _framed(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogatepass")[: PLACE - 4]
+    data = text.encode("utf-8", "surrogatepass")[: SLOT_BYTES - 4]
     return len(data).to_bytes(4, "big") + data
 
 
-def _unframed(whole: bytes, at: int) -> str:
-    size = int.from_bytes(whole[at : at + 4], "big")
-    return whole[at + 4 : at + 4 + size].decode("utf-8", "surrogatepass")
+def _unframed(whole: bytes, slot: int) -> str:
+    size = int.from_bytes(whole[slot : slot + 4], "big")
+    return whole[slot + 4 : slot + 4 + size].decode("utf-8", "surrogatepass")
 
 
 def _dump(ref: Ref) -> str:

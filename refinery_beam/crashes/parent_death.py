@@ -1,8 +1,7 @@
-"""``python -m refinery_beam.crashes.parent_death PARENT COMMAND`` becomes the command, which is killed when the process that started it
-dies.
+"""``python -m refinery_beam.crashes.parent_death PARENT COMMAND`` becomes the command, and is killed when the process PARENT dies.
 
-A job server is asked to end when the run is over. A run that is killed, or dies with a codec, asks nobody, and its server would stay for
-ever. Linux only: elsewhere nothing tells a process that its parent is gone.
+A run stops its job server when it is over. A run that is killed, or that a codec crashes, cannot do that, and the server would stay for
+ever. Linux only: other systems do not tell a process that its parent has died.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from collections.abc import Sequence
 PR_SET_PDEATHSIG = 1
 
 
-def tethered(command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` for as long as this process lives, at most. Start it from the main thread: the kernel takes
-    the end of the thread for that of its process.
+def killed_with_parent(command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` and is killed when this process dies. Start it from the main thread: the kernel treats the end
+    of the thread that started it as the end of the process.
     """
     if sys.platform != "linux":
         return list(command)
@@ -26,7 +25,7 @@ def tethered(command: Sequence[str]) -> list[str]:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies. It holds for the program that this process becomes by `exec` as well."""
+    """Have the kernel kill this process when its parent dies. This stays in force when the process becomes another program by `exec`."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

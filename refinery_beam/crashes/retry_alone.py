@@ -1,10 +1,10 @@
-"""Records worked on again, each in a process of its own: what a worker was at when it died. No Beam, no threads.
+"""Works on records again, each in a process of its own, to see which of them kills it. No Beam, no threads.
 
 usage: python -m refinery_beam.crashes.retry_alone TRIES SECONDS
 
-`suspects` starts it and hands it a plan and marks on stdin, pickled as Beam hands them to its workers. It forks for every try, which costs
-milliseconds, and prints one JSON line a try, ``[mark, ended, decoding]``; see `suspects.Try`. What the work gives is thrown away, and what
-it raises too: the only question is whether its process is alive afterwards.
+`suspects` starts it and sends a plan and markers to its stdin, pickled as Beam sends them to its workers. It forks for every try, which
+costs milliseconds, and prints one JSON line a try: ``[number of the marker, ended, decoding]``; see `suspects.Try`. The result of the work
+is thrown away, and so are exceptions: the only question is whether the process survives it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from refinery_beam.crashes.markers import Mark
+from refinery_beam.crashes.endings import NO_END, name_of_end
+from refinery_beam.crashes.markers import Marker
 from refinery_beam.record.peek import Peek
 from refinery_beam.record.worker import Worker
-
-NO_END = "no end"
-"""How a try ended that was stopped after its time."""
 
 DECODED, DONE = b"d", b"e"
 
 
-def one_try(worker: Worker, mark: Mark, seconds: float) -> tuple[str, bool]:
-    """How a process ended that worked on one record ('' if it came through), and whether it had not even decoded the file by then."""
+def one_try(worker: Worker, marker: Marker, seconds: float) -> tuple[str, bool]:
+    """Works on one record in a child process. Gives how the child ended ('' if it survived), and whether it ended before the file was
+    decoded.
+    """
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        _work(worker, mark, lambda word: os.write(writer, word))
+        _work(worker, marker, lambda word: os.write(writer, word))
         os._exit(0)
     os.close(writer)
-    said, late = _heard(reader, time.monotonic() + seconds)
+    said, late = _read_until_it_ends(reader, time.monotonic() + seconds)
     os.close(reader)
     if late:
         os.kill(pid, signal.SIGKILL)
@@ -49,8 +49,8 @@ def one_try(worker: Worker, mark: Mark, seconds: float) -> tuple[str, bool]:
     return NO_END if late else name_of_end(os.waitstatus_to_exitcode(status)), DECODED not in said
 
 
-def _heard(reader: int, deadline: float) -> tuple[bytes, bool]:
-    """What a process said until it ended, and whether it was late. Its end closes the pipe."""
+def _read_until_it_ends(reader: int, deadline: float) -> tuple[bytes, bool]:
+    """What the child wrote until it ended, and whether the deadline came first. The end of the child closes the pipe."""
     said = b""
     while True:
         ready, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
@@ -62,59 +62,47 @@ def _heard(reader: int, deadline: float) -> tuple[bytes, bool]:
         said += word
 
 
-def _work(worker: Worker, mark: Mark, say: Callable[[bytes], Any]) -> None:
+def _work(worker: Worker, marker: Marker, say: Callable[[bytes], Any]) -> None:
     with suppress(Exception):
-        _decode(worker, mark)
+        _decode(worker, marker)
         say(DECODED)
-        _task(worker, mark)
+        _do_task(worker, marker)
     say(DONE)
 
 
-def _decode(worker: Worker, mark: Mark) -> None:
-    """The part of the work that is the same for every record made from the file. Looks have no other part."""
-    if mark.task.kind == "look":
-        steps = [step for step in (*worker.plan.pre_filters, *worker.plan.post_filters) if step.name == mark.task.name]
-        Peek(worker, steps[0] if steps else None)(mark.ref)
+def _decode(worker: Worker, marker: Marker) -> None:
+    """The part of the work that is the same for every record made from the file. A task of the kind look has no other part."""
+    if marker.task.kind == "look":
+        steps = [step for step in (*worker.plan.pre_filters, *worker.plan.post_filters) if step.name == marker.task.name]
+        Peek(worker, steps[0] if steps else None)(marker.ref)
         return
-    data = worker.files.read(mark.ref)
-    if mark.task.kind == "fit" or worker.plan.decodes:
-        worker.files.decode(mark.ref, data)
+    data = worker.files.read(marker.ref)
+    if marker.task.kind == "fit" or worker.plan.decodes:
+        worker.files.decode(marker.ref, data)
 
 
-def _task(worker: Worker, mark: Mark) -> None:
-    if mark.task.kind == "fit":
-        point = next(point for point in worker.plan.fits if point.name == mark.task.name)
-        worker.observe(point, mark.ref, mark.fitted)
-    elif mark.task.kind == "write":
-        worker.prepare(mark.ref, mark.fitted)
-
-
-def name_of_end(code: int) -> str:
-    """How a process ended, by its return code, as `subprocess` or a shell tells it.
-
-    >>> name_of_end(-11), name_of_end(139), name_of_end(3)
-    ('SIGSEGV', 'SIGSEGV', 'exit code 3')
-    """
-    try:
-        return signal.Signals(-code if code < 0 else code - 128).name
-    except ValueError:
-        return f"exit code {code}"
+def _do_task(worker: Worker, marker: Marker) -> None:
+    if marker.task.kind == "fit":
+        point = next(point for point in worker.plan.fits if point.name == marker.task.name)
+        worker.observe(point, marker.ref, marker.fitted)
+    elif marker.task.kind == "write":
+        worker.prepare(marker.ref, marker.fitted)
 
 
 def main() -> None:
-    """Read the work from stdin, and say how each try ended."""
+    """Read plan and markers from stdin, and print how each try ended."""
     tries, seconds = int(sys.argv[1]), float(sys.argv[2])
-    # What a codec prints on stdout must not be taken for what we say.
+    # Codecs may print on stdout: what they print must not be mixed with the answers.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    plan, marks = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    plan, markers = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     worker = Worker(plan)
-    for number, mark in enumerate(marks):
+    for number, marker in enumerate(markers):
         for _ in range(tries):
-            ended, decoding = one_try(worker, mark, seconds)
+            ended, decoding = one_try(worker, marker, seconds)
             print(json.dumps([number, ended, decoding]), file=out, flush=True)
             if ended == NO_END:
-                break  # it would take as long again
+                break  # another try would take as long
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Records that a dead worker had in its hands, each worked on again in a process of its own: which of them ends it?
+"""Tries the records that a dead worker was working on, each in a process of its own: which of them kills it?
 
-One death says little: several records were at work, and memory may have run out. So every suspect is tried `TRIES` times, alone, under a
-time limit. One that ends its process in every try is a *poison record*. Nothing here depends on what the dead worker did first or last.
+One death proves little: several records were being worked on, and memory may have run out. So every suspect is tried `TRIES` times, alone,
+with a time limit. A record that kills its process in every try is a *poison record*. The answer does not depend on which worker died first.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from refinery_beam.crashes.markers import Mark
-from refinery_beam.crashes.retry_alone import NO_END
+from refinery_beam.crashes.endings import CRASHES, NO_END
+from refinery_beam.crashes.markers import Marker
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.processes import child_environment
 from refinery_beam.record.lineage import file_record_id
 
@@ -25,16 +25,13 @@ SECONDS = 30.0
 """How long one try may take."""
 
 MOST = 64
-"""So many suspects are tried. More hang together on large clusters only, and say less each."""
-
-CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP"})
-"""Signals that a process draws upon itself. SIGKILL comes from outside: memory ran out, or somebody ended it."""
+"""At most so many suspects are tried. There are more on large clusters only."""
 
 
 @dataclass(frozen=True)
 class Try:
-    """How one process ended that worked on one record: `ended` is '' if it came through, else a signal's name, ``exit code N`` or
-    ``no end``; `decoding` whether it had not even decoded the file by then.
+    """How one try ended: `ended` is '' if the process survived, else a signal's name, ``exit code N`` or ``no end``; `decoding` is true if
+    it ended before the file was decoded.
     """
 
     ended: str
@@ -45,48 +42,52 @@ class Try:
 class Suspect:
     """A marked record and its tries."""
 
-    mark: Mark
+    marker: Marker
     tries: tuple[Try, ...]
 
     @property
-    def deaths(self) -> tuple[Try, ...]:
-        """The tries that ended their process. A try that had to be stopped is none: slowness is no proof."""
+    def killing(self) -> tuple[Try, ...]:
+        """The tries that killed their process. A try that had to be stopped does not count: slowness is no proof."""
         return tuple(t for t in self.tries if t.ended and t.ended != NO_END)
 
     @property
-    def poison(self) -> bool:
-        """Whether every try ended its process."""
-        return bool(self.tries) and len(self.deaths) == len(self.tries)
+    def kills_always(self) -> bool:
+        """True if every try killed its process."""
+        return bool(self.tries) and len(self.killing) == len(self.tries)
 
     @property
-    def crashes(self) -> bool:
-        """Whether it is poison by its own doing, on any machine with these codecs: always the same crash, never for want of memory."""
-        return self.poison and len({t.ended for t in self.tries}) == 1 and self.tries[0].ended in CRASHES
+    def always_crashes(self) -> bool:
+        """True if every try ended with the same crash signal (never SIGKILL)."""
+        return self.kills_always and len({t.ended for t in self.tries}) == 1 and self.tries[0].ended in CRASHES
+
+    @property
+    def while_decoding(self) -> bool:
+        """True if every try that killed its process did so before the file was decoded."""
+        return bool(self.killing) and all(t.decoding for t in self.killing)
 
     @property
     def record_id(self) -> str:
-        """The record at fault: that of the file if decoding it is enough, else the one that was being made from it."""
-        at_decoding = self.deaths and all(t.decoding for t in self.deaths)
-        return file_record_id(self.mark.ref) if at_decoding else self.mark.ref.record_id
+        """The record to blame: the file's own record if decoding is enough, else the record that was being made from the file."""
+        return file_record_id(self.marker.ref) if self.while_decoding else self.marker.ref.record_id
 
     @property
     def doing(self) -> str:
-        """What ended the process, in a word."""
-        return "decoding it" if self.deaths and all(t.decoding for t in self.deaths) else "working on it"
+        """What killed the process, in words."""
+        return "decoding it" if self.while_decoding else "working on it"
 
 
-def try_alone(plan: Any, marks: Sequence[Mark], *, tries: int = TRIES, seconds: float = SECONDS) -> list[Suspect]:
-    """Every mark, tried `tries` times. No try at all where a process cannot fork."""
-    chosen = list(marks)[:MOST]
+def try_alone(plan: Plan, markers: Sequence[Marker], *, tries: int = TRIES, seconds: float = SECONDS) -> list[Suspect]:
+    """Each marked record, tried `tries` times. Where processes cannot fork nothing is tried."""
+    chosen = list(markers)[:MOST]
     ended: list[list[Try]] = [[] for _ in chosen]
     if hasattr(os, "fork"):
-        for number, how, decoding in _answers(plan, chosen, tries, seconds):
+        for number, how, decoding in _run_tries(plan, chosen, tries, seconds):
             ended[number].append(Try(how, decoding))
-    return [Suspect(mark, tuple(tried)) for mark, tried in zip(chosen, ended, strict=True)]
+    return [Suspect(marker, tuple(tried)) for marker, tried in zip(chosen, ended, strict=True)]
 
 
-def _answers(plan: Any, marks: Sequence[Mark], tries: int, seconds: float) -> list[tuple[int, str, bool]]:
-    """What the process says that makes the tries; it forks, which this one, full of threads, must not."""
+def _run_tries(plan: Plan, markers: Sequence[Marker], tries: int, seconds: float) -> list[tuple[int, str, bool]]:
+    """The answers of `retry_alone`. It is a process of its own because it forks, and this process has threads."""
     process = subprocess.Popen(
         [sys.executable, "-m", "refinery_beam.crashes.retry_alone", str(tries), str(seconds)],
         stdin=subprocess.PIPE,
@@ -95,7 +96,7 @@ def _answers(plan: Any, marks: Sequence[Mark], tries: int, seconds: float) -> li
         env=child_environment(),
     )
     try:
-        out, _ = process.communicate(pickle.dumps((plan, list(marks))))
+        out, _ = process.communicate(pickle.dumps((plan, list(markers))))
     except BaseException:
         process.kill()
         process.wait()

@@ -1,6 +1,6 @@
-"""When a worker process dies, the run must hear of it: here a death becomes an error, with the records that the dead held.
+"""Turns the death of a worker process into an error that lists the records the dead process was working on.
 
-FnApiRunner does not tell by itself: the thread that watches the process raises, and the main thread waits for an answer for ever.
+FnApiRunner does not report it: the thread that waits for the worker process raises, and the main thread waits for an answer for ever.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from refinery_beam.crashes.markers import Mark, read_marks
-from refinery_beam.crashes.retry_alone import name_of_end
+from refinery_beam.crashes.endings import name_of_end
+from refinery_beam.crashes.markers import Marker, read_markers
 from refinery_beam.errors import EngineError
 
 
 class JobDied(EngineError):
-    """A job ended before its end, without a word of its own. ``marks`` are the records that dead processes had in their hands."""
+    """A job ended too early, without an error of its own. ``markers`` are the records that dead processes were working on."""
 
-    def __init__(self, message: str, *, marks: Sequence[Mark] = (), **more: Any) -> None:
+    def __init__(self, message: str, *, markers: Sequence[Marker] = (), **more: Any) -> None:
         super().__init__(message, **more)
-        self.marks = tuple(marks)
+        self.markers = tuple(markers)
 
     def __reduce__(self) -> tuple[Any, ...]:
         rebuild, arguments = super().__reduce__()
-        return (rebuild, arguments, {"marks": self.marks})
+        return (rebuild, arguments, {"markers": self.markers})
 
 
-def worker_died(how: str, marks: Sequence[Mark]) -> JobDied:
-    """The error of a dead worker process, or of a run in threads that died with its codec; ``how`` is a signal's name."""
+def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
+    """The error for a dead worker process, or for a run in threads that a codec crashed; ``how`` is a signal's name."""
     return JobDied(
         f"the process at work died ({how})",
-        marks=marks,
+        markers=markers,
         code="worker-died",
         value=how,
         rule="worker processes live until the job is done",
@@ -43,11 +43,11 @@ def worker_died(how: str, marks: Sequence[Mark]) -> JobDied:
 
 
 @contextmanager
-def guarded(work: str) -> Iterator[None]:
-    """Inside, the death of a worker process ends the run with JobDied, and Ctrl-C with KeyboardInterrupt. `work` holds the marks.
+def raises_worker_deaths(work: str) -> Iterator[None]:
+    """While the body runs, the death of a worker process ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
 
-    Neither comes by itself. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in
-    the threads mode runs on the main thread, comes back wrapped as a RuntimeError of the engine.
+    Beam does neither. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in the
+    threads mode runs on the main thread, comes back wrapped in a RuntimeError of the engine.
     """
     dead: list[JobDied] = []
     interrupted: list[bool] = []
@@ -59,12 +59,12 @@ def guarded(work: str) -> Iterator[None]:
     def hook(args: Any) -> None:
         text = str(args.exc_value)
         if "Worker subprocess exited" in text:
-            # The other workers end too, some of them after the run is over; one death is reported, once. Read now, the marks of the
-            # others still belong to the living.
+            # The other workers end too, some of them after the run is over. The first death is reported, and the markers are read at once,
+            # while the others' processes still live and do not count.
             if not dead and not over:
-                dead.append(worker_died(_how(text), read_marks(work)))
+                dead.append(worker_died(_how(text), read_markers(work)))
                 os.kill(os.getpid(), signal.SIGINT)
-        elif not _hangs_up(args):
+        elif not _is_about_a_closed_connection(args):
             hook_before(args)
 
     def handler(number: int, frame: Any) -> None:
@@ -93,7 +93,7 @@ def guarded(work: str) -> Iterator[None]:
             signal.signal(signal.SIGINT, handler_before)
 
 
-def _hangs_up(args: Any) -> bool:
+def _is_about_a_closed_connection(args: Any) -> bool:
     """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
     name = args.thread.name if args.thread is not None else ""
     kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
@@ -101,6 +101,6 @@ def _hangs_up(args: Any) -> bool:
 
 
 def _how(text: str) -> str:
-    """The name of an end, from the engine's words about it."""
+    """How a worker process ended, from the engine's message about it."""
     code = re.search(r"return code (-?\d+)", text)
     return name_of_end(int(code[1])) if code else text

@@ -31,8 +31,8 @@ class Job:
     heartbeat: bool = True
     driver: Versions = field(default_factory=versions_here)
     """What the process that made the job runs; see `versions`."""
-    deadly: tuple[tuple[str, str], ...] = ()
-    """Record ids that are known to end every process that works on them, with how: bad records before anything is done with them."""
+    poison: tuple[tuple[str, str], ...] = ()
+    """Ids of records that are known to kill every process that works on them, with how: bad records before anything is done with them."""
 
     @property
     def buckets(self) -> int:
@@ -42,7 +42,7 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "growth", "evidence", "sinks", "sample", "digests", "marks"),
+    *("index", "growth", "evidence", "sinks", "sample", "digests", "markers"),
 )
 """Folders of ``Job.work``."""
 

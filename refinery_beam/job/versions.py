@@ -1,7 +1,7 @@
 """A worker runs what the driver runs. Another version of this package, of Beam or of a codec could write other bytes, or read other rows.
 
-The driver's versions travel with the job. A worker that differs refuses its first piece of work; one started by `runners.worker_boot`
-does so before it says a word to the engine.
+The driver's versions travel with the job. A worker that differs refuses its first piece of work; one started by
+`runners.portable.worker_boot` does so before it says a word to the engine.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from importlib import metadata
 from refinery_beam import __version__
 from refinery_beam.errors import EnvironmentFault
 
-PACKAGES = ("apache-beam", "numpy", "pillow", "pyarrow")
-"""What decides bytes, beside this package. All of them stand in the manifest, which speaks for every worker."""
+DECIDE_BYTES = ("apache-beam", "numpy", "pillow", "pyarrow")
+"""What decides bytes, beside this package: workers must have the driver's versions."""
+
+RECORDED = (*DECIDE_BYTES, "pydantic", "pyyaml")
+"""What a manifest states, which speaks for every worker: also what reads recipes, in the driver alone."""
 
 Versions = tuple[tuple[str, str], ...]
 """(name, version) pairs in a fixed order."""
@@ -24,7 +27,7 @@ Versions = tuple[tuple[str, str], ...]
 def versions_here() -> Versions:
     """The versions of this process: Python to its minor, the others whole."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return (("refinery-beam", __version__), ("Python", python), *((name, _version(name)) for name in PACKAGES))
+    return (("refinery-beam", __version__), ("Python", python), *((name, package_version(name) or "none") for name in DECIDE_BYTES))
 
 
 def refuse_other_versions(driver: Versions) -> None:
@@ -43,8 +46,9 @@ def refuse_other_versions(driver: Versions) -> None:
     )
 
 
-def _version(name: str) -> str:
+def package_version(name: str) -> str | None:
+    """The version of an installed distribution, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "none"
+        return None

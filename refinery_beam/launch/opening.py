@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from refinery_beam import places
+from refinery_beam import places, reading
 from refinery_beam.errors import StoreError
-
-if TYPE_CHECKING:
-    from refinery_beam.reading import Instance
+from refinery_beam.launch.prepare import resolve
 
 
 def open_instance(
@@ -19,7 +16,7 @@ def open_instance(
     cache_root: str | os.PathLike[str] | None = None,
     plugin_paths: Sequence[str] = (),
     digest: str = "auto",
-) -> Instance:
+) -> reading.Instance:
     """Open a finished instance by its directory or URL (or its manifest.json), or by the recipe that made it.
 
     For a recipe the key is computed as a run would (files are listed, contents only read where no hint says what they are) and looked up
@@ -36,8 +33,6 @@ def open_instance(
         for row in instance.split("train"):
             row["image"], row["label"]
     """
-    from refinery_beam import reading
-
     place = os.fspath(path_or_recipe)
     if os.path.isfile(place) and os.path.basename(place) != "manifest.json":
         place = _of_recipe(place, cache_root, plugin_paths, digest)
@@ -45,8 +40,6 @@ def open_instance(
 
 
 def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str], digest: str) -> str:
-    from refinery_beam.launch.prepare import resolve
-
     root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
     place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths, digest=digest)
     if place is None:

@@ -87,6 +87,7 @@ def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:
 
 def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence[_Wanted], have: dict[str, str]) -> tuple[str, ...]:
     """Draw, write, and file each under its key in `have`; gives notes about failures."""
+    # A door: pictures that are all there need no reader.
     from refinery_beam.reading import open_instance
     from refinery_beam.reading.view import View
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
-from refinery_beam.launch.digesting import digest_remote
-from refinery_beam.launch.imports import Above, resolve_imports
-from refinery_beam.launch.references import Reference, find_references
+from refinery_beam.launch.related import NOBODY, Asking, Comparison, find_borrowed, find_comparisons
+from refinery_beam.launch.remote_digests import digest_remote
+from refinery_beam.launch.settings import Settings
 from refinery_beam.planning.build import build_plan
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
@@ -24,43 +24,8 @@ from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
 from refinery_beam.runners.options import check_places, read_options
 
-if TYPE_CHECKING:
-    from refinery_beam.testing.engine.sizes import Sizes
-
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The execution context of a call: where and how, never what. No field of it enters an instance key except `seed` and `overlays`, and
-    `digest`, which may change what kind of digest names the content of files on stores.
-    """
-
-    cache_root: str = "cache"
-    overlays: tuple[str, ...] = ()
-    seed: int | None = None
-    workers: int | None = None
-    mode: str = "auto"
-    runner: str = "direct"
-    beam_options: tuple[str, ...] = ()
-    shared_files: bool = False
-    digest: str = "auto"
-    progress: bool = False
-    bundle_repeat: int = 0
-    hostile: int | None = None
-    sizes: Sizes | None = None
-    debug: bool = False
-    watch: bool = False
-    plugin_paths: tuple[str, ...] = ()
-    storage_options: tuple[str, ...] = field(default=(), repr=False)
-    say: Callable[[str], None] | None = None
-    referring: tuple[str, ...] = ()
-
-    def tell(self, text: str) -> None:
-        """Say something to a person who asked for more words."""
-        if self.say is not None:
-            self.say(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +41,7 @@ class Prepared:
     fingerprint: str
     checks: tuple[CheckResult, ...]
     settings: Settings
-    references: Mapping[int, Reference] = field(default_factory=dict)
+    comparisons: Mapping[int, Comparison] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -118,16 +83,16 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
         ) from error
 
 
-def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Prepared:
+def prepare(source: str | Path, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
-    Reads file contents only where no hint says what they are. `above` are the recipes that import statistics from this one.
+    Reads file contents only where no hint says what they are. `asking` are the recipes that name this one, and wait for it.
     """
     places.use_options(settings.storage_options)
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
-    if not above and not settings.referring:
+    if not asking.recipes:
         engine = read_options(settings.runner, settings.beam_options)
         check_places(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
     refuse_inside_sources(settings.cache_root, roots)
@@ -142,15 +107,15 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
     )
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
     found = sorted(set(index.facts.partitions) - set(partitions))
-    imports = resolve_imports(recipe, settings, above=above)
-    plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=imports)
+    borrowed = find_borrowed(recipe, settings, prepare, asking)
+    plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=borrowed)
     fingerprint = plugin.kind.fingerprint()
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
-    references = find_references(recipe, plan, settings)
+    comparisons = find_comparisons(recipe, plan, settings, prepare, asking)
     side = recipe_side(identity, plan, fingerprint)
-    if references:
-        side["references"] = {str(i): reference.identity() for i, reference in references.items()}
+    if comparisons:
+        side["references"] = {str(i): comparison.identity() for i, comparison in comparisons.items()}
     recipe_hash = value_digest("recipe-side", side)
     key = InstanceKey(recipe_hash=recipe_hash, input_hash=index.input_hash, seed=recipe.seed)
     return Prepared(
@@ -163,7 +128,7 @@ def prepare(source: str | Path, settings: Settings, *, above: Above = ()) -> Pre
         fingerprint=fingerprint,
         checks=checks,
         settings=settings,
-        references=references,
+        comparisons=comparisons,
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from refinery_beam import places
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
-from refinery_beam.launch.prepare import Prepared, Settings, prepare
-from refinery_beam.runners.dataflow_options import require_extra
+from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.settings import Settings
+from refinery_beam.runners.dataflow.options import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 CONTRACT = 1
@@ -123,11 +124,13 @@ def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
         else:
             if found.damage:
                 settings.tell(f"rebuilding: {found.damage}")
-            from refinery_beam.launch.build import build
+            # The door behind a miss: a hit pays for nothing that is imported there.
+            from refinery_beam.launch.build.build import build
 
             status, manifest = build(prepared)
             result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
+            # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures
 
             drawn = draw_pictures(prepared, result.manifest)

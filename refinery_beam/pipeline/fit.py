@@ -12,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
 from refinery_beam.job.failures import report_failure
@@ -108,7 +108,7 @@ class Observe(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, f"fit.{self._point.name}", enabled=self._job.heartbeat)
-        self._marks = Marks(self._job, Task("fit", self._point.name))
+        self._marks = Markers(self._job, Task("fit", self._point.name))
 
     def teardown(self) -> None:
         self._marks.close()

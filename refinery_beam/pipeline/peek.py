@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
@@ -60,7 +60,7 @@ class PeekGroup(beam.DoFn):
         self._worker = Worker(self._job.plan)
         self._peek = Peek(self._worker, self._step)
         self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
-        self._marks = Marks(self._job, Task("look", self._step.name if self._step is not None else ""))
+        self._marks = Markers(self._job, Task("look", self._step.name if self._step is not None else ""))
 
     def teardown(self) -> None:
         self._marks.close()

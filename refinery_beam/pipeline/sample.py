@@ -8,7 +8,7 @@ from typing import Any
 import apache_beam as beam
 
 from refinery_beam import places
-from refinery_beam.crashes.markers import Marks, Task
+from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.job.job import Job, shared_pool, working
@@ -74,7 +74,7 @@ class WriteSample(beam.DoFn):
 
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
-        self._marks = Marks(self._job, Task("write"))
+        self._marks = Markers(self._job, Task("write"))
 
     def teardown(self) -> None:
         self._marks.close()

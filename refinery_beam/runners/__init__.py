@@ -1,1 +1,9 @@
-"""Where a plan runs. Importing a module of this package imports Beam, but for `options`."""
+"""Where a plan runs.
+
+``options``       which engine, and what is refused; without Beam, as is ``dataflow.options``
+``local``         Beam's local engine
+``portable/``     Prism, Flink and Spark
+``dataflow/``     Google Cloud Dataflow
+``quiet``         Beam without its own words
+``progress``      the live line
+"""

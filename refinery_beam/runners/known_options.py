@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from refinery_beam.errors import UsageError, closest, did_you_mean, raise_all
-from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.engine_options import EngineOptions
 
 ANSWER_SECONDS = 60.0
 """How long a job server may take to say which options it knows."""

@@ -11,23 +11,24 @@ Modes
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
-A worker process that dies (out of memory, a crashing codec) ends the run with `death.JobDied`.
+A worker process that dies (out of memory, a crashing codec) ends the run with `crashes.worker_deaths.JobDied`.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
-from refinery_beam.crashes.worker_deaths import guarded
+from refinery_beam.crashes.worker_deaths import raises_worker_deaths
 from refinery_beam.errors import EngineError
-from refinery_beam.testing.engine.sizes import Sizes, measure
+from refinery_beam.runners.quiet import quiet_beam
 
 Mode = Literal["threads", "processes"]
+
+RunnerFactory = Callable[[Any], Any]
+"""From Beam's pipeline options to a Beam runner."""
 
 MANY_RECORDS = 20_000
 """From here on two seconds of process start-up no longer show."""
@@ -40,16 +41,15 @@ NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "N
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode, workers (threads or processes), and as how many workers Beam sees them. For tests: how often each
-    bundle is replayed, a seed for hostility, and what is told the sizes of the elements that cross stages.
+    """How the local engine runs: mode, workers (threads or processes), and as how many workers Beam sees them.
+
+    `runner_factory` makes the runner from Beam's pipeline options; by default it is `constructed_runner`.
     """
 
     mode: Mode
     workers: int
     beam_workers: int
-    bundle_repeat: int = 0
-    hostile: int | None = None
-    sizes: Sizes | None = field(default=None, repr=False, compare=False)
+    runner_factory: RunnerFactory | None = field(default=None, repr=False, compare=False)
 
     @property
     def threads(self) -> int:
@@ -63,17 +63,15 @@ def choose(
     mode: str = "auto",
     workers: int | None = None,
     cpus: int | None = None,
-    bundle_repeat: int = 0,
-    hostile: int | None = None,
-    sizes: Sizes | None = None,
+    runner_factory: RunnerFactory | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
     (more than four). A given number of `workers` is kept for small jobs too.
 
     >>> choose(4_000, cpus=4)
-    LocalOptions(mode='threads', workers=4, beam_workers=2, bundle_repeat=0, hostile=None)
+    LocalOptions(mode='threads', workers=4, beam_workers=2)
     >>> choose(1_000_000, cpus=16)
-    LocalOptions(mode='processes', workers=16, beam_workers=16, bundle_repeat=0, hostile=None)
+    LocalOptions(mode='processes', workers=16, beam_workers=16)
     """
     cores = cpus or available_cpus()
     count = workers or cores
@@ -84,7 +82,7 @@ def choose(
         beam_workers = 1 if workers is None and records <= FEW_RECORDS else min(2, count)
     else:
         beam_workers = count
-    return LocalOptions(mode=chosen, workers=count, beam_workers=beam_workers, bundle_repeat=bundle_repeat, hostile=hostile, sizes=sizes)
+    return LocalOptions(mode=chosen, workers=count, beam_workers=beam_workers, runner_factory=runner_factory)
 
 
 def available_cpus() -> int:
@@ -95,18 +93,16 @@ def available_cpus() -> int:
 def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str, talk: bool = False) -> None:
     """Run the pipeline that `build` makes, to its end. Raises EngineError, or whatever the worker code raised.
 
-    Call it on the main thread: a dead worker interrupts that one. `work` is the job's work folder, where workers leave their marks. `talk`
-    lets Beam log what it likes.
+    Call it on the main thread: a dead worker interrupts that one. `work` is the job's work folder, where workers leave their markers.
+    `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), guarded(work):
+    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
         import apache_beam as beam
 
         pipeline_options = _pipeline_options(options)
-        runner = constructed_runner(pipeline_options, hostile=options.hostile)
-        if options.sizes is not None:
-            measure(runner, options.sizes)
-        pipeline = beam.Pipeline(runner=runner, options=pipeline_options)
+        make_runner = options.runner_factory or constructed_runner
+        pipeline = beam.Pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
         result = pipeline.run()
         result.wait_until_finish()
@@ -114,20 +110,24 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
         raise EngineError(f"the local engine ended in state {result.state}", code="engine-state", value=str(result.state))
 
 
-def constructed_runner(options: Any, *, hostile: int | None = None) -> Any:
-    """An FnApiRunner with provision info. By name ('FnApiRunner') it has none, and worker processes start without any pipeline option."""
+def constructed_runner(options: Any) -> Any:
+    """An FnApiRunner for Beam's pipeline `options`: the runner factory of every run that names no other."""
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+    return fn_runner.FnApiRunner(provision_info=provision_info(options))
+
+
+def provision_info(options: Any) -> Any:
+    """What an FnApiRunner tells the worker processes it starts.
+
+    A runner made by its name ('FnApiRunner') has none, and its worker processes start without any pipeline option.
+    """
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import fn_runner
     from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    provision = fn_runner.ExtendedProvisionInfo(info)
-    if hostile is not None:
-        from refinery_beam.testing.engine.hostile_runner import HostileRunner
-
-        return HostileRunner(hostile, provision_info=provision)
-    return fn_runner.FnApiRunner(provision_info=provision)
+    return fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
 
 
 def _pipeline_options(options: LocalOptions) -> Any:
@@ -135,8 +135,6 @@ def _pipeline_options(options: LocalOptions) -> Any:
 
     flags = [f"--direct_num_workers={options.beam_workers}"]
     flags.append("--direct_running_mode=" + ("multi_processing" if options.mode == "processes" else "in_memory"))
-    if options.bundle_repeat:
-        flags.append(f"--direct_runner_bundle_repeat={options.bundle_repeat}")
     return pipeline_options_of(flags)
 
 
@@ -147,49 +145,3 @@ def cap_native_threads() -> None:
     import pyarrow as pa
 
     pa.set_cpu_count(1)
-
-
-@contextmanager
-def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
-    """No log lines of Beam's own while it is imported and runs a job.
-
-    It warns about libraries nobody asked for, and logs every exception of a worker with two tracebacks before it raises it. What went
-    wrong reaches the user through the exception, once.
-    """
-    import logging
-
-    before = logging.root.manager.disable
-    own = logging.getLogger("apache_beam")
-    if enabled:
-        logging.disable(logging.CRITICAL)
-    try:
-        yield
-        own.setLevel(logging.NOTSET)
-    except BaseException:
-        # The threads of a failed job go on for a moment, and then complain of files that are gone.
-        if enabled:
-            own.setLevel(logging.CRITICAL + 1)
-        raise
-    finally:
-        logging.disable(before)
-
-
-@contextmanager
-def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
-    """Send what worker processes print on stderr to a file; gives a stream that still reaches the user. Not enabled: changes nothing.
-
-    Worker processes inherit the descriptor and print import warnings and tracebacks of hung-up connections there.
-    """
-    if not enabled:
-        yield sys.stderr
-        return
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with open(path, "ab", buffering=0) as file, os.fdopen(saved, "w", buffering=1, closefd=False) as kept:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield kept
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)

@@ -1,8 +1,8 @@
 """A live line on stderr: what is being done, how many of how many, how fast, how long still.
 
-Counts come from the heartbeat files workers leave (see `pipeline.context.Heartbeat`), so the line is the same on every engine whose workers
-share the work folder: Beam's own counters arrive while a job runs on some engines only. Where that folder is out of reach, they come from
-what the engine tells. They are a comfort: a bundle that is processed twice counts twice. What is reported in the end is counted from rows.
+Counts come from the heartbeat files workers leave (see `pipeline.heartbeat`), so the line is the same on every engine whose workers share
+the work folder: Beam's own counters arrive while a job runs on some engines only. Where that folder is out of reach, they come from what
+the engine tells. They are a comfort: a bundle that is processed twice counts twice. What is reported in the end is counted from rows.
 
 On a terminal one line is redrawn; elsewhere nothing is said, or a plain line every ten seconds if one asks for words (``--verbose``).
 """
@@ -24,8 +24,11 @@ from refinery_beam import places
 WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
 """What a pass does, by the first word of its name."""
 
+NOUN = "records"
+"""What is counted, where nobody says it better."""
+
 WINDOW_SECONDS = 10.0
-"""The rate is that of the last seconds: the first images of a pass wait for workers to start."""
+"""The rate is that of the last seconds: the first records of a pass wait for workers to start."""
 
 PLAIN_SECONDS = 10.0
 
@@ -69,20 +72,20 @@ def _heartbeats(folder: str) -> Iterator[tuple[str, int]]:
             continue  # being written this very moment
 
 
-def render(name: str, count: Count, rate: float = 0.0) -> str:
-    """The line of a pass; `rate` is images a second, 0 while that cannot be told.
+def render(name: str, count: Count, rate: float = 0.0, *, noun: str = NOUN) -> str:
+    """The line of a pass; `rate` is records a second, 0 while that cannot be told; `noun` is what is counted.
 
-    >>> render("write", Count(1234, 4000), 617.0)
+    >>> render("write", Count(1234, 4000), 617.0, noun="images")
     'writing: 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
     >>> render("fit.train-1", Count(5, 0))
-    'fitting train-1: 5 images'
+    'fitting train-1: 5 records'
     """
     kind, _, what = name.partition(".")
     done = min(count.done, count.of) if count.of else count.done
     text = " ".join(word for word in (WORDS.get(kind, kind), what) if word) + f": {done:,}"
-    text += f" of {count.of:,} images ({100 * done // count.of}%)" if count.of else " images"
+    text += f" of {count.of:,} {noun} ({100 * done // count.of}%)" if count.of else f" {noun}"
     if rate > 0:
-        text += f", {rate:,.0f} images/s" if rate >= 10 else f", {rate:.1f} images/s"
+        text += f", {rate:,.0f} {noun}/s" if rate >= 10 else f", {rate:.1f} {noun}/s"
         if count.of:
             left = -int(-(count.of - done) // rate)
             text += f", {left // 60}:{left % 60:02d} left"
@@ -92,8 +95,9 @@ def render(name: str, count: Count, rate: float = 0.0) -> str:
 class Passes:
     """Which pass is at work, and how fast. Fed with counts and the time they were read at. `total` is for passes that do not say theirs."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, *, noun: str = NOUN) -> None:
         self._total = total
+        self._noun = noun
         self._last: Mapping[str, Count] = {}
         self._seen: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
@@ -111,7 +115,7 @@ class Passes:
         if not self._name:
             return ""
         count = counts[self._name]
-        return render(self._name, Count(count.done, count.of or self._total), self._rate(now))
+        return render(self._name, Count(count.done, count.of or self._total), self._rate(now), noun=self._noun)
 
     def _rate(self, now: float) -> float:
         (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
@@ -123,6 +127,7 @@ def live(
     work: str,
     total: int,
     *,
+    noun: str = NOUN,
     stream: TextIO | None = None,
     enabled: bool = True,
     plain: bool = False,
@@ -134,7 +139,7 @@ def live(
     heartbeats are read.
     """
     out = stream or sys.stderr
-    line = _Line(out, total)
+    line = _Line(out, total, noun)
     if not enabled:
         yield lambda text: None
         return
@@ -156,10 +161,10 @@ def live(
 
 
 class _Line:
-    def __init__(self, out: TextIO, total: int) -> None:
-        self._out, self._total = out, total
+    def __init__(self, out: TextIO, total: int, noun: str) -> None:
+        self._out, self._total, self._noun = out, total, noun
         self._terminal = out.isatty()
-        self._passes = Passes(total)
+        self._passes = Passes(total, noun=noun)
         self._last_plain = time.monotonic()
         self._width = 0
         self._lock = threading.Lock()
@@ -177,7 +182,7 @@ class _Line:
 
     def _show(self, counts: Mapping[str, Count]) -> None:
         now = time.monotonic()
-        text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} images"
+        text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} {self._noun}"
         if self._terminal:
             text = text[: max(20, _columns(self._out) - 1)]
             self._out.write("\r" + text.ljust(self._width))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from refinery_beam.testing.images import SIZE, class_folders, draw, save_options
+from refinery_beam.testing.drawing import SIZE, class_folders, draw, save_options
 
 _TRANSPOSE = Image.Transpose
 # How to store an upright picture so that a viewer who obeys the EXIF orientation shows it upright again.

@@ -6,7 +6,7 @@
         check_recipe("recipe.yaml", seeds=3)
 
 Each seed is another way to cut the input into bundles, to order it and the values of groups, and to process bundles twice
-(`refinery_beam.testing.bundler`). An op or a plugin that depends on any of it gives another dataset under some seed.
+(`refinery_beam.testing.engine`). An op or a plugin that depends on any of it gives another dataset under some seed.
 
     python -m refinery_beam.testing.hostile recipe.yaml --seeds 3
 
@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.launch.prepare import Settings
 from refinery_beam.launch.run import RunResult, run_with
+from refinery_beam.launch.settings import Settings
+from refinery_beam.runners.local import RunnerFactory, constructed_runner
+from refinery_beam.testing.engine import hostile, measured
 from refinery_beam.testing.engine.sizes import LargeElement, PickledElement, Sizes
 
 __all__ = ["DependsOnTheEngine", "LargeElement", "PickledElement", "check_recipe"]
@@ -50,7 +52,7 @@ def check_recipe(
     sizes = Sizes()
     with tempfile.TemporaryDirectory(prefix="refinery-beam-hostile-") as folder:
 
-        def made(cache: str, hostile: int | None) -> RunResult:
+        def made(cache: str, factory: RunnerFactory = constructed_runner) -> RunResult:
             place = str(Path(folder) / cache)
             for other in before:
                 run_with(other, Settings(cache_root=place, plugin_paths=tuple(plugin_paths)))
@@ -61,15 +63,14 @@ def check_recipe(
                     overlays=tuple(overlays),
                     plugin_paths=tuple(plugin_paths),
                     mode="threads",
-                    hostile=hostile,
-                    sizes=sizes,
+                    runner_factory=measured(sizes, factory),
                 ),
             )
 
-        plain = made("plain", None)
+        plain = made("plain")
         for seed in range(seeds) if isinstance(seeds, int) else seeds:
             try:
-                other = made(f"seed-{seed}", seed)
+                other = made(f"seed-{seed}", hostile(seed))
             except RefineryError as error:
                 raise DependsOnTheEngine(f"seed {seed}: the run fails, the plain one does not: {error.render()}") from error
             found = first_difference(plain, other)

@@ -27,6 +27,7 @@ import yaml
 
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.run import run_with
+from refinery_beam.testing.engine import hostile
 
 TESTS = Path(__file__).parents[1]
 RECIPES = Path(__file__).parent / "recipes"
@@ -62,7 +63,10 @@ class Kitchen:
             if "first" in head:
                 self.cook(head["first"])
             settings = Settings(
-                cache_root=str(self.root / "cache"), overlays=tuple(head.get("overlays", ())), workers=1, hostile=NAMES.index(name)
+                cache_root=str(self.root / "cache"),
+                overlays=tuple(head.get("overlays", ())),
+                workers=1,
+                runner_factory=hostile(NAMES.index(name)),
             )
             self.done[name] = run_with(self.root / f"{name}.yaml", settings)
         return self.done[name]

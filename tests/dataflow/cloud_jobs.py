@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from refinery_beam.job.job import Job
-from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.settings import Settings
 
 RECIPE = """\
 schema_version: 3

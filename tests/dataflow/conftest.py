@@ -15,8 +15,9 @@ from cloud_jobs import IMAGE, cloud_job
 from google_stub import Google, google_services, service_account
 
 from refinery_beam.job.job import Job
-from refinery_beam.runners import dataflow
-from refinery_beam.runners.options import EngineOptions, read_options
+from refinery_beam.runners.dataflow import run as dataflow
+from refinery_beam.runners.engine_options import EngineOptions
+from refinery_beam.runners.options import read_options
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from google_stub import JOB_ID, Google, Script
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.runners.dataflow import Told, last_words, run_dataflow
-from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.dataflow.run import Told, last_words, run_dataflow
+from refinery_beam.runners.engine_options import EngineOptions
 
 PAGE = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB_ID}?project=a-project"
 

@@ -11,7 +11,7 @@ import pytest
 from refinery_beam import __version__
 from refinery_beam.cli.app import call
 from refinery_beam.errors import RefineryError
-from refinery_beam.runners.dataflow_options import require_extra
+from refinery_beam.runners.dataflow.options import require_extra
 from refinery_beam.runners.options import check_places, read_options
 
 ROOT = Path(__file__).parents[2]

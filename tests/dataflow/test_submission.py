@@ -18,8 +18,8 @@ from google_stub import JOB_ID, TOKEN, Google, Script
 
 from refinery_beam.job.job import Job
 from refinery_beam.pipeline.translate import translate
-from refinery_beam.runners.dataflow import job_name, run_dataflow
-from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.dataflow.run import job_name, run_dataflow
+from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.testing import images
 
 PLUGIN = """\
@@ -156,7 +156,7 @@ def test_beams_own_checks_pass(options: Options, google: Google) -> None:
 
 
 def test_the_id_is_told(job: Job, options: Options, google: Google) -> None:
-    from refinery_beam.runners.dataflow import Told
+    from refinery_beam.runners.dataflow.run import Told
 
     said: list[str] = []
     google.script = Script(states=["PENDING", "RUNNING", "RUNNING", "DONE"], counters={"write": 7})

@@ -20,8 +20,9 @@ import pytest
 from clusters import FLAGS, ROOT, flags, flink_cluster
 
 import refinery_beam as rb
-from refinery_beam.launch.prepare import Settings
 from refinery_beam.launch.run import RunResult, run_with
+from refinery_beam.launch.settings import Settings
+from refinery_beam.testing.engine import hostile
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
@@ -39,7 +40,7 @@ def reference(recipe: Path) -> RunResult:
 
 
 def settings(name: str, **more: object) -> Settings:
-    plain = {"processes": {"workers": 2, "mode": "processes"}, "hostile bundles": {"hostile": 3, "mode": "threads"}}
+    plain = {"processes": {"workers": 2, "mode": "processes"}, "hostile bundles": {"runner_factory": hostile(3), "mode": "threads"}}
     return Settings(**{"workers": 2, **plain.get(name, {"runner": name}), **more})  # type: ignore[arg-type]
 
 
@@ -79,7 +80,7 @@ def test_fifty_ways_to_cut_and_repeat(recipe: Path, tmp_path: Path, reference: R
 
 
 def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
-    result = run_with(recipe, settings("hostile bundles", hostile=seed, cache_root=str(folder / f"cache{seed}")))
+    result = run_with(recipe, settings("hostile bundles", runner_factory=hostile(seed), cache_root=str(folder / f"cache{seed}")))
     return (Path(result.path) / "manifest.json").read_bytes()
 
 

@@ -8,9 +8,9 @@ import pytest
 from engine_places import JARS
 
 import refinery_beam as rb
-from refinery_beam.launch.prepare import Settings
 from refinery_beam.launch.run import run_with
-from refinery_beam.runners import driver_option
+from refinery_beam.launch.settings import Settings
+from refinery_beam.runners.portable import driver_option
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from refinery_beam.runners.local import constructed_runner
+from refinery_beam.launch.run import run_with
+from refinery_beam.launch.settings import Settings
+from refinery_beam.runners.local import LocalOptions, constructed_runner
+from refinery_beam.testing.engine import hostile, measured, replayed
 from refinery_beam.testing.engine.hostile_runner import HostileRunner
 from refinery_beam.testing.engine.sizes import ROW_BYTES, LargeElement, PickledElement, Sizes, measure
 from refinery_beam.testing.hostile import DependsOnTheEngine, check_recipe, main
@@ -111,3 +116,38 @@ def test_sizes_are_exact_and_complete() -> None:
 
     (count, small), (_, large) = sized(40), sized(41)
     assert (count, large - small) == (50, 1)
+
+
+def pickling(pipeline: Any) -> None:
+    """A pipeline whose elements cross a stage as pickles."""
+    made = pipeline | beam.Create([1]) | "Make" >> beam.Map(lambda _: object()).with_output_types(object)
+    _ = made | "Key" >> beam.Map(lambda x: (0, id(x))).with_output_types(tuple[int, object]) | beam.GroupByKey()
+
+
+def test_every_pipeline_of_the_suite_is_measured(tmp_path: Path) -> None:
+    """Whoever calls `run_local`, and with whichever factory: only the plain one, named, ends the check."""
+    from refinery_beam.runners import local
+
+    options = LocalOptions(mode="threads", workers=1, beam_workers=1)
+    for factory in (None, hostile(1), replayed(1)):
+        with pytest.raises(PickledElement):
+            local.run_local(pickling, replace(options, runner_factory=factory), work=str(tmp_path))
+    local.run_local(pickling, replace(options, runner_factory=constructed_runner), work=str(tmp_path))
+
+
+@pytest.mark.parametrize("factory", [None, hostile(1), replayed(1)])
+def test_every_run_of_a_recipe_goes_through_the_check(factory: Any, class_folders: Path, tmp_path: Path, all_sizes: Sizes) -> None:
+    before = sum(c.elements for c in all_sizes.crossings)
+    run_with(recipe_over(class_folders, tmp_path), Settings(cache_root=str(tmp_path / "cache"), workers=1, runner_factory=factory))
+    assert sum(c.elements for c in all_sizes.crossings) > before
+
+
+def test_two_may_measure_one_runner() -> None:
+    inner, outer = Sizes(), Sizes()
+    options = PipelineOptions([])
+    pipeline = beam.Pipeline(runner=measured(outer, measured(inner, replayed(2)))(options), options=options)
+    made = pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda n: (n % 2, n)).with_output_types(tuple[int, int])
+    _ = made | beam.GroupByKey()
+    pipeline.run()
+    assert inner.table() == outer.table()
+    assert sum(c.elements for c in inner.crossings) > 0

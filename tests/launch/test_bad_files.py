@@ -17,7 +17,7 @@ import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.errors import DataError, RefineryError
 from refinery_beam.launch import RunResult, Settings
-from refinery_beam.launch.build import build
+from refinery_beam.launch.build.build import build
 from refinery_beam.launch.prepare import digest_of_recipe, prepare
 from refinery_beam.testing.awkward import awkward_folders
 

@@ -9,6 +9,7 @@ from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
+from refinery_beam.testing.engine import hostile, replayed
 
 BESIDE = """\
 InputContracts:
@@ -28,8 +29,8 @@ Sinks:
 SETTINGS: dict[str, dict[str, object]] = {
     "four threads": {"workers": 4, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
-    "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
-    **{f"hostile bundles {seed}": {"workers": 1, "mode": "threads", "hostile": seed} for seed in range(2)},
+    "every bundle twice": {"workers": 1, "mode": "threads", "runner_factory": replayed(1)},
+    **{f"hostile bundles {seed}": {"workers": 1, "mode": "threads", "runner_factory": hostile(seed)} for seed in range(2)},
 }
 
 

@@ -18,6 +18,7 @@ from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.plugins.distances import distance
+from refinery_beam.testing.engine import replayed
 
 V1 = """\
 InputContracts:
@@ -264,7 +265,7 @@ def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run:
     stated = "reference: {edges: [0, 128, 256], fractions: [0.5, 0.5]}, distance: l_infinity, max: 0"
     text = f"InputContracts: [{{field: image, assertion: {{kind: distributional, {stated}}}, severity: warning}}]\n"
     recipe = main_recipe(class_folders, tmp_path, change=plus(text))
-    one, two = run(recipe), run(recipe, cache="two", mode="processes", workers=2, bundle_repeat=1)
+    one, two = run(recipe), run(recipe, cache="two", mode="processes", workers=2, runner_factory=replayed(1))
     dark = total = 0
     for path in class_folders.rglob("*.*"):
         with Image.open(path) as image:

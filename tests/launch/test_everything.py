@@ -15,6 +15,7 @@ import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
+from refinery_beam.testing.engine import hostile
 
 RECIPE = """\
 schema_version: 3
@@ -74,7 +75,7 @@ Output:
 SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
-    "hostile": {"workers": 1, "mode": "threads", "hostile": 11},
+    "hostile": {"workers": 1, "mode": "threads", "runner_factory": hostile(11)},
 }
 
 

@@ -19,6 +19,7 @@ from refinery_beam.errors import DataError, RefineryError
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.planning.quotas import position
+from refinery_beam.testing.engine import hostile, replayed
 
 TAGS = "    sample_per_class_tags: {dtype: str, shape: [null]}\n"
 SCHEMA = "    path: {dtype: str}\n"
@@ -285,9 +286,9 @@ EVERYTHING = with_tag_splits(
 SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
-    "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
-    "a hostile engine": {"workers": 1, "mode": "threads", "hostile": 3},
-    "another hostile engine": {"workers": 1, "mode": "threads", "hostile": 8},
+    "every bundle twice": {"workers": 1, "mode": "threads", "runner_factory": replayed(1)},
+    "a hostile engine": {"workers": 1, "mode": "threads", "runner_factory": hostile(3)},
+    "another hostile engine": {"workers": 1, "mode": "threads", "runner_factory": hostile(8)},
 }
 
 
@@ -308,7 +309,7 @@ def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, re
 def test_order_does_not_matter(
     class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import refinery_beam.launch.build as build
+    import refinery_beam.launch.build.attempt as build
 
     make = build.make_refs
 

@@ -15,6 +15,7 @@ from launch_helpers import Run, main_recipe
 from PIL import Image
 
 from refinery_beam.launch import RunResult
+from refinery_beam.testing.engine import hostile, replayed
 
 
 @pytest.fixture
@@ -102,8 +103,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "four threads": {"workers": 4, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
-    "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
-    **{f"hostile bundles {seed}": {"workers": 1, "mode": "threads", "hostile": seed} for seed in range(4)},
+    "every bundle twice": {"workers": 1, "mode": "threads", "runner_factory": replayed(1)},
+    **{f"hostile bundles {seed}": {"workers": 1, "mode": "threads", "runner_factory": hostile(seed)} for seed in range(4)},
 }
 
 
@@ -136,7 +137,7 @@ def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, re
 def test_order_of_listing_does_not_matter(
     class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import refinery_beam.launch.build as build
+    import refinery_beam.launch.build.attempt as build
 
     make = build.make_refs
 

@@ -20,6 +20,7 @@ from refinery_beam.cli.app import call
 from refinery_beam.identity import rank, record_key
 from refinery_beam.plugins.common.canvas import COLOURS, SIDE
 from refinery_beam.reading.view import View
+from refinery_beam.testing.engine import hostile
 
 GRID = "  - {name: grid, op: sample_grid, params: {n: 3, per_class: true}, stage: post_pipeline, mode: reporting}\n"
 MEANS = "  - {name: means, op: mean_image_per_class, stage: post_pipeline, mode: reporting}\n"
@@ -58,7 +59,8 @@ def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, 
 
 def test_workers_and_bundles_change_no_picture(class_folders: Path, tmp_path: Path, run: Run) -> None:
     recipe = main_recipe(class_folders, tmp_path, change=drawing(GRID, MEANS, BARS))
-    seen = [digests(run(recipe, cache=f"cache{i}", **how).pictures) for i, how in enumerate(({"workers": 1}, {"workers": 2, "hostile": 5}))]
+    ways = ({"workers": 1}, {"workers": 2, "runner_factory": hostile(5)})
+    seen = [digests(run(recipe, cache=f"cache{i}", **how).pictures) for i, how in enumerate(ways)]
     assert seen[0] == seen[1]
 
 

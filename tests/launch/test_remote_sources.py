@@ -11,7 +11,8 @@ from launch_helpers import Run, main_recipe
 from refinery_beam import places
 from refinery_beam.errors import DataError, UsageError
 from refinery_beam.index.hints import HintCache, ObjectState
-from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.digest_files import digest_file
 from refinery_beam.records import Ref
 

@@ -20,6 +20,7 @@ from refinery_beam.plugins.image_classification.codecs.decode import DecodeLimit
 from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.reading.recorded import Recorded
+from refinery_beam.testing.engine import hostile, replayed
 
 BALANCE = "  - {name: balance, op: duplicate_minority_class, seed: 5, output_schema: matches_input}\n"
 CORRUPT = (
@@ -207,9 +208,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "four threads": {"workers": 4, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
-    "every bundle twice": {"workers": 1, "mode": "threads", "bundle_repeat": 1},
-    "hostile bundles 1": {"workers": 1, "mode": "threads", "hostile": 1},
-    "hostile bundles 2": {"workers": 1, "mode": "threads", "hostile": 2},
+    "every bundle twice": {"workers": 1, "mode": "threads", "runner_factory": replayed(1)},
+    "hostile bundles 1": {"workers": 1, "mode": "threads", "runner_factory": hostile(1)},
+    "hostile bundles 2": {"workers": 1, "mode": "threads", "runner_factory": hostile(2)},
 }
 
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from refinery_beam.identity import record_key
 from refinery_beam.job.job import Job
-from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.plugins.assertions import STANDARD, Distribution, Values
 from refinery_beam.plugins.base import Facts

@@ -13,7 +13,8 @@ from refinery_beam.identity import record_key
 from refinery_beam.job import index_parts
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
-from refinery_beam.launch.prepare import Prepared, Settings, prepare
+from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.read_index import ReadIndex
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.records import Ref

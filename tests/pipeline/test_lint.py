@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from refinery_beam.job.job import Job
-from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.digest_files import DigestFiles
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.parsed_once import pipeline_options_of

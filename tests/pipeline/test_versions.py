@@ -9,7 +9,6 @@ import pytest
 
 from refinery_beam.cli.app import call
 from refinery_beam.errors import EnvironmentFault
-from refinery_beam.job import job as context
 from refinery_beam.job import versions
 from refinery_beam.job.versions import refuse_other_versions, versions_here
 
@@ -61,8 +60,10 @@ def test_in_a_pipeline(
     """The driver pretends to be another release: the first worker refuses; exit 3, one error, nothing promoted."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders))
-    plain = context.Job
-    monkeypatch.setattr(context, "Job", lambda **given: replace(plain(**given), driver=other(pillow="1.0", beam="2.0.0")))
+    from refinery_beam.launch.build import attempt
+
+    plain = attempt.Job
+    monkeypatch.setattr(attempt, "Job", lambda **given: replace(plain(**given), driver=other(pillow="1.0", beam="2.0.0")))
     run = ["run", str(recipe), "--cache-root", str(tmp_path / "cache"), "--workers", "2", "--mode", mode, "--quiet"]
     assert call(run) == 3
     out, err = capfd.readouterr()

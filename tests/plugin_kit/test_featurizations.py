@@ -24,6 +24,7 @@ from refinery_beam.plugins.image_classification.ops.dhash import dhash
 from refinery_beam.plugins.image_classification.ops.fields import Flatten, FlattenParams
 from refinery_beam.plugins.image_classification.ops.phash import distance, phash
 from refinery_beam.testing.conformance import check_op
+from refinery_beam.testing.engine import replayed
 from refinery_beam.testing.images import draw
 
 TEXT = """\
@@ -89,7 +90,7 @@ def test_first_seen_is_the_order_of_smallest_keys(class_folders: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param({"mode": "processes", "workers": 2}, marks=pytest.mark.slow), {"workers": 2}, {"bundle_repeat": 1}]
+    "how", [pytest.param({"mode": "processes", "workers": 2}, marks=pytest.mark.slow), {"workers": 2}, {"runner_factory": replayed(1)}]
 )
 def test_one_digest_however_it_runs(class_folders: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     digests = set()

@@ -169,6 +169,17 @@ def test_channels_must_fit(class_folders: Path, other_images: Path, tmp_path: Pa
     assert "imports statistics of 3 channels for images of 4" in codes(tmp_path, consumer)["stats-import"].message
 
 
+def test_recipes_that_need_each_other_in_different_ways(class_folders: Path, tmp_path: Path) -> None:
+    """One borrows statistics, the other compares itself: the circle is found from either end."""
+    borrows = written(tmp_path, "borrows.yaml", class_folders, stats=imported("compares.yaml"))
+    reference = "{instance: borrows.yaml, split: train}"
+    compares = written(tmp_path, "compares.yaml", class_folders)
+    assertion = f"{{kind: distributional, reference: {reference}, distance: l_infinity, max: 1}}"
+    compares.write_text(f"{compares.read_text()}InputContracts: [{{field: label, assertion: {assertion}}}]\n")
+    assert list(codes(tmp_path, borrows)) == ["contract-reference"]
+    assert list(codes(tmp_path, compares)) == ["stats-cycle"]
+
+
 def test_a_damaged_sibling(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     base = go(tmp_path, written(tmp_path, "base.yaml", class_folders))
     file = Path(base.path) / "fitted_statistics" / "norm.json"

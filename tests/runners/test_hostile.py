@@ -8,7 +8,7 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 
-from refinery_beam.testing.bundler import HostileRunner
+from refinery_beam.testing.engine.hostile_runner import HostileRunner
 
 
 class Bundles(beam.DoFn):

@@ -11,9 +11,13 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from refinery_beam.crashes.worker_deaths import guarded
+from refinery_beam.crashes.worker_deaths import raises_worker_deaths
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.local import LocalOptions, choose, quiet_beam, run_local, stderr_set_aside
+from refinery_beam.runners.local import LocalOptions, choose, constructed_runner, run_local
+from refinery_beam.runners.quiet import quiet_beam, stderr_set_aside
+
+PLAIN = LocalOptions(mode="threads", workers=1, beam_workers=1, runner_factory=constructed_runner)
+"""What crosses the stages of these pipelines is not measured; see the top conftest."""
 
 
 def test_choices() -> None:
@@ -33,7 +37,7 @@ def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
     def build(pipeline: Any) -> None:
         _ = pipeline | beam.Create([1, 2, 3]) | beam.Map(lambda n: (tmp_path / str(n)).touch())
 
-    run_local(build, LocalOptions(mode="threads", workers=1, beam_workers=1), work=str(tmp_path))
+    run_local(build, PLAIN, work=str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
 
 
@@ -43,7 +47,7 @@ def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        run_local(build, LocalOptions(mode="threads", workers=1, beam_workers=1), work=str(tmp_path))
+        run_local(build, PLAIN, work=str(tmp_path))
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -53,7 +57,7 @@ def test_a_dead_worker_is_an_engine_error(tmp_path: Path) -> None:
     def die() -> None:
         raise RuntimeError("Worker subprocess exited with return code -9")
 
-    with pytest.raises(EngineError) as caught, guarded(str(tmp_path)):
+    with pytest.raises(EngineError) as caught, raises_worker_deaths(str(tmp_path)):
         thread = threading.Thread(target=die)
         thread.start()
         thread.join()

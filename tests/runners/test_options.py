@@ -6,7 +6,8 @@ import pytest
 
 from refinery_beam.cli.app import call
 from refinery_beam.errors import RefineryError
-from refinery_beam.runners.options import EngineOptions, check_places, read_options
+from refinery_beam.runners.engine_options import EngineOptions
+from refinery_beam.runners.options import check_places, read_options
 
 
 def refused(runner: str, *flags: str) -> list[tuple[str, str]]:

@@ -15,8 +15,9 @@ import pytest
 from refinery_beam.errors import EngineError, ErrorGroup
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.options import read_options
-from refinery_beam.runners.portable import _boot_script, pipeline_options, read_ahead_threads, run_portable
-from refinery_beam.runners.worker_boot import environment, read_arguments
+from refinery_beam.runners.portable.options import pipeline_options, read_ahead_threads
+from refinery_beam.runners.portable.run import _boot_script, run_portable
+from refinery_beam.runners.portable.worker_boot import environment, read_arguments
 
 
 def test_a_job_server_that_does_not_start(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def booted(driver: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
     from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
-    from refinery_beam.runners import driver_option
+    from refinery_beam.runners.portable import driver_option
 
     (tmp_path / "failures").mkdir()
     options = PipelineOptions([f"--{driver_option.NAME}={driver}"]).get_all_options()
@@ -124,7 +125,7 @@ def test_a_worker_of_another_release_does_not_even_start(tmp_path: Path) -> None
 
 
 def test_workers_elsewhere_are_told_what_the_driver_is(tmp_path: Path) -> None:
-    from refinery_beam.runners.driver_option import refuse_other_driver
+    from refinery_beam.runners.portable.driver_option import refuse_other_driver
 
     process = read_options("flink", ["--flink_master=localhost:8081", "--environment_type=PROCESS"])
     given = pipeline_options(process, workers=1, work=str(tmp_path)).get_all_options()["refinery_driver"]
@@ -140,9 +141,9 @@ def test_a_refusal_ends_a_job_that_waits_for_ever(tmp_path: Path, monkeypatch: p
     """A worker pool's engine asks again and again for a worker that will not come: the driver cancels the job."""
     from refinery_beam.errors import EnvironmentFault
     from refinery_beam.job.failures import report_failure
-    from refinery_beam.runners import portable
+    from refinery_beam.runners.portable import run
 
-    monkeypatch.setattr(portable, "REFUSAL_SECONDS", 0.02)
+    monkeypatch.setattr(run, "REFUSAL_SECONDS", 0.02)
     (tmp_path / "failures").mkdir()
     over = threading.Event()
 
@@ -153,7 +154,7 @@ def test_a_refusal_ends_a_job_that_waits_for_ever(tmp_path: Path, monkeypatch: p
             self.state = "CANCELLED"
             over.set()
 
-    with portable._ended_by_a_refusal(Result(), str(tmp_path)):
+    with run._ended_by_a_refusal(Result(), str(tmp_path)):
         report_failure(str(tmp_path), EngineError("a bad record", code="truncated"))
         assert not over.wait(0.3), "another failure is the engine's to handle"
         report_failure(str(tmp_path), EnvironmentFault("a worker has ...", code="worker-differs"))

@@ -41,7 +41,7 @@ def test_counts_are_summed_by_pass(tmp_path: Path) -> None:
 
 
 def test_the_line_follows_the_pass_that_moves() -> None:
-    passes = Passes(10)
+    passes = Passes(10, noun="images")
     assert passes.line({}, 0.0) == ""
     assert passes.line({"fit.a": Count(0, 10)}, 0.0) == ""
     assert passes.line({"fit.a": Count(2, 10)}, 1.0) == "fitting a: 2 of 10 images (20%)"
@@ -62,7 +62,7 @@ def test_it_is_quiet_without_a_terminal(tmp_path: Path, monkeypatch: pytest.Monk
             while out is plain and not out.getvalue():
                 pass
     assert quiet.getvalue() == ""
-    assert set(plain.getvalue().splitlines()) == {"starting the engine for 10 images"}
+    assert set(plain.getvalue().splitlines()) == {"starting the engine for 10 records"}
 
 
 def test_final_counts_come_from_rows(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,20 +78,20 @@ def test_final_counts_come_from_rows(class_folders: Path, tmp_path: Path, monkey
         for node in ast.walk(ast.parse(file.read_bytes()))
         if isinstance(node, ast.Attribute) and node.attr in ("metrics", "query")
     ]
-    assert sorted(asked) == ["dataflow.py: metrics", "dataflow.py: query"]
+    assert sorted(asked) == ["run.py: metrics", "run.py: query"]
 
 
 def test_passes_say_how_many_come(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from refinery_beam.launch import build
+    from refinery_beam.launch.build import attempt
 
     seen = {}
-    plain = build.collect
+    plain = attempt.collect
 
     def look(prepared: object, instance: str, work: str) -> object:
         seen.update(read_counts(work))
         return plain(prepared, instance, work)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(build, "collect", look)
+    monkeypatch.setattr(attempt, "collect", look)
     eager = recipe_over(class_folders, tmp_path, "float32")
     rb.run(eager, cache_root=tmp_path / "cache", progress=True, workers=1)
     assert seen == {"fit.train-1": Count(18, 18), "write": Count(36, 36)}

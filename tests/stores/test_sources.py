@@ -11,7 +11,8 @@ from launch_helpers import main_recipe
 import refinery_beam as rb
 from refinery_beam import places
 from refinery_beam.errors import DataError
-from refinery_beam.launch.prepare import Settings, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.settings import Settings
 
 pytestmark = pytest.mark.stores
 

@@ -17,6 +17,8 @@ import os
 import platform
 import time
 
+from refinery_beam.processes import is_alive
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover - not a POSIX machine
@@ -114,13 +116,7 @@ def process_is_gone(holder: object) -> bool:
     """Whether what `identity_of_process` gave belongs to a process of this machine that has ended. Of other machines nothing is known."""
     if not isinstance(holder, dict) or holder.get("where") != identity_of_process()["where"] or not isinstance(holder.get("pid"), int):
         return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return not is_alive(holder["pid"])
 
 
 def _still_there(handle: int, path: str) -> bool:

@@ -1,8 +1,7 @@
 """An engine that does its worst, within what Beam allows: a test of every promise that says "whatever the bundling".
 
-A runner may cut its input into bundles anywhere, hand elements over in any order, give the values of a group in any order, and
-process a bundle
-several times of which one counts. `HostileRunner` does all of it, at every stage, by a seed: the same seed is the same hostility.
+A runner may cut its input into bundles anywhere, hand elements over in any order, give the values of a group in any order, and process a
+bundle several times of which one counts. `HostileRunner` does all of it, at every stage, by a seed: the same seed is the same hostility.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The fused-stage check: what crosses a stage boundary is a small row with a deterministic coder, never a pickle and never pixels.
 
 Runners fuse what they can and materialise the rest. Carrying images over a boundary costs four to five times their bytes in
-memory on the local
-runner and a shuffle everywhere else, and it takes one innocent `Map` to cause it. So the fused stages of a job are computed offline, in
-milliseconds, and every PCollection that crosses is looked at by its coder.
+memory on the local runner and a shuffle everywhere else, and it takes one innocent `Map` to cause it. So the fused stages of a job are
+computed offline, in milliseconds, and the coder of every PCollection that crosses is checked.
 """
 
 from __future__ import annotations

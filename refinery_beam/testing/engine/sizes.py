@@ -1,7 +1,8 @@
 """How large the elements are that cross from one fused stage to the next, measured where the local engine stores them.
 
-The check of coders (`pipeline.lint`) says what a crossing may carry; this says what it did carry. Sizes are of the encoded element, with
-the dozen bytes of its window. Values of one group are counted one by one, as they are shuffled: no engine puts a group into one element.
+The check of coders (`testing.engine.lint`) says what a crossing may carry; this says what it did carry. Sizes are of the encoded element,
+with the dozen bytes of its window. Values of one group are counted one by one, as they are shuffled: no engine puts a group into one
+element.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.testing.engine.lint import pickles
+from refinery_beam.testing.engine.lint import describe_coder, pickles
 
 ROW_BYTES = 2048
 """What a row may take: a reference with its lineage is about 1 KB, evidence names its first ten records."""
@@ -111,7 +112,7 @@ def _bars(histogram: Mapping[int, int]) -> str:
 
 
 def measure(runner: Any, sizes: Sizes) -> Any:
-    """The runner, a FnApiRunner of any kind, now telling `sizes` of every element it stores between two stages."""
+    """The runner, a FnApiRunner of any kind, which from now on tells `sizes` of every element it stores between two stages."""
     plain: Callable[[Any], Any] = runner._get_bundle_manager
 
     def measuring(context: Any) -> Any:
@@ -131,10 +132,14 @@ def _listen(context: Any, sizes: Sizes) -> None:
         buffer = plain(buffer_id, transform_id)
         if transform_id in outputs:  # the others are timers
             coder = context.get_input_coder_impl(transform_id)
+            # By listener: one runner may be measured by several.
+            told: dict[int, Crossing] = vars(buffer).setdefault("told", {})
+            told[id(sizes)] = outputs[transform_id]
 
             def append(data: bytes) -> None:
                 for size in _element_sizes(coder, data):
-                    outputs[transform_id].add(size)
+                    for crossing in told.values():
+                        crossing.add(size)
                 type(buffer).append(buffer, data)
 
             # The engine asks for the buffer before every append, and holds a lock meanwhile.
@@ -147,8 +152,6 @@ def _listen(context: Any, sizes: Sizes) -> None:
 def _producers(context: Any) -> dict[str, tuple[str, str]]:
     """For every output of a stage, the transform that makes its elements and the coder they are written with."""
     from apache_beam.runners.worker import bundle_processor
-
-    from refinery_beam.testing.engine.lint import describe_coder
 
     components = context.execution_context.pipeline_components
     found = {}

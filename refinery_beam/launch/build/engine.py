@@ -5,54 +5,60 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Attempt
+from refinery_beam.crashes.markers import read_markers
+from refinery_beam.crashes.worker_deaths import JobDied
 from refinery_beam.errors import ErrorGroup, Interrupted, RefineryError
-from refinery_beam.runners.options import EngineOptions, read_options
-
-if TYPE_CHECKING:
-    from refinery_beam.launch.prepare import Settings
-    from refinery_beam.runners.local import LocalOptions
+from refinery_beam.job.cancel import cancel
+from refinery_beam.job.failures import read_failures
+from refinery_beam.job.job import WORK_FOLDERS
+from refinery_beam.launch.settings import Settings
+from refinery_beam.runners import local
+from refinery_beam.runners.dataflow.run import Told, run_dataflow
+from refinery_beam.runners.engine_options import EngineOptions
+from refinery_beam.runners.options import read_options
+from refinery_beam.runners.portable.options import read_ahead_threads
+from refinery_beam.runners.portable.run import run_portable
+from refinery_beam.runners.progress import NOUN, live
+from refinery_beam.runners.quiet import stderr_set_aside
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The engine of a job over `records` references. What the driver alone writes (logs) is in ``here``, on this machine in any case; rows
-    are in ``work``, where the workers of the engine can write them.
+    """The engine of a job over `records` references, which are called `noun` where people look. What the driver alone writes (logs) is in
+    ``here``, on this machine in any case; rows are in ``work``, where the workers of the engine can write them.
     """
 
     settings: Settings
     options: EngineOptions
-    local_options: LocalOptions
+    local_options: local.LocalOptions
     here: str
     work: str
     records: int
+    noun: str = NOUN
 
     @classmethod
-    def of(cls, settings: Settings, staging: Attempt, *, records: int) -> Engine:
+    def of(cls, settings: Settings, staging: Attempt, *, records: int, noun: str = NOUN) -> Engine:
         """The engine that the settings name, with the folders of its job made."""
-        from refinery_beam.job.job import WORK_FOLDERS
-
         options = read_options(settings.runner, settings.beam_options)
         here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
         for name in WORK_FOLDERS:
             places.make_folder(places.join(work, name))
         chosen = local_options(settings, records)
-        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records)
+        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records, noun=noun)
 
     @property
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it is Beam's local engine."""
         return self.options.runner == "direct"
 
     @property
     def threads(self) -> int:
         """Threads that a worker process has for one bundle."""
-        from refinery_beam.runners.portable import read_ahead_threads
-
-        return self.local_options.threads if self.local else read_ahead_threads(self.options, self.settings.workers)
+        return self.local_options.threads if self.is_local else read_ahead_threads(self.options, self.settings.workers)
 
     @property
     def heartbeat(self) -> bool:
@@ -61,15 +67,10 @@ class Engine:
 
     def run(self, build: Callable[[Any], None]) -> None:
         """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
-        from refinery_beam.crashes.markers import read_marks
-        from refinery_beam.crashes.worker_deaths import JobDied
-        from refinery_beam.job.cancel import cancel
-        from refinery_beam.job.failures import read_failures
-
         chosen = self.local_options
         where = (
             f"the local engine: {chosen.workers} {chosen.mode}"
-            if self.local
+            if self.is_local
             else f"{self.options.runner}, {self.options.environment} workers"
         )
         self.settings.tell(f"running on {where}, {self.records} records")
@@ -92,7 +93,7 @@ class Engine:
                 raise
             raise JobDied(
                 f"the engine failed: {_last_line(error)}",
-                marks=read_marks(self.work),
+                markers=read_markers(self.work),
                 code="engine-failed",
                 value=type(error).__name__,
                 rule="the pipeline runs to its end",
@@ -103,44 +104,31 @@ class Engine:
                 cancel(self.work)
 
     def _run(self, build: Callable[[Any], None]) -> None:
-        from refinery_beam.runners.dataflow import Told, run_dataflow
-        from refinery_beam.runners.local import run_local, stderr_set_aside
-        from refinery_beam.runners.portable import run_portable
-        from refinery_beam.runners.progress import live
-
         settings, told, cloud = self.settings, Told(), self.options.runner == "dataflow"
-        aside = (self.local_options.mode == "processes" or not self.local) and not settings.debug
+        aside = (self.local_options.mode == "processes" or not self.is_local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(self.here, "stderr.log"), enabled=aside) as stream,
             live(
                 self.work,
                 self.records,
+                noun=self.noun,
                 stream=stream,
                 enabled=settings.progress,
                 plain=settings.say is not None,
                 counts=told.counts if cloud else None,
             ) as told.say,
         ):
-            if self.local:
-                run_local(build, self.local_options, work=self.work, talk=settings.debug)
+            if self.is_local:
+                local.run_local(build, self.local_options, work=self.work, talk=settings.debug)
             elif cloud:
                 run_dataflow(build, self.options, work=self.work, workers=settings.workers, told=told, talk=settings.debug)
             else:
                 run_portable(build, self.options, work=self.work, logs=self.here, workers=settings.workers, talk=settings.debug)
 
 
-def local_options(settings: Settings, records: int) -> LocalOptions:
+def local_options(settings: Settings, records: int) -> local.LocalOptions:
     """How the local engine runs a job over so many references."""
-    from refinery_beam.runners.local import choose
-
-    return choose(
-        records,
-        mode=settings.mode,
-        workers=settings.workers,
-        bundle_repeat=settings.bundle_repeat,
-        hostile=settings.hostile,
-        sizes=settings.sizes,
-    )
+    return local.choose(records, mode=settings.mode, workers=settings.workers, runner_factory=settings.runner_factory)
 
 
 def works_in_threads(settings: Settings, records: int) -> bool:

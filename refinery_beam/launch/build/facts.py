@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinery_beam.launch.beside import manifest_entries
-from refinery_beam.launch.collect import Collected
+from refinery_beam.launch.build.collect import Collected
+from refinery_beam.launch.build.contracts import expectations
+from refinery_beam.launch.build.sample import sample_entry
+from refinery_beam.launch.build.sinks import sinks_entry
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan
@@ -38,17 +40,30 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         ledger=collected.ledger,
         warnings=collected.warnings,
         split_rule=split_rule(plan),
-        generated=collected.growth.generated,
-        replaced=collected.growth.replaced,
-        sections=beside_sections(prepared, collected),
+        generated=collected.step_counts.generated,
+        replaced=collected.step_counts.replaced,
+        sections=_sections(prepared, collected),
     )
 
 
-def beside_sections(prepared: Prepared, collected: Collected) -> list[str]:
+def optional_entries(prepared: Prepared, collected: Collected) -> dict[str, Any]:
+    """The keys ``expectations``, ``sample`` and ``sinks`` of a manifest: those that the recipe asks for."""
+    plan = prepared.plan
+    found: dict[str, Any] = {}
+    if plan.contracts:
+        found["expectations"] = list(expectations(prepared, collected.outcomes))
+    if plan.sample is not None:
+        found["sample"] = sample_entry(plan.sample, collected.sample)
+    if plan.sinks:
+        found["sinks"] = sinks_entry(plan, collected.sinks)
+    return found
+
+
+def _sections(prepared: Prepared, collected: Collected) -> list[str]:
     """The report's sections about contracts, the sample and sinks."""
-    facts = collected.beside
-    messages = [o.verdict.message for o in facts.outcomes]
-    return [contracts_section(facts.expectations, messages), beside_section(manifest_entries(prepared, facts))]
+    entries = optional_entries(prepared, collected)
+    messages = [o.verdict.message for o in collected.outcomes]
+    return [contracts_section(entries.get("expectations", ()), messages), beside_section(entries)]
 
 
 def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]:

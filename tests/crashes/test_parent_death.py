@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from refinery_beam.crashes.parent_death import tethered
-from refinery_beam.processes import child_environment
+from refinery_beam.crashes.parent_death import killed_with_parent
+from refinery_beam.processes import child_environment, is_alive
 
 PARENT = """\
 import subprocess, sys, time
-from refinery_beam.crashes.parent_death import tethered
-child = subprocess.Popen(tethered(["sleep", "60"]), start_new_session=True)
+from refinery_beam.crashes.parent_death import killed_with_parent
+child = subprocess.Popen(killed_with_parent(["sleep", "60"]), start_new_session=True)
 while open(f"/proc/{child.pid}/comm").read() != "sleep\\n":
     time.sleep(0.01)
 print(child.pid, flush=True)
@@ -33,26 +33,17 @@ def test_it_ends_with_its_parent_however_that_ends() -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.communicate()
     deadline = time.monotonic() + 10
-    while lives(child) and time.monotonic() < deadline:
+    while is_alive(child) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not lives(child)
-
-
-def lives(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert not is_alive(child)
 
 
 def test_it_becomes_the_command() -> None:
-    done = subprocess.run(
-        tethered(["sh", "-c", "echo $0 $1; exit 3", "a", "b"]), capture_output=True, text=True, env=child_environment(), check=False
-    )
+    command = killed_with_parent(["sh", "-c", "echo $0 $1; exit 3", "a", "b"])
+    done = subprocess.run(command, capture_output=True, text=True, env=child_environment(), check=False)
     assert (done.returncode, done.stdout, done.stderr) == (3, "a b\n", "")
 
 
 def test_a_command_that_is_not_there() -> None:
-    done = subprocess.run(tethered(["no-such-program"]), capture_output=True, text=True, env=child_environment(), check=False)
+    done = subprocess.run(killed_with_parent(["no-such-program"]), capture_output=True, text=True, env=child_environment(), check=False)
     assert (done.returncode, done.stderr) == (1, "no-such-program: No such file or directory\n")

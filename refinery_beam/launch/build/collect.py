@@ -9,20 +9,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.errors import DataError, EngineError
-from refinery_beam.index.text import display
-from refinery_beam.launch.accounting import account, account_steps
-from refinery_beam.launch.beside import BesideFacts, collect_beside
-from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth
-from refinery_beam.launch.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
+from refinery_beam.errors import DataError, raise_all
+from refinery_beam.job.row_files import read_ledger
+from refinery_beam.launch.build.accounting import account, account_steps
+from refinery_beam.launch.build.contracts import contract_warnings, judge
+from refinery_beam.launch.build.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
+from refinery_beam.launch.build.sample import read_sample
+from refinery_beam.launch.build.shard_rows import read_shards, sorted_shards
+from refinery_beam.launch.build.sinks import SinkFiles, read_sinks
+from refinery_beam.launch.build.step_counts import NO_STEP_COUNTS, StepCounts, generation_warnings, read_step_counts
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.planning.nodes import Plan
-from refinery_beam.records import ASKED_FOR, LedgerRow, ShardRow
+from refinery_beam.planning.budget import check_budget
+from refinery_beam.record.contracts import Outcome
+from refinery_beam.record.shard import write_shard
+from refinery_beam.record.worker import Worker, derive_fields, statistics_name
+from refinery_beam.records import LedgerRow, ShardRow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """The facts of one finished job. `fitted` is statistics by step name, `classes` records by split and label."""
+    """The facts of one finished job. `fitted` is statistics by step name, `classes` records by split and label; `outcomes` are those of
+    assertions, `sample` the rows of the sample's shards, and `sinks` the files of each sink.
+    """
 
     shards: tuple[ShardRow, ...]
     ledger: tuple[LedgerRow, ...]
@@ -31,8 +39,10 @@ class Collected:
     counts: Mapping[str, int]
     classes: Mapping[str, Mapping[str, int]]
     warnings: tuple[tuple[str, str], ...]
-    growth: Growth = NO_GROWTH
-    beside: BesideFacts = field(default_factory=BesideFacts)
+    step_counts: StepCounts = NO_STEP_COUNTS
+    outcomes: tuple[Outcome, ...] = ()
+    sample: tuple[ShardRow, ...] = ()
+    sinks: SinkFiles = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -43,32 +53,31 @@ class Collected:
 def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     """Read the job's rows, add what the index lost, prove the sums, and write the empty shard of every split that got no record.
 
-    Raises DataError when too many records are bad and EngineError when a record is unaccounted for.
+    Raises DataError when too many records are bad, for every failed assertion of severity error (``contract``) and for records that a sink
+    writes to one file, and EngineError when a record is unaccounted for.
     """
-    from refinery_beam.job.row_files import read_ledger, read_shard_rows
-
     plan, index = prepared.plan, prepared.index
-    shards = one_row_a_shard(read_shard_rows(places.join(work, "shards")))
+    shards = read_shards(places.join(work, "shards"))
     index_bad = frozenset(index.bad)
     ledger = sorted({*index_bad, *read_ledger(places.join(work, "ledger"))})
     have = {row.split for row in shards}
     shards += [_empty_shard(prepared, split, instance, work) for split in plan.split.splits if split not in have]
-    order = {split: i for i, split in enumerate(plan.split.splits)}
-    shards.sort(key=lambda row: (order[row.split], row.shard))
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
     records_in = index.records_in
-    growth = read_growth(plan, work)
-    account(growth.total(records_in), counts, ledger)
-    account_steps(plan, len(index.entries), growth.flow, counts, [row for row in ledger if row not in index_bad])
-    check_budget(plan, growth.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
+    step_counts = read_step_counts(plan, work)
+    account(step_counts.total(records_in), counts, ledger)
+    account_steps(plan, len(index.entries), step_counts.tally, counts, [row for row in ledger if row not in index_bad])
+    check_budget(plan, step_counts.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
     unknown = unknown_labels(plan, prepared.plugin, (entry.label for entry in index.entries))
     place = prepared.recipe.place(("Input", "sources"))
     refuse_empty(records_in, ledger, out=sum(counts.values()), place=place, hints=[text for _, text in unknown])
     fitted = _fitted(prepared, work)
-    beside = collect_beside(prepared, work, ledger, fitted)
+    outcomes = judge(prepared, work, ledger, fitted)
+    raise_all(o.error() for o in outcomes if o.gates)
+    sinks = read_sinks(plan, work)
     classes = _classes(shards, plan.split.splits)
     return Collected(
-        shards=tuple(shards),
+        shards=sorted_shards(shards, plan.split.splits),
         ledger=tuple(ledger),
         fitted=fitted,
         records_in=records_in,
@@ -79,30 +88,13 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
             *unmapped_values(plan, ledger),
             *unknown,
             *emptied_classes(index.entries, ledger, classes),
-            *beside.warnings,
+            *contract_warnings(outcomes),
         ),
-        beside=beside,
-        growth=growth,
+        step_counts=step_counts,
+        outcomes=outcomes,
+        sample=read_sample(plan, work),
+        sinks=sinks,
     )
-
-
-def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
-    """The rows, at most one a (split, shard). Two attempts at one shard must have written the same bytes: anything else is
-    found non-determinism.
-    """
-    found: dict[tuple[str, int], ShardRow] = {}
-    for row in rows:
-        other = found.setdefault((row.split, row.shard), row)
-        if other != row:
-            raise EngineError(
-                f"two attempts at shard {row.shard} of {row.split} gave different bytes",
-                code="nondeterminism",
-                place=row.file,
-                value=f"{other.sha256} and {row.sha256}",
-                rule="the same records give the same shard",
-                remedy="an op or a plugin is not a pure function of its record; report it with the recipe",
-            )
-    return list(found.values())
 
 
 def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "", hints: Sequence[str] = ()) -> None:
@@ -120,27 +112,8 @@ def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, plac
         )
 
 
-def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, place: str = "Input.max_bad_fraction") -> None:
-    """Bad records within Input.max_bad_fraction, or DataError with the first of them."""
-    bad = [row for row in ledger if row.reason not in ASKED_FOR]
-    if len(bad) > plan.max_bad_fraction * records_in:
-        reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(Counter(row.reason for row in bad).items()))
-        some = "; ".join(f"{display(row.record_id)}: {row.reason}: {row.detail}" for row in bad[:5])
-        more = f"; and {len(bad) - 5:,} more" if len(bad) > 5 else ""
-        raise DataError(
-            f"{len(bad):,} of {records_in:,} records are bad ({reasons}): {some}{more}",
-            code="too-many-bad-records",
-            place=place,
-            value=len(bad) / records_in,
-            rule=f"at most {plan.max_bad_fraction:g} of the records may be bad (Input.max_bad_fraction)",
-            remedy="mend or remove the files, or raise Input.max_bad_fraction",
-        )
-
-
 def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
     """Statistics of every fitted step: derived from the merged accumulators, or those the recipe states."""
-    from refinery_beam.record.worker import Worker, derive_fields, statistics_name
-
     plan = prepared.plan
     worker = Worker(plan)
     fitted: dict[str, Mapping[str, Any]] = {s.name: s.pinned for s in plan.fitted_steps() if s.pinned is not None}
@@ -163,9 +136,6 @@ def _accumulator(work: str, name: str) -> bytes | None:
 
 
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
-    from refinery_beam.record.shard import write_shard
-    from refinery_beam.record.worker import Worker
-
     folder = places.join(instance, "dataset")
     with places.scratch(places.join(work, "scratch")) as scratch:
         return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
@@ -182,7 +152,7 @@ def _warnings(prepared: Prepared, counts: Mapping[str, int], classes: Mapping[st
     plan = prepared.plan
     found = [(error.code, error.message) for c in prepared.checks if c.status == "warn" for error in c.errors]
     found += list(prepared.index.warnings)
-    found += growth_warnings(plan)
+    found += generation_warnings(plan)
     found += [("empty-split", f"split {split!r} has no record") for split, n in counts.items() if n == 0]
     ratio_splits = [name for name, ratio in plan.split.ratios if ratio > 0]
     if plan.split.stratify_by == plan.label_field and ratio_splits:

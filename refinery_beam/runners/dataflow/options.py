@@ -6,13 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 from refinery_beam import __version__
 from refinery_beam.errors import EnvironmentFault, RefineryError, UsageError
-
-if TYPE_CHECKING:
-    from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.engine_options import EngineOptions
 
 NEEDED = ("project", "region", "temp_location")
 

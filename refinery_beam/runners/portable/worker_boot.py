@@ -32,6 +32,7 @@ def boot(arguments: Sequence[str]) -> None:
     refuse_driver(info)
     scratch = tempfile.mkdtemp(prefix="refinery-beam-worker-")
     os.environ.update(environment(given, info, scratch))
+    # Only now: an environment that does not fit might not even import it.
     from refinery_beam.runners.local import cap_native_threads
 
     cap_native_threads()
@@ -51,7 +52,7 @@ def refuse_driver(info: Any) -> None:
     """Raise EnvironmentFault unless this environment has the driver's versions: what differs could not even read the job."""
     from google.protobuf import json_format
 
-    from refinery_beam.runners.driver_option import refuse_other_driver
+    from refinery_beam.runners.portable.driver_option import refuse_other_driver
 
     refuse_other_driver(json_format.MessageToDict(info.pipeline_options))
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any
 
-PACKAGES = ("apache-beam", "numpy", "pillow", "pyarrow", "pydantic", "pyyaml")
+from refinery_beam.job.versions import RECORDED, package_version
 
 
 def environment(codecs: Mapping[str, str]) -> dict[str, Any]:
@@ -19,13 +18,6 @@ def environment(codecs: Mapping[str, str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{sys.platform}-{platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: package_version(name) or "" for name in RECORDED},
         "codecs": dict(codecs),
     }
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""

@@ -6,32 +6,30 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import EngineError
+from refinery_beam.launch.build.step_counts import Tally
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.variants import aggressive
 from refinery_beam.records import LedgerRow
 
-Flow = Mapping[tuple[str, str, str], int]
-"""Records by (split, step, kind); a kind that nothing was counted of is not there."""
-
 
 def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """in = out + ledger, and no record twice in the ledger. `records_in` counts made records too, and replaced ones not."""
+    """in = out + ledger, and no record twice in the ledger. `records_in` includes generated records and excludes replaced ones."""
     out = sum(counts.values())
     if len({row.record_id for row in ledger}) != len(ledger):
         raise _unaccounted("the run", records_in, out, len(ledger))
     _balance("the run", records_in, out, len(ledger))
 
 
-def account_steps(plan: Plan, records_in: int, flow: Flow, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
+def account_steps(plan: Plan, records_in: int, tally: Tally, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
     """The same for every step and split, each side counted where it was: what a step got is what it kept and lost, and what it lost is in
     the ledger. `counts` are stored rows by split and `ledger` what the job lost of the `records_in` references it was given.
     """
 
     def kept(step: str, split: str = "") -> int:
-        return flow.get((split, step, "kept"), 0)
+        return tally.get((split, step, "kept"), 0)
 
     def lost(step: str, split: str = "") -> int:
-        return flow.get((split, step, "lost"), 0)
+        return tally.get((split, step, "lost"), 0)
 
     here = records_in
     before = ["InputContracts"] if plan.contracts else []
@@ -51,7 +49,7 @@ def account_steps(plan: Plan, records_in: int, flow: Flow, counts: Mapping[str, 
                 here, gone = kept(chosen.name, split), gone + lost(chosen.name, split)
         made = [(g.name, g.splits) for g in plan.generation] + [(a.name, a.splits) for a in aggressive(plan.augmentations)]
         for step in (name for name, splits in made if split in splits):
-            here += flow.get((split, step, "generated"), 0) - flow.get((split, step, "replaced"), 0)
+            here += tally.get((split, step, "generated"), 0) - tally.get((split, step, "replaced"), 0)
         _balance(f"writing {split}", here, counts[split], in_ledger[split] - gone)
 
 

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.crashes.worker_deaths import guarded
+from refinery_beam.crashes.worker_deaths import raises_worker_deaths
 from refinery_beam.errors import EngineError, UsageError
-from refinery_beam.runners.local import cap_native_threads, quiet_beam
-from refinery_beam.runners.options import EngineOptions
+from refinery_beam.runners.engine_options import EngineOptions
+from refinery_beam.runners.known_options import refuse_unknown
+from refinery_beam.runners.local import cap_native_threads
+from refinery_beam.runners.quiet import quiet_beam
 
 POLL_SECONDS = 5.0
 """How often the job is asked for its state and counters."""
@@ -61,7 +63,7 @@ def run_dataflow(
     """
     cap_native_threads()
     told = told or Told()
-    with quiet_beam(enabled=not talk), guarded(work):
+    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
         pipeline = _pipeline(build, options, work=work, workers=workers)
         with _interrupted_later() as pressed:
             job = _submit(pipeline, options)
@@ -111,8 +113,6 @@ def _interrupted_later() -> Iterator[list[int]]:
 def _pipeline(build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None) -> Any:
     import apache_beam as beam
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
-
-    from refinery_beam.runners.known_options import refuse_unknown
 
     beam_options = dataflow_options(options, work=work, workers=workers)
     refuse_unknown(options, beam_options)

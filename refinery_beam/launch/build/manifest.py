@@ -9,10 +9,10 @@ from typing import Any
 
 from refinery_beam import __version__
 from refinery_beam.cache import compute_files
-from refinery_beam.launch.beside import manifest_entries, write_sink_tables
-from refinery_beam.launch.collect import Collected
-from refinery_beam.launch.environment import environment
-from refinery_beam.launch.facts import report_facts
+from refinery_beam.launch.build.collect import Collected
+from refinery_beam.launch.build.environment import environment
+from refinery_beam.launch.build.facts import optional_entries, report_facts
+from refinery_beam.launch.build.sinks import write_sink_tables
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
@@ -48,8 +48,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
     _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
-    write_sink_tables(instance, collected.beside.sinks)
-    sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.beside.sample]
+    write_sink_tables(instance, collected.sinks)
+    sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.sample]
     files = compute_files(instance, shards=[*shards, *sample])
     return {
         "contract": 1,
@@ -69,8 +69,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
         "classes": {split: dict(labels) for split, labels in collected.classes.items()},
         "ledger": collected.reasons,
         "records_in": collected.records_in,
-        "generated": dict(collected.growth.generated),
-        "replaced": dict(collected.growth.replaced),
+        "generated": dict(collected.step_counts.generated),
+        "replaced": dict(collected.step_counts.replaced),
         "environment": environment(prepared.plugin.kind.codecs()),
         "files": files,
         "output": {
@@ -91,7 +91,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
         "label_field": plan.label_field,
         "class_balance": plan.class_balance,
         "warnings": [{"code": code, "message": message} for code, message in collected.warnings],
-        **manifest_entries(prepared, collected.beside),
+        **optional_entries(prepared, collected),
     }
 
 

@@ -1,4 +1,4 @@
-"""How many rows a plan will about store, before anything has run: for the size of shards. From plan and data alone."""
+"""How many rows a plan will about store, and how many of them a shard has: before anything has run, from plan and data alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Protocol
 
-from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.nodes import OutputPlan, Plan
 from refinery_beam.planning.variants import GenerateStep, aggressive
-from refinery_beam.plugins.base import GenerateOp, Plugin
+from refinery_beam.plugins.base import ArrayType, GenerateOp, Plugin
+
+TARGET_SHARDS = 64
+MIN_SHARD_BYTES = 16 << 20
+MAX_SHARD_BYTES = 256 << 20
 
 
 class Entry(Protocol):
@@ -72,3 +76,26 @@ def _growth(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> F
         return Fraction(kept)
     extra = sum(bound.op.extra(count, max(classes.values()), bound.params) for count in classes.values())
     return kept + Fraction(extra, sum(classes.values()))
+
+
+def shard_records(output: OutputPlan, plugin: Plugin, records: int, *, average_bytes: int) -> int:
+    """Records a shard: as the recipe says, else so many that a shard has a sixty-fourth of the data, within 16 and 256 MiB.
+
+    `records` is how many rows to expect, `average_bytes` the size of a source file.
+
+    Follows from the data alone, never from workers: the same input gives the same shards everywhere.
+    """
+    if output.shard_records:
+        return output.shard_records
+    a_row = max(1, _bytes_a_row(output, plugin, average_bytes))
+    target = output.shard_bytes or min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, a_row * records // TARGET_SHARDS))
+    return max(1, target // a_row)
+
+
+def _bytes_a_row(output: OutputPlan, plugin: Plugin, source_bytes: int) -> int:
+    fields = dict(output.fields)
+    small = 64 * (len(fields) + 1)
+    if output.content_field is None:
+        return small
+    declared = fields[output.content_field]
+    return small + plugin.encoding(output.encoding).estimate(ArrayType(declared.dtype, declared.shape or ()), source_bytes)

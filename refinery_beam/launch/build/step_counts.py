@@ -1,54 +1,52 @@
-"""How many records the steps of a job made and replaced, and what there is to say about it."""
+"""How many records each step of a job kept, lost, generated and replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from refinery_beam import places
+from refinery_beam.job.row_files import read_rows
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.variants import aggressive
+from refinery_beam.records import GrowthRow
 
-if TYPE_CHECKING:
-    from refinery_beam.records import GrowthRow
+Tally = Mapping[tuple[str, str, str], int]
+"""Records by (split, step, kind), where kind is kept, lost, generated or replaced. A count of zero may be left out."""
 
 
-class Growth(NamedTuple):
-    """Records made and replaced, by step; and what passed every step."""
+class StepCounts(NamedTuple):
+    """Records generated and replaced, by step; and the tally of every step in every split."""
 
     generated: Mapping[str, int]
     replaced: Mapping[str, int]
-    flow: Mapping[tuple[str, str, str], int] = MappingProxyType({})
-    """Records by (split, step, kind): what each step kept, lost, generated and replaced."""
+    tally: Tally = MappingProxyType({})
 
     def total(self, records_in: int) -> int:
         """How many records must come out or be in the ledger."""
         return records_in + sum(self.generated.values()) - sum(self.replaced.values())
 
 
-NO_GROWTH = Growth({}, {})
+NO_STEP_COUNTS = StepCounts({}, {})
 
 
-def read_growth(plan: Plan, work: str) -> Growth:
-    """The tallies that a job left, summed over splits; every step of the plan is named, with 0 if it made nothing."""
-    from refinery_beam.job.row_files import read_rows
-    from refinery_beam.records import GrowthRow
-
+def read_step_counts(plan: Plan, work: str) -> StepCounts:
+    """The counts that a job left; every step that can generate records is named, with 0 if it generated none."""
     steps = [(g.name, g.replace) for g in plan.generation] + [(a.name, True) for a in aggressive(plan.augmentations)]
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
-    flow: dict[tuple[str, str, str], int] = {}
+    tally: dict[tuple[str, str, str], int] = {}
     rows: list[GrowthRow] = sorted(set(read_rows(places.join(work, "growth"), GrowthRow)))
     for row in rows:
-        flow[row.split, row.step, row.kind] = row.records
+        tally[row.split, row.step, row.kind] = row.records
         if row.kind in ("generated", "replaced"):
             into = generated if row.kind == "generated" else replaced
             into[row.step] += row.records
-    return Growth(generated, replaced, flow)
+    return StepCounts(generated, replaced, tally)
 
 
-def growth_warnings(plan: Plan) -> list[tuple[str, str]]:
+def generation_warnings(plan: Plan) -> list[tuple[str, str]]:
     """Warnings about generation outside of train: what is measured there is no longer what was found in the world."""
     return [
         ("generation-split", f"{step.name!r} makes records in {split!r}: what is measured on it is not measured on found data alone")

@@ -1,0 +1,50 @@
+"""One attempt at an instance: stage, run the Beam job, collect what it wrote, check that nothing is missing, promote."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from refinery_beam import places
+from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
+from refinery_beam.crashes.poison import Poison
+from refinery_beam.job.index_parts import write_index
+from refinery_beam.job.job import Job
+from refinery_beam.launch.build.collect import collect
+from refinery_beam.launch.build.engine import Engine
+from refinery_beam.launch.build.expected import expected_records, shard_records
+from refinery_beam.launch.build.manifest import manifest_body
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.pipeline.translate import translate
+from refinery_beam.planning.refs import make_refs
+
+
+def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
+    """Build the instance without the records of `poison`. Gives 'hit' when another run of the same key was first."""
+    with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+        work = _run_job(prepared, staging, poison)
+        collected = collect(prepared, staging.output, work)
+        body = manifest_body(prepared, staging.instance, collected)
+        return promote(staging, body)
+
+
+def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
+    """Run the job to its end; gives the place where it left its rows."""
+    settings, plan, index = prepared.settings, prepared.plan, prepared.index
+    records = len(index.entries)
+    expected = expected_records(plan, prepared.plugin, index.entries)
+    engine = Engine.of(settings, staging, records=records, noun=prepared.plugin.kind.noun)
+    refs, grouped = make_refs(index, plan, prepared.plugin)
+    write_index(places.join(engine.work, "index"), refs, count=records)
+    job = Job(
+        plan=plan,
+        instance=staging.output,
+        work=engine.work,
+        threads=engine.threads,
+        records=records,
+        shard_records=shard_records(plan.output, prepared.plugin, expected, average_bytes=index.facts.bytes // max(1, records)),
+        grouped=grouped,
+        heartbeat=engine.heartbeat,
+        poison=tuple(sorted(poison.items())),
+    )
+    engine.run(lambda pipeline: translate(pipeline, job))
+    return engine.work

@@ -1,0 +1,53 @@
+"""Behind a miss: attempts at the instance, until one succeeds or the run has to end.
+
+No Beam here: the fork comes first, and its parent needs none.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from refinery_beam.cache import Manifest, dead_attempts, home, sweep
+from refinery_beam.crashes.forked_run import can_fork
+from refinery_beam.crashes.poison import Poison, Run, run_without_poison
+from refinery_beam.errors import DataError
+from refinery_beam.launch.build.engine import works_in_threads
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.runners.quiet import import_beam
+
+
+def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
+    """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
+    leaves nothing then.
+    """
+    settings, records = prepared.settings, len(prepared.index.entries)
+    if not records:
+        raise DataError(
+            "no record is left to prepare",
+            code="no-records",
+            place=prepared.recipe.place(("Input", "sources")),
+            value=0,
+            rule="an instance has at least one record",
+            remedy="check the ledger reasons above, or the source paths",
+        )
+    local = home(settings.cache_root)
+    run = Run(
+        plan=prepared.plan,
+        records=records,
+        budget_at=prepared.recipe.place(("Input", "max_bad_fraction")),
+        tell=settings.tell,
+        dead_runs=lambda: dead_attempts(local, prepared.key),
+        sweep=lambda: sweep(local, prepared.key),
+    )
+    # Worker processes need no fork: the driver outlives them.
+    forked = settings.forked and works_in_threads(settings, records) and can_fork()
+    return run_without_poison(run, partial(_attempt, prepared), forked=forked)
+
+
+def _attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
+    import_beam(talk=prepared.settings.debug)
+    # The door behind the fork: with it comes Beam.
+    from refinery_beam.launch.build.attempt import attempt
+
+    return attempt(prepared, poison)

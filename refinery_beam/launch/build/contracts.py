@@ -1,0 +1,106 @@
+"""Assertions judged, once the job has counted what they ask for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from refinery_beam import places
+from refinery_beam.cache.files import file_sha256
+from refinery_beam.job.row_files import read_rows
+from refinery_beam.launch.prepare import Prepared
+from refinery_beam.launch.related import Comparison, refuse_comparison
+from refinery_beam.planning.nodes import Plan
+from refinery_beam.reading import open_instance
+from refinery_beam.record.byte_values import level_counts, seen_values, table_of
+from refinery_beam.record.contracts import Contracts, Outcome, add_rows, key_text
+from refinery_beam.record.worker import Worker
+from refinery_beam.records import EvidenceRow, LedgerRow
+
+Counts = list[tuple[Any, int]]
+"""Values with how often they occur."""
+
+
+def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> tuple[Outcome, ...]:
+    """The outcome of every assertion of the plan; `fitted` are all statistics."""
+    if not prepared.plan.contracts:
+        return ()
+    evidence = sorted(set(read_rows(places.join(work, "evidence"), EvidenceRow)))
+    counts = comparison_counts(prepared.comparisons, prepared.plan, prepared.settings.plugin_paths)
+    worker = Worker(prepared.plan)
+    tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
+    found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=counts, tail=tail)
+    return tuple(found)
+
+
+def expectations(prepared: Prepared, outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
+    """The assertions as the manifest lists them."""
+    return tuple(_expectation(prepared, i, outcome) for i, outcome in enumerate(outcomes))
+
+
+def _expectation(prepared: Prepared, index: int, outcome: Outcome) -> dict[str, Any]:
+    """An assertion as the manifest states it. A named instance is stated by its key, never by its place."""
+    step = outcome.step
+    params = dict(step.params)
+    if step.imports:
+        params["reference"] = prepared.comparisons[index].identity()
+    entry = {
+        "section": step.section,
+        "index": step.index,
+        "kind": step.kind,
+        "version": step.version,
+        "field": step.field,
+        "severity": step.severity,
+        "params": params,
+        "passed": outcome.verdict.passed,
+        "observed": dict(outcome.verdict.observed),
+    }
+    return {**entry, "quarantined": outcome.quarantined} if outcome.quarantined else entry
+
+
+def contract_warnings(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+    """A warning for every assertion that failed."""
+    return [("contract", o.text()) for o in outcomes if not o.verdict.passed]
+
+
+def comparison_counts(comparisons: Mapping[int, Comparison], plan: Plan, plugin_paths: Sequence[str] = ()) -> dict[int, Counts]:
+    """The values of the field that each assertion compares with, and how often they occur, sorted by their canonical form. Missing values
+    are passed over. Of content, the values that a reader sees.
+    """
+    found: dict[int, Counts] = {}
+    for i, comparison in comparisons.items():
+        if plan.contracts[i].on_content:
+            found[i] = _content_counts(comparison, plugin_paths)
+            continue
+        field = plan.contracts[i].field or ""
+        counts: Counter[str] = Counter()
+        for entry in comparison.manifest.shards(comparison.split):
+            path = places.join(comparison.manifest.place, entry.path)
+            if file_sha256(path) != entry.sha256:
+                raise refuse_comparison(
+                    f"is damaged: {entry.path} has other bytes", path, comparison.at, "run the recipe that made it again"
+                )
+            with places.opened(path) as source, pq.ParquetFile(source) as file:
+                for batch in file.iter_batches(columns=[field], use_threads=False):
+                    counts.update(key_text([value]) for value in batch.column(0).to_pylist() if value is not None)
+        found[i] = [(json.loads(key)[0], count) for key, count in sorted(counts.items())]
+    return found
+
+
+def _content_counts(comparison: Comparison, plugin_paths: Sequence[str]) -> Counts:
+    manifest, split = comparison.manifest, comparison.split
+    instance = open_instance(manifest.place, plugin_paths=plugin_paths)
+    chain, kind = instance.recorded.deferred(split), instance.recorded.kind
+    content = manifest.image_field or ""
+    levels: Counter[str] = Counter()
+    for row in instance.split(split, raw=True, columns=[content]):
+        for key, count in level_counts(split, row[content]):
+            levels[key] += count
+    tables = cache(lambda split, channels: table_of(kind, chain.steps, channels, {}))
+    seen = seen_values({key: (count, "") for key, count in levels.items()}, tables)
+    return sorted((value, count) for _, value, count in seen)

@@ -1,0 +1,1 @@
+"""Google Cloud Dataflow: what it must be told, and a job on it."""

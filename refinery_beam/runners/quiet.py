@@ -1,0 +1,65 @@
+"""Keeps the words of Beam and of worker processes from the user: what went wrong is said once, by one exception."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+@contextmanager
+def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
+    """No log lines of Beam's own while it is imported and runs a job.
+
+    It warns about libraries nobody asked for, and logs every exception of a worker with two tracebacks before it raises it. What went
+    wrong reaches the user through the exception, once.
+    """
+    before = logging.root.manager.disable
+    own = logging.getLogger("apache_beam")
+    if enabled:
+        logging.disable(logging.CRITICAL)
+    try:
+        yield
+        own.setLevel(logging.NOTSET)
+    except BaseException:
+        # The threads of a failed job go on for a moment, and then complain of files that are gone.
+        if enabled:
+            own.setLevel(logging.CRITICAL + 1)
+        raise
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
+    """Send what worker processes print on stderr to a file; gives a stream that still reaches the user. Not enabled: changes nothing.
+
+    Worker processes inherit the descriptor and print import warnings and tracebacks of hung-up connections there.
+    """
+    if not enabled:
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(path, "ab", buffering=0) as file, os.fdopen(saved, "w", buffering=1, closefd=False) as kept:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield kept
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def import_beam(*, talk: bool = False) -> None:
+    """Import Beam and the rooms that are built on it; `talk` lets it log what it likes.
+
+    The one door to Beam: call it before the first import of a module that needs it, on the far side of the cache look-up and of the fork.
+    Imports after it print nothing.
+    """
+    with quiet_beam(enabled=not talk):
+        import refinery_beam.pipeline.rows.digest_files
+        import refinery_beam.pipeline.translate  # noqa: F401
