@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.errors import DataError, EngineError
-from refinery_beam.index.text import display
+from refinery_beam.errors import DataError, EngineError, display
 from refinery_beam.launch.accounting import account, account_steps
 from refinery_beam.launch.beside import BesideFacts, collect_beside
 from refinery_beam.launch.growth import NO_GROWTH, Growth, growth_warnings, read_growth

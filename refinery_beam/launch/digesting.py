@@ -10,9 +10,9 @@ from refinery_beam import places
 from refinery_beam.cache import InstanceKey, open_attempt
 from refinery_beam.identity import nfc, record_key, value_digest
 from refinery_beam.index import HintCache, SourceListing
-from refinery_beam.index.digests import Digested
-from refinery_beam.index.hints import ObjectState
-from refinery_beam.index.sources import FileFact, path_key, sorted_files
+from refinery_beam.index.digests.digest_files import Digested
+from refinery_beam.index.digests.hints import ObjectState
+from refinery_beam.index.listing.sources import FileFact, path_key, sorted_files
 from refinery_beam.records import Ref
 from refinery_beam.runners.options import check_places, read_options
 from refinery_beam.sorting import Sorter
