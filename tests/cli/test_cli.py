@@ -204,7 +204,7 @@ def test_validate_never_contradicts_itself(say: Say, tmp_path: Path) -> None:
         "warn    8 splits_partition_correctly\nfail  108 schema_reachable\ninvalid: 1 error; 41 of 43 checks passed, 1 not made\n",
     )
     assert said.err.startswith(f"error: {broken}:6:33: Output.record_schema.image ")
-    broken.write_text(text.replace("Output:", "Output:\n  format: jsonl"))
+    broken.write_text(text.replace("Output: {", "Output: {format: jsonl, "))
     said = say("validate", str(broken), "-q")
     assert (said.code, said.out.splitlines()[1:]) == (
         1,
