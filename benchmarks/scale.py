@@ -58,10 +58,10 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     import apache_beam as beam
 
     from refinery_beam.index import Source, build
-    from refinery_beam.index.digests import Digested
-    from refinery_beam.index.labelling import Given, Labelling
-    from refinery_beam.index.layout import Layout
-    from refinery_beam.index.sources import Selection
+    from refinery_beam.index.digests.digest_files import Digested
+    from refinery_beam.index.labels.label_rules import Given, Labelling
+    from refinery_beam.index.listing.layout import Layout
+    from refinery_beam.index.listing.sources import Selection
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate

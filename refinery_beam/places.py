@@ -120,6 +120,19 @@ def basename(place: str) -> str:
     return place.rstrip("/").rpartition("/")[2] if is_url(place) else os.path.basename(place)
 
 
+def inside(place: str, folder: str) -> bool:
+    """Whether a place is a folder or lies in it. Local ones are compared after symbolic links are followed; a local one and one on a store
+    never meet.
+
+    >>> inside("gs://bucket/photos/cache", "gs://bucket/photos/"), inside("/photos-2", "/photos"), inside("gs://bucket/a", "/a")
+    (True, False, False)
+    """
+    if is_url(place) != is_url(folder):
+        return False
+    one, other = (absolute(p) if is_url(p) else os.path.realpath(absolute(p)) for p in (place, folder))
+    return one == other or one.startswith(other.rstrip("/") + "/")
+
+
 def read(place: str) -> bytes:
     """The whole file. Safe to call from many threads at once."""
     if is_url(place):

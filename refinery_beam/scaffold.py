@@ -5,19 +5,20 @@ Lines that begin with ``# `` are remarks. Lines that begin with ``#`` and anythi
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, Literal
 
 from refinery_beam.errors import DataError, UsageError
 from refinery_beam.plugins.base import BadRecord, Kind
 from refinery_beam.plugins.discovery import find_plugin, plugin_names, read_plugin_paths
 from refinery_beam.recipe import json_schema
+from refinery_beam.recipe.delimited import ENCODING, read_head, read_rows, table_form
+from refinery_beam.recipe.yaml_write import quoted
 
 SCHEMA_FILE = "refinery-beam.schema.json"
 Layout = Literal["class-folders", "flat-with-table", "train-test", "unlabeled-test"]
@@ -25,8 +26,6 @@ Layout = Literal["class-folders", "flat-with-table", "train-test", "unlabeled-te
 _TABLES = (".csv", ".tsv", ".jsonl")
 _LABEL_WORDS = ("label", "class", "category", "target", "species", "diagnosis", "y")
 _TRAIN, _TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation", "holdout")
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*\Z")
-_SPECIAL = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "~", ".nan", ".inf"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +194,12 @@ def _hash_field(splits: str) -> list[str]:
 
 def _sources(seen: Seen, base: str) -> list[str]:
     def source(name: str, kind: str, path: str, *more: str) -> list[str]:
-        return [f"    - name: {name}", f"      type: {kind}", f"      path: {_word(_relative(path, base))}", *(f"      {m}" for m in more)]
+        return [
+            f"    - name: {name}",
+            f"      type: {kind}",
+            f"      path: {quoted(_relative(path, base), path=True)}",
+            *(f"      {m}" for m in more),
+        ]
 
     if seen.table is not None:
         table = seen.table
@@ -204,10 +208,10 @@ def _sources(seen: Seen, base: str) -> list[str]:
             "image_flat",
             seen.images,
             "label_from:",
-            f"  path: {_word(_relative(table.path, base))}",
+            f"  path: {quoted(_relative(table.path, base), path=True)}",
             "  join: by_id",
-            f"  id_field: {_word(table.id_field)}",
-            f"  label_field: {_word(table.label_field)}",
+            f"  id_field: {quoted(table.id_field)}",
+            f"  label_field: {quoted(table.label_field)}",
         )
     if seen.layout == "train-test":
         return source("train_data", "image_folder", seen.images, "partition: train") + source(
@@ -223,11 +227,6 @@ def _sources(seen: Seen, base: str) -> list[str]:
 def _relative(path: str, base: str) -> str:
     relative = os.path.relpath(path, base).replace(os.sep, "/")
     return relative if relative.startswith("..") else f"./{relative}" if relative != "." else "."
-
-
-def _word(text: str) -> str:
-    """Text as a YAML scalar that no reader takes for anything else."""
-    return text if _PLAIN.match(text) and text.casefold() not in _SPECIAL else json.dumps(text, ensure_ascii=False)
 
 
 def _images(folder: str) -> list[str]:
@@ -290,19 +289,15 @@ def _table(path: str, images: Sequence[str]) -> Table | None:
 def _rows(path: str) -> list[dict[str, Any]]:
     """The first thousand rows of a table; [] for one that cannot be read."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            if path.casefold().endswith(".jsonl"):
-                return [row for _, line in zip(range(1000), file, strict=False) if isinstance(row := json.loads(line), dict)]
-            head = file.readline()
-            file.seek(0)
-            mark = max(",;\t", key=lambda d: len(next(csv.reader([head], delimiter=d), [])))
-            return [row for _, row in zip(range(1000), _dicts(csv.DictReader(file, delimiter=mark)), strict=False)]
-    except (OSError, ValueError, csv.Error):
+        with open(path, encoding=ENCODING, newline="") as file:
+            text = file.read()
+        if table_form(path) == "json lines":
+            return [row for line in text.split("\n")[:1000] if line.strip() and isinstance(row := json.loads(line), dict)]
+    except (OSError, ValueError):
         return []
-
-
-def _dicts(reader: Iterable[dict[Any, Any]]) -> Iterable[dict[str, Any]]:
-    return ({str(k): v for k, v in row.items() if k} for row in reader)
+    head = read_head(text, path=path)
+    rows = (cells for _, cells in read_rows(text, head.separator, strict=False) if cells)
+    return [{name: value for name, value in zip(head.cells, cells, strict=False) if name} for cells in islice(rows, 1, 1001)]
 
 
 def _same(path: str, text: str) -> bool:

@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "sorting": {"errors"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
-    "index": GROUND | {"plugins"},
+    "index": GROUND | {"plugins", "recipe"},
     "planning": GROUND | {"plugins", "recipe", "index"},
     "record": GROUND | {"plugins", "planning"},
     "job": GROUND | {"planning"},
@@ -85,7 +85,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/stores/local.py": {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"
     },
-    "index/hints.py": {"import time": "files modified just now get no hint"},
+    "index/digests/hints.py": {"import time": "files modified just now get no hint"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
         'path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",

@@ -157,38 +157,26 @@ def prepare_root(root: str) -> str:
 
 
 def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
-    """UsageError when the cache would be listed as input, or an instance directory is itself the input.
-
-    Local ones are compared after symbolic links are followed; one on a store and a local one never meet.
-    """
-    remote = places.is_url(root)
-    cache = places.absolute(root) if remote else os.path.realpath(places.absolute(root))
+    """UsageError when the cache would be listed as input, or an instance directory is itself the input."""
     for source in source_roots:
-        if places.is_url(source) != remote:
-            continue
-        real = places.absolute(source) if remote else os.path.realpath(source)
-        if _inside(cache, real):
+        if places.inside(root, source):
             raise UsageError(
-                f"the cache root {cache} lies inside the source {source}",
-                code="cache-inside-source",
+                f"the cache root {root} lies inside the source {source}",
+                code="output-inside-source",
                 place=root,
-                value=cache,
+                value=root,
                 rule="what a run writes must not become the next run's input",
                 remedy="name a --cache-root outside the source",
             )
-        if _inside(real, places.join(cache, "instances")) or _inside(real, places.join(cache, "staging")):
+        if any(places.inside(source, places.join(root, name)) for name in ("instances", "staging")):
             raise UsageError(
-                f"the source {source} lies inside the cache {cache}",
+                f"the source {source} lies inside the cache {root}",
                 code="source-inside-cache",
                 place=source,
-                value=real,
+                value=source,
                 rule="files in the cache may be replaced or cleaned away",
                 remedy="copy the files out of the cache, or use another root",
             )
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _has_entries(place: str) -> bool:

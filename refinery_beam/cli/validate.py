@@ -17,7 +17,7 @@ from refinery_beam.launch.prepare import check_recipe
 def validate(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
     """Check a recipe without reading any image. Exit code 1 when a check fails."""
     _, _, checks, errors = check_recipe(recipe, options.settings())
-    passed = sum(1 for c in checks if c.status != "fail")
+    passed, skipped = (sum(c.status in words for c in checks) for words in (("pass", "warn"), ("skip",)))
     if options.json:
         listed = [{"number": c.number, "name": c.name, "status": c.status, "errors": [e.to_dict() for e in c.errors]} for c in checks]
         print_json(
@@ -25,7 +25,7 @@ def validate(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML fil
         )
     else:
         for check in checks:
-            if options.verbose or check.status != "pass":
+            if options.verbose or check.status in ("fail", "warn"):
                 print(f"{check.status:5} {check.number:3} {check.name}")
         for check in checks:
             if check.status == "warn" and not options.quiet:
@@ -34,6 +34,7 @@ def validate(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML fil
         if errors:
             print_failure(ErrorGroup(errors), as_json=False)
         found = f"{len(errors)} error{'s' if len(errors) > 1 else ''}; " if errors else ""
-        print(f"{'invalid' if errors else 'valid'}: {found}{passed} of {len(checks)} checks passed")
+        unmade = f", {skipped} not made" if skipped else ""
+        print(f"{'invalid' if errors else 'valid'}: {found}{passed} of {len(checks)} checks passed{unmade}")
     if errors:
         raise typer.Exit(1)

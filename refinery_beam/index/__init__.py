@@ -4,19 +4,17 @@
 """
 
 from refinery_beam.index.build import Entry, Facts, Index, build_index
-from refinery_beam.index.digests import Digested, digest_files
+from refinery_beam.index.digests.digest_files import Digested, digest_files
+from refinery_beam.index.digests.hashing import SourceHash, input_hash
+from refinery_beam.index.digests.hints import FileState, HintCache
 from refinery_beam.index.duplicates import Member, by_content, find_repeats
-from refinery_beam.index.hashing import SourceHash, input_hash
-from refinery_beam.index.hints import FileState, HintCache
-from refinery_beam.index.labels import DERIVATIONS, Joined, derive_label, join_labels
-from refinery_beam.index.layout import Layout, LayoutError
-from refinery_beam.index.listing import list_source
-from refinery_beam.index.sources import FileFact, Source, SourceListing
-from refinery_beam.index.tables import LabelSpec, Table, read_table
-from refinery_beam.index.text import display
+from refinery_beam.index.labels.join import Joined, derive_label, join_labels
+from refinery_beam.index.labels.tables import LabelSpec, Table, read_table
+from refinery_beam.index.listing.layout import Layout
+from refinery_beam.index.listing.list import list_source
+from refinery_beam.index.listing.sources import FileFact, Source, SourceListing
 
 __all__ = [
-    "DERIVATIONS",
     "Digested",
     "Entry",
     "Facts",
@@ -27,7 +25,6 @@ __all__ = [
     "Joined",
     "LabelSpec",
     "Layout",
-    "LayoutError",
     "Member",
     "Source",
     "SourceHash",
@@ -37,7 +34,6 @@ __all__ = [
     "by_content",
     "derive_label",
     "digest_files",
-    "display",
     "find_repeats",
     "input_hash",
     "join_labels",

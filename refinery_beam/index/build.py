@@ -12,25 +12,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
-from refinery_beam.errors import RefineryError, raise_all
+from refinery_beam.errors import RefineryError, display, raise_all
 from refinery_beam.identity import nfc, record_key
-from refinery_beam.index.digests import Digested, digest_files
+from refinery_beam.index.digests.digest_files import Digested, digest_files
+from refinery_beam.index.digests.digest_kind import MD5, SHA256, choose_digest_kind
+from refinery_beam.index.digests.hashing import SourceHash, input_hash
+from refinery_beam.index.digests.hints import HintCache
 from refinery_beam.index.duplicates import Member, by_content, find_repeats
 from refinery_beam.index.faults import ReadingFaults, check_files
-from refinery_beam.index.hashing import SourceHash, input_hash
-from refinery_beam.index.hints import HintCache
-from refinery_beam.index.kinds import MD5, SHA256, choose_kind
-from refinery_beam.index.labelling import Given, Labelling, label_files
-from refinery_beam.index.listing import list_source
-from refinery_beam.index.loaded import list_loaded
-from refinery_beam.index.sources import Source, SourceListing, path_key
-from refinery_beam.index.text import display, is_text
-from refinery_beam.index.wanted import label_derivation, make_sources, wanted_fields
+from refinery_beam.index.labels.columns import wanted_fields
+from refinery_beam.index.labels.label_rules import Given, Labelling, label_files
+from refinery_beam.index.listing.list import list_source
+from refinery_beam.index.listing.plugin_lister import list_by_plugin
+from refinery_beam.index.listing.recipe_sources import make_sources
+from refinery_beam.index.listing.sources import Source, SourceListing, path_key
+from refinery_beam.index.text import is_text
+from refinery_beam.recipe.labels import label_rule
 from refinery_beam.records import LedgerRow
 from refinery_beam.sorting import Sorter
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
+    from refinery_beam.recipe import Recipe
 
 _T = TypeVar("_T")
 
@@ -95,7 +98,7 @@ Digester: TypeAlias = Callable[[SourceListing], Iterable[Digested]]
 
 
 def build_index(
-    recipe: Any,
+    recipe: Recipe,
     plugin: Plugin,
     *,
     hints_path: str,
@@ -105,32 +108,30 @@ def build_index(
 ) -> Index:
     """List, label and digest everything the recipe's sources select.
 
-    `recipe` is a `refinery_beam.recipe.Recipe` (``model``, ``resolve``, ``place``). Raises DataError (or ErrorGroup) for sources and label
-    tables that cannot be used, for record ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not
-    text, or that cannot be read; under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types.
-    `digest` is 'auto' or 'sha256', see `kinds.choose_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
+    The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
+    ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read;
+    under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or
+    'sha256', see `choose_digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
     What does not fit in memory lies beside the hints while it is needed.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)
     third = plugin.loaders
     listings = _collect(
-        partial(list_loaded, source, third[source.type], scratch=scratch)
+        partial(list_by_plugin, source, third[source.type], scratch=scratch)
         if source.type in third
         else partial(list_source, source, scratch=scratch)
         for source in sources
     )
-    derivation, wanted, place = (
-        label_derivation(recipe, plugin),
-        wanted_fields(recipe.model, plugin.kind.field),
-        recipe.place(("Labels", "source")),
-    )
-    labellings = _collect(partial(label_files, listing, derivation, wanted=wanted, place=place) for listing in listings)
-    strict = str(getattr(recipe.model.Input, "on_error", None) or "fail") == "fail"
+    rule = label_rule(recipe, plugin)
+    raise_all(rule.errors)
+    wanted = wanted_fields(recipe.model, plugin.kind.field)
+    labellings = _collect(partial(label_files, listing, rule.derivation, wanted=wanted) for listing in listings)
+    strict = recipe.model.Input.on_error == "fail"
     # Before any byte is read: the words should come at once.
     check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
-    kind = choose_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
+    kind = choose_digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
 
     def digester(listing: SourceListing) -> Iterable[Digested]:
         if kind == MD5:

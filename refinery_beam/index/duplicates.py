@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import NamedTuple
 
-from refinery_beam.index.text import display, plural
+from refinery_beam.errors import display
+from refinery_beam.index.text import plural
 from refinery_beam.sorting import Sorter
 
 _CASES = 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 
-from refinery_beam.errors import DataError, raise_all
+from refinery_beam.errors import DataError, display, raise_all
 from refinery_beam.identity import nfc
-from refinery_beam.index.labelling import Labelling
-from refinery_beam.index.sources import FileFact, Source, SourceListing, path_key
-from refinery_beam.index.text import Few, display, is_text, plural
+from refinery_beam.index.labels.label_rules import Labelling
+from refinery_beam.index.listing.sources import FileFact, Source, SourceListing, path_key
+from refinery_beam.index.text import Few, is_text, plural
 
 
 def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labelling], *, strict: bool) -> None:

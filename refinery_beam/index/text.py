@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from refinery_beam.errors import display
 
-__all__ = ["Few", "display", "first_few", "is_text", "plural"]
-
 
 def is_text(name: str) -> bool:
     """Whether a file name was valid UTF-8 (undecodable bytes arrive as lone surrogates)."""

@@ -21,7 +21,7 @@ from refinery_beam.planning.build import build_plan
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
-from refinery_beam.recipe import CheckResult, Recipe, canonical, load_recipe, refuse_unexecuted, run_checks
+from refinery_beam.recipe import CheckResult, Recipe, canonical, complete, load_recipe, refuse_unexecuted, run_checks
 from refinery_beam.runners.options import check_places, read_options
 
 STORAGE_VERSION = 1
@@ -57,15 +57,16 @@ def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin
     """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
     recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
     plugin = _plugin_of(recipe, settings.plugin_paths)
-    checks = tuple(run_checks(recipe, plugin, cache_root=settings.cache_root))
+    checks = run_checks(recipe, plugin, cache_root=settings.cache_root)
     errors = [e for c in checks if c.status == "fail" for e in c.errors]
-    errors += refuse_unexecuted(recipe, plugin)
-    if not errors and not _splits_from_layout(recipe):
+    later = refuse_unexecuted(recipe, plugin)
+    planned = not errors and not later and not _splits_from_layout(recipe)
+    if planned:
         try:
             build_plan(recipe, plugin, roots=[""] * len(recipe.model.Input.sources))
         except RefineryError as error:
-            errors += error.errors()
-    return recipe, plugin, checks, errors
+            later, planned = list(error.errors()), False
+    return recipe, plugin, complete(checks, later, planned=planned), [*errors, *later]
 
 
 def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from refinery_beam import places
 from refinery_beam.identity import nfc
 from refinery_beam.index import HintCache, SourceListing
-from refinery_beam.index.digests import Digested
-from refinery_beam.index.hints import ObjectState
-from refinery_beam.index.sources import FileFact, path_key, sorted_files
+from refinery_beam.index.digests.digest_files import Digested
+from refinery_beam.index.digests.hints import ObjectState
+from refinery_beam.index.listing.sources import FileFact, path_key, sorted_files
 from refinery_beam.launch.settings import Settings
 from refinery_beam.runners.quiet import import_beam
 from refinery_beam.sorting import Sorter

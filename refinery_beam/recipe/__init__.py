@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from refinery_beam.recipe.canonical import canonical
-from refinery_beam.recipe.checks import CheckResult, refuse_unexecuted, run_checks
+from refinery_beam.recipe.checks import CheckResult, complete, refuse_unexecuted, run_checks
 from refinery_beam.recipe.effective import effective_yaml
 from refinery_beam.recipe.load import Recipe, load_recipe
 from refinery_beam.recipe.model import RecipeModel
@@ -16,6 +16,7 @@ __all__ = [
     "Recipe",
     "RecipeModel",
     "canonical",
+    "complete",
     "decode_limits",
     "decode_policy",
     "effective_yaml",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from refinery_beam.recipe.canonical import ASSERTION_SECTIONS, OP_SECTIONS, full_model
+from refinery_beam.recipe.yaml_write import to_yaml
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
     from refinery_beam.recipe.load import Recipe
-
-# Words that some YAML reader, of any version, takes for something else than text.
-_SPECIAL = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf", "infinity"])
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
 
 
 def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: Literal["absolute", "written"] = "absolute") -> str:
@@ -41,9 +36,7 @@ def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: L
                 imported = item["params"].get("stats_from_instance")
                 if isinstance(imported, dict) and isinstance(imported.get("recipe"), str):
                     imported["recipe"] = recipe.absolute(imported["recipe"])
-    lines: list[str] = []
-    _mapping(_written(body), 0, lines)
-    return "\n".join(lines) + "\n"
+    return to_yaml(_written(body))
 
 
 def _written(body: dict[str, Any]) -> dict[str, Any]:
@@ -72,64 +65,3 @@ def _trim(item: dict[str, Any]) -> dict[str, Any]:
             value = _trim(value) if isinstance(value, dict) else value
         out[key] = value
     return out
-
-
-def _mapping(value: dict[str, Any], depth: int, lines: list[str]) -> None:
-    for key, item in value.items():
-        _entry("  " * depth + quoted(key) + ":", item, depth, lines)
-
-
-def _entry(head: str, item: Any, depth: int, lines: list[str]) -> None:
-    if isinstance(item, dict) and item:
-        lines.append(head)
-        _mapping(item, depth + 1, lines)
-    elif isinstance(item, list) and any(isinstance(i, dict | list) for i in item):
-        lines.append(head)
-        for inner in item:
-            _item(inner, depth + 1, lines)
-    else:
-        lines.append(f"{head} {_flow(item)}")
-
-
-def _item(item: Any, depth: int, lines: list[str]) -> None:
-    pad = "  " * depth
-    if isinstance(item, dict) and item:
-        at = len(lines)
-        _mapping(item, depth + 1, lines)
-        lines[at] = pad + "- " + lines[at].lstrip(" ")
-    else:
-        lines.append(f"{pad}- {_flow(item)}")
-
-
-def _flow(item: Any) -> str:
-    if isinstance(item, list):
-        return "[" + ", ".join(_flow(i) for i in item) + "]"
-    if isinstance(item, dict):
-        return "{" + ", ".join(f"{quoted(k)}: {_flow(v)}" for k, v in item.items()) + "}"
-    if isinstance(item, str):
-        return quoted(item)
-    return json.dumps(item, allow_nan=False)
-
-
-def quoted(text: str) -> str:
-    """Text as YAML that every reader takes for exactly this text: bare where that is safe, else in double quotes.
-
-    >>> quoted("train"), quoted("no"), quoted("5"), quoted("a: b")
-    ('train', '"no"', '"5"', '"a: b"')
-    """
-    if _PLAIN.match(text) and text.casefold() not in _SPECIAL and len(text) < 100:
-        return text
-    return '"' + "".join(_escape(c) for c in text) + '"'
-
-
-def _escape(c: str) -> str:
-    if c in '"\\':
-        return "\\" + c
-    if c == "\n":
-        return "\\n"
-    code = ord(c)
-    if c.isprintable() and code != 0xFEFF:
-        return c
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -29,8 +29,6 @@ V1_ASSERTIONS = {"dtype": "dtype_equals", "range": "value_range", "record_count"
 V1_OPS = {"cast_dtype": "cast"}
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations")
 
-Fail = Callable[..., RecipeError]
-
 
 def migrate(root: Node, version: int, *, file: str) -> list[RecipeError]:
     """Rewrite a recipe's tree from `version` to 3 in place, after overlays; returns the errors of shapes that cannot be rewritten."""

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from refinery_beam.errors import did_you_mean
+from refinery_beam.plugins.broken_rule import broken_rule
 from refinery_beam.recipe.model_ops import (
     Augmentation,
     Contract,
@@ -24,7 +26,6 @@ from refinery_beam.recipe.model_ops import (
     Sink,
     Transformation,
     Visualization,
-    rule_error,
 )
 
 SCHEMA_VERSION = 3
@@ -37,6 +38,7 @@ __all__ = [
     "Augmentation",
     "ClassBalance",
     "Contract",
+    "Derivation",
     "Featurization",
     "FieldSchema",
     "Filter",
@@ -96,17 +98,20 @@ class LabelFrom(Section):
     @model_validator(mode="after")
     def _columns(self) -> LabelFrom:
         if self.join == "by_id" and self.id_field is None:
-            raise rule_error("lacks 'id_field'", code="missing-field", rule="join: by_id needs id_field, the column of image names")
+            raise broken_rule("lacks 'id_field'", code="missing-field", rule="join: by_id needs id_field, the column of image names")
         if self.header is not None:
             if not self.header:
-                raise rule_error("has an empty header", at="header", rule="header names every column, in order")
+                raise broken_rule("has an empty header", at="header", rule="header names every column, in order")
             if len(set(self.header)) != len(self.header):
-                raise rule_error("names a column twice", at="header", rule="column names are unique")
+                raise broken_rule("names a column twice", at="header", rule="column names are unique")
             for role in ("label_field", "id_field"):
                 column = getattr(self, role)
                 if column is not None and column not in self.header:
-                    raise rule_error(
-                        f"{role} {column!r} is not in header", at=role, rule="label_field and id_field are columns", known=self.header
+                    raise broken_rule(
+                        f"{role} {column!r} is not in header",
+                        at=role,
+                        rule="label_field and id_field are columns",
+                        remedy=did_you_mean(column, self.header),
                     )
         return self
 
@@ -151,11 +156,15 @@ class OutputSection(Section):
     shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None
 
 
+Derivation: TypeAlias = Literal["parent_directory_name", "filename", "stem"]
+"""How a label is read off a file's path."""
+
+
 class LabelSource(Section):
     """Direct labels come with the source (folder, table); derived ones from the file's path or a featurization."""
 
     kind: Literal["direct", "derived"] = "direct"
-    derivation: Literal["parent_directory_name", "filename", "stem"] | None = None
+    derivation: Derivation | None = None
 
 
 class LabelsSection(Section):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from refinery_beam.errors import did_you_mean
+from refinery_beam.plugins.broken_rule import broken_rule
 
 STAGES = (
     "post_InputContracts",
@@ -20,16 +19,6 @@ STAGES = (
     "post_Featurizations",
 )
 VISUALIZATION_STAGES = (*STAGES, "post_pipeline")
-
-
-def rule_error(
-    message: str, *, at: str | None = None, code: str = "bad-value", rule: str = "", remedy: str = "", known: Iterable[str] = ()
-) -> PydanticCustomError:
-    """A broken rule between the fields of a model; ``at`` names the field to point to, ``known`` the words a bad one may have meant."""
-    words = {"code": code, "rule": rule, "remedy": remedy, "at": at or ""}
-    if known:
-        words["remedy"] = did_you_mean(message.split("'")[1], known)
-    return PydanticCustomError("recipe_rule", "{text}", {**words, "text": message})
 
 
 class Section(BaseModel):
@@ -110,7 +99,7 @@ class Augmentation(Operation):
     @model_validator(mode="after")
     def _expansion(self) -> Augmentation:
         if self.expansion > 1 and self.materialization == "lazy":
-            raise rule_error(
+            raise broken_rule(
                 f"expansion {self.expansion} needs materialization: aggressive",
                 at="expansion",
                 rule="a lazy augmentation stores no variants, so it cannot multiply records",

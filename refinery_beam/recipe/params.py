@@ -26,26 +26,23 @@ def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *,
     spec = op_spec(plugin, section, operation.op)
     if spec is None:
         return None, []
-    params = given_params(recipe, operation, spec)
+    return validated(recipe, (section, index, "params"), given_params(recipe, operation, spec), spec.params)
+
+
+def validated(
+    recipe: Recipe, at: tuple[str | int, ...], written: dict[str, Any], model: type[Params]
+) -> tuple[Params | None, list[RecipeError]]:
+    """The parameters at a place of the recipe by their model, or None with the errors; text never becomes a number."""
     try:
-        return spec.params.model_validate_json(json.dumps(params), strict=True), []
+        return model.model_validate_json(json.dumps(written), strict=True), []
     except ValidationError as error:
         if _only_lists_for_tuples(error):
             # A model with functions of its own before a tuple sees a list there, which strictness refuses.
             try:
-                return spec.params.model_validate(params), []
+                return model.model_validate(written), []
             except ValidationError as lax:
                 error = lax
-        return None, translate(error, data=params, model=spec.params, place=recipe.place, prefix=(section, index, "params"))
-
-
-def model_errors(recipe: Recipe, at: tuple[str | int, ...], written: dict[str, Any], model: type[Params]) -> list[RecipeError]:
-    """What is wrong with the parameters at a place of the recipe, by their model; text never becomes a number."""
-    try:
-        model.model_validate_json(json.dumps(written), strict=True)
-    except ValidationError as error:
-        return translate(error, data=written, model=model, place=recipe.place, prefix=at)
-    return []
+        return None, translate(error, data=written, model=model, place=recipe.place, prefix=at)
 
 
 def _only_lists_for_tuples(error: ValidationError) -> bool:

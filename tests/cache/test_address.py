@@ -182,7 +182,7 @@ def test_the_cache_and_the_sources_stay_apart(tmp_path: Path) -> None:
     for root in (source, source / "sub" / "new", tmp_path / "link" / "c"):
         with pytest.raises(UsageError) as caught:
             refuse_inside_sources(str(root), [str(source)])
-        assert caught.value.code == "cache-inside-source"
+        assert caught.value.code == "output-inside-source"
     with pytest.raises(UsageError) as caught:
         refuse_inside_sources(str(cache), [str(cache / "instances" / "x")])
     assert caught.value.code == "source-inside-cache"

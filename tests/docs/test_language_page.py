@@ -11,7 +11,7 @@ import pytest
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import json_schema
 from refinery_beam.recipe.checks import CHECKS
-from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
+from refinery_beam.recipe.reserved import SOURCE_TYPES
 
 PAGE = (Path(__file__).parents[2] / "docs/recipes.md").read_text(encoding="utf-8")
 REFUSED = PAGE[PAGE.index("This page shows") : PAGE.index("The recipe that the fragments")]

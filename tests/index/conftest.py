@@ -53,16 +53,14 @@ def recipe(
     schema: tuple[str, ...] = ("image", "label"),
     **sections: Any,
 ) -> FakeRecipe:
+    empty = dict.fromkeys(("Filters", "Featurizations", "InputContracts", "OutputExpectations", "Sinks"), ())
     model = SimpleNamespace(
         Input=SimpleNamespace(sources=sources, on_error=on_error),
         Output=SimpleNamespace(record_schema=dict.fromkeys(schema)),
         Labels=SimpleNamespace(
             field=field, source=SimpleNamespace(kind=kind or ("derived" if derivation else "direct"), derivation=derivation)
         ),
-        Splits=sections.pop("Splits", None),
-        Filters=sections.pop("Filters", ()),
-        Featurizations=sections.pop("Featurizations", ()),
-        **sections,
+        **{"Splits": SimpleNamespace(group_by=None, stratify_by=None, key_assignment=None), **empty, **sections},
     )
     return FakeRecipe(base, model)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinery_beam.index.layout import FLAT, FOLDER, Layout, LayoutError, Match
+from refinery_beam.index.listing.layout import FLAT, FOLDER, Layout, Match
 
 
 def test_folder_is_one_level() -> None:
@@ -41,32 +41,6 @@ def test_flat_is_any_depth() -> None:
 )
 def test_match(template: str, path: str, expected: tuple[str | None, str | None] | None) -> None:
     assert Layout(template).match(path) == expected
-
-
-@pytest.mark.parametrize(
-    ("template", "words"),
-    [
-        ("{label}", "does not end with '{file}'"),
-        ("{file}/{label}", "does not end with '{file}'"),
-        ("{label}/{label}/{file}", "'{label}' more than once"),
-        ("**/x/**/{file}", "'**' more than once"),
-        ("/{file}", "empty segment"),
-        ("", "empty segment"),
-        ("../{file}", "'..' is not a name"),
-        ("{lable}/{file}", "'{lable}' is neither a token"),
-        ("img_*/{file}", "'img_*' is neither a token"),
-    ],
-)
-def test_broken_templates(template: str, words: str) -> None:
-    with pytest.raises(LayoutError) as caught:
-        Layout(template)
-    assert words in caught.value.args[0]
-
-
-def test_broken_token_names_the_closest() -> None:
-    with pytest.raises(LayoutError) as caught:
-        Layout("{lable}/{file}")
-    assert caught.value.args[1].startswith("did you mean '{label}'?")
 
 
 _PATTERN = {"{label}": "(?P<label>[^/]+)", "{split}": "(?P<split>[^/]+)", "{file}": "[^/]+", "*": "[^/]+"}

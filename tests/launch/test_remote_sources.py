@@ -9,8 +9,8 @@ import pytest
 from launch_helpers import Run, main_recipe
 
 from refinery_beam import places
-from refinery_beam.errors import DataError, UsageError
-from refinery_beam.index.hints import HintCache, ObjectState
+from refinery_beam.errors import DataError, RecipeError
+from refinery_beam.index.digests.hints import HintCache, ObjectState
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.digest_files import digest_file
@@ -91,9 +91,9 @@ def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> Non
         prepare(over(f"{store}/notes"), Settings(cache_root=str(tmp_path / "cache")))
     assert empty.value.code == "no-class-folder"
     put_tree(class_folders, f"{store}/photos")
-    with pytest.raises(UsageError) as inside:
+    with pytest.raises(RecipeError) as inside:
         prepare(over(f"{store}/photos"), Settings(cache_root=f"{store}/photos/cache"))
-    assert inside.value.code == "cache-inside-source"
+    assert inside.value.code == "output-inside-source"
 
 
 def test_a_file_that_cannot_be_read_is_a_row(store: str) -> None:

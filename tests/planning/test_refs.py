@@ -75,7 +75,7 @@ def test_on_disk_and_in_memory_agree(class_folders: Path, tmp_path: Path, monkey
     refs, entries, input_hash = prepared_refs(class_folders, tmp_path, more)
     assert any(r.split for r in refs) == ("hash" not in more)
     monkeypatch.setattr(sorting, "IN_MEMORY", 5)
-    monkeypatch.setattr("refinery_beam.index.digests._BATCH", 3)
+    monkeypatch.setattr("refinery_beam.index.digests.digest_files._BATCH", 3)
     assert prepared_refs(class_folders, tmp_path, more) == (refs, entries, input_hash)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, model_validator
 
+from refinery_beam.plugins.assertions import STANDARD
 from refinery_beam.plugins.base import OpSpec, Params, Plugin
 from refinery_beam.plugins.common.filters import FilterByLabel, SamplePerClass
 from refinery_beam.plugins.common.label_from_path import LabelFromPath
@@ -102,6 +103,7 @@ def make_plugin(**changes: Any) -> Plugin:
         "known": known,
         "kind": ImageKind(),
         "encodings": ENCODINGS,
+        "assertions": STANDARD,
     }
     return Plugin(**{**words, **changes})
 

@@ -8,7 +8,7 @@ from refinery_beam import places
 from refinery_beam.cache import InstanceKey, open_attempt
 from refinery_beam.identity import nfc, record_key, value_digest
 from refinery_beam.index import Source
-from refinery_beam.index.sources import FileFact
+from refinery_beam.index.listing.sources import FileFact
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.row_files import read_rows
 from refinery_beam.launch.build.engine import Engine

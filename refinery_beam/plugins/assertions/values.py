@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from refinery_beam.plugins.assertions.base import AssertionSpec
 from refinery_beam.plugins.assertions.words import Count, check_ends, short
@@ -30,16 +30,36 @@ class ValueRange(Params):
         return self
 
 
+Dtype: TypeAlias = Literal[
+    "int",
+    "float",
+    "bool",
+    "str",
+    "bytes",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+]
+
+
 class Expected(Params):
     """``expected``: a dtype word."""
 
-    expected: str
+    expected: Dtype
 
 
 class Shape(Params):
     """``value``: the shape."""
 
-    value: tuple[Count, ...]
+    value: Annotated[tuple[Count, ...], Field(min_length=1)]
 
 
 class Values(Params):

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from refinery_beam.plugins.broken_rule import broken_rule
+
 SHOWN = 10
 """How many values, or records, a message names."""
 
@@ -15,11 +17,13 @@ Count = Annotated[int, Field(ge=0)]
 
 
 def check_ends(params: Any) -> None:
-    """Raise ValueError for a range without an end, or with its ends the wrong way round."""
+    """Refuse a range without an end, or with its ends the wrong way round."""
     if params.min is None and params.max is None:
-        raise ValueError("a range has at least one end, min or max")
+        raise broken_rule(
+            "has neither min nor max", code="missing-field", rule="a range has at least one end", remedy="add 'min:' or 'max:'"
+        )
     if params.min is not None and params.max is not None and params.min > params.max:
-        raise ValueError("min is at most max")
+        raise broken_rule(f"min {params.min} is above max {params.max}", at="min", rule="min is at most max", remedy="swap them")
 
 
 def text(value: Any) -> str:

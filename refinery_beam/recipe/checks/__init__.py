@@ -5,12 +5,24 @@ Numbers 1 to 31 and their names are those of the language's reference; 101 and u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.recipe.checks import contracts, inputs, language, locations, operations, partitions, pictures, sinks, splits, stored
+from refinery_beam.recipe.checks import (
+    compiler,
+    contracts,
+    inputs,
+    language,
+    locations,
+    operations,
+    partitions,
+    pictures,
+    sinks,
+    splits,
+    stored,
+)
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.checks.unexecuted import refuse_unexecuted
 from refinery_beam.recipe.load import Recipe
@@ -18,7 +30,7 @@ from refinery_beam.recipe.load import Recipe
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
 
-__all__ = ["CHECKS", "CheckResult", "refuse_unexecuted", "run_checks"]
+__all__ = ["CHECKS", "CheckResult", "complete", "refuse_unexecuted", "run_checks"]
 
 CHECKS: tuple[tuple[int, str, Callable[[Context], Findings]], ...] = (
     (1, "schema_version_recognized", language.schema_version_recognized),
@@ -59,43 +71,60 @@ CHECKS: tuple[tuple[int, str, Callable[[Context], Findings]], ...] = (
     (105, "assertion_params", contracts.assertion_params),
     (106, "stats_source_resolves", operations.stats_source_resolves),
     (107, "output_inside_source", locations.output_inside_source),
-    (108, "schema_reachable", language.schema_reachable),
+    (108, "schema_reachable", compiler.schema_reachable),
     (109, "output_options", stored.output_options),
     (110, "source_types_known", inputs.source_types_known),
+    (111, "everything_executed", compiler.everything_executed),
+    (112, "plan_can_be_made", compiler.plan_can_be_made),
 )
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check. ``errors`` are failures, or the warnings of a check that only warns; ``note`` says why it passes."""
+    """The outcome of one check. ``errors`` are failures, or the warnings of a check that only warns; ``note`` says why it passes.
+
+    ``skip``: it was not made, because others failed, or because listing must tell first which splits there are.
+    """
 
     number: int
     name: str
-    status: Literal["pass", "fail", "warn"]
+    status: Literal["pass", "fail", "warn", "skip"]
     errors: tuple[RefineryError, ...] = ()
     note: str = ""
 
 
-def run_checks(
-    recipe: Recipe,
-    plugin: Plugin,
-    *,
-    cache_root: str | None = None,
-    extra: Mapping[str, Sequence[RefineryError]] | None = None,
-) -> list[CheckResult]:
-    """Run every check; none stops the others, and an exception inside one is a bug that is raised, not a result.
+def run_checks(recipe: Recipe, plugin: Plugin, *, cache_root: str | None = None) -> list[CheckResult]:
+    """Run every static check; none stops the others, and an exception inside one is a bug that is raised, not a result.
 
-    `cache_root` is for ``output_inside_source``. `extra` hands in what other rooms found, by check name: ``schema_reachable`` (the
-    compiler), ``label_from_spec_resolves`` (the index). Reads the first line of local label tables and asks whether paths exist; reads no
-    image.
+    Those that the compiler makes are skipped here; see `complete`. `cache_root` is for ``output_inside_source``. Reads the head of local
+    label tables and asks whether paths exist; reads no image.
     """
-    context = Context(recipe, plugin, cache_root, dict(extra or {}))
+    context = Context(recipe, plugin, cache_root)
     results = []
     for number, name, check in CHECKS:
         findings = list(check(context))
         failures = tuple(f.error for f in findings if f.kind == "error" and f.error is not None)
         warnings = tuple(f.error for f in findings if f.kind == "warning" and f.error is not None)
         note = "; ".join(f.note for f in findings if f.note)
-        status: Literal["pass", "fail", "warn"] = "fail" if failures else "warn" if warnings else "pass"
-        results.append(CheckResult(number, name, status, failures or warnings, note))
+        status: Literal["pass", "fail", "warn", "skip"] = "fail" if failures else "warn" if warnings else "pass"
+        results.append(CheckResult(number, name, "skip" if number in compiler.LATER else status, failures or warnings, note))
     return results
+
+
+def complete(results: Iterable[CheckResult], errors: Iterable[RefineryError], *, planned: bool) -> tuple[CheckResult, ...]:
+    """The results of static checks with what `refuse_unexecuted` and the compiler found: each error fails the check it belongs to.
+
+    `planned`: the plan was made, so the checks of the compiler hold.
+    """
+    found: dict[int, list[RefineryError]] = {}
+    for error in errors:
+        found.setdefault(compiler.BELONGS_TO.get(error.code, compiler.PLANNED), []).append(error)
+    whole = []
+    for result in results:
+        if result.number in found:
+            earlier = result.errors if result.status == "fail" else ()
+            result = replace(result, status="fail", errors=(*earlier, *found[result.number]))
+        elif result.number in compiler.LATER and (planned or result.number == compiler.EXECUTED):
+            result = replace(result, status="pass")
+        whole.append(result)
+    return tuple(whole)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.plugins.base import ClassSampleOp
+from refinery_beam.recipe import reserved
+from refinery_beam.recipe.delimited import ENCODING, read_head, table_form
 from refinery_beam.recipe.load import Recipe
 from refinery_beam.recipe.model_ops import Operation
 from refinery_beam.recipe.params import op_params, op_spec
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "str | int"
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
-FOLDER = ("image_folder", "audio_folder")
-"""Source types whose folders are the classes."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,11 @@ Findings: TypeAlias = "Iterator[Finding]"
 
 @dataclass(frozen=True)
 class Context:
-    """A recipe under check. `extra` holds errors found by other rooms, by check name."""
+    """A recipe under check."""
 
     recipe: Recipe
     plugin: Plugin
     cache_root: str | None = None
-    extra: dict[str, Sequence[RefineryError]] = field(default_factory=dict)
 
     @property
     def model(self) -> RecipeModel:
@@ -115,6 +113,15 @@ class Context:
         """The fields that every record has from its file."""
         return tuple(name for name in ("record_id", "path", self.content, "partition") if name)
 
+    def arrangement(self, source: InputSource) -> str:
+        """How a source's files are arranged: folder, flat, tree, file, or '' for a type that a loader lists, or that nobody knows."""
+        known = self.plugin.kind.source_types.get(source.type)
+        return known.arrangement if known is not None else reserved.SOURCE_TYPES.get(source.type, "")
+
+    def type_arranged(self, arrangement: str) -> str:
+        """A source type of the plugin whose files are arranged so, for remedies."""
+        return next((word for word, known in self.plugin.kind.source_types.items() if known.arrangement == arrangement), arrangement)
+
     @property
     def early_tags(self) -> list[str]:
         """The tags that records may have when splits are made."""
@@ -166,7 +173,7 @@ class Context:
             return None
         if "://" in path or not os.path.isfile(path):
             return None
-        return table_columns(path)
+        return table_columns(path, [name for name in (source.label_from.label_field, source.label_from.id_field) if name])
 
     @property
     def open_fields(self) -> bool:
@@ -200,23 +207,23 @@ class Context:
         return content is not None and content.dtype.startswith("float")
 
 
-def table_columns(path: str) -> list[str] | None:
-    """The column names in the first line of a CSV, TSV or JSONL table; [] for an empty file, None for other formats.
+def table_columns(path: str, names: Sequence[str] = ()) -> list[str] | None:
+    """The column names that the head of a table tells; [] for an empty file, None for a form that has no head.
 
-    The delimiter is the one of comma, semicolon and tab that gives the first line most cells.
+    `names` are columns that it should have.
     """
-    suffix = os.path.splitext(path)[1].casefold()
-    if suffix in (".parquet", ".pq"):
+    form = table_form(path)
+    if form == "parquet":
         return None
     with open(path, "rb") as file:
-        raw = file.readline(1 << 20)
-    line = raw.decode("utf-8-sig", "replace").rstrip("\r\n")
-    if not line.strip():
+        text = file.read(1 << 20).decode(ENCODING, "replace")
+    if form == "delimited":
+        return read_head(text, path=path, names=names).cells
+    line = next((line for line in text.split("\n") if line.strip()), None)
+    if line is None:
         return []
-    if suffix in (".jsonl", ".ndjson", ".json"):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            return None
-        return list(row) if isinstance(row, dict) else None
-    return max((next(csv.reader([line], delimiter=d), []) for d in ",;\t"), key=len)
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return list(row) if isinstance(row, dict) else None

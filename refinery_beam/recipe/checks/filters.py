@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.plugins.base import NamesFields, NamesTags
+from refinery_beam.plugins.base import ClassSampleOp, NamesFields, NamesLabels, NamesTags, PredicateOp
 from refinery_beam.recipe.checks.context import Context, Findings, Step
 
 
@@ -38,13 +38,16 @@ def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Fi
             continue
         every = list(dict.fromkeys(t for tags in known for t in tags))
         at: tuple[Step, ...] = ("Filters", index, "params", name, j)
-        remedy = "remove it; to drop classes use filter_by_label with action: exclude"
+        ops = c.plugin.ops.items()
+        givers = sorted(word for word, op in ops if isinstance(op, ClassSampleOp))
+        by_class = ", ".join(sorted(word for word, op in ops if isinstance(op, PredicateOp) and isinstance(op, NamesLabels)))
+        remedy = f"remove it; to drop classes use {by_class}" if by_class else "remove it"
         yield c.error(
             f"{f.name!r} names the tag {tag!r}, which no filter before it gives",
             *at,
             code="unknown-tag",
             value=tag,
-            rule="tags are given by the label of sample_per_class filters" + (f"; here: {', '.join(every)}" if every else ""),
+            rule=f"tags are given by {', '.join(givers)}" + (f"; here: {', '.join(every)}" if every else ""),
             remedy=did_you_mean(tag, every) if every else remedy,
         )
 

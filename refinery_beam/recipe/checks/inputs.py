@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from refinery_beam.errors import closest, did_you_mean
-from refinery_beam.plugins.base import DerivesLabel
-from refinery_beam.recipe.checks.context import FOLDER, Context, Finding, Findings
-
-FLAT = ("image_flat", "audio_flat")
-TREE = ("image_tree", "audio_tree")
-
-
-OTHER = ("image_table", "image_parquet", "webdataset", "instance")
-SOURCE_TYPES = (*FOLDER, *FLAT, *TREE, *OTHER)
-
-
-_TOKEN = re.compile(r"\{[^{}]*\}")
+from refinery_beam.recipe import reserved
+from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.labels import label_rule
+from refinery_beam.recipe.layout import RULE as LAYOUT_RULE
+from refinery_beam.recipe.layout import LayoutError, layout_segments
 
 
 def labels_resolvable(c: Context) -> Findings:
@@ -33,35 +25,8 @@ def labels_resolvable(c: Context) -> Findings:
             rule="the label is a field of Output.record_schema",
             remedy=_closest(labels.field, c.model.Output.record_schema) or f"add '{labels.field}: {{dtype: str}}' to Output.record_schema",
         )
-    makers = [(i, f) for i, f in enumerate(c.model.Featurizations) if f.output_field == labels.field]
-    if labels.source.kind == "derived":
-        if labels.source.derivation is None and not makers:
-            yield c.error(
-                "the label is derived, but nothing derives it",
-                "Labels",
-                "source",
-                code="label-not-made",
-                value=labels.field,
-                rule="a derived label has a derivation, or a featurization that writes it",
-                remedy="add 'derivation: parent_directory_name' to Labels.source",
-            )
-        for i, maker in makers:
-            op: object = c.plugin.op(maker.op)
-            params, _ = c.params("Featurizations", i, maker)
-            if params is None or not isinstance(op, DerivesLabel):
-                continue
-            written = op.derivation(params)
-            if labels.source.derivation not in (None, written):
-                yield c.error(
-                    f"Labels derives the label by {labels.source.derivation}, the featurization {maker.name!r} by {written}",
-                    "Featurizations",
-                    i,
-                    code="label-made-twice",
-                    value=written,
-                    rule="one rule makes the label",
-                    remedy="make both the same, or remove one",
-                )
-    elif labels.source.derivation is not None:
+    yield from (Finding("error", error) for error in label_rule(c.recipe, c.plugin).errors)
+    if labels.source.kind == "direct" and labels.source.derivation is not None:
         yield c.error(
             "a derivation is given, but Labels.source.kind is direct",
             "Labels",
@@ -80,17 +45,18 @@ def label_from_spec_resolves(c: Context) -> Findings:
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)
         table = source.label_from
-        if source.type in FOLDER and table is not None:
+        arrangement = c.arrangement(source)
+        if arrangement == "folder" and table is not None:
             yield c.error(
                 f"the source {source.name!r} has class folders and a label table",
                 *at,
                 "label_from",
                 code="two-label-sources",
                 value=source.type,
-                rule="an image_folder source takes labels from its folders",
-                remedy="use type: image_flat with label_from, or remove label_from",
+                rule=f"a source of type {source.type} takes labels from its folders",
+                remedy=f"use type: {c.type_arranged('flat')} with label_from, or remove label_from",
             )
-        if source.type in FLAT and table is None and not source.unlabeled and not derived:
+        if arrangement == "flat" and table is None and not source.unlabeled and not derived:
             yield c.error(
                 f"the source {source.name!r} has no labels",
                 *at,
@@ -127,15 +93,15 @@ def label_from_spec_resolves(c: Context) -> Findings:
                     rule=f"its columns are {', '.join(columns[:20])}",
                     remedy=did_you_mean(column, columns[:100]),
                 )
-    yield from _extra(c, "label_from_spec_resolves")
 
 
 def tree_layout_label_source(c: Context) -> Findings:
     """31: layouts are well formed, on tree sources only, and each labeled tree has one label source."""
+    tree = c.type_arranged("tree")
     derived = c.model.Labels.source.kind == "derived"
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)
-        if source.type not in TREE:
+        if c.arrangement(source) != "tree":
             if source.layout is not None:
                 yield c.error(
                     f"the source {source.name!r} of type {source.type} has a layout",
@@ -143,8 +109,8 @@ def tree_layout_label_source(c: Context) -> Findings:
                     "layout",
                     code="layout-misplaced",
                     value=source.layout,
-                    rule="layout belongs to image_tree sources",
-                    remedy="write 'type: image_tree', or remove layout",
+                    rule=f"layout belongs to {tree} sources",
+                    remedy=f"write 'type: {tree}', or remove layout",
                 )
             continue
         if source.layout is None:
@@ -152,20 +118,21 @@ def tree_layout_label_source(c: Context) -> Findings:
                 f"the source {source.name!r} has no layout",
                 *at,
                 code="layout-missing",
-                rule="an image_tree source says how its paths are built",
+                rule=f"the layout of a source of type {source.type} says how its paths are built",
                 remedy="add for example 'layout: \"{label}/{file}\"'",
             )
             continue
-        problem = layout_problem(source.layout)
-        if problem:
+        try:
+            layout_segments(source.layout)
+        except LayoutError as error:
             yield c.error(
-                f"the layout {source.layout!r} {problem}",
+                f"the layout {source.layout!r} {error.problem}",
                 *at,
                 "layout",
                 code="bad-layout",
                 value=source.layout,
-                rule="between '/' stand {label} and {split} (at most once), '*', '**' (at most once), literal text, and last {file}",
-                remedy="for example {label}/**/{file}",
+                rule=LAYOUT_RULE,
+                remedy=error.remedy,
             )
         found = ("{label}" in source.layout) + (source.label_from is not None)
         if source.unlabeled and "{label}" in source.layout:
@@ -188,33 +155,6 @@ def tree_layout_label_source(c: Context) -> Findings:
                 rule="a labeled tree takes labels from {label} in its layout or from label_from, not both",
                 remedy="remove one of the two" if found else "add {label} to the layout, or label_from",
             )
-
-
-def layout_problem(layout: str) -> str:
-    """What is wrong with a layout; '' if nothing is.
-
-    >>> layout_problem("{split}/{label}/**/{file}"), layout_problem("{label}")
-    ('', 'does not end in {file}')
-    """
-    segments = layout.split("/")
-    if any(s in ("", ".", "..") for s in segments):
-        return "has an empty segment, '.' or '..'"
-    if any(ord(ch) < 32 for ch in layout):
-        return "holds a control character"
-    for segment in segments:
-        if segment in ("{label}", "{split}", "{file}", "*", "**"):
-            continue
-        token = _TOKEN.search(segment)
-        if token or "{" in segment or "}" in segment:
-            return f"has the segment {segment!r}; a token stands alone between slashes"
-        if "*" in segment:
-            return f"has the segment {segment!r}; '*' and '**' stand alone between slashes"
-    if segments[-1] != "{file}":
-        return "does not end in {file}"
-    for word in ("{label}", "{split}", "{file}", "**"):
-        if segments.count(word) > 1:
-            return f"has {word} more than once"
-    return ""
 
 
 def featurization_output_field_loader_collision(c: Context) -> Findings:
@@ -250,7 +190,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
 
 def source_types_known(c: Context) -> Findings:
     """110: the type of a source is a word of the language."""
-    known = sorted({*SOURCE_TYPES, *c.plugin.source_types})
+    known = sorted({*reserved.SOURCE_TYPES, *c.plugin.source_types})
     for i, source in enumerate(c.model.Input.sources):
         if source.type not in known:
             yield c.error(
@@ -269,8 +209,3 @@ def source_types_known(c: Context) -> Findings:
 def _closest(word: str, known: Iterable[str]) -> str:
     meant = closest(word, known)
     return f"did you mean {meant!r}?" if meant else ""
-
-
-def _extra(c: Context, name: str) -> Findings:
-    for error in c.extra.get(name, ()):
-        yield Finding("error", error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from refinery_beam.errors import RefineryError, did_you_mean
+from refinery_beam.errors import did_you_mean
 from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings, Step
 from refinery_beam.recipe.overlays import SECTIONS, overlay_section_error
 
@@ -175,10 +175,3 @@ def _names(c: Context) -> Iterable[tuple[str, str, tuple[Step, ...]]]:
     for i, item in enumerate(m.Filters):
         if isinstance(item.params.get("label"), str):
             yield "tag", item.params["label"], ("Filters", i, "params", "label")
-
-
-def schema_reachable(c: Context) -> Findings:
-    """108: what the operations make has the dtypes and shapes that Output declares."""
-    errors: Iterable[RefineryError] = c.extra.get("schema_reachable", ())
-    for error in errors:
-        yield Finding("error", error)

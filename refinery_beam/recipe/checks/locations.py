@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import os
 
+from refinery_beam import places
 from refinery_beam.errors import RefineryError, closest
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
-from refinery_beam.recipe.checks.inputs import OTHER
 
 
 def paths_exist(c: Context) -> Findings:
     """101: local locations exist and are of the right kind; variables in locations are set."""
     for i, source in enumerate(c.model.Input.sources):
-        yield from _location(c, source.path, ("Input", "sources", i, "path"), folder=source.type not in OTHER)
+        yield from _location(c, source.path, ("Input", "sources", i, "path"), folder=c.arrangement(source) != "file")
         if source.label_from is not None:
             yield from _location(c, source.label_from.path, ("Input", "sources", i, "label_from", "path"), folder=False)
 
 
 def output_inside_source(c: Context) -> Findings:
     """107: the cache does not lie inside what is read."""
-    if c.cache_root is None or "://" in c.cache_root:
+    if c.cache_root is None:
         return
-    cache = os.path.realpath(c.cache_root)
     for i, source in enumerate(c.model.Input.sources):
         try:
-            root = c.recipe.resolve(source.path)
+            meets = places.inside(c.cache_root, c.recipe.resolve(source.path))
         except RefineryError:
             continue
-        if "://" in root:
-            continue
-        root = os.path.realpath(root)
-        if cache == root or cache.startswith(root.rstrip(os.sep) + os.sep):
+        if meets:
             yield c.error(
                 f"the cache root {c.cache_root!r} lies inside the source {source.name!r}",
                 "Input",

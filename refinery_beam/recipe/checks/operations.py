@@ -9,7 +9,7 @@ from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings
-from refinery_beam.recipe.params import model_errors
+from refinery_beam.recipe.params import validated
 
 
 def operations_declare_stages_and_splits(c: Context) -> Findings:
@@ -170,7 +170,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
 def param_types(c: Context) -> Findings:
     """104: parameters have the types and ranges their op takes, and Input.decode and Input.limits those of the kind of data."""
     for name, model in (("decode", c.plugin.kind.policy), ("limits", c.plugin.kind.limits)):
-        for error in model_errors(c.recipe, ("Input", name), getattr(c.model.Input, name), model):
+        for error in validated(c.recipe, ("Input", name), getattr(c.model.Input, name), model)[1]:
             yield Finding("error", error)
     for section, i, operation in c.operations(*OP_SECTIONS, "Visualizations"):
         for error in c.params(section, i, operation)[1]:

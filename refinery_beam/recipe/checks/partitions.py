@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.base import ClassSampleOp, NamesLabels
-from refinery_beam.recipe.checks.context import FOLDER, Context, Findings
+from refinery_beam.recipe.checks.context import Context, Findings
 
 
 def partitions_consistent(c: Context) -> Findings:
@@ -163,15 +163,15 @@ def unlabeled_consistency(c: Context) -> Findings:
                 rule="an unlabeled source has no labels",
                 remedy="remove unlabeled or label_from",
             )
-        if source.type in FOLDER:
+        if c.arrangement(source) == "folder":
             yield c.error(
                 f"the unlabeled source {source.name!r} is of type {source.type}, whose folders are classes",
                 *at,
                 "type",
                 code="unlabeled-type",
                 value=source.type,
-                rule="an unlabeled source is image_flat or image_tree",
-                remedy="write 'type: image_flat'",
+                rule="class folders are labels, and an unlabeled source has none",
+                remedy=f"write 'type: {c.type_arranged('flat')}'",
             )
     splits = c.model.Splits
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:

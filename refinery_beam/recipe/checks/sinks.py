@@ -105,7 +105,7 @@ def npy_sink_targets_pre_normalize_field(c: Context) -> Findings:
     fitted = {}
     for section, _, operation in c.operations("Featurizations"):
         spec = c.spec(section, operation)
-        if (spec is not None and spec.fitted) or operation.op == "audio_normalize":
+        if spec is not None and spec.fitted:
             fitted[operation.output_field] = operation.name
     for i, sink in enumerate(c.model.Sinks):
         if sink.format == "npy_per_record" and sink.field in fitted:

@@ -182,7 +182,7 @@ def split_references_defined(c: Context) -> Findings:
             "applies_to",
             code="unknown-partition",
             value=splits.applies_to,
-            rule="applies_to names a partition of the sources, or a tag that a sample_per_class filter gives before the split",
+            rule="applies_to names a partition of the sources, or a tag that a filter gives before the split",
             remedy="add pre_split to the stages of its filter" if late else "give the sources partitions, or remove applies_to",
         )
 

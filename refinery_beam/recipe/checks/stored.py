@@ -5,7 +5,7 @@ from __future__ import annotations
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.base import ArrayType
 from refinery_beam.recipe.checks.context import Context, Findings
-from refinery_beam.recipe.params import decode_policy, model_errors
+from refinery_beam.recipe.params import decode_policy, validated
 
 DTYPES = (
     *("str", "bytes", "bool", "int", "float", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -84,4 +84,4 @@ def output_options(c: Context) -> Findings:
 
 
 def _policy_holds(c: Context) -> bool:
-    return not model_errors(c.recipe, ("Input", "decode"), c.model.Input.decode, c.plugin.kind.policy)
+    return not validated(c.recipe, ("Input", "decode"), c.model.Input.decode, c.plugin.kind.policy)[1]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.recipe import reserved
 from refinery_beam.recipe.checks.context import Context, Finding, Step
-from refinery_beam.recipe.checks.contracts import ASSERTIONS
-from refinery_beam.recipe.checks.inputs import SOURCE_TYPES
 from refinery_beam.recipe.load import Recipe
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
 
-ALWAYS = ("Input", "Output", "Labels", "Splits")
 OPTIONAL = (
     "SampleData",
     "InputContracts",
@@ -98,7 +96,7 @@ def _beside(c: Context) -> list[Finding]:
     for section in ("InputContracts", "OutputExpectations"):
         for i, contract in enumerate(getattr(c.model, section) if section in c.plugin.sections else ()):
             kind = contract.assertion["kind"]
-            if kind in ASSERTIONS and kind not in c.plugin.assertions:
+            if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
                 found.append(_no(c, f"the assertion {kind}", section, i, "assertion", "kind", value=kind))
     return found
 
@@ -124,7 +122,7 @@ def _sources(c: Context) -> list[Finding]:
     executed = ", ".join(sorted(c.plugin.source_types))
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)
-        if source.type in SOURCE_TYPES and source.type not in c.plugin.source_types:
+        if source.type in reserved.SOURCE_TYPES and source.type not in c.plugin.source_types:
             found.append(_no(c, f"the source type {source.type}", *at, "type", remedy=f"executed: {executed}", value=source.type))
         elif source.target_sample_rate is not None:
             found.append(_no(c, "target_sample_rate", *at, "target_sample_rate", value=source.target_sample_rate))

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 
 from refinery_beam import places
-from refinery_beam.index.sources import SourceListing
+from refinery_beam.index.listing.sources import SourceListing
 
 SHA256 = "sha256"
 MD5 = "md5"
 
 
-def choose_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
+def choose_digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
     """The one kind of digest that all files of a recipe get: ``md5`` if each is on a store whose listing has its MD5, else ``sha256``.
 
     One kind for all, so that identical files are found across sources. `asked` is 'auto' or 'sha256'. Of S3 one file a source is read,

@@ -1,29 +1,21 @@
-"""Where a file lies says what it is: layout templates, matched against relative posix paths.
+"""Where a file lies says what it is: layouts (`recipe.layout`) matched against relative posix paths.
 
-A template is ``/``-separated segments. ``{label}`` and ``{split}`` name the segment they stand for (each at most once), ``*`` is one
-level, ``**`` is any number of levels, none included (at most once), ``{file}`` is the file itself (exactly once, last), anything else
-is literal. All three folder types are layouts: ``image_folder`` is ``{label}/{file}`` and ``image_flat`` is ``**/{file}``, so a lister
-of another kind of store only has to produce relative paths.
+All three arrangements are layouts: class folders are ``{label}/{file}`` and flat sources ``**/{file}``, so a lister of another kind of
+store only has to produce relative paths.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from refinery_beam.errors import closest
 from refinery_beam.identity import nfc
+from refinery_beam.recipe.layout import layout_segments
 
 FOLDER = "{label}/{file}"
 FLAT = "**/{file}"
 
 # Folders whose match is remembered; a source may have as many folders as files.
 _REMEMBERED = 16_384
-
-_TOKENS = ("{label}", "{split}", "{file}", "*", "**")
-
-
-class LayoutError(ValueError):
-    """A template breaks the grammar. ``args`` are (what is wrong, what to do)."""
 
 
 class Match(NamedTuple):
@@ -34,7 +26,7 @@ class Match(NamedTuple):
 
 
 class Layout:
-    """A parsed template. Raises `LayoutError` for one that breaks the grammar.
+    """A parsed layout. Raises `recipe.layout.LayoutError` for one that breaks the grammar.
 
     >>> Layout("{split}/**/{label}/{file}").match("train/a/b/cat/1.png")
     Match(label='cat', split='train')
@@ -43,8 +35,7 @@ class Layout:
     """
 
     def __init__(self, template: str) -> None:
-        segments = tuple(nfc(template).split("/"))
-        _check(template, segments)
+        segments = layout_segments(template)
         self.template = template
         star = segments.index("**") if "**" in segments else len(segments)
         self._head = segments[:star]
@@ -82,25 +73,3 @@ class Layout:
             elif segment not in ("{file}", "*") and segment != part:
                 return None
         return Match(label, split)
-
-
-def _check(template: str, segments: tuple[str, ...]) -> None:
-    if "" in segments:
-        raise LayoutError(
-            f"layout {template!r} has an empty segment", "write segments between single slashes, as in '{split}/{label}/{file}'"
-        )
-    for segment in segments:
-        if segment in (".", ".."):
-            raise LayoutError(f"layout segment {segment!r} is not a name", "a layout describes paths below the source's own folder")
-        if segment not in _TOKENS and any(mark in segment for mark in "{}*"):
-            hit = closest(segment, _TOKENS)
-            hint = f"did you mean {hit!r}? " if hit else ""
-            raise LayoutError(
-                f"layout segment {segment!r} is neither a token nor a plain name",
-                hint + "a token fills a whole segment: {label}, {split}, {file}, *, **",
-            )
-    for token in ("{label}", "{split}", "{file}", "**"):
-        if segments.count(token) > 1:
-            raise LayoutError(f"layout {template!r} has {token!r} more than once", f"keep one {token!r}")
-    if segments[-1] != "{file}":
-        raise LayoutError(f"layout {template!r} does not end with '{{file}}'", "end the layout with '/{file}'")

@@ -6,16 +6,15 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from refinery_beam.errors import DataError, PluginError
+from refinery_beam.errors import DataError, PluginError, display
 from refinery_beam.identity import nfc
-from refinery_beam.index.sources import FileFact, Source, SourceListing, sorted_files
-from refinery_beam.index.text import display
+from refinery_beam.index.listing.sources import FileFact, Source, SourceListing, sorted_files
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Loader
 
 
-def list_loaded(source: Source, loader: Loader, *, scratch: str = "") -> SourceListing:
+def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> SourceListing:
     """The files a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
 
     Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and

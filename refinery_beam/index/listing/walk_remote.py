@@ -10,10 +10,9 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from refinery_beam import places
-from refinery_beam.errors import DataError
-from refinery_beam.index.kinds import MD5
-from refinery_beam.index.sources import Selection
-from refinery_beam.index.text import display
+from refinery_beam.errors import DataError, display
+from refinery_beam.index.digests.digest_kind import MD5
+from refinery_beam.index.listing.sources import Selection
 
 _AHEAD = 16
 

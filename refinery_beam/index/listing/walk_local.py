@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from refinery_beam.errors import DataError
-from refinery_beam.index.sources import Selection, Source
-from refinery_beam.index.text import display
+from refinery_beam.errors import DataError, display
+from refinery_beam.index.listing.sources import Selection, Source
 
 # A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
 _MAX_LINKS = 4

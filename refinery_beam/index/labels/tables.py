@@ -1,14 +1,12 @@
 """Read a label table: CSV, TSV, semicolons, JSON lines or Parquet, into plain columns of text.
 
-Text tables are UTF-8, with or without a byte order mark; the separator is the one under which the needed columns exist. Values are taken
-as they are: ``" cat"`` and ``"cat"`` are two labels. Empty lines are dropped. A broken table is a DataError naming the line.
+How text is cut into rows is the business of `recipe.delimited`. Values are taken as they are: ``" cat"`` and ``"cat"`` are two labels.
+Empty lines are dropped. A broken table is a DataError naming the line.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -17,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from refinery_beam import places
 from refinery_beam.errors import DataError, closest, did_you_mean
+from refinery_beam.recipe.delimited import ENCODING, BrokenRow, read_head, read_rows, table_form
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +64,13 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
             remedy="correct the path",
         ) from None
     sha256 = hashlib.sha256(data).hexdigest()
-    suffix = spec.path.rpartition(".")[2].lower()
-    if suffix in ("parquet", "pq") or data[:4] == b"PAR1":
+    form = table_form(spec.path)
+    if form == "parquet" or data[:4] == b"PAR1":
         rows, columns = _parquet(spec, data, wanted)
-    elif suffix in ("jsonl", "ndjson"):
+    elif form == "json lines":
         rows, columns = _json_lines(spec, _decode(spec, data))
     else:
-        rows, columns = _delimited(spec, _decode(spec, data), tab=suffix in ("tsv", "tab"))
+        rows, columns = _delimited(spec, _decode(spec, data))
     keep = [name for name in columns if name in wanted]
     labels, ids, lines, fields = [], [], [], []
     by_id = spec.join == "by_id"
@@ -123,7 +122,7 @@ def _check_columns(spec: LabelSpec, columns: Sequence[str]) -> None:
 
 def _decode(spec: LabelSpec, data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(ENCODING)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
@@ -139,57 +138,38 @@ def _decode(spec: LabelSpec, data: bytes) -> str:
 Rows = Iterable[tuple[int, dict[str, Any]]]
 
 
-def _delimited(spec: LabelSpec, text: str, *, tab: bool) -> tuple[Rows, tuple[str, ...]]:
-    needed = _needed(spec)
-    best: tuple[int, list[str], str] | None = None
-    for delimiter in ("\t", ",", ";") if tab else (",", ";", "\t"):
-        first = next((row for row in _csv_rows(spec, text, delimiter, lenient=True) if row[1]), None)
-        cells = first[1] if first else []
-        score = -abs(len(cells) - len(spec.header)) if spec.header else sum(name in cells for name in needed)
-        # Equal scores: more columns say more; the first separator of the list stays otherwise.
-        if best is None or (score, len(cells)) > (best[0], len(best[1])):
-            best = (score, cells, delimiter)
-    assert best is not None
-    columns = spec.header if spec.header is not None else tuple(best[1])
-    if not best[1]:
+def _delimited(spec: LabelSpec, text: str) -> tuple[Rows, tuple[str, ...]]:
+    head = read_head(text, path=spec.path, names=_needed(spec), columns=len(spec.header or ()))
+    columns = spec.header if spec.header is not None else tuple(head.cells)
+    if not head.cells:
         raise fault(spec, f"label table {spec.title!r} is empty", code="label-table", rule="one row an image", remedy="fill the table")
     _check_columns(spec, columns)
-    return _delimited_rows(spec, text, best[2], columns), columns
+    return _delimited_rows(spec, text, head.separator, columns), columns
 
 
-def _delimited_rows(spec: LabelSpec, text: str, delimiter: str, columns: tuple[str, ...]) -> Rows:
+def _delimited_rows(spec: LabelSpec, text: str, separator: str, columns: tuple[str, ...]) -> Rows:
     head = spec.header is None
-    for line, cells in _csv_rows(spec, text, delimiter):
-        if not cells:
-            continue
-        if head:
-            head = False
-            continue
-        if len(cells) != len(columns):
-            raise fault(
-                spec,
-                f"{spec.title}:{line}: {len(cells)} values where there are {len(columns)} columns",
-                code="label-row",
-                value=delimiter.join(cells),
-                rule="every row has one value a column: " + ", ".join(columns),
-                remedy="quote values that hold the separator" if len(cells) > len(columns) else "complete the row",
-            )
-        yield line, dict(zip(columns, cells, strict=True))
-
-
-def _csv_rows(spec: LabelSpec, text: str, delimiter: str, *, lenient: bool = False) -> Iterable[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=not lenient)
-    start = 1
     try:
-        for cells in reader:
-            yield start, cells
-            start = reader.line_num + 1  # a quoted value may span lines: name the row's first
-    except csv.Error as error:
-        if lenient:
-            return
+        for line, cells in read_rows(text, separator):
+            if not cells:
+                continue
+            if head:
+                head = False
+                continue
+            if len(cells) != len(columns):
+                raise fault(
+                    spec,
+                    f"{spec.title}:{line}: {len(cells)} values where there are {len(columns)} columns",
+                    code="label-row",
+                    value=separator.join(cells),
+                    rule="every row has one value a column: " + ", ".join(columns),
+                    remedy="quote values that hold the separator" if len(cells) > len(columns) else "complete the row",
+                )
+            yield line, dict(zip(columns, cells, strict=True))
+    except BrokenRow as error:
         raise fault(
             spec,
-            f"{spec.title}:{start}: {error}",
+            f"{spec.title}:{error.line}: {error}",
             code="label-row",
             rule='values with separators, quotes or line breaks stand in double quotes; a quote inside is written ""',
             remedy="mend the quotes of this row",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam.errors import DataError
-from refinery_beam.index.labels import derive_label, join_labels
-from refinery_beam.index.sources import FileFact, SourceListing, parse_layout
+from refinery_beam.index.labels.join import derive_label, join_labels
+from refinery_beam.index.listing.sources import FileFact, SourceListing, parse_layout
+
+if TYPE_CHECKING:
+    from refinery_beam.recipe.model import Derivation
 
 NO_FIELDS: dict[str, Any] = {}
 """The fields of a record without any, shared: not to be written to."""
@@ -33,12 +36,17 @@ class Labelling:
     warnings: tuple[tuple[str, str], ...] = ()
 
 
-def label_files(listing: SourceListing, derivation: str, *, wanted: frozenset[str], place: str) -> Labelling:
+def label_files(listing: SourceListing, derivation: Derivation | None, *, wanted: frozenset[str]) -> Labelling:
     """How the files of a listing get their labels: a table, their path, their folder, their loader, or not at all.
 
     A label table is joined here, and is the one thing that is held in memory whole. Raises DataError for a table that cannot be used
-    and for a source that says nowhere what its labels are. `place` is where the recipe asks for the derivation.
+    and for a source that says nowhere what its labels are.
     """
+
+    def from_path(k: int, file: FileFact) -> Given:
+        label = derive_label(file.path, derivation) if derivation else None
+        return Given(label, missing="" if label is not None else "lies at the source's root, so no parent directory names it")
+
     source = listing.source
     if source.unlabeled:
         return Labelling(lambda k, file: Given(None))
@@ -53,11 +61,11 @@ def label_files(listing: SourceListing, derivation: str, *, wanted: frozenset[st
             return Given(label, fields[k], "has no row in the label table" if label is None else "has an empty label in the label table")
 
         def derived(k: int, file: FileFact) -> Given:
-            return _derived(file, derivation, place)._replace(fields=fields[k])
+            return from_path(k, file)._replace(fields=fields[k])
 
         return Labelling(derived if derivation else from_table, table, tuple(joined.notes), tuple(joined.warnings))
     if derivation:
-        return Labelling(lambda k, file: _derived(file, derivation, place))
+        return Labelling(from_path)
     if not source.arrangement:
         return Labelling(lambda k, file: Given(file.label, missing="" if file.label else "got no label from its loader"))
     if parse_layout(source).has_label:
@@ -70,12 +78,3 @@ def label_files(listing: SourceListing, derivation: str, *, wanted: frozenset[st
         rule="labels come from class folders, a {label} in layout, label_from, or Labels.source.derivation",
         remedy="add label_from, or set unlabeled: true with a partition",
     )
-
-
-def _derived(file: FileFact, derivation: str, place: str) -> Given:
-    try:
-        return Given(derive_label(file.path, derivation, place=place))
-    except DataError as error:
-        if error.code != "label-missing":
-            raise
-        return Given(None, missing="lies at the source's root, so no parent directory names it")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from refinery_beam.index.hints import FileState, HintCache, is_settled
-from refinery_beam.index.sources import FileFact, SourceListing
+from refinery_beam.index.digests.hints import FileState, HintCache, is_settled
+from refinery_beam.index.listing.sources import FileFact, SourceListing
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

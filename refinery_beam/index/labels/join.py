@@ -7,15 +7,15 @@ which most rows find an image, the more exact one at a tie. Ids and paths are co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinery_beam.errors import DataError, did_you_mean
+from refinery_beam.errors import display
 from refinery_beam.identity import nfc
-from refinery_beam.index.tables import LabelSpec, Table, fault, read_table
-from refinery_beam.index.text import display, first_few, plural
+from refinery_beam.index.labels.tables import LabelSpec, Table, fault, read_table
+from refinery_beam.index.text import first_few, plural
 
-Derivation: TypeAlias = Literal["parent_directory_name", "filename", "stem"]
-DERIVATIONS: tuple[Derivation, ...] = ("parent_directory_name", "filename", "stem")
+if TYPE_CHECKING:
+    from refinery_beam.recipe.model import Derivation
 
 _NO_FIELDS: dict[str, Any] = {}
 
@@ -30,38 +30,16 @@ class Joined(NamedTuple):
     warnings: list[tuple[str, str]]
 
 
-def derive_label(path: str, derivation: str, *, place: str = "") -> str:
-    """The label a relative posix path carries, in NFC.
+def derive_label(path: str, derivation: Derivation) -> str | None:
+    """The label a relative posix path carries, in NFC; None for a file at the source's root, which has no parent directory.
 
-    Raises DataError when the derivation is unknown, or when `parent_directory_name` meets a file that lies at the source's root.
-
-    >>> [derive_label("cat/black/im.01.png", d) for d in DERIVATIONS]
+    >>> [derive_label("cat/black/im.01.png", d) for d in ("parent_directory_name", "filename", "stem")]
     ['black', 'im.01.png', 'im.01']
     """
     folder, _, name = path.rpartition("/")
     if derivation == "parent_directory_name":
-        if not folder:
-            raise DataError(
-                f"{display(path)!r} lies at the source's root: it has no parent directory to be named for",
-                code="label-missing",
-                place=place,
-                value=display(path),
-                rule="parent_directory_name takes the name of the folder, below the source's path, that holds the image",
-                remedy="move the image into a class folder, point the source's path one level up, or derive from filename or stem",
-            )
-        return nfc(folder.rpartition("/")[2])
-    if derivation == "filename":
-        return nfc(name)
-    if derivation == "stem":
-        return nfc(_stem(name))
-    raise DataError(
-        f"unknown label derivation {derivation!r}",
-        code="label-derivation",
-        place=place,
-        value=derivation,
-        rule="labels are derived from " + ", ".join(DERIVATIONS),
-        remedy=did_you_mean(derivation, DERIVATIONS),
-    )
+        return nfc(folder.rpartition("/")[2]) if folder else None
+    return nfc(name if derivation == "filename" else _stem(name))
 
 
 def join_labels(spec: LabelSpec, paths: Sequence[str], *, source: str, wanted: frozenset[str] = frozenset()) -> tuple[Joined, str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from refinery_beam.index.local import walk_local
-from refinery_beam.index.sources import Selection, Source, SourceListing, parse_layout
+from refinery_beam.index.listing.sources import Selection, Source, SourceListing, parse_layout
+from refinery_beam.index.listing.walk_local import walk_local
 
 
 def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     """List one source, a folder or a URL. `scratch` is a folder for temporary files.
 
-    Raises DataError: the path is not a folder, a folder cannot be read, there is no class folder where there should be, no file is
-    selected, or the layout breaks its grammar. Messages name the place in the recipe.
+    Raises DataError: the path is not a folder, a folder cannot be read, there is no class folder where there should be, or no
+    file is selected. Messages name the place in the recipe.
 
     >>> import tempfile, pathlib
     >>> root = tempfile.mkdtemp(); pathlib.Path(root, "cat").mkdir(); _ = pathlib.Path(root, "cat", "1.PNG").write_bytes(b"x")
@@ -20,7 +20,7 @@ def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     """
     selection = Selection(source, parse_layout(source), scratch=scratch)
     if source.remote:
-        from refinery_beam.index.remote import walk_remote
+        from refinery_beam.index.listing.walk_remote import walk_remote
 
         walk_remote(selection)
     else:

@@ -1,0 +1,1 @@
+"""Which files a source selects, and what their place says of them."""

@@ -1,0 +1,10 @@
+"""How a parameter model says that a rule between its fields is broken: with an error code, the rule, a remedy and the field to point to."""
+
+from __future__ import annotations
+
+from pydantic_core import PydanticCustomError
+
+
+def broken_rule(message: str, *, at: str = "", code: str = "bad-value", rule: str = "", remedy: str = "") -> PydanticCustomError:
+    """The error for a validator to raise. `at` names the field to point to; without it the whole mapping is shown."""
+    return PydanticCustomError("recipe_rule", "{text}", {"code": code, "rule": rule, "remedy": remedy, "at": at, "text": message})
