@@ -25,13 +25,13 @@ def draw(
     from refinery_beam.launch.pictures import draw_pictures
 
     prepared = prepare(recipe, options.settings())
-    found = prepared.look()
+    found = prepared.lookup()
     if found.manifest is None:
         raise StoreError(
             f"{recipe} has no instance below {options.settings().cache_root}",
             code="instance-missing",
             place=str(recipe),
-            value=prepared.place,
+            value=prepared.location,
             rule="pictures are drawn from stored rows",
             remedy=f"refinery-beam run {recipe}",
         )

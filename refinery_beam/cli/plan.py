@@ -18,13 +18,13 @@ from refinery_beam.planning.explain import explain
 def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
     """Say what run would do, without doing it."""
     prepared = prepare(recipe, options.settings())
-    found = prepared.look()
+    found = prepared.lookup()
     status = "hit" if found.manifest is not None else "miss"
     if options.json:
         body = {
             "contract": CONTRACT,
             "status": status,
-            "instance": prepared.place,
+            "instance": prepared.location,
             "recipe_hash": prepared.key.recipe_hash,
             "input_hash": prepared.key.input_hash,
             "seed": prepared.key.seed,
@@ -37,7 +37,7 @@ def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")
         print_json(body)
         return
     print(explain(prepared.plan, records=prepared.index.records_in, sources=[(s.name, s.type) for s in prepared.index.sources]))
-    print(f"\n{status}: {prepared.place}" + (f"\n      ({found.damage})" if found.damage else ""))
+    print(f"\n{status}: {prepared.location}" + (f"\n      ({found.damage})" if found.damage else ""))
     if not options.quiet:
         for note in listing_notes(prepared):
             typer.echo(f"note: {note}", err=True)

@@ -33,7 +33,7 @@ def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance'
         key: dict[str, Any] = {}
     else:
         prepared = prepare(target, options.settings())
-        place, found = prepared.place, prepared.look()
+        place, found = prepared.location, prepared.lookup()
         key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}
     if options.json:
         print_json(describe(place, found, key))

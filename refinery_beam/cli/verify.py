@@ -64,12 +64,12 @@ def _looks_like_one(place: str) -> bool:
 
 def _place_of(recipe: Path, options: Options) -> str:
     prepared = prepare(recipe, options.settings())
-    if prepared.look() == (None, None):
+    if prepared.lookup() == (None, None):
         raise StoreError(
             f"{recipe} has no instance in {prepared.settings.cache_root}",
             code="no-instance",
-            place=prepared.place,
+            place=prepared.location,
             rule="verify checks an instance that is there",
             remedy=f"refinery-beam run {recipe}",
         )
-    return prepared.place
+    return prepared.location

@@ -1,8 +1,7 @@
 """Stopping a job whose worker threads live in this process.
 
-When a run is interrupted or fails, the engine's other threads go on with the elements they hold. Their files are about to be
-removed, so they
-must end first: `cancel` tells them, and waits. Worker processes need none of it; the engine ends them.
+When a run is interrupted or fails, the engine's other threads go on with the elements they hold. Their files are about to be removed, so
+they must end first: `cancel` tells them, and waits. Worker processes need none of it; the engine ends them.
 """
 
 from __future__ import annotations

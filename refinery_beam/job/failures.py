@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import errors, places
 from refinery_beam.errors import RefineryError
 
 
@@ -22,8 +22,6 @@ def report_failure(work: str, error: RefineryError) -> None:
 
 def read_failures(work: str) -> list[RefineryError]:
     """The errors workers left, sorted by place, each once."""
-    from refinery_beam import errors
-
     folder = places.join(work, "failures")
     found: dict[tuple[str, str, str], RefineryError] = {}
     for name in places.names(folder):

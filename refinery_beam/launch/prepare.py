@@ -44,11 +44,11 @@ class Prepared:
     comparisons: Mapping[int, Comparison] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The absolute directory or URL of the instance, there or not."""
         return instance_dir(self.settings.cache_root, self.key)
 
-    def look(self) -> Found:
+    def lookup(self) -> Found:
         """What the cache holds under this key."""
         return find(self.settings.cache_root, self.key)
 
@@ -176,7 +176,7 @@ def resolve(
     """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
     settings = Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths), digest=digest)
     prepared = prepare(source, settings)
-    return prepared.place if prepared.look().manifest is not None else None
+    return prepared.location if prepared.lookup().manifest is not None else None
 
 
 def _splits_from_layout(recipe: Recipe) -> bool:

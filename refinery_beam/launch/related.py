@@ -54,9 +54,9 @@ class Sibling(Protocol):
     def key(self) -> InstanceKey: ...
 
     @property
-    def place(self) -> str: ...
+    def location(self) -> str: ...
 
-    def look(self) -> Found: ...
+    def lookup(self) -> Found: ...
 
 
 class Prepare(Protocol):
@@ -121,7 +121,7 @@ def _borrow(
             remedy="fit in one of the two recipes",
         )
     other = prepare(location, replace(settings, overlays=(), seed=None), asking=asking)
-    manifest = other.look().manifest
+    manifest = other.lookup().manifest
     if manifest is None:
         raise RecipeError(
             f"the recipe {wanted['recipe']!r} has no instance in {places.absolute(settings.cache_root)}",
@@ -187,13 +187,12 @@ def find_comparisons(recipe: Recipe, plan: Plan, settings: Settings, prepare: Pr
 def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare, asking: Asking, at: str) -> Manifest:
     """The manifest of a named instance, or of the instance of a named recipe."""
     location = recipe.resolve(written)
-    place = location
     if os.path.isfile(location):
         asking = asking.also(recipe, comparing=True)
         if os.path.realpath(location) in asking.comparing or asking.waits(location):
             raise refuse_comparison("compares itself with this one, directly or by way of others", written, at, "name another")
-        place = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).place
-    manifest = look_at(place).manifest if places.is_folder(place) else None
+        location = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).location
+    manifest = look_at(location).manifest if places.is_folder(location) else None
     if manifest is None:
         remedy = f"refinery-beam run {written}, or name an instance's directory"
         raise refuse_comparison("has no finished instance", written, at, remedy)

@@ -118,9 +118,9 @@ def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
     journal = RunJournal(settings.cache_root)
     journal.start(**_journal_facts(prepared))
     try:
-        found = prepared.look()
+        found = prepared.lookup()
         if found.manifest is not None:
-            result = RunResult(status="hit", path=prepared.place, manifest=found.manifest, seconds=monotonic() - begun, notes=notes)
+            result = RunResult(status="hit", path=prepared.location, manifest=found.manifest, seconds=monotonic() - begun, notes=notes)
         else:
             if found.damage:
                 settings.tell(f"rebuilding: {found.damage}")
@@ -128,7 +128,7 @@ def _run_with(recipe: str | Path, settings: Settings) -> RunResult:
             from refinery_beam.launch.build.build import build
 
             status, manifest = build(prepared)
-            result = RunResult(status=status, path=prepared.place, manifest=manifest, seconds=monotonic() - begun, notes=notes)
+            result = RunResult(status=status, path=prepared.location, manifest=manifest, seconds=monotonic() - begun, notes=notes)
         if prepared.recipe.model.Visualizations:
             # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures

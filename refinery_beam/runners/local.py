@@ -41,7 +41,7 @@ NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "N
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: mode, workers (threads or processes), and as how many workers Beam sees them.
+    """How the local engine runs: in threads or processes, how many `workers` of these there are, and how many `beam_workers` Beam starts.
 
     `runner_factory` makes the runner from Beam's pipeline options; by default it is `constructed_runner`.
     """

@@ -45,7 +45,7 @@ def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, 
     assert prepare(recipe, settings).index.hashed == 0
     places.write(f"{store}/photos/circle/0.png", next(class_folders.rglob("*.png")).read_bytes())
     again = prepare(recipe, settings)
-    assert again.index.hashed == 1 and not again.look().manifest
+    assert again.index.hashed == 1 and not again.lookup().manifest
 
 
 def test_label_tables_and_variables(flat_with_csv: Path, store: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +96,18 @@ def test_passes_say_how_many_come(class_folders: Path, tmp_path: Path, monkeypat
     eager = recipe_over(class_folders, tmp_path, "float32")
     rb.run(eager, cache_root=tmp_path / "cache", progress=True, workers=1)
     assert seen == {"fit.train-1": Count(18, 18), "write": Count(36, 36)}
+
+
+def test_it_counts_what_the_kind_of_data_is_called(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from refinery_beam.launch.build import engine
+
+    nouns = []
+    plain = engine.live
+
+    def look(*args: Any, noun: str, **more: Any) -> Any:
+        nouns.append(noun)
+        return plain(*args, noun=noun, **more)
+
+    monkeypatch.setattr(engine, "live", look)
+    rb.run(recipe_over(class_folders, tmp_path, "uint8"), cache_root=tmp_path / "cache", workers=1)
+    assert nouns == ["images"]
