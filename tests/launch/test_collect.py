@@ -19,7 +19,7 @@ from refinery_beam.launch.settings import Settings
 from refinery_beam.planning.budget import check_budget
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
-from refinery_beam.plugins.image_classification.kind import ImageKind
+from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow, ShardRow
 
 ROW = ShardRow("train", 0, 1, 5, "dataset/train/part", 10, "ab", "cd", "{}")
@@ -104,7 +104,6 @@ def make_plan_with_budget() -> object:
     return lambda fraction: SimpleNamespace(max_bad_fraction=fraction)
 
 
-KIND = ImageKind()
 TENSOR = OutputPlan(
     fields=(("image", FieldType("uint8", (224, 224, 3))),),
     content_field="image",
@@ -117,13 +116,13 @@ TENSOR = OutputPlan(
 
 def test_shards_follow_the_data() -> None:
     row = 224 * 224 * 3 + 128
-    assert shard_records(TENSOR, KIND, 10, average_bytes=100_000) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, KIND, 4_000, average_bytes=100_000) == MIN_SHARD_BYTES // row
-    assert shard_records(TENSOR, KIND, 10_000, average_bytes=100_000) == (row * 10_000 // 64) // row
-    assert shard_records(TENSOR, KIND, 1_000_000, average_bytes=1) == MAX_SHARD_BYTES // row
-    assert shard_records(replace(TENSOR, shard_records=7), KIND, 100, average_bytes=1) == 7
-    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), KIND, 100, average_bytes=1) == (1 << 20) // row
-    assert shard_records(TENSOR, KIND, 40_000, average_bytes=100_000) == (row * 40_000 // 64) // row
+    assert shard_records(TENSOR, PLUGIN, 10, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, PLUGIN, 4_000, average_bytes=100_000) == MIN_SHARD_BYTES // row
+    assert shard_records(TENSOR, PLUGIN, 10_000, average_bytes=100_000) == (row * 10_000 // 64) // row
+    assert shard_records(TENSOR, PLUGIN, 1_000_000, average_bytes=1) == MAX_SHARD_BYTES // row
+    assert shard_records(replace(TENSOR, shard_records=7), PLUGIN, 100, average_bytes=1) == 7
+    assert shard_records(replace(TENSOR, shard_bytes=1 << 20), PLUGIN, 100, average_bytes=1) == (1 << 20) // row
+    assert shard_records(TENSOR, PLUGIN, 40_000, average_bytes=100_000) == (row * 40_000 // 64) // row
 
 
 SOURCES = [SimpleNamespace(label="a", partition="")] * 60 + [SimpleNamespace(label="b", partition="")] * 40
