@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from refinery_beam.errors import did_you_mean
 from refinery_beam.recipe.checks.context import Context, Findings
 
 
@@ -15,16 +14,8 @@ def generation_fields(c: Context, index: int, step: Any) -> Findings:
     known = c.known_fields()
     for j, name in enumerate(step.inputs):
         if name not in known and not c.open_fields:
-            yield c.error(
-                f"{step.name!r} reads {name!r}, which is no field",
-                "Generation",
-                index,
-                "inputs",
-                j,
-                code="unknown-field-name",
-                value=name,
-                rule=f"fields here: {', '.join(known)}",
-                remedy=did_you_mean(name, known),
+            yield c.unknown(
+                f"{step.name!r} reads {name!r}, which is no field", name, known, "Generation", index, "inputs", j, what="fields here"
             )
     op: Any = c.plugin.op(step.op)
     params, _ = c.params("Generation", index, step)
