@@ -27,7 +27,6 @@ from refinery_beam.recipe.model_ops import (
     Visualization,
 )
 
-SCHEMA_VERSION = 3
 SEED_MIN, SEED_MAX = -(2**63), 2**64 - 1
 
 

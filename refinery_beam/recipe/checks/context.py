@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
-from refinery_beam.plugins.base import ClassSampleOp
+from refinery_beam.plugins.base import ClassSampleOp, FeaturizeOp
 from refinery_beam.recipe import reserved
 from refinery_beam.recipe.delimited import table_columns
 from refinery_beam.recipe.load import Recipe
@@ -211,7 +211,7 @@ class Context:
     def needs_pixels(self, featurization: Operation) -> bool:
         """Whether a featurization's op reads pixels (unknown ones: assumed to)."""
         op = self.plugin.op(featurization.op)
-        return bool(getattr(op, "needs_pixels", True))
+        return not isinstance(op, FeaturizeOp) or op.needs_pixels
 
     def is_fitted(self, featurization: Operation) -> bool:
         """Whether a featurization's op learns on train, so that its field exists after splits only."""

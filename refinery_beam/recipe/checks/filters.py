@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.base import ClassSampleOp, NamesFields, NamesLabels, NamesTags, PredicateOp
 from refinery_beam.recipe.checks.context import Context, Findings, Step
+from refinery_beam.recipe.model_ops import Filter
 
 
 def filter_references(c: Context) -> Findings:
@@ -25,7 +25,7 @@ def filter_references(c: Context) -> Findings:
                 yield from _field(c, section, i, f, name, wanted)
 
 
-def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Findings:
+def _tags(c: Context, index: int, f: Filter, name: str, named: Sequence[str]) -> Findings:
     known = [c.tags_before(index, stage) for stage in f.stages]
     for j, tag in enumerate(named):
         if any(tag in tags for tags in known):
@@ -46,7 +46,7 @@ def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Fi
         )
 
 
-def _field(c: Context, section: str, index: int, f: Any, parameter: str, name: str) -> Findings:
+def _field(c: Context, section: str, index: int, f: Filter, parameter: str, name: str) -> Findings:
     known = c.early_fields
     if name in known or c.open_fields:
         return

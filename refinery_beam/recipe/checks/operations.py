@@ -9,7 +9,7 @@ from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
-from refinery_beam.recipe.model_ops import OP_SECTIONS
+from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import validated
 
 
@@ -274,7 +274,7 @@ def pixel_altering_needs_no_sink(c: Context) -> Findings:
     yield c.note("prepared pixels are stored in the dataset; no sink is needed to keep them")
 
 
-def _pinned(c: Context, section: str, index: int, operation: Any) -> bool:
+def _pinned(c: Context, section: str, index: int, operation: Operation) -> bool:
     params, errors = c.params(section, index, operation)
     ask = getattr(c.plugin.op(operation.op), "pinned", None)
     if errors:
