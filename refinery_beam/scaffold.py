@@ -271,7 +271,7 @@ def _table(path: str, images: Sequence[str]) -> Table | None:
     """The table, if one of its columns names images; its label is the column whose name says so, else the one with fewest values."""
     if not images:
         return None
-    rows = _rows(path)
+    rows = first_rows(path)
     columns = list(rows[0]) if rows else []
     names = {*images, *(name.rpartition(".")[0] for name in images)}
     matches = {c: sum(1 for r in rows if str(r.get(c, "")).rpartition("/")[2] in names) for c in columns}
@@ -286,7 +286,7 @@ def _table(path: str, images: Sequence[str]) -> Table | None:
     return Table(path=path, id_field=best, label_field=label)
 
 
-def _rows(path: str) -> list[dict[str, Any]]:
+def first_rows(path: str) -> list[dict[str, Any]]:
     """The first thousand rows of a table; [] for one that cannot be read."""
     try:
         with open(path, encoding=ENCODING, newline="") as file:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from refinery_beam.identity import LAW_VERSION, ordered_pairs
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 from refinery_beam.recipe.params import full_assertion, full_params
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Params, Plugin
     from refinery_beam.recipe.load import Recipe
-
-OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
-ASSERTION_SECTIONS = ("InputContracts", "OutputExpectations")
 
 
 def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:

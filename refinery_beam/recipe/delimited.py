@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -40,6 +41,28 @@ def table_form(path: str) -> Literal["parquet", "json lines", "delimited"]:
     ('delimited', 'parquet')
     """
     return _SUFFIXES.get(path.rpartition(".")[2].casefold(), "delimited")
+
+
+def table_columns(path: str, names: Sequence[str] = ()) -> list[str] | None:
+    """The column names that the head of a table tells; [] for an empty file, None for a form that has no head.
+
+    `names` are columns that it should have.
+    """
+    form = table_form(path)
+    if form == "parquet":
+        return None
+    with open(path, "rb") as file:
+        text = file.read(1 << 20).decode(ENCODING, "replace")
+    if form == "delimited":
+        return read_head(text, path=path, names=names).cells
+    line = next((line for line in text.split("\n") if line.strip()), None)
+    if line is None:
+        return []
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return list(row) if isinstance(row, dict) else None
 
 
 def read_head(text: str, *, path: str = "", names: Sequence[str] = (), columns: int = 0) -> Head:

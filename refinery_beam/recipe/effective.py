@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from refinery_beam.recipe.canonical import ASSERTION_SECTIONS, OP_SECTIONS, full_model
+from refinery_beam.recipe.canonical import full_model
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 from refinery_beam.recipe.yaml_write import to_yaml
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ the identity of its v3 spelling.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from refinery_beam.errors import RecipeError
-from refinery_beam.recipe.model_ops import VISUALIZATION_STAGES
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS, PictureStage
 from refinery_beam.recipe.yaml_nodes import Node
 
 V1_DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
@@ -27,7 +27,6 @@ V1_DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 }
 V1_ASSERTIONS = {"dtype": "dtype_equals", "range": "value_range", "record_count": "record_count_in_range"}
 V1_OPS = {"cast_dtype": "cast"}
-OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations", "Visualizations")
 
 
 def migrate(root: Node, version: int, *, file: str) -> list[RecipeError]:
@@ -43,12 +42,12 @@ def migrate(root: Node, version: int, *, file: str) -> list[RecipeError]:
             _filter_from_v1(item, fail)
         for item in _items(root, "Generation"):
             _generation_from_v1(item, fail)
-        for section in ("InputContracts", "OutputExpectations"):
+        for section in ASSERTION_SECTIONS:
             for item in _items(root, section):
                 _assertion_from_v1(item)
         for item in _items(root, "Visualizations"):
             _picture_from_v1(item)
-        for section in OP_SECTIONS:
+        for section in (*OP_SECTIONS, "Visualizations"):
             for item in _items(root, section):
                 _defaults_from_v1(section, item)
     for item in _items(root, "Filters"):
@@ -142,7 +141,7 @@ def _assertion_from_v1(item: Node) -> None:
 def _picture_from_v1(item: Node) -> None:
     # v1 took any word and always drew the final records.
     stage = item.get("stage")
-    if stage is not None and isinstance(stage.value, str) and stage.value not in VISUALIZATION_STAGES:
+    if stage is not None and isinstance(stage.value, str) and stage.value not in get_args(PictureStage):
         stage.value = "post_pipeline"
 
 

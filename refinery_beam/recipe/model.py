@@ -19,7 +19,6 @@ from refinery_beam.recipe.model_ops import (
     Featurization,
     FieldSchema,
     Filter,
-    FromMaster,
     GenerationStep,
     Section,
     SeedForm,
@@ -28,39 +27,7 @@ from refinery_beam.recipe.model_ops import (
     Visualization,
 )
 
-SCHEMA_VERSION = 3
 SEED_MIN, SEED_MAX = -(2**63), 2**64 - 1
-
-__all__ = [
-    "SCHEMA_VERSION",
-    "SEED_MAX",
-    "SEED_MIN",
-    "Augmentation",
-    "ClassBalance",
-    "Contract",
-    "Derivation",
-    "Featurization",
-    "FieldSchema",
-    "Filter",
-    "FromMaster",
-    "GenerationStep",
-    "InputSection",
-    "InputSource",
-    "KeyAssignment",
-    "LabelFrom",
-    "LabelSource",
-    "LabelsSection",
-    "OutputSection",
-    "RecipeModel",
-    "SampleDataSection",
-    "Section",
-    "SeedForm",
-    "Selector",
-    "Sink",
-    "SplitsSection",
-    "Transformation",
-    "Visualization",
-]
 
 
 def _location(value: Any) -> Any:

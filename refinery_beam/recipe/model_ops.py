@@ -9,7 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from refinery_beam.plugins.broken_rule import broken_rule
 
-STAGES = (
+OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
+ASSERTION_SECTIONS = ("InputContracts", "OutputExpectations")
+
+PictureStage: TypeAlias = Literal[
     "post_InputContracts",
     "post_Filters",
     "post_Splits",
@@ -17,8 +20,8 @@ STAGES = (
     "post_Transformations",
     "post_Augmentations",
     "post_Featurizations",
-)
-VISUALIZATION_STAGES = (*STAGES, "post_pipeline")
+    "post_pipeline",
+]
 
 
 class Section(BaseModel):
@@ -138,16 +141,7 @@ class Contract(Section):
 class Visualization(Operation):
     """A picture of the data as it is after a stage."""
 
-    stage: Literal[
-        "post_InputContracts",
-        "post_Filters",
-        "post_Splits",
-        "post_Generation",
-        "post_Transformations",
-        "post_Augmentations",
-        "post_Featurizations",
-        "post_pipeline",
-    ]
+    stage: PictureStage
     mode: Literal["exploration", "reporting"]
 
 
@@ -155,18 +149,7 @@ class Sink(Section):
     """One file a record, written beside the dataset."""
 
     name: str
-    stage: Literal[
-        "post_InputContracts",
-        "post_Filters",
-        "post_Splits",
-        "post_Generation",
-        "post_Transformations",
-        "post_Augmentations",
-        "post_Featurizations",
-        "post_OutputExpectations",
-        "post_Visualizations",
-        "post_pipeline",
-    ]
+    stage: Literal[PictureStage, "post_OutputExpectations", "post_Visualizations"]
     splits: tuple[str, ...] | None = None
     field: str
     format: Literal["png_per_record", "npy_per_record"]

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from refinery_beam.plugins.base import AssertionSpec, OpSpec, Plugin
-from refinery_beam.recipe.migrate import OP_SECTIONS, V1_ASSERTIONS, V1_OPS
+from refinery_beam.recipe.migrate import V1_ASSERTIONS, V1_OPS
 from refinery_beam.recipe.model import RecipeModel
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 
-CONTRACTS = ("InputContracts", "OutputExpectations")
 Schema = dict[str, Any]
 
 
@@ -101,16 +101,18 @@ def _assertion_has_a_kind(defs: dict[str, Schema]) -> None:
 
 def _words_of(plugin: Plugin, defs: dict[str, Schema]) -> Schema:
     """The words of one plugin, for recipes that name it."""
-    specs = {s: [op.spec for _, op in sorted(plugin.ops.items()) if op.spec.section == s] for s in OP_SECTIONS}
+    specs = {s: [op.spec for _, op in sorted(plugin.ops.items()) if op.spec.section == s] for s in (*OP_SECTIONS, "Visualizations")}
     kinds = [a.spec for _, a in sorted(plugin.assertions.items())]
     source = {"properties": {"type": {"enum": sorted(plugin.source_types)}}}
     content = {"decode": _model(plugin.kind.policy, defs), "limits": _model(plugin.kind.limits, defs)}
     stored = {"encoding": {"anyOf": [{"enum": list(plugin.encodings)}, {"type": "null"}]}}
     types = {"properties": {"Input": {"properties": {"sources": {"items": source}, **content}}, "Output": {"properties": stored}}}
     older = {section: {"properties": {"op": {"enum": [*_names(found), *V1_OPS]}}} for section, found in specs.items()}
-    older |= {section: {"properties": {"assertion": _kind_in([*(k.kind for k in kinds), *V1_ASSERTIONS])}} for section in CONTRACTS}
+    older |= {
+        section: {"properties": {"assertion": _kind_in([*(k.kind for k in kinds), *V1_ASSERTIONS])}} for section in ASSERTION_SECTIONS
+    }
     newer = {section: _ops(section, found, defs) for section, found in specs.items()}
-    newer |= {section: _assertions(section, kinds, defs) for section in CONTRACTS}
+    newer |= {section: _assertions(section, kinds, defs) for section in ASSERTION_SECTIONS}
     return _when("plugin", plugin.name, {"allOf": [types, _when("schema_version", 1, _items(older), _items(newer))]})
 
 

@@ -12,7 +12,9 @@ import pytest
 from refinery_beam import planning
 from refinery_beam.errors import RecipeError
 from refinery_beam.plugins.base import Plugin
+from refinery_beam.plugins.common.filters import FilterByField
 from refinery_beam.plugins.common.vocabulary import CategoricalEncode
+from refinery_beam.plugins.image_classification.kind import ImageKind
 from refinery_beam.recipe import CheckResult, complete, load_recipe, run_checks
 from refinery_beam.recipe.checks import CHECKS
 from refinery_beam.recipe.checks.compiler import BELONGS_TO
@@ -439,6 +441,29 @@ def test_107_cache_inside_a_source(base: str, folder: Path, plugin: Plugin) -> N
     for root in ("cache", "images2", "image"):
         assert outcome(base, folder, plugin, cache_root=str(folder / root))[107].status == "pass"
     assert outcome(base, folder, plugin, cache_root="gs://bucket/x")[107].status == "pass"
+    stored = base.replace("path: images", "path: gs://bucket/images")
+    assert outcome(stored, folder, plugin, cache_root="gs://bucket/images/cache")[107].errors[0].code == "output-inside-source"
+    assert outcome(stored, folder, plugin, cache_root="gs://bucket/images-2")[107].status == "pass"
+
+
+def test_the_kind_of_data_says_how_a_source_type_is_arranged(base: str, folder: Path, plugin: Plugin) -> None:
+    class Notes(ImageKind):
+        source_types: Any = {word.replace("image", "note"): known for word, known in ImageKind().source_types.items()}  # noqa: RUF012
+
+    notes = replace(plugin, kind=Notes())
+    results = outcome(base.replace("image_folder", "note_tree"), folder, notes)
+    assert failing(results) == [31] and results[31].errors[0].code == "layout-missing"
+    results = outcome(base.replace("type: image_folder", "type: note_flat\n      layout: '{file}'"), folder, notes)
+    assert failing(results) == [19, 31] and results[31].errors[0].remedy == "write 'type: note_tree', or remove layout"
+    assert failing(outcome(base.replace("image_folder", "note_folder"), folder, notes)) == []
+    assert failing(outcome(base, folder, notes)) == [110]
+
+
+def test_filters_see_no_field_that_is_learned_on_train(base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
+    plugin = replace(plugin, ops={**plugin.ops, "categorical_encode": CategoricalEncode(), "filter_by_field": FilterByField()})
+    learned = base + "  - {name: n, op: categorical_encode, inputs: [label], output_field: number, fit_source: train, splits: [train]}\n"
+    filters = "Filters:\n  - {name: odd, op: filter_by_field, params: {field: number, equals: 1}}\n"
+    assert [e.code for e in outcome(edit(learned, "Filters:\n", filters), folder, plugin)[18].errors] == ["unknown-field-name"]
 
 
 def test_what_the_compiler_finds_fails_the_check_it_belongs_to(base: str, folder: Path, plugin: Plugin) -> None:

@@ -17,7 +17,8 @@ from refinery_beam.index.text import first_few, plural
 if TYPE_CHECKING:
     from refinery_beam.recipe.model import Derivation
 
-_NO_FIELDS: dict[str, Any] = {}
+NO_FIELDS: dict[str, Any] = {}
+"""The fields of a record without any, shared: not to be written to."""
 
 
 class Joined(NamedTuple):
@@ -67,7 +68,7 @@ def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined
             rule="by_row_order gives row k to the k-th image in the order of relative paths, so the counts are equal",
             remedy="complete the table, or join by_id",
         )
-    return Joined(list(table.labels), table.fields or [_NO_FIELDS] * len(paths), [], [])
+    return Joined(list(table.labels), table.fields or [NO_FIELDS] * len(paths), [], [])
 
 
 def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> Joined:
@@ -80,11 +81,11 @@ def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> 
         row = rows.get(key)
         if row is None:
             labels.append(None)
-            fields.append(_NO_FIELDS)
+            fields.append(NO_FIELDS)
         else:
             used += 1
             labels.append(table.labels[row])
-            fields.append(table.fields[row] if table.fields else _NO_FIELDS)
+            fields.append(table.fields[row] if table.fields else NO_FIELDS)
     notes = [f"source {source!r}: label ids are {form}s"]
     if len(rows) > used:
         notes.append(f"source {source!r}: {plural(len(rows) - used, 'label row')} without an image")

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam.errors import DataError
-from refinery_beam.index.labels.join import derive_label, join_labels
+from refinery_beam.index.labels.join import NO_FIELDS, derive_label, join_labels
 from refinery_beam.index.listing.sources import FileFact, SourceListing, parse_layout
 
 if TYPE_CHECKING:
     from refinery_beam.recipe.model import Derivation
-
-NO_FIELDS: dict[str, Any] = {}
-"""The fields of a record without any, shared: not to be written to."""
 
 
 class Given(NamedTuple):

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from refinery_beam.errors import did_you_mean
+from refinery_beam.plugins.base import GenerateOp
 from refinery_beam.recipe.checks.context import Context, Findings
+from refinery_beam.recipe.model_ops import FieldSchema, GenerationStep
 
 
-def generation_fields(c: Context, index: int, step: Any) -> Findings:
+def generation_fields(c: Context, index: int, step: GenerationStep) -> Findings:
     """The inputs of a generation are fields; its tag fields are in the schema where the recipe names them, with the type a tag has, and
     take no other field's name.
     """
     known = c.known_fields()
     for j, name in enumerate(step.inputs):
         if name not in known and not c.open_fields:
-            yield c.error(
-                f"{step.name!r} reads {name!r}, which is no field",
-                "Generation",
-                index,
-                "inputs",
-                j,
-                code="unknown-field-name",
-                value=name,
-                rule=f"fields here: {', '.join(known)}",
-                remedy=did_you_mean(name, known),
+            yield c.unknown(
+                f"{step.name!r} reads {name!r}, which is no field", name, known, "Generation", index, "inputs", j, what="fields here"
             )
-    op: Any = c.plugin.op(step.op)
+    op = c.plugin.op(step.op)
     params, _ = c.params("Generation", index, step)
-    if params is None or not hasattr(op, "field_type"):
+    if params is None or not isinstance(op, GenerateOp):
         return
     schema = c.model.Output.record_schema
     taken = {*c.loader_fields, c.label, *c.sidecar_fields, *(f.output_field for f in c.model.Featurizations)}
@@ -66,7 +57,7 @@ def generation_fields(c: Context, index: int, step: Any) -> Findings:
             )
 
 
-def _fits(declared: Any, wanted: str) -> bool:
+def _fits(declared: FieldSchema, wanted: str) -> bool:
     if declared.shape is not None:
         return False
     if wanted == "int64":

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from refinery_beam.errors import RecipeError, RefineryError
-from refinery_beam.plugins.base import ClassSampleOp
+from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
+from refinery_beam.plugins.base import ClassSampleOp, FeaturizeOp
 from refinery_beam.recipe import reserved
-from refinery_beam.recipe.delimited import ENCODING, read_head, table_form
+from refinery_beam.recipe.delimited import table_columns
 from refinery_beam.recipe.load import Recipe
-from refinery_beam.recipe.model_ops import Operation
+from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import op_params, op_spec
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.model import InputSource, RecipeModel
 
 Step: TypeAlias = "str | int"
-OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,20 @@ class Context:
     def error(self, message: str, *path: Step, key: bool = False, **words: Any) -> Finding:
         """An error at a path of the recipe; `words` are code, value, rule, remedy."""
         return Finding("error", RecipeError(message, place=self.recipe.place(path, key=key), **words))
+
+    def unknown(
+        self, message: str, name: Any, known: Iterable[str], *path: Step, code: str = "unknown-field-name", what: str = ""
+    ) -> Finding:
+        """A name that is not one of the `known`, which are `what` ("fields"); the remedy is the closest of them."""
+        words = list(known)
+        rule = f"{what or 'fields'}: {', '.join(words) or 'none'}"
+        return self.error(message, *path, code=code, value=name, rule=rule, remedy=did_you_mean(str(name), words))
+
+    def unknown_split(self, message: str, name: Any, *path: Step) -> Finding:
+        """A name that is no split of the recipe."""
+        if not self.split_names:
+            return self.error(message, *path, code="unknown-split", value=name, rule="defined splits: none", remedy="define splits first")
+        return self.unknown(message, name, self.split_names, *path, code="unknown-split", what="defined splits")
 
     def warning(self, message: str, *path: Step, **words: Any) -> Finding:
         """A warning at a path of the recipe."""
@@ -176,6 +188,12 @@ class Context:
         return table_columns(path, [name for name in (source.label_from.label_field, source.label_from.id_field) if name])
 
     @property
+    def early_fields(self) -> list[str]:
+        """The fields of records before splits are made: the loader's, the label, columns of label tables, and what is made of them."""
+        made = [f.output_field for f in self.model.Featurizations if not self.needs_pixels(f) and not self.is_fitted(f)]
+        return list(dict.fromkeys(["partition", "path", "record_id", self.label, *self.sidecar_fields, *made]))
+
+    @property
     def open_fields(self) -> bool:
         """Whether label tables may add fields whose names are not known here."""
         return any(columns is None for columns in self.sidecars.values())
@@ -193,7 +211,7 @@ class Context:
     def needs_pixels(self, featurization: Operation) -> bool:
         """Whether a featurization's op reads pixels (unknown ones: assumed to)."""
         op = self.plugin.op(featurization.op)
-        return bool(getattr(op, "needs_pixels", True))
+        return not isinstance(op, FeaturizeOp) or op.needs_pixels
 
     def is_fitted(self, featurization: Operation) -> bool:
         """Whether a featurization's op learns on train, so that its field exists after splits only."""
@@ -205,25 +223,3 @@ class Context:
         """Whether the schema asks for content that representation-changing ops must have been applied to before it is stored."""
         content = self.model.Output.record_schema.get(self.content)
         return content is not None and content.dtype.startswith("float")
-
-
-def table_columns(path: str, names: Sequence[str] = ()) -> list[str] | None:
-    """The column names that the head of a table tells; [] for an empty file, None for a form that has no head.
-
-    `names` are columns that it should have.
-    """
-    form = table_form(path)
-    if form == "parquet":
-        return None
-    with open(path, "rb") as file:
-        text = file.read(1 << 20).decode(ENCODING, "replace")
-    if form == "delimited":
-        return read_head(text, path=path, names=names).cells
-    line = next((line for line in text.split("\n") if line.strip()), None)
-    if line is None:
-        return []
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return list(row) if isinstance(row, dict) else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from refinery_beam.errors import did_you_mean
 from refinery_beam.recipe import reserved
 from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS
 from refinery_beam.recipe.params import validated
 
 
 def contract_fields_exist_at_stage(c: Context) -> Findings:
     """17: assertions speak of fields that exist at their stage."""
-    for section in ("InputContracts", "OutputExpectations"):
+    for section in ASSERTION_SECTIONS:
         known = c.known_fields(before=0 if section == "InputContracts" else None)
         for i, contract in enumerate(getattr(c.model, section)):
             named: list[tuple[str, tuple[Step, ...]]] = []
@@ -21,33 +21,25 @@ def contract_fields_exist_at_stage(c: Context) -> Findings:
                 named += [(f, (section, i, "assertion", "fields", j)) for j, f in enumerate(fields) if isinstance(f, str)]
             for name, path in named:
                 if name not in known and not c.open_fields:
-                    yield c.error(
+                    yield c.unknown(
                         f"{section} asserts something of {name!r}, which is no field there",
+                        name,
+                        known,
                         *path,
-                        code="unknown-field-name",
-                        value=name,
-                        rule=f"fields: {', '.join(known)}",
-                        remedy=did_you_mean(name, known),
                     )
 
 
 def assertion_params(c: Context) -> Findings:
     """105: assertions are of a known kind, with the parameters it takes."""
-    for section in ("InputContracts", "OutputExpectations"):
+    for section in ASSERTION_SECTIONS:
         for i, contract in enumerate(getattr(c.model, section)):
             kind = contract.assertion["kind"]
             at = (section, i, "assertion")
             if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
                 continue  # refused as not executed yet
             if kind not in c.plugin.assertions:
-                yield c.error(
-                    f"unknown assertion kind {kind!r}",
-                    *at,
-                    "kind",
-                    code="unknown-assertion",
-                    value=kind,
-                    rule="kinds: " + ", ".join(c.plugin.assertions),
-                    remedy=did_you_mean(kind, c.plugin.assertions),
+                yield c.unknown(
+                    f"unknown assertion kind {kind!r}", kind, c.plugin.assertions, *at, "kind", code="unknown-assertion", what="kinds"
                 )
                 continue
             spec = c.plugin.assertions[kind].spec

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.base import ClassSampleOp, NamesFields, NamesLabels, NamesTags, PredicateOp
 from refinery_beam.recipe.checks.context import Context, Findings, Step
+from refinery_beam.recipe.model_ops import Filter
 
 
 def filter_references(c: Context) -> Findings:
@@ -25,13 +25,7 @@ def filter_references(c: Context) -> Findings:
                 yield from _field(c, section, i, f, name, wanted)
 
 
-def early_fields(c: Context) -> list[str]:
-    """Fields that records have before splits are made: the loader's, the label, label tables' columns and metadata featurizations."""
-    early = ["partition", "path", "record_id", c.label, *c.sidecar_fields]
-    return list(dict.fromkeys(early + [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f)]))
-
-
-def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Findings:
+def _tags(c: Context, index: int, f: Filter, name: str, named: Sequence[str]) -> Findings:
     known = [c.tags_before(index, stage) for stage in f.stages]
     for j, tag in enumerate(named):
         if any(tag in tags for tags in known):
@@ -52,18 +46,17 @@ def _tags(c: Context, index: int, f: Any, name: str, named: Sequence[str]) -> Fi
         )
 
 
-def _field(c: Context, section: str, index: int, f: Any, parameter: str, name: str) -> Findings:
-    known = early_fields(c)
+def _field(c: Context, section: str, index: int, f: Filter, parameter: str, name: str) -> Findings:
+    known = c.early_fields
     if name in known or c.open_fields:
         return
-    yield c.error(
+    yield c.unknown(
         f"{f.op} names {name!r}, which is no field of the records when filters run",
+        name,
+        known,
         section,
         index,
         "params",
         parameter,
-        code="unknown-field-name",
-        value=name,
-        rule=f"fields known before splits: {', '.join(known)}",
-        remedy=did_you_mean(name, known),
+        what="fields known before splits",
     )

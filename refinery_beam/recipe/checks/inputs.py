@@ -193,17 +193,8 @@ def source_types_known(c: Context) -> Findings:
     known = sorted({*reserved.SOURCE_TYPES, *c.plugin.source_types})
     for i, source in enumerate(c.model.Input.sources):
         if source.type not in known:
-            yield c.error(
-                f"unknown source type {source.type!r}",
-                "Input",
-                "sources",
-                i,
-                "type",
-                code="unknown-source-type",
-                value=source.type,
-                rule="the type says how a source is laid out",
-                remedy=did_you_mean(source.type, known),
-            )
+            message, at = f"unknown source type {source.type!r}", ("Input", "sources", i, "type")
+            yield c.unknown(message, source.type, known, *at, code="unknown-source-type", what="source types")
 
 
 def _closest(word: str, known: Iterable[str]) -> str:

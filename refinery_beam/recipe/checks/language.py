@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings, Step
+from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
+from refinery_beam.recipe.model_ops import OP_SECTIONS
 from refinery_beam.recipe.overlays import SECTIONS, overlay_section_error
 
 MAX_NAME = 100

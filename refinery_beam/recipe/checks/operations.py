@@ -8,7 +8,8 @@ from typing import Any
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.children import generation_fields
-from refinery_beam.recipe.checks.context import OP_SECTIONS, Context, Finding, Findings
+from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import validated
 
 
@@ -94,16 +95,8 @@ def operations_reference_declared_fields(c: Context) -> Findings:
         known = c.known_fields(before=i)
         for j, name in enumerate(f.inputs):
             if name not in known and not c.open_fields:
-                yield c.error(
-                    f"{f.name!r} reads {name!r}, which is no field",
-                    "Featurizations",
-                    i,
-                    "inputs",
-                    j,
-                    code="unknown-field-name",
-                    value=name,
-                    rule=f"fields here: {', '.join(known)}",
-                    remedy=did_you_mean(name, known),
+                yield c.unknown(
+                    f"{f.name!r} reads {name!r}, which is no field", name, known, "Featurizations", i, "inputs", j, what="fields here"
                 )
 
 
@@ -281,7 +274,7 @@ def pixel_altering_needs_no_sink(c: Context) -> Findings:
     yield c.note("prepared pixels are stored in the dataset; no sink is needed to keep them")
 
 
-def _pinned(c: Context, section: str, index: int, operation: Any) -> bool:
+def _pinned(c: Context, section: str, index: int, operation: Operation) -> bool:
     params, errors = c.params(section, index, operation)
     ask = getattr(c.plugin.op(operation.op), "pinned", None)
     if errors:

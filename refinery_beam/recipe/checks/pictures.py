@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.recipe.checks.context import Context, Findings
 
@@ -25,17 +24,14 @@ def visualization_well_formed(c: Context) -> Findings:
         splits = v.params.get("splits")
         for j, name in enumerate(splits if isinstance(splits, list | tuple) else ()):
             if name not in c.split_names and not c.split_layouts:
-                yield c.error(
+                yield c.unknown_split(
                     f"{v.name!r} draws the split {name!r}, which there is not",
+                    name,
                     "Visualizations",
                     i,
                     "params",
                     "splits",
                     j,
-                    code="unknown-split",
-                    value=name,
-                    rule="defined splits: " + ", ".join(c.split_names),
-                    remedy=did_you_mean(name, c.split_names) if isinstance(name, str) else "",
                 )
         op = c.plugin.op(v.op)
         if isinstance(op, PictureOp) and op.needs_pixels and c.content not in c.model.Output.record_schema:
@@ -57,14 +53,12 @@ def visualization_group_by_resolvable(c: Context) -> Findings:
     for i, v in enumerate(c.model.Visualizations):
         name = v.params.get("group_by")
         if isinstance(name, str) and name not in known and not c.open_fields:
-            yield c.error(
+            yield c.unknown(
                 f"{v.name!r} groups by {name!r}, which is no field",
+                name,
+                known,
                 "Visualizations",
                 i,
                 "params",
                 "group_by",
-                code="unknown-field-name",
-                value=name,
-                rule=f"fields: {', '.join(known)}",
-                remedy=did_you_mean(name, known),
             )

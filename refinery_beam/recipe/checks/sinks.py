@@ -32,28 +32,23 @@ def sinks(c: Context) -> Findings:
             )
         seen.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
-            yield c.error(
+            yield c.unknown(
                 f"the sink {sink.name!r} writes {sink.field!r}, which is no field",
+                sink.field,
+                known,
                 "Sinks",
                 i,
                 "field",
-                code="unknown-field-name",
-                value=sink.field,
-                rule=f"fields: {', '.join(known)}",
-                remedy=did_you_mean(sink.field, known),
             )
         for j, name in enumerate(sink.splits or ()):
             if name not in c.split_names and name != "_records" and not c.split_layouts:
-                yield c.error(
+                yield c.unknown_split(
                     f"unknown split {name!r}",
+                    name,
                     "Sinks",
                     i,
                     "splits",
                     j,
-                    code="unknown-split",
-                    value=name,
-                    rule="defined splits: " + ", ".join(c.split_names),
-                    remedy=did_you_mean(name, c.split_names),
                 )
         problem = template_problem(sink.path_template, known if not c.open_fields else None)
         if problem:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from refinery_beam.errors import did_you_mean
-from refinery_beam.recipe.checks.context import Context, Finding, Findings, Step
+from refinery_beam.recipe.checks.context import Context, Findings, Step
 
 
 def splits_partition_correctly(c: Context) -> Findings:
@@ -92,9 +91,7 @@ def splits_partition_correctly(c: Context) -> Findings:
 def stratification_keys_exist(c: Context) -> Findings:
     """9: the fields that decide a record's split exist before splits are made."""
     splits = c.model.Splits
-    early = ["partition", "path", "record_id", c.label, *c.sidecar_fields]
-    early += [f.output_field for f in c.model.Featurizations if not c.needs_pixels(f) and not c.is_fitted(f)]
-    early = list(dict.fromkeys(early))
+    early = c.early_fields
     asked: list[tuple[str, tuple[Step, ...], str | None]] = [
         ("stratify_by", ("Splits", "stratify_by"), splits.stratify_by),
         ("group_by", ("Splits", "group_by"), splits.group_by),
@@ -110,14 +107,13 @@ def stratification_keys_exist(c: Context) -> Findings:
         declared = name in c.model.Output.record_schema or name in [f.output_field for f in c.model.Featurizations]
         if declared and c.open_fields:
             continue
-        yield c.error(
+        yield c.unknown(
             f"Splits.{what} names {name!r}, which "
             + ("does not exist yet when splits are made" if declared else "is no field of the records"),
+            name,
+            early,
             *path,
-            code="unknown-field-name",
-            value=name,
-            rule=f"fields known before splits: {', '.join(early)}",
-            remedy=did_you_mean(name, early),
+            what="fields known before splits",
         )
 
 
@@ -141,17 +137,8 @@ def class_imbalance_strategy_in_one_place(c: Context) -> Findings:
         return
     for i, name in enumerate(balance.applies_to):
         if name not in c.split_names and not c.split_layouts:
-            yield c.error(
-                f"class_balance.applies_to names the unknown split {name!r}",
-                "Splits",
-                "class_balance",
-                "applies_to",
-                i,
-                code="unknown-split",
-                value=name,
-                rule=_defined(c),
-                remedy=did_you_mean(name, c.split_names),
-            )
+            message = f"class_balance.applies_to names the unknown split {name!r}"
+            yield c.unknown_split(message, name, "Splits", "class_balance", "applies_to", i)
 
 
 def split_references_defined(c: Context) -> Findings:
@@ -164,14 +151,14 @@ def split_references_defined(c: Context) -> Findings:
     for section, i, operation in c.operations():
         for j, name in enumerate(operation.splits):
             if name not in c.split_names:
-                yield _unknown(c, name, section, i, "splits", j)
+                yield c.unknown_split(f"unknown split {name!r}", name, section, i, "splits", j)
         source = getattr(operation, "fit_source", None)
         if source is not None and source not in c.split_names:
-            yield _unknown(c, source, section, i, "fit_source")
+            yield c.unknown_split(f"unknown split {source!r}", source, section, i, "fit_source")
     sample = c.model.SampleData
     for j, name in enumerate((sample.selector.splits or ()) if sample else ()):
         if name not in c.split_names:
-            yield _unknown(c, name, "SampleData", "selector", "splits", j)
+            yield c.unknown_split(f"unknown split {name!r}", name, "SampleData", "selector", "splits", j)
     splits = c.model.Splits
     if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.early_tags:
         late = splits.applies_to in c.tags
@@ -237,18 +224,3 @@ def _shares(ratios: Mapping[str, float], total: float) -> str:
         # Percentages, or counts: what was meant is the same with one as the sum.
         return "write " + ", ".join(f"{name}: {round(value / total, 4):g}" for name, value in ratios.items())
     return "lower one of them"
-
-
-def _unknown(c: Context, name: str, *path: Step) -> Finding:
-    return c.error(
-        f"unknown split {name!r}",
-        *path,
-        code="unknown-split",
-        value=name,
-        rule=_defined(c),
-        remedy=did_you_mean(name, c.split_names) if c.split_names else "define splits first",
-    )
-
-
-def _defined(c: Context) -> str:
-    return "defined splits: " + (", ".join(c.split_names) or "none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.base import ArrayType
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.params import decode_policy, validated
@@ -18,16 +17,16 @@ def output_options(c: Context) -> Findings:
     output = c.model.Output
     for name, declared in output.record_schema.items():
         if declared.dtype not in DTYPES:
-            yield c.error(
+            yield c.unknown(
                 f"unknown dtype {declared.dtype!r}",
+                declared.dtype,
+                DTYPES,
                 "Output",
                 "record_schema",
                 name,
                 "dtype",
                 code="unknown-dtype",
-                value=declared.dtype,
-                rule="dtypes: " + ", ".join(DTYPES),
-                remedy=did_you_mean(declared.dtype, DTYPES),
+                what="dtypes",
             )
     kind, at = c.plugin.kind, ("Output", "encoding")
     content = output.record_schema.get(kind.field)
@@ -35,14 +34,8 @@ def output_options(c: Context) -> Findings:
         return
     encoding = c.plugin.encodings.get(output.encoding)
     if encoding is None:
-        yield c.error(
-            f"unknown encoding {output.encoding!r}",
-            *at,
-            code="bad-value",
-            value=output.encoding,
-            rule=f"encodings of {kind.noun}: {', '.join(c.plugin.encodings)}",
-            remedy=did_you_mean(output.encoding, c.plugin.encodings),
-        )
+        message, what = f"unknown encoding {output.encoding!r}", f"encodings of {kind.noun}"
+        yield c.unknown(message, output.encoding, c.plugin.encodings, *at, code="bad-value", what=what)
         return
     if content is None:
         yield c.warning(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.plugins.base import DuplicatesOp
 from refinery_beam.recipe import reserved
-from refinery_beam.recipe.checks.context import Context, Finding, Step
+from refinery_beam.recipe.checks.context import Context, Step
 from refinery_beam.recipe.load import Recipe
+from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
 
-OPTIONAL = (
-    "SampleData",
-    "InputContracts",
-    "Filters",
-    "Generation",
-    "Transformations",
-    "Augmentations",
-    "Featurizations",
-    "OutputExpectations",
-    "Visualizations",
-    "Sinks",
-    "extensions",
-)
+OPTIONAL = ("SampleData", *ASSERTION_SECTIONS, *OP_SECTIONS, "Visualizations", "Sinks")
+"""The sections that a recipe may leave out; of extensions check 28 says whether the plugin reads them."""
+
+STORED_STAGES = ("post_Transformations", "post_Featurizations", "post_Augmentations", "post_OutputExpectations", "post_Visualizations")
+"""Stages whose content is the stored one; ``post_pipeline`` says so by name."""
+
+EARLY_STAGES = ("post_Splits", "post_Filters", "post_Generation")
 
 
 def refuse_unexecuted(recipe: Recipe, plugin: Plugin) -> list[RefineryError]:
@@ -34,11 +31,11 @@ def refuse_unexecuted(recipe: Recipe, plugin: Plugin) -> list[RefineryError]:
     at.
     """
     c = Context(recipe, plugin)
-    return [f.error for f in _findings(c) if f.error is not None]
+    return [*_sections(c), *_sources(c), *_options(c), *_stages(c), *_assertions(c)]
 
 
-def _no(c: Context, what: str, *path: Step, remedy: str = "remove it", value: Any = None, key: bool = False) -> Finding:
-    error = RecipeError(
+def _no(c: Context, what: str, *path: Step, value: str | int, remedy: str = "remove it", key: bool = False) -> RecipeError:
+    return RecipeError(
         f"{what} is not executed yet",
         code="not-executed-yet",
         place=c.recipe.place(path, key=key),
@@ -46,96 +43,67 @@ def _no(c: Context, what: str, *path: Step, remedy: str = "remove it", value: An
         rule="this release reads the whole language and carries out a part of it; the rest is refused, not ignored",
         remedy=remedy,
     )
-    return Finding("error", error)
 
 
-def _findings(c: Context) -> list[Finding]:
-    found: list[Finding] = []
+def _sections(c: Context) -> Iterator[RecipeError]:
     for section in OPTIONAL:
-        if section == "extensions":
-            continue  # check 28 refuses those that the plugin does not list
         if getattr(c.model, section) and section not in c.plugin.sections:
-            found.append(_no(c, f"the section {section}", section, remedy=f"remove {section}", value=section, key=True))
+            yield _no(c, f"the section {section}", section, value=section, remedy=f"remove {section}", key=True)
     for section, i, operation in c.operations():
-        if section not in c.plugin.sections:
-            continue
-        if operation.op in c.plugin.known and c.plugin.op(operation.op) is None:
-            have = sorted(n for n, o in c.plugin.ops.items() if o.spec.section == section)
-            found.append(
-                _no(
-                    c,
-                    f"the op {operation.op!r}",
-                    section,
-                    i,
-                    "op",
-                    remedy=f"remove {operation.name!r}" + (f"; {section} executes {', '.join(have)}" if have else ""),
-                    value=operation.op,
-                )
-            )
-    found += _sources(c)
-    found += _options(c)
-    found += _beside(c)
-    return found
+        if section in c.plugin.sections and operation.op in c.plugin.known and c.plugin.op(operation.op) is None:
+            have = ", ".join(sorted(n for n, o in c.plugin.ops.items() if o.spec.section == section))
+            remedy = f"remove {operation.name!r}" + (f"; {section} executes {have}" if have else "")
+            yield _no(c, f"the op {operation.op!r}", section, i, "op", value=operation.op, remedy=remedy)
 
 
-STORED_STAGES = ("post_Transformations", "post_Featurizations", "post_Augmentations", "post_OutputExpectations", "post_Visualizations")
-"""Stages whose pixels are the stored ones; ``post_pipeline`` says so by name."""
+def _sources(c: Context) -> Iterator[RecipeError]:
+    executed = ", ".join(sorted(c.plugin.source_types))
+    for i, source in enumerate(c.model.Input.sources):
+        at = ("Input", "sources", i)
+        if source.type in reserved.SOURCE_TYPES and source.type not in c.plugin.source_types:
+            yield _no(c, f"the source type {source.type}", *at, "type", value=source.type, remedy=f"executed: {executed}")
+        elif source.target_sample_rate is not None:
+            yield _no(c, "target_sample_rate", *at, "target_sample_rate", value=source.target_sample_rate)
 
 
-def _beside(c: Context) -> list[Finding]:
-    """Sinks and pictures of stages whose pixels are not kept, and kinds of assertion that the plugin does not have."""
-    found: list[Finding] = []
+def _options(c: Context) -> Iterator[RecipeError]:
+    for i, word in enumerate(c.model.Output.format):
+        if word != "parquet":
+            yield _no(c, f"Output.format {word}", "Output", "format", i, value=word, remedy="write 'format: parquet'")
+    if c.model.Splits.keep_duplicates_together == "near" and not any(isinstance(op, DuplicatesOp) for op in c.plugin.ops.values()):
+        at, remedy = ("Splits", "keep_duplicates_together"), "write 'keep_duplicates_together: exact'"
+        yield _no(c, "keep_duplicates_together: near", *at, value="near", remedy=remedy)
+
+
+def _stages(c: Context) -> Iterator[RecipeError]:
+    """Sinks and pictures of stages whose content is not kept."""
     for i, sink in enumerate(c.model.Sinks if "Sinks" in c.plugin.sections else ()):
-        if not _as_stored(c, sink.stage, pixels=sink.field == c.content):
-            remedy = "write 'stage: post_pipeline': the pixels that are stored"
-            found.append(_no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", remedy=remedy, value=sink.stage))
+        if not _as_stored(c, sink.stage, content=sink.field == c.content):
+            remedy = "write 'stage: post_pipeline': what is stored"
+            yield _no(c, f"a sink at {sink.stage}", "Sinks", i, "stage", value=sink.stage, remedy=remedy)
     for i, picture in enumerate(c.model.Visualizations if "Visualizations" in c.plugin.sections else ()):
-        if not _as_stored(c, picture.stage, pixels=getattr(c.plugin.op(picture.op), "needs_pixels", True)):
+        if not _as_stored(c, picture.stage, content=getattr(c.plugin.op(picture.op), "needs_pixels", True)):
             remedy = "write 'stage: post_pipeline': pictures are drawn from stored rows"
-            found.append(_no(c, f"a picture of {picture.stage}", "Visualizations", i, "stage", remedy=remedy, value=picture.stage))
-    for section in ("InputContracts", "OutputExpectations"):
-        for i, contract in enumerate(getattr(c.model, section) if section in c.plugin.sections else ()):
-            kind = contract.assertion["kind"]
-            if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
-                found.append(_no(c, f"the assertion {kind}", section, i, "assertion", "kind", value=kind))
-    return found
+            yield _no(c, f"a picture of {picture.stage}", "Visualizations", i, "stage", value=picture.stage, remedy=remedy)
 
 
-EARLY_STAGES = ("post_Splits", "post_Filters", "post_Generation")
-
-
-def _as_stored(c: Context, stage: str, *, pixels: bool) -> bool:
-    """Whether the records of a stage, and their `pixels` if those matter, are the ones that are stored: nothing after it changes them."""
+def _as_stored(c: Context, stage: str, *, content: bool) -> bool:
+    """Whether the records of a stage, and their `content` if that matters, are the ones that are stored: nothing after it changes them."""
     m = c.model
     aggressive = any(a.materialization == "aggressive" for a in m.Augmentations)
     if stage in (*STORED_STAGES, "post_pipeline"):
         return not (aggressive and stage in ("post_Transformations", "post_Featurizations"))
-    if stage not in EARLY_STAGES or aggressive or (pixels and m.Transformations):
+    if stage not in EARLY_STAGES or aggressive or (content and m.Transformations):
         return False
     filtered = any("post_split" in f.stages for f in m.Filters)
     later = (filtered, bool(m.Generation))
     return not any(later[EARLY_STAGES.index(stage) :])
 
 
-def _sources(c: Context) -> list[Finding]:
-    found: list[Finding] = []
-    executed = ", ".join(sorted(c.plugin.source_types))
-    for i, source in enumerate(c.model.Input.sources):
-        at = ("Input", "sources", i)
-        if source.type in reserved.SOURCE_TYPES and source.type not in c.plugin.source_types:
-            found.append(_no(c, f"the source type {source.type}", *at, "type", remedy=f"executed: {executed}", value=source.type))
-        elif source.target_sample_rate is not None:
-            found.append(_no(c, "target_sample_rate", *at, "target_sample_rate", value=source.target_sample_rate))
-    return found
-
-
-def _options(c: Context) -> list[Finding]:
-    found: list[Finding] = []
-    output, splits = c.model.Output, c.model.Splits
-    for i, word in enumerate(output.format):
-        if word != "parquet":
-            found.append(_no(c, f"Output.format {word}", "Output", "format", i, remedy="write 'format: parquet'", value=word))
-    if splits.keep_duplicates_together == "near" and not any(getattr(op, "kind", "") == "duplicates" for op in c.plugin.ops.values()):
-        remedy = "write 'keep_duplicates_together: exact'"
-        found.append(_no(c, "keep_duplicates_together: near", "Splits", "keep_duplicates_together", remedy=remedy, value="near"))
-    return found
+def _assertions(c: Context) -> Iterator[RecipeError]:
+    """Kinds of assertion that the plugin does not have."""
+    for section in ASSERTION_SECTIONS:
+        for i, contract in enumerate(getattr(c.model, section) if section in c.plugin.sections else ()):
+            kind = contract.assertion["kind"]
+            if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
+                yield _no(c, f"the assertion {kind}", section, i, "assertion", "kind", value=kind)
