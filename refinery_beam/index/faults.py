@@ -84,12 +84,12 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
         )
     if unlabelled.count:
         yield DataError(
-            f"source {source.name!r}: {plural(unlabelled.count, 'image')} without a label: {unlabelled} (the first {why})",
+            f"source {source.name!r}: {plural(unlabelled.count, source.noun)} without a label: {unlabelled} (the first {why})",
             code="label-missing",
             place=source.label_from.place if source.label_from else source.place,
             value=unlabelled.first,
-            rule="every image of a labeled source has a label that is not empty",
-            remedy="add the labels, take the images out of the source, or set Input.on_error: quarantine",
+            rule=f"every {source.noun} of a labeled source has a label that is not empty",
+            remedy=f"add the labels, take the {source.noun}s out of the source, or set Input.on_error: quarantine",
         )
 
 

@@ -108,19 +108,19 @@ class Observe(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, f"fit.{self._point.name}", enabled=self._job.heartbeat)
-        self._marks = Markers(self._job, Task("fit", self._point.name))
+        self._markers = Markers(self._job, Task("fit", self._point.name))
 
     def teardown(self) -> None:
-        self._marks.close()
+        self._markers.close()
 
     def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
         worker, point = self._worker, self._point
         fitted = derive_all(worker, self._earlier, merged)
-        self._marks.knowing(fitted)
+        self._markers.knowing(fitted)
 
         def one(ref: Ref) -> Any:
             try:
-                with self._marks.on(ref):
+                with self._markers.on(ref):
                     return worker.observe(point, ref, fitted)
             except BadRecord as error:
                 lost(self._job.plan, ref, error)

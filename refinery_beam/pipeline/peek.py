@@ -60,17 +60,17 @@ class PeekGroup(beam.DoFn):
         self._worker = Worker(self._job.plan)
         self._peek = Peek(self._worker, self._step)
         self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
-        self._marks = Markers(self._job, Task("look", self._step.name if self._step is not None else ""))
+        self._markers = Markers(self._job, Task("look", self._step.name if self._step is not None else ""))
 
     def teardown(self) -> None:
-        self._marks.close()
+        self._markers.close()
 
     def process(self, group: tuple[int, Iterable[Ref]]) -> Iterable[Any]:
         job = self._job
 
         def one(ref: Ref) -> Any:
             try:
-                with self._marks.on(ref):
+                with self._markers.on(ref):
                     return self._peek(ref)
             except BadRecord as error:
                 return lost_row(job.plan, ref, error)

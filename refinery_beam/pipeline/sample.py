@@ -74,10 +74,10 @@ class WriteSample(beam.DoFn):
 
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
-        self._marks = Markers(self._job, Task("write"))
+        self._markers = Markers(self._job, Task("write"))
 
     def teardown(self) -> None:
-        self._marks.close()
+        self._markers.close()
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
         (split, shard, shards), refs = group
@@ -95,7 +95,7 @@ class WriteSample(beam.DoFn):
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 gather=Ignore(),
-                marks=self._marks,
+                markers=self._markers,
             )
             if written.ledger:
                 row = written.ledger[0]

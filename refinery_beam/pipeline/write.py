@@ -74,10 +74,10 @@ class WriteShard(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
-        self._marks = Markers(self._job, Task("write"))
+        self._markers = Markers(self._job, Task("write"))
 
     def teardown(self) -> None:
-        self._marks.close()
+        self._markers.close()
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
         (split, shard, shards), refs = group
@@ -95,7 +95,7 @@ class WriteShard(beam.DoFn):
                 pool=shared_pool(job.threads),
                 threads=job.threads,
                 progress=self._heartbeat,
-                marks=self._marks,
+                markers=self._markers,
             )
         self._heartbeat.flush()
         yield written.row

@@ -35,7 +35,7 @@ from refinery_beam.records import LedgerRow, Ref, ShardRow
 from refinery_beam.rows import shard_digest
 
 
-class Marks(Protocol):
+class Markers(Protocol):
     """What is told of the records at work, so that they are known should this process die; see `crashes.markers`."""
 
     def knowing(self, fitted: Fitted) -> None: ...
@@ -193,7 +193,7 @@ def write_shard(
     threads: int = 1,
     progress: Any = None,
     gather: Gather | None = None,
-    marks: Marks | None = None,
+    markers: Markers | None = None,
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch`, and say what was written.
 
@@ -202,7 +202,7 @@ def write_shard(
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
     become ledger rows. `gather` takes what rows leave besides: evidence, sink files, references for a sample.
-    `marks` are told which records are at work.
+    `markers` are told which records are at work.
     """
     places.make_folder(places.join(folder, split))
     gather = gather or Gather(worker.plan, instance=places.parent(folder))
@@ -216,7 +216,7 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     digests: list[bytes] = []
     try:
-        for result in _prepared(worker, refs, fitted, pool=pool, threads=threads, marks=marks):
+        for result in _prepared(worker, refs, fitted, pool=pool, threads=threads, markers=markers):
             if isinstance(result, LedgerRow):
                 ledger.append(result)
             else:
@@ -271,14 +271,14 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
 
 
 def _prepared(
-    worker: Worker, refs: Iterable[Ref], fitted: Fitted, *, pool: ThreadPoolExecutor | None, threads: int, marks: Marks | None
+    worker: Worker, refs: Iterable[Ref], fitted: Fitted, *, pool: ThreadPoolExecutor | None, threads: int, markers: Markers | None
 ) -> Iterator[Row | LedgerRow]:
-    if marks is not None:
-        marks.knowing(fitted)
+    if markers is not None:
+        markers.knowing(fitted)
 
     def one(ref: Ref) -> Row | LedgerRow:
         try:
-            with marks.on(ref) if marks is not None else nullcontext():
+            with markers.on(ref) if markers is not None else nullcontext():
                 return worker.prepare(ref, fitted)
         except BadRecord as error:
             return lost(worker.plan, ref, error)

@@ -206,7 +206,7 @@ def test_missing_labels(tmp_path: Path, put: Put) -> None:
         *((f"s/{k}.png", "label_missing", "has no row in the label table") for k in range(2, 8)),
     }
     assert index.records_in == 8
-    assert index.notes == ("source 's': label ids are stems", "source 's': 1 label row without an image")
+    assert index.notes == ("source 's': label ids are stems", "source 's': 1 label row without a file")
     first = index.input_hash
     put("images/7.png", b"other")
     assert build(recipe(tmp_path, sources, on_error="quarantine")).input_hash != first

@@ -61,7 +61,7 @@ def test_form_is_decided_once_for_the_table(tmp_path: Path) -> None:
     path = table(tmp_path, "id,label\nx,1\ny,2\nz.jpg,3\n")
     joined, _ = join_labels(spec(path), PATHS, source="s")
     assert joined.labels == ["1", "2", None]
-    assert joined.notes == ["source 's': label ids are stems", "source 's': 1 label row without an image"]
+    assert joined.notes == ["source 's': label ids are stems", "source 's': 1 label row without a file"]
 
 
 def test_flat_folder_says_file_name(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_twin_stems_do_not_matter_when_ids_are_names(tmp_path: Path) -> None:
 
 def test_no_id_fits(tmp_path: Path) -> None:
     error = error_of(table(tmp_path, "id,label\nq,1\n"))
-    assert error.code == "label-ids" and "(ids: 'q'; images: 'a/x.png', 'a/y.png', 'b/z.jpg')" in error.message
+    assert error.code == "label-ids" and "(ids: 'q'; files: 'a/x.png', 'a/y.png', 'b/z.jpg')" in error.message
 
 
 def test_duplicate_ids_name_their_lines(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_duplicate_ids_name_their_lines(tmp_path: Path) -> None:
 def test_by_row_order(tmp_path: Path) -> None:
     assert labels(table(tmp_path, "label\n3\n1\n2\n"), join="by_row_order") == ["3", "1", "2"]
     error = error_of(table(tmp_path, "label\n3\n1\n"), join="by_row_order")
-    assert error.message == "label table 't.csv' has 2 rows for 3 images"
+    assert error.message == "label table 't.csv' has 2 rows for 3 files"
 
 
 def test_header_means_no_header_row(tmp_path: Path) -> None:

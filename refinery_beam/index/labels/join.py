@@ -1,7 +1,7 @@
-"""Give every selected file its label: from a table beside the images, or from the file's own path.
+"""Give every selected file its label: from a table beside the files, or from the file's own path.
 
 A by_id table's id column may hold relative paths, file names or stems. Which one it is, is decided once for the whole table: the form under
-which most rows find an image, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
+which most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from refinery_beam.errors import display
 from refinery_beam.identity import nfc
 from refinery_beam.index.labels.tables import LabelSpec, Table, fault, read_table
 from refinery_beam.index.text import first_few, plural
+from refinery_beam.plugins.common.label_from_path import stem_of
 
 if TYPE_CHECKING:
     from refinery_beam.recipe.model import Derivation
@@ -40,13 +41,13 @@ def derive_label(path: str, derivation: Derivation) -> str | None:
     folder, _, name = path.rpartition("/")
     if derivation == "parent_directory_name":
         return nfc(folder.rpartition("/")[2]) if folder else None
-    return nfc(name if derivation == "filename" else _stem(name))
+    return nfc(name if derivation == "filename" else stem_of(name))
 
 
 def join_labels(spec: LabelSpec, paths: Sequence[str], *, source: str, wanted: frozenset[str] = frozenset()) -> tuple[Joined, str]:
     """Read the table of a source and join it to its sorted relative paths. Returns the join and the table's sha256 (hex).
 
-    Raises DataError for a broken table, ids given twice, one id that fits two images, no id that fits any, or row counts that differ.
+    Raises DataError for a broken table, ids given twice, one id that fits two files, no id that fits any, or row counts that differ.
     """
     table = read_table(spec, wanted=wanted)
     joined = _by_id(spec, table, paths, source) if spec.join == "by_id" else _by_row_order(spec, table, paths)
@@ -62,10 +63,10 @@ def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined
     if len(table.labels) != len(paths):
         raise fault(
             spec,
-            f"label table {spec.title!r} has {plural(len(table.labels), 'row')} for {plural(len(paths), 'image')}",
+            f"label table {spec.title!r} has {plural(len(table.labels), 'row')} for {plural(len(paths), 'file')}",
             code="label-count",
-            value=f"{len(table.labels)} rows, {len(paths)} images",
-            rule="by_row_order gives row k to the k-th image in the order of relative paths, so the counts are equal",
+            value=f"{len(table.labels)} rows, {len(paths)} files",
+            rule="by_row_order gives row k to the k-th file in the order of relative paths, so the counts are equal",
             remedy="complete the table, or join by_id",
         )
     return Joined(list(table.labels), table.fields or [NO_FIELDS] * len(paths), [], [])
@@ -88,7 +89,7 @@ def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> 
             fields.append(table.fields[row] if table.fields else NO_FIELDS)
     notes = [f"source {source!r}: label ids are {form}s"]
     if len(rows) > used:
-        notes.append(f"source {source!r}: {plural(len(rows) - used, 'label row')} without an image")
+        notes.append(f"source {source!r}: {plural(len(rows) - used, 'label row')} without a file")
     return Joined(labels, fields, notes, [])
 
 
@@ -113,7 +114,7 @@ def _row_of_id(spec: LabelSpec, table: Table) -> dict[str, int]:
 def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) -> tuple[str, list[str]]:
     whole = [nfc(path) for path in paths]
     names = [path.rpartition("/")[2] for path in whole]
-    forms = [("relative path", whole), ("file name", names), ("stem", [_stem(name) for name in names])]
+    forms = [("relative path", whole), ("file name", names), ("stem", [stem_of(name) for name in names])]
     if names == whole:
         del forms[0]  # a flat folder: say 'file name', the same thing
     found = [len(rows.keys() & keys) for _, keys in forms]
@@ -124,14 +125,14 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
         shown = first_few(list(rows), 3)
         raise fault(
             spec,
-            f"label table {spec.title!r}: no id of column {spec.id_field!r} names an image (ids: {shown}; images: {first_few(paths, 3)})",
+            f"label table {spec.title!r}: no id of column {spec.id_field!r} names a file (ids: {shown}; files: {first_few(paths, 3)})",
             code="label-ids",
             value=spec.id_field,
-            rule="ids are relative paths, file names or stems of the source's images",
+            rule="ids are relative paths, file names or stems of the source's files",
             remedy="name the right id_field, or write the ids as one of these",
         )
     if clashes[best] is not None:
-        # Another form will do if every image finds a row under it.
+        # Another form will do if every file finds a row under it.
         fitting = [k for k in order if clashes[k] is None and all(key in rows for key in forms[k][1])]
         if not fitting:
             key, one, two = clashes[best]  # type: ignore[misc]
@@ -140,7 +141,7 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
                 f"label table {spec.title!r}: {forms[best][0]} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
                 code="label-ambiguous",
                 value=display(key),
-                rule="an id fits one image",
+                rule="an id fits one file",
                 remedy="write the ids as file names with extension" if forms[best][0] == "stem" else "write the ids as relative paths",
             )
         best = fitting[0]
@@ -155,8 +156,3 @@ def _clash(rows: dict[str, int], keys: Sequence[str], paths: Sequence[str]) -> t
         if key in rows and seen.setdefault(key, path) != path:
             return key, seen[key], path
     return None
-
-
-def _stem(name: str) -> str:
-    stem, _, _ = name.rpartition(".")
-    return stem or name

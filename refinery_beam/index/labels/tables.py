@@ -82,7 +82,7 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
         if keep:
             fields.append({name: _plain(row.get(name)) for name in keep})
     if not labels:
-        raise fault(spec, f"label table {spec.title!r} has no rows", code="label-table", rule="one row an image", remedy="fill the table")
+        raise fault(spec, f"label table {spec.title!r} has no rows", code="label-table", rule="one row a file", remedy="fill the table")
     return Table(labels, ids, lines, fields, columns, sha256)
 
 
@@ -142,7 +142,7 @@ def _delimited(spec: LabelSpec, text: str) -> tuple[Rows, tuple[str, ...]]:
     head = read_head(text, path=spec.path, names=_needed(spec), columns=len(spec.header or ()))
     columns = spec.header if spec.header is not None else tuple(head.cells)
     if not head.cells:
-        raise fault(spec, f"label table {spec.title!r} is empty", code="label-table", rule="one row an image", remedy="fill the table")
+        raise fault(spec, f"label table {spec.title!r} is empty", code="label-table", rule="one row a file", remedy="fill the table")
     _check_columns(spec, columns)
     return _delimited_rows(spec, text, head.separator, columns), columns
 

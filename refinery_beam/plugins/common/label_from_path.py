@@ -22,6 +22,16 @@ class LabelFromPathParams(Params):
     )
 
 
+def stem_of(name: str) -> str:
+    """A file's name without its last extension. (`pathlib` takes a dot at the end for one in some releases of Python only.)
+
+    >>> [stem_of(name) for name in ("im.01.png", ".png", "im.", "im")]
+    ['im.01', '.png', 'im.', 'im']
+    """
+    dot = name.rfind(".")
+    return name[:dot] if 0 < dot < len(name) - 1 else name
+
+
 class LabelFromPath:
     """A part of a path as text, in Unicode NFC (file systems disagree on the form of one name). Input: a path with forward slashes."""
 
@@ -47,7 +57,7 @@ class LabelFromPath:
         'cat'
         """
         path = PurePosixPath(inputs[0])
-        part = {"parent_directory_name": path.parent.name, "filename": path.name, "stem": path.stem}[params.source]
+        part = {"parent_directory_name": path.parent.name, "filename": path.name, "stem": stem_of(path.name)}[params.source]
         if not part:
             raise BadRecord("label_missing", f"{inputs[0]!r} has no {params.source}")
         return nfc(part)
