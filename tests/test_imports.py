@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import refinery_beam
+
 PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -246,6 +248,39 @@ def test_beam_stays_in_its_rooms() -> None:
         if name.split(".")[0] == "apache_beam"
     ]
     assert not wrong
+
+
+def test_the_pipeline_is_beam() -> None:
+    """What a step does to a record is a plain function in another room, tested without an engine."""
+    plain = [
+        file.relative_to(PACKAGE).as_posix()
+        for file in sorted((PACKAGE / "pipeline").rglob("*.py"))
+        if file.name != "__init__.py"
+        and "apache_beam" not in {name.split(".")[0] for name, _ in imported_modules(ast.parse(file.read_bytes()))}
+    ]
+    assert plain == []
+
+
+KINDS_OF_DATA = ("plugins/image_classification/",)
+"""Each is one folder. Only discovery opens it."""
+
+
+def test_nobody_imports_a_kind_of_data() -> None:
+    wrong = [
+        (file.relative_to(PACKAGE).as_posix(), other.relative_to(PACKAGE).as_posix())
+        for file in FILES
+        for other in sorted(files_imported(file))
+        for folder in KINDS_OF_DATA
+        if other.relative_to(PACKAGE).as_posix().startswith(folder) and not file.relative_to(PACKAGE).as_posix().startswith(folder)
+    ]
+    assert wrong == [("plugins/discovery.py", "plugins/image_classification/__init__.py")]
+
+
+def test_public_names_are_no_packages() -> None:
+    """Importing a subpackage sets its name in the package, over whatever stood there."""
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    assert not set(refinery_beam.__all__) & (folders | files)
 
 
 CHANCE = {"uuid", "random", "secrets", "time", "datetime"}
