@@ -66,7 +66,7 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate
     from refinery_beam.planning.build import build_plan
-    from refinery_beam.planning.refs import make_refs
+    from refinery_beam.planning.splits.refs import make_refs
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
 
@@ -114,7 +114,7 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
     from collections import Counter
 
     from refinery_beam.planning.build import build_plan
-    from refinery_beam.planning.strata import divide
+    from refinery_beam.planning.splits.strata import divide
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
     from refinery_beam.sorting import Again

@@ -18,7 +18,7 @@ from refinery_beam.plugins.base import BadRecord, Kind
 from refinery_beam.plugins.discovery import find_plugin, plugin_names, read_plugin_paths
 from refinery_beam.recipe import json_schema
 from refinery_beam.recipe.delimited import ENCODING, read_head, read_rows, table_form
-from refinery_beam.recipe.yaml_write import quoted
+from refinery_beam.recipe.yaml.write import quoted
 
 SCHEMA_FILE = "refinery-beam.schema.json"
 Layout = Literal["class-folders", "flat-with-table", "train-test", "unlabeled-test"]

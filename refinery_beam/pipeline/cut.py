@@ -10,7 +10,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam import coders
 
-from refinery_beam.planning.quotas import bucket, locate
+from refinery_beam.planning.splits.quotas import bucket, locate
 
 Cuts = Callable[..., Sequence[int]]
 """For a stratum and its count of groups (and the side input, if there is one), the running sums of the quotas."""

@@ -11,7 +11,7 @@ import apache_beam as beam
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.planning.quotas import part_of, position
+from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.planning.variants import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import BoundOp, GenerateOp, Variant
 from refinery_beam.plugins.discovery import plugin_of_plan

@@ -16,8 +16,8 @@ from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count, typed
 from refinery_beam.pipeline.write import shard_of, split_of
 from refinery_beam.planning.nodes import FitPoint
-from refinery_beam.planning.quotas import part_of, position
 from refinery_beam.planning.sample import SamplePlan
+from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.record.extras import Ignore
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing

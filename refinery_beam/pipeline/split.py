@@ -11,8 +11,8 @@ from refinery_beam.errors import DataError
 from refinery_beam.job.failures import report_failure
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.planning.quotas import part_by_hash, weights
-from refinery_beam.planning.strata import QuotaCuts, by_rank, group_position, outside, stratify, tag_split
+from refinery_beam.planning.splits.quotas import part_by_hash, weights
+from refinery_beam.planning.splits.strata import QuotaCuts, by_rank, group_position, outside, stratify, tag_split
 from refinery_beam.records import UNASSIGNED, LedgerRow, Ref, field_value
 
 LEDGER = ""

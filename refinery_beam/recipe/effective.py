@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from refinery_beam.recipe.canonical import full_model
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
-from refinery_beam.recipe.yaml_write import to_yaml
+from refinery_beam.recipe.yaml.write import to_yaml
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
-from refinery_beam.recipe import yaml_parse
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
 from refinery_beam.recipe.overlays import apply_overlays, rename_variants
 from refinery_beam.recipe.words import dotted, plain, shown, translate
-from refinery_beam.recipe.yaml_nodes import Node, to_data
+from refinery_beam.recipe.yaml import parse as yaml_parse
+from refinery_beam.recipe.yaml.nodes import Node, to_data
 
 SUPPORTED = (1, 2, 3)
 

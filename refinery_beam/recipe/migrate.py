@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from refinery_beam.errors import RecipeError
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS, PictureStage
-from refinery_beam.recipe.yaml_nodes import Node
+from refinery_beam.recipe.yaml.nodes import Node
 
 V1_DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("Transformations", "resize"): {"method": "bilinear"},
@@ -188,6 +188,6 @@ def _seed_of_filter(item: Node, fail: Callable[..., None]) -> None:
 
 
 def _plain(node: Node) -> Any:
-    from refinery_beam.recipe.yaml_nodes import to_data
+    from refinery_beam.recipe.yaml.nodes import to_data
 
     return to_data(node)

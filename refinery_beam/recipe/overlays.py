@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from refinery_beam.errors import RecipeError, did_you_mean, raise_all
 from refinery_beam.recipe.model import RecipeModel
-from refinery_beam.recipe.yaml_nodes import Node
+from refinery_beam.recipe.yaml.nodes import Node
 
 NAMES = ("overlays", "variants")
 OUTSIDE = ("overlays", "variants", "extensions")

@@ -47,7 +47,7 @@ class Ppm:
 
 
 class Even:
-    spec = AssertionSpec(kind="is_even", version=1, params=Params, summary="is even", field=True, pixels="values")
+    spec = AssertionSpec(kind="is_even", version=1, params=Params, summary="is even", field=True, content="values")
 
     def offence(self, value, params):
         return "is odd" if (value % 2).any() else ""

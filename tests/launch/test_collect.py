@@ -11,9 +11,9 @@ import pytest
 from launch_helpers import main_recipe
 
 from refinery_beam.errors import DataError, EngineError
-from refinery_beam.launch.build.accounting import account, account_steps
+from refinery_beam.launch.build.collected.accounting import account, account_steps
+from refinery_beam.launch.build.collected.shard_rows import one_row_a_shard
 from refinery_beam.launch.build.expected import MAX_SHARD_BYTES, MIN_SHARD_BYTES, expected_records, shard_records
-from refinery_beam.launch.build.shard_rows import one_row_a_shard
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.planning.budget import check_budget

@@ -18,7 +18,7 @@ import refinery_beam as rb
 from refinery_beam.errors import DataError, RefineryError
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
-from refinery_beam.planning.quotas import position
+from refinery_beam.planning.splits.quotas import position
 from refinery_beam.testing.engine import hostile, replayed
 
 TAGS = "    sample_per_class_tags: {dtype: str, shape: [null]}\n"

@@ -17,7 +17,7 @@ from refinery_beam.errors import UsageError
 from refinery_beam.identity import derive_seed, record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
-from refinery_beam.planning.quotas import position
+from refinery_beam.planning.splits.quotas import position
 
 
 def sample(selector: str) -> Any:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import refinery_beam.pipeline.rows.coders  # noqa: F401
 from refinery_beam.identity import record_key
 from refinery_beam.pipeline.filters.duplicates import Clusters, keep_first
-from refinery_beam.planning.forest import find, union
-from refinery_beam.planning.near import bands, spanning_pairs
 from refinery_beam.planning.nodes import FilterStep
+from refinery_beam.planning.splits.forest import find, union
+from refinery_beam.planning.splits.near import bands, spanning_pairs
 from refinery_beam.records import LedgerRow, Ref
 
 WORDS = st.integers(0, (1 << 64) - 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinery_beam.planning.quotas import bucket, cumulative, largest_remainder, locate, part_by_hash, part_of, position, weights
+from refinery_beam.planning.splits.quotas import bucket, cumulative, largest_remainder, locate, part_by_hash, part_of, position, weights
 
 RATIOS = st.sampled_from([(0.7, 0.2, 0.1), (0.6, 0.3, 0.1), (0.7, 0.15, 0.15), (0.5, 0.5), (1.0,), (0.33, 0.33, 0.34), (0.1,) * 10])
 

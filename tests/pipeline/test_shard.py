@@ -12,7 +12,7 @@ import pytest
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.refs import make_refs
+from refinery_beam.planning.splits.refs import make_refs
 from refinery_beam.record.shard import HashingFile, shard_name, write_shard
 from refinery_beam.record.worker import Worker
 

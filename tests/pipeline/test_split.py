@@ -16,8 +16,8 @@ import refinery_beam.pipeline.rows.coders  # noqa: F401
 from refinery_beam.identity import record_key
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.planning.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
-from refinery_beam.planning.quotas import largest_remainder, position, weights
-from refinery_beam.planning.strata import divide
+from refinery_beam.planning.splits.quotas import largest_remainder, position, weights
+from refinery_beam.planning.splits.strata import divide
 from refinery_beam.records import Ref
 from refinery_beam.runners.parsed_once import pipeline_options_of
 

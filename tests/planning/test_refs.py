@@ -15,7 +15,7 @@ from refinery_beam.identity import digest, record_key
 from refinery_beam.index import Entry
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.refs import content_group, join_groups, make_refs
+from refinery_beam.planning.splits.refs import content_group, join_groups, make_refs
 from refinery_beam.records import Ref
 
 

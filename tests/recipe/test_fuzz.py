@@ -13,9 +13,9 @@ from refinery_beam.errors import RefineryError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.recipe import canonical, effective_yaml, load_recipe, refuse_unexecuted, run_checks
-from refinery_beam.recipe.yaml_nodes import to_data
-from refinery_beam.recipe.yaml_parse import parse_yaml
-from refinery_beam.recipe.yaml_write import quoted
+from refinery_beam.recipe.yaml.nodes import to_data
+from refinery_beam.recipe.yaml.parse import parse_yaml
+from refinery_beam.recipe.yaml.write import quoted
 
 EXTRA = """\
 Augmentations: [{name: a, op: horizontal_flip, params: {p: 0.5}, seed: {from: master}}]

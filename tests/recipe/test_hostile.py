@@ -10,9 +10,9 @@ import pytest
 
 from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.recipe import load_recipe
-from refinery_beam.recipe.yaml_nodes import to_data
-from refinery_beam.recipe.yaml_parse import MAX_BYTES, MAX_DEPTH, parse_yaml
-from refinery_beam.recipe.yaml_scalars import resolve_scalar
+from refinery_beam.recipe.yaml.nodes import to_data
+from refinery_beam.recipe.yaml.parse import MAX_BYTES, MAX_DEPTH, parse_yaml
+from refinery_beam.recipe.yaml.scalars import resolve_scalar
 
 
 def billion_laughs() -> str:

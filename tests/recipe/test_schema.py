@@ -17,8 +17,8 @@ from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import json_schema, load_recipe, run_checks
 from refinery_beam.recipe.model import RecipeModel
-from refinery_beam.recipe.yaml_nodes import to_data
-from refinery_beam.recipe.yaml_parse import parse_yaml
+from refinery_beam.recipe.yaml.nodes import to_data
+from refinery_beam.recipe.yaml.parse import parse_yaml
 from refinery_beam.scaffold import schema_text
 
 TESTS = Path(__file__).parent.parent

@@ -9,13 +9,13 @@ from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.crashes.poison import Poison
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
-from refinery_beam.launch.build.collect import collect
+from refinery_beam.launch.build.collected.collect import collect
 from refinery_beam.launch.build.engine import Engine
 from refinery_beam.launch.build.expected import expected_records, shard_records
 from refinery_beam.launch.build.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.pipeline.translate import translate
-from refinery_beam.planning.refs import make_refs
+from refinery_beam.planning.splits.refs import make_refs
 
 
 def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:

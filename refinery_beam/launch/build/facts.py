@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refinery_beam.launch.build.collect import Collected
-from refinery_beam.launch.build.contracts import expectations
-from refinery_beam.launch.build.sample import sample_entry
-from refinery_beam.launch.build.sinks import sinks_entry
+from refinery_beam.launch.build.collected.collect import Collected
+from refinery_beam.launch.build.collected.contracts import expectations
+from refinery_beam.launch.build.collected.sample import sample_entry
+from refinery_beam.launch.build.collected.sinks import sinks_entry
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan

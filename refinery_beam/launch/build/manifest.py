@@ -9,10 +9,10 @@ from typing import Any
 
 from refinery_beam import __version__
 from refinery_beam.cache import compute_files
-from refinery_beam.launch.build.collect import Collected
+from refinery_beam.launch.build.collected.collect import Collected
+from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
 from refinery_beam.launch.build.facts import optional_entries, report_facts
-from refinery_beam.launch.build.sinks import write_sink_tables
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml

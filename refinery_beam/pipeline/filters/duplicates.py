@@ -13,9 +13,9 @@ from refinery_beam.job.job import Job
 from refinery_beam.pipeline.filters.kinds import carries_out
 from refinery_beam.pipeline.outputs import Count, Sieved, lost, sieved
 from refinery_beam.pipeline.peek import PeekInto
-from refinery_beam.planning.forest import find, union
-from refinery_beam.planning.near import bands, spanning_pairs
 from refinery_beam.planning.nodes import FilterStep
+from refinery_beam.planning.splits.forest import find, union
+from refinery_beam.planning.splits.near import bands, spanning_pairs
 from refinery_beam.records import LedgerRow, Ref
 
 

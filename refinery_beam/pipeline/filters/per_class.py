@@ -12,7 +12,7 @@ from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row
 from refinery_beam.pipeline.outputs import Sieved, lost, sieved
 from refinery_beam.planning.nodes import FilterStep, Plan
-from refinery_beam.planning.quotas import part_of, position
+from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.plugins.base import ClassSampleOp
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import Ref, read_tags, with_tag

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from refinery_beam.recipe.yaml_nodes import Scalar
+from refinery_beam.recipe.yaml.nodes import Scalar
 
 _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

@@ -66,7 +66,7 @@ class Node:
 def to_data(node: Node) -> Any:
     """The plain Python value of a node: dicts, lists and scalars.
 
-    >>> from refinery_beam.recipe.yaml_parse import parse_yaml
+    >>> from refinery_beam.recipe.yaml.parse import parse_yaml
     >>> to_data(parse_yaml("a: [1, no, 1e-3]", name="r.yaml"))
     {'a': [1, 'no', 0.001]}
     """

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import EngineError
-from refinery_beam.launch.build.step_counts import Tally
+from refinery_beam.launch.build.collected.step_counts import Tally
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.variants import aggressive
 from refinery_beam.records import LedgerRow

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refinery_beam import places
-from refinery_beam.launch.build.shard_rows import read_shards, sorted_shards
+from refinery_beam.launch.build.collected.shard_rows import read_shards, sorted_shards
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.records import ShardRow

@@ -11,13 +11,13 @@ from typing import Any
 from refinery_beam import places
 from refinery_beam.errors import DataError, raise_all
 from refinery_beam.job.row_files import read_ledger
-from refinery_beam.launch.build.accounting import account, account_steps
-from refinery_beam.launch.build.contracts import contract_warnings, judge
-from refinery_beam.launch.build.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
-from refinery_beam.launch.build.sample import read_sample
-from refinery_beam.launch.build.shard_rows import read_shards, sorted_shards
-from refinery_beam.launch.build.sinks import SinkFiles, read_sinks
-from refinery_beam.launch.build.step_counts import NO_STEP_COUNTS, StepCounts, generation_warnings, read_step_counts
+from refinery_beam.launch.build.collected.accounting import account, account_steps
+from refinery_beam.launch.build.collected.contracts import contract_warnings, judge
+from refinery_beam.launch.build.collected.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
+from refinery_beam.launch.build.collected.sample import read_sample
+from refinery_beam.launch.build.collected.shard_rows import read_shards, sorted_shards
+from refinery_beam.launch.build.collected.sinks import SinkFiles, read_sinks
+from refinery_beam.launch.build.collected.step_counts import NO_STEP_COUNTS, StepCounts, generation_warnings, read_step_counts
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.budget import check_budget
 from refinery_beam.record.contracts import Outcome

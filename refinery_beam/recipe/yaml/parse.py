@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from refinery_beam.errors import RecipeError, raise_all
-from refinery_beam.recipe.yaml_nodes import Node, Scalar
-from refinery_beam.recipe.yaml_scalars import resolve_scalar
+from refinery_beam.recipe.yaml.nodes import Node, Scalar
+from refinery_beam.recipe.yaml.scalars import resolve_scalar
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 64

@@ -15,7 +15,7 @@ from itertools import groupby
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.planning.nodes import Plan, SplitPlan
-from refinery_beam.planning.quotas import cumulative, largest_remainder, part_of, position, weights
+from refinery_beam.planning.splits.quotas import cumulative, largest_remainder, part_of, position, weights
 from refinery_beam.records import Ref, field_value, read_tags
 from refinery_beam.sorting import Again, Sorter
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, digest
-from refinery_beam.planning.forest import find, union
 from refinery_beam.planning.nodes import FieldStep, Plan
-from refinery_beam.planning.strata import divide
+from refinery_beam.planning.splits.forest import find, union
+from refinery_beam.planning.splits.strata import divide
 from refinery_beam.plugins.base import BadRecord, BoundOp, FeaturizeOp, Plugin
 from refinery_beam.records import Ref, field_value, known_fields, read_fields, write_fields
 from refinery_beam.sorting import Again, Sorter
