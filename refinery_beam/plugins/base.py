@@ -285,22 +285,22 @@ class Plugin:
         """
         op = self.ops.get(step.op)
         if not isinstance(op, protocol):
-            raise self._lacks("op", step.op, f"op {step.op!r} that is a {protocol.__name__}", place=step.name)
+            raise self._lacks(f"op {step.op!r} that is a {protocol.__name__}", code="unknown-op", place=step.name, value=step.op)
         return BoundOp(step.name, op, op.spec.params.model_validate(dict(step.params)))
 
     def encoding(self, word: str) -> Encoding:
         """The encoding of that word. Raises PluginError ``unknown-encoding``."""
         if word not in self.encodings:
-            raise self._lacks("encoding", word, f"encoding {word!r}", place="")
+            raise self._lacks(f"encoding {word!r}", code="unknown-encoding", place="", value=word)
         return self.encodings[word]
 
-    def _lacks(self, what: str, word: str, asked: str, *, place: str) -> PluginError:
+    def _lacks(self, asked: str, *, code: str, place: str, value: str) -> PluginError:
         return PluginError(
             f"plugin {self.name!r} has no {asked}",
-            code=f"unknown-{what}",
+            code=code,
             place=place,
-            value=word,
-            rule=f"the {what}s of a dataset are those of the plugin that built it",
+            value=value,
+            rule="the words of a dataset are those of the plugin that built it",
             remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
         )
 

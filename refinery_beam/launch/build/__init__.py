@@ -4,9 +4,7 @@
 ``attempt``      one attempt: stage, run the job, collect, promote
 ``engine``       a job on the chosen engine; ``digesting`` is another job than the main one
 ``expected``     how large shards are to be
-``collect``      what the job left, brought together and accounted for; with
-``accounting``   the sums, ``step_counts`` of steps, ``losses`` worth a warning, ``shard_rows``
-``contracts``    assertions judged; ``sample`` and ``sinks``: what the job wrote of them
+``collected/``   what the job left: brought together (``collect``), accounted for, and its assertions judged
 ``manifest``     the files beside the shards; with ``facts`` for the report, and ``environment``
 
 Beam is imported when `attempt` or `digesting` is, and nowhere else; see `runners.quiet.import_beam`.
