@@ -8,7 +8,7 @@ from refinery_beam.cache.content import content_field
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.manifest import FileEntry, Manifest
 from refinery_beam.identity import record_key
-from refinery_beam.plugins.base import ArrayType, BadRecord, Plugin
+from refinery_beam.plugins.base import ArrayType, BadRecord, Cell, Plugin
 from refinery_beam.rows import SourceBytes, row_digest, shard_digest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class _Shard:
         for row, cell in zip(rows, cells, strict=True):
             self.row(row, cell, seen)
 
-    def row(self, row: dict[str, Any], cell: Any, seen: dict[bytes, str]) -> None:
+    def row(self, row: dict[str, Any], cell: Cell, seen: dict[bytes, str]) -> None:
         record_id = row["record_id"]
         if not isinstance(record_id, str):
             self.add("value", f"record_id {record_id!r} is not text")
@@ -103,7 +103,7 @@ class _Shard:
         except (BadRecord, TypeError, ValueError) as error:
             self.add("value", f"{record_id!r}: {error}")
 
-    def proof(self, cell: Any, declared: dict[str, Any]) -> Any:
+    def proof(self, cell: Cell, declared: dict[str, Any]) -> Any:
         """What the digest of a row covers of its content."""
         assert self.encoding is not None
         content = self.encoding.read(cell)

@@ -23,7 +23,7 @@ from refinery_beam.plugins.assertions.base import (
 )
 from refinery_beam.plugins.kind import (
     BadRecord,
-    Content,
+    Cell,
     Encoding,
     Kind,
     Loader,
@@ -36,6 +36,7 @@ from refinery_beam.plugins.ops import (
     ArrayType,
     AugmentOp,
     ClassSampleOp,
+    Content,
     DerivesLabel,
     DuplicatesOp,
     FeaturizeOp,
@@ -74,6 +75,7 @@ __all__ = [
     "AugmentOp",
     "BadRecord",
     "BoundOp",
+    "Cell",
     "ClassSampleOp",
     "Content",
     "DatasetAssertion",

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from refinery_beam.plugins.ops import ArrayType, Params
+from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from refinery_beam.exact import Partial
 
-Content: TypeAlias = Any
-"""The content of one record: an image, a text, ... Only its own `Kind` and the ops of its plugin know more."""
+Cell: TypeAlias = Any
+"""What a column holds for one row, as it is written and read. Only its own `Encoding` knows more."""
 
 
 class BadRecord(ValueError):
@@ -106,22 +106,22 @@ class Encoding(Protocol):
     def estimate(self, type: ArrayType, source_bytes: int) -> int:
         """About how many bytes a cell takes, from the mean size of a source file: for the size of shards."""
 
-    def write(self, content: Content, *, path: str, quality: int) -> Any:
-        """The cell of settled content (`Kind.settle`); ``path`` is that of its file. Raises BadRecord for what it cannot hold.
+    def write(self, content: Content, *, quality: int) -> Cell:
+        """The cell of settled content (`Kind.settle`). Raises BadRecord for what it cannot hold.
 
         ``from_source`` encodings are given the file's bytes.
         """
 
-    def size(self, cell: Any) -> int:
+    def size(self, cell: Cell) -> int:
         """The bytes of a cell, by which row groups are cut."""
 
-    def column(self, cells: Sequence[Any], field: pa.Field) -> pa.Array:
-        """Cells as a column."""
+    def column(self, cells: Sequence[Cell], paths: Sequence[str], field: pa.Field) -> pa.Array:
+        """Cells as a column; ``paths`` are those of their source files."""
 
     def cells(self, column: pa.Array, field: pa.Field) -> Any:
         """A column as a sequence (or array) of cells, as cheap to index as can be. Raises ValueError for a column of another form."""
 
-    def read(self, cell: Any) -> Content:
+    def read(self, cell: Cell) -> Content:
         """The content of a cell; the caller may change it. Raises ValueError for a cell that cannot be read.
 
         ``from_source`` encodings give the file's bytes, which `Kind.decode` reads.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +24,10 @@ class Params(BaseModel):
     """Base of every op's parameter model: unknown words refused, frozen, no silent coercion of text to numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+
+
+Content: TypeAlias = Any
+"""The content of one record: an image, a text, ... Only its own `kind.Kind` and the ops of its plugin know more."""
 
 
 class ArrayType(NamedTuple):
@@ -89,7 +93,7 @@ class TransformOp(Protocol):
 
     def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
 
-    def apply(self, content: Any, params: Any, fitted: Mapping[str, Any] | None, out: ArrayType) -> Any: ...
+    def apply(self, content: Content, params: Any, fitted: Mapping[str, Any] | None, out: ArrayType) -> Any: ...
 
 
 @runtime_checkable
@@ -169,7 +173,7 @@ class DuplicatesOp(FilterOp, Protocol):
 
     def distance(self, params: Any) -> int | None: ...
 
-    def signature(self, content: Any) -> int: ...
+    def signature(self, content: Content) -> int: ...
 
 
 @runtime_checkable
@@ -266,7 +270,7 @@ class GenerateOp(Protocol):
 
     def extra(self, count: int, largest: int, params: Any) -> int: ...
 
-    def apply(self, content: Any, variant: Mapping[str, Any], stream: Stream) -> Any: ...
+    def apply(self, content: Content, variant: Mapping[str, Any], stream: Stream) -> Any: ...
 
 
 @runtime_checkable
@@ -282,7 +286,7 @@ class AugmentOp(Protocol):
 
     def draw(self, stream: Stream, params: Any, before: ArrayType) -> dict[str, Any]: ...
 
-    def apply(self, content: Any, sampled: Mapping[str, Any], params: Any) -> Any: ...
+    def apply(self, content: Content, sampled: Mapping[str, Any], params: Any) -> Any: ...
 
 
 @runtime_checkable

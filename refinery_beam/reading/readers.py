@@ -22,7 +22,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.content import content_field
 from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.errors import UsageError, did_you_mean
-from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.plugins.base import ArrayType, BadRecord, Cell, Content
 from refinery_beam.reading.faults import damaged, unreadable
 from refinery_beam.reading.recorded import Chain, Recorded, declared_type
 from refinery_beam.record.steps import LazyStep
@@ -267,15 +267,11 @@ class SplitReader(Sequence[Row]):
                 columns[name] = column.to_pylist()
                 continue
             try:
-                field = content_field(table.schema, name, self._encoding.name)
-                columns[name] = self._encoding.cells(column.combine_chunks(), field)
+                field = content_field(table.schema, name, self._recorded.encoding.name)
+                columns[name] = self._recorded.encoding.cells(column.combine_chunks(), field)
             except ValueError as error:
                 raise damaged(place, f"column {name!r} is not what was stored: {error}") from error
         return _Group(columns, table.num_rows, table.nbytes)
-
-    @property
-    def _encoding(self) -> Encoding:
-        return self._recorded.plugin.encoding(self.manifest.encoding or "")
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
@@ -291,7 +287,7 @@ class SplitReader(Sequence[Row]):
             values[name] = value
         return values
 
-    def _served(self, cell: Any, shard: int, record_id: str) -> Any:
+    def _served(self, cell: Cell, shard: int, record_id: str) -> Any:
         """Stored content as this reader gives it: augmented for its epoch, then through the deferred tail."""
         content = self._stored(cell, shard, record_id)
         recorded = self._recorded
@@ -305,15 +301,15 @@ class SplitReader(Sequence[Row]):
             self._chain = recorded.deferred(self.split)
         return recorded.kind.plain(recorded.run(content, self._chain, record=record_id)) if self._chain.steps else content
 
-    def _stored(self, cell: Any, shard: int, record_id: str) -> Any:
-        recorded, encoding, place = self._recorded, self._encoding, self._place(shard)
+    def _stored(self, cell: Cell, shard: int, record_id: str) -> Any:
+        recorded, encoding = self._recorded, self._recorded.encoding
         try:
             content = encoding.read(cell)
             if encoding.from_source:
-                content = recorded.decode(content, self.split, place=place)
+                content = recorded.decode(content, self.split, place=self._place(shard))
             return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
         except (ValueError, BadRecord) as error:
-            raise damaged(place, f"{recorded.kind.field} of {record_id}: {error}") from error
+            raise damaged(self._place(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
 
     @cached_property
     def _type(self) -> ArrayType | None:
@@ -358,7 +354,7 @@ def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...
     return ("record_id", *(name for name in known if name != "record_id"))
 
 
-def _own(content: Any) -> Any:
+def _own(content: Content) -> Any:
     """Content that its row owns: a mirrored array may be a read-only view of what an op was given."""
     flags = getattr(content, "flags", None)
     return content.copy() if flags is not None and not flags.writeable else content

@@ -23,6 +23,7 @@ from refinery_beam.plugins.base import (
     BadRecord,
     BoundOp,
     Content,
+    Encoding,
     Kind,
     Loader,
     OpT,
@@ -65,6 +66,11 @@ class Recorded:
     def kind(self) -> Kind:
         """The kind of data."""
         return self.plugin.kind
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """How its content is stored. PluginError for an encoding that is not installed."""
+        return self.plugin.encoding(self.manifest.encoding or "")
 
     # -- decoding ---------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 from refinery_beam import places
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
-from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.plugins.base import BadRecord, Content, Encoding
 from refinery_beam.reading.instance import open_instance
 from refinery_beam.reading.recorded import Recorded, declared_type, unusable
 
@@ -90,25 +90,21 @@ class Replay:
         recorded, kind = self._recorded, self._recorded.kind
         decoded = recorded.decode(data, self.split, place=place, loader=self._loader)
         content = self._settled(recorded.run(decoded, self._eager, record=place), place)
-        encoding = recorded.plugin.encoding(self.manifest.encoding or "")
-        if not encoding.lossless:
+        if not recorded.encoding.lossless:
             # What readers get went through the encoder, so this does as well.
-            content = self._through(encoding, content, place)
+            content = self._through(recorded.encoding, content, place)
         if raw or not self._deferred.steps:
             return content
         return kind.plain(recorded.run(content, self._deferred, record=place))
 
-    def _through(self, encoding: Encoding, content: Any, place: str) -> Any:
+    def _through(self, encoding: Encoding, content: Content, place: str) -> Any:
         try:
-            stored = encoding.write(content, path="", quality=self.manifest.raw["output"]["quality"])
-            # One row of a shard: the cell as a column, and back.
-            field = encoding.arrow(self._recorded.kind.field, self._type or ArrayType("", ()))
-            cell = encoding.cells(encoding.column([stored], field), field)[0]
+            cell = encoding.write(content, quality=self.manifest.raw["output"]["quality"])
             return self._settled(encoding.read(cell), place)
         except BadRecord as error:
             raise unusable(error, place) from error
 
-    def _settled(self, content: Any, place: str) -> Any:
+    def _settled(self, content: Content, place: str) -> Any:
         kind = self._recorded.kind
         try:
             return kind.plain(content) if self._type is None else kind.settle(content, self._type)

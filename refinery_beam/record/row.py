@@ -66,7 +66,7 @@ class RowMaker:
             content, proof = data, SourceBytes(ref.digest)
         else:
             proof = self._kind.proof(content)
-        cell = call_plugin("encode", f"encoding:{encoding.name}", encoding.write, content, path=ref.path, quality=output.quality)
+        cell = call_plugin("encode", f"encoding:{encoding.name}", encoding.write, content, quality=output.quality)
         return cell, proof, encoding.size(cell)
 
     def _optional(self, name: str, ref: Ref) -> bool:

@@ -161,7 +161,7 @@ class ShardFile:
                 continue
             values = [r.values[names.index(column.name)] for r in self._rows]
             if self._encoding is not None and column.name == self._output.content_field:
-                columns.append(self._encoding.column(values, column))
+                columns.append(self._encoding.column(values, [r.ref.path for r in self._rows], column))
             else:
                 columns.append(pa.array(values, type=column.type))
         batch = pa.record_batch(columns, schema=self._schema)

@@ -108,7 +108,7 @@ def record_files(plan: Plan, plugin: Plugin, ref: Ref, known: Mapping[str, Any],
 def file_bytes(sink: SinkStep, plugin: Plugin, value: Any) -> bytes:
     """The file's content: an image file of 8-bit pixels, or a NumPy array cast to float32 (format 1.0)."""
     if sink.format == "png_per_record":
-        data: bytes = plugin.encoding("png").write(value, path="", quality=0)["bytes"]
+        data: bytes = plugin.encoding("png").write(value, quality=0)
         return data
     import numpy as np
 

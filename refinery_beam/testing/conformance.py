@@ -165,7 +165,7 @@ def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> 
     cells = []
     for sample in given:
         before = print_of(sample)
-        one, two = (encoding.write(sample, path="class/1.jpg", quality=90) for _ in range(2))
+        one, two = (encoding.write(sample, quality=90) for _ in range(2))
         if print_of(sample) != before:
             raise NotConforming("argument-changing", f"write() of {encoding.name} changes the content it is given")
         if one != two:
@@ -173,7 +173,7 @@ def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> 
         if not isinstance(encoding.size(one), int) or encoding.size(one) < 0:
             raise NotConforming("wrong-infer", f"size() of {encoding.name} is {encoding.size(one)!r}, not a number of bytes")
         cells.append(one)
-    column = encoding.column(cells, field)
+    column = encoding.column(cells, [f"class/{i}.jpg" for i, _ in enumerate(cells)], field)
     if column.type != field.type:
         raise NotConforming("wrong-infer", f"column() of {encoding.name} is {column.type}, arrow() says {field.type}")
     # A column of a file is a slice as often as not.

@@ -58,20 +58,20 @@ BAD: dict[str, tuple[Any, str, str]] = {
 
 
 class Shouting(PlainColumn):
-    def write(self, content: Any, *, path: str, quality: int) -> Any:
+    def write(self, content: Any, *, quality: int) -> Any:
         return content.upper()
 
 
 class Numbered(PlainColumn):
     written = 0
 
-    def write(self, content: Any, *, path: str, quality: int) -> Any:
+    def write(self, content: Any, *, quality: int) -> Any:
         Numbered.written += 1
         return f"{content}{Numbered.written}"
 
 
 class Untyped(PlainColumn):
-    def column(self, cells: Any, field: pa.Field) -> pa.Array:
+    def column(self, cells: Any, paths: Any, field: pa.Field) -> pa.Array:
         return pa.array(cells).cast(pa.binary())
 
 
@@ -79,7 +79,7 @@ class Darkening(PlainColumn):
     def refuse(self, type: ArrayType) -> None:
         return None
 
-    def write(self, content: Any, *, path: str, quality: int) -> Any:
+    def write(self, content: Any, *, quality: int) -> Any:
         content //= 2
         return content.tobytes()
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from refinery_beam.plugins.ops import OpSpec, Params
+from refinery_beam.plugins.ops import Content, OpSpec, Params
 
 
 class DropExactDuplicatesParams(Params):
@@ -28,6 +28,6 @@ class DropExactDuplicates:
         """None: only identical files count, and nothing is decoded."""
         return None
 
-    def signature(self, content: Any) -> int:
+    def signature(self, content: Content) -> int:
         """There is none: identical files are found by their digest."""
         raise NotImplementedError

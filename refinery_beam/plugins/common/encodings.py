@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plugins.kind import Refusal
-from refinery_beam.plugins.ops import ArrayType
+from refinery_beam.plugins.kind import Cell, Refusal
+from refinery_beam.plugins.ops import ArrayType, Content
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,15 +50,15 @@ class PlainColumn:
         """As much as a source file."""
         return source_bytes
 
-    def write(self, content: Any, *, path: str, quality: int) -> Any:
+    def write(self, content: Content, *, quality: int) -> Cell:
         """The value itself."""
         return content
 
-    def size(self, cell: Any) -> int:
+    def size(self, cell: Cell) -> int:
         """The bytes of text; eight of a number."""
         return len(cell) if isinstance(cell, str | bytes) else 8
 
-    def column(self, cells: Sequence[Any], field: pa.Field) -> pa.Array:
+    def column(self, cells: Sequence[Cell], paths: Sequence[str], field: pa.Field) -> pa.Array:
         """The values as a column."""
         import pyarrow as pa
 
@@ -68,18 +69,22 @@ class PlainColumn:
         found: list[Any] = column.to_pylist()
         return found
 
-    def read(self, cell: Any) -> Any:
+    def read(self, cell: Cell) -> Content:
         """The value itself."""
         return cell
 
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """A file a row, ``struct<bytes: binary, path: string>``, as other libraries know it; subclasses say what is in the bytes."""
+    """A file a row, ``struct<bytes: binary, path: string>``, as other libraries know it; subclasses say what is in the bytes.
+
+    A file is named for its source file, with the ``extension`` of what it holds, if that is another.
+    """
 
     name: str
     lossless: bool = True
     from_source: bool = False
+    extension: str = ""
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Nothing."""
@@ -101,19 +106,21 @@ class EncodedFile:
         """As much as a source file."""
         return source_bytes
 
-    def write(self, content: Any, *, path: str, quality: int) -> Any:
-        """The bytes under their path."""
-        return {"bytes": content, "path": path}
-
-    def size(self, cell: Any) -> int:
+    def write(self, content: Content, *, quality: int) -> bytes:
         """The bytes of the file."""
-        return len(cell["bytes"])
+        data: bytes = content
+        return data
 
-    def column(self, cells: Sequence[Any], field: pa.Field) -> pa.Array:
+    def size(self, cell: Cell) -> int:
+        """The bytes of the file."""
+        return len(cell)
+
+    def column(self, cells: Sequence[Cell], paths: Sequence[str], field: pa.Field) -> pa.Array:
         """The files as a column."""
         import pyarrow as pa
 
-        return pa.array(cells, type=field.type)
+        names = [os.path.splitext(path)[0] + self.extension for path in paths] if self.extension else paths
+        return pa.StructArray.from_arrays([pa.array(cells, pa.binary()), pa.array(names, pa.string())], fields=list(field.type))
 
     def cells(self, column: pa.Array, field: pa.Field) -> Sequence[Any]:
         """The bytes of each file."""
@@ -123,7 +130,7 @@ class EncodedFile:
             raise ValueError(f"{field.type} holds no files") from error
         return found
 
-    def read(self, cell: Any) -> Any:
+    def read(self, cell: Cell) -> Content:
         """The bytes."""
         return cell
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from refinery_beam.identity import digest
 from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
-from refinery_beam.plugins.ops import ArrayType, Params
+from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
     from refinery_beam.exact import Partial
@@ -46,7 +46,7 @@ class PlainKind:
         """One text."""
         return ArrayType("str", ())
 
-    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Any:
+    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Content:
         """The content of a file. Raises BadRecord."""
         raise NotImplementedError
 
@@ -58,15 +58,15 @@ class PlainKind:
         """False: only decoding tells."""
         return False
 
-    def held(self, content: Any, policy: Any, limits: Any, *, origin: str) -> Any:
+    def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
         """The content, if it is of the decoded type."""
         return self.settle(content, self.decoded(policy))
 
-    def plain(self, content: Any) -> Any:
+    def plain(self, content: Content) -> Content:
         """The content as it is."""
         return content
 
-    def settle(self, content: Any, type: ArrayType) -> Any:
+    def settle(self, content: Content, type: ArrayType) -> Content:
         """The content, if it is of the type's dtype."""
         found = type_of(content)
         if found.dtype != type.dtype:
@@ -76,11 +76,11 @@ class PlainKind:
     def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:
         """Nothing is known before a file is decoded."""
 
-    def mismatch(self, content: Any, type: ArrayType) -> str:
+    def mismatch(self, content: Content, type: ArrayType) -> str:
         """Nothing: statistics take any value."""
         return ""
 
-    def proof(self, content: Any) -> Any:
+    def proof(self, content: Content) -> Content:
         """The value itself."""
         return content
 

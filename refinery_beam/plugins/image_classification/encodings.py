@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,7 @@ class Tensor:
 
         return math.prod(n for n in type.shape if n is not None) * np.dtype(type.dtype).itemsize
 
-    def write(self, content: Array, *, path: str, quality: int) -> bytes:
+    def write(self, content: Array, *, quality: int) -> bytes:
         """The values in C order."""
         return content.tobytes()
 
@@ -73,7 +72,7 @@ class Tensor:
         """The bytes of the tensor."""
         return len(cell)
 
-    def column(self, cells: Sequence[bytes], field: pa.Field) -> pa.Array:
+    def column(self, cells: Sequence[bytes], paths: Sequence[str], field: pa.Field) -> pa.Array:
         """One copy: joining is five times faster than letting pyarrow look at each value."""
         import pyarrow as pa
 
@@ -102,7 +101,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ImageFile(EncodedFile):
-    """8-bit images as files of a format, named for their source file. ``growth``: its size against the source's, about."""
+    """8-bit images as files of a format. ``growth``: its size against the source's, about."""
 
     growth: int = 1
 
@@ -128,11 +127,10 @@ class ImageFile(EncodedFile):
         """From the size of a source file."""
         return source_bytes * self.growth
 
-    def write(self, content: Array, *, path: str, quality: int) -> dict[str, Any]:
-        """The image as a file, under its source's path with the format's extension."""
-        name = os.path.splitext(path)[0] + {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}[self.name]
+    def write(self, content: Array, *, quality: int) -> bytes:
+        """The image as a file."""
         try:
-            return {"bytes": encode(content, self.name, quality=quality), "path": name}
+            return encode(content, self.name, quality=quality)
         except EncodeError as error:
             reason = "wrong_size" if isinstance(error, TooLong) else "unsupported_mode"
             raise BadRecord(reason, str(error), stage="Output", op="encode") from error
@@ -165,9 +163,9 @@ class SourceImage(EncodedFile):
 _ALL: tuple[Encoding, ...] = (
     Tensor(),
     # A PNG of a photograph is about six times its JPEG. Only the size of shards depends on it.
-    ImageFile("png", growth=6),
-    ImageFile("jpeg", lossless=False),
-    ImageFile("webp", lossless=False),
+    ImageFile("png", extension=".png", growth=6),
+    ImageFile("jpeg", extension=".jpg", lossless=False),
+    ImageFile("webp", extension=".webp", lossless=False),
     SourceImage("source", from_source=True),
 )
 

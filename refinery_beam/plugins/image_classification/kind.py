@@ -81,8 +81,10 @@ class ImageKind:
             array = array.reshape((*array.shape, 1))
         elif len(type.shape) == 2 and array.ndim == 3 and array.shape[2] == 1:
             array = array.reshape(array.shape[:2])
-        same = array.ndim == len(type.shape) and all(w is None or w == n for w, n in zip(type.shape, array.shape, strict=True))
-        if not same or str(array.dtype) != type.dtype:
+        same = array.shape == type.shape or (
+            array.ndim == len(type.shape) and all(w is None or w == n for w, n in zip(type.shape, array.shape, strict=True))
+        )
+        if not same or array.dtype != type.dtype:
             raise BadRecord("schema:image", f"the image is {array.dtype}{list(array.shape)}, Output declares {type}", stage="Output")
         return array
 
