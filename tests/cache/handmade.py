@@ -75,7 +75,7 @@ def write_shard(
     for record_id, cell, label, score, tag in zip(ids, cells, labels, scores, tags, strict=True):
         row: list[tuple[str, str, Any]] = [("label", "str", label), ("score", "float32", score), ("tags", "int64", tag)]
         rows.append(row_digest(record_id, row + ([("image", "uint8", cell)] if encoding else [])))
-    folder = os.path.join(staging.dataset_dir, split)
+    folder = os.path.join(staging.instance, "dataset", split)
     os.makedirs(folder, exist_ok=True)
     sink = io.BytesIO()
     pq.write_table(pa.table(columns, schema=pa.schema(fields)), sink, row_group_size=row_group)
@@ -118,7 +118,7 @@ def fill(
         with open(os.path.join(staging.instance, name), "w", encoding="utf-8") as file:
             file.write(text)
     for name, value in (statistics or {}).items():
-        with open(os.path.join(staging.statistics_dir, f"{name}.json"), "w", encoding="utf-8") as file:
+        with open(os.path.join(staging.instance, "fitted_statistics", f"{name}.json"), "w", encoding="utf-8") as file:
             file.write(json.dumps(value, sort_keys=True, indent=2) + "\n")
     schema: dict[str, Any] = {
         "label": {"dtype": "str", "shape": None}, "score": {"dtype": "float32", "shape": None}, "tags": {"dtype": "int64", "shape": [None]},

@@ -95,7 +95,7 @@ def test_a_manifest_that_disagrees_stops_it(tmp_path: Path, change: dict[str, An
 def test_links_are_refused(tmp_path: Path) -> None:
     with Staging.open(str(tmp_path), KEY) as staging:
         body = handmade.fill(staging)
-        Path(staging.report_dir, "link").symlink_to("/etc/passwd")
+        Path(staging.instance, "report", "link").symlink_to("/etc/passwd")
         with pytest.raises(StoreError) as caught:
             promote(staging, body)
         assert caught.value.code == "odd-file"
@@ -137,7 +137,7 @@ def test_another_report_is_named(tmp_path: Path) -> None:
     handmade.build(str(tmp_path))
     with Staging.open(str(tmp_path), KEY) as staging:
         body = handmade.fill(staging)
-        Path(staging.report_dir, "report.md").write_text("# Other\n")
+        Path(staging.instance, "report", "report.md").write_text("# Other\n")
         body["files"] = compute_files(staging.instance, shards=[f for f in body["files"] if "split" in f])
         with pytest.raises(EngineError, match=r"report/report\.md has other bytes"):
             promote(staging, body)

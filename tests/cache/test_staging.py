@@ -29,7 +29,7 @@ def test_an_attempt_leaves_nothing_behind(tmp_path: Path) -> None:
     with Staging.open(str(tmp_path), KEY) as staging:
         assert sorted(os.listdir(staging.dir)) == ["instance", "lock", "rows"]
         assert attempts(tmp_path) == [os.path.basename(staging.dir)]
-        Path(staging.dataset_dir, "half").write_text("x")
+        Path(staging.instance, "dataset", "half").write_text("x")
         assert staging.alive
     assert not staging.alive
     assert attempts(tmp_path) == []
@@ -108,7 +108,7 @@ def test_a_beginner_that_lost_its_directory_begins_again(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(os, "rename", stolen)
     with Staging.open(str(tmp_path), KEY) as staging:
-        assert os.path.isdir(staging.dataset_dir)
+        assert os.path.isdir(staging.instance)
         assert calls
         assert calls[0].endswith(staging.attempt) is False
 

@@ -112,21 +112,6 @@ class Staging:
         return self.instance
 
     @property
-    def dataset_dir(self) -> str:
-        """Where shards go: ``<dataset_dir>/<split>/part-...parquet``."""
-        return os.path.join(self.instance, "dataset")
-
-    @property
-    def statistics_dir(self) -> str:
-        """Where fitted statistics go."""
-        return os.path.join(self.instance, "fitted_statistics")
-
-    @property
-    def report_dir(self) -> str:
-        """Where the report and the ledger go."""
-        return os.path.join(self.instance, "report")
-
-    @property
     def rows_dir(self) -> str:
         """Where the pipeline's own rows (references, shard facts) go; never part of the instance."""
         return os.path.join(self.dir, "rows")
