@@ -7,20 +7,16 @@ from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam import places
-from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
-from refinery_beam.job.job import Job, shared_pool, working
+from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count, typed
-from refinery_beam.pipeline.write import shard_of, split_of
+from refinery_beam.pipeline.write import ShardWriter, shard_of, split_of
 from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.record.extras import Ignore
-from refinery_beam.record.shard import write_shard
-from refinery_beam.record.worker import Worker, derive_before_writing
 from refinery_beam.records import Ref, ShardRow
 
 
@@ -66,37 +62,14 @@ class SampleQuota:
         return [self._sample.quota(count)]
 
 
-class WriteSample(beam.DoFn):
-    """One group of sampled references -> one file below ``sample/``."""
+class WriteSample(ShardWriter):
+    """A shard of the sample. A record that was stored a moment ago and cannot be read now has changed: DataError."""
 
-    def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
-        self._job, self._points = job, points
+    folder = "sample"
 
-    def setup(self) -> None:
-        self._worker = Worker(self._job.plan)
-        self._markers = Markers(self._job, Task("write"))
-
-    def teardown(self) -> None:
-        self._markers.close()
-
-    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged_points: Mapping[str, bytes]) -> Iterable[ShardRow]:
-        (split, shard, shards), refs = group
-        job = self._job
-        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
-            written = write_shard(
-                self._worker,
-                refs,
-                derive_before_writing(self._worker, self._points, merged_points),
-                split=split,
-                shard=shard,
-                shards=shards,
-                folder=f"{job.instance}/sample",
-                scratch=scratch,
-                pool=shared_pool(job.threads),
-                threads=job.threads,
-                gather=Ignore(),
-                markers=self._markers,
-            )
+    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[ShardRow]:
+        with working(self._job):
+            written = self.written(group, merged, gather=Ignore())
             if written.ledger:
                 row = written.ledger[0]
                 raise DataError(

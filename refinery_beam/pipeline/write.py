@@ -15,8 +15,8 @@ from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
 from refinery_beam.planning.nodes import FitPoint
-from refinery_beam.record.extras import EXTRA_ROWS
-from refinery_beam.record.shard import write_shard
+from refinery_beam.record.extras import EXTRA_ROWS, Gather
+from refinery_beam.record.shard import Shard, write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 
@@ -65,38 +65,62 @@ class WriteShards(beam.PTransform):
         return Written(typed(out.shards, ShardRow), typed(out[LOST], LedgerRow), partials, extras)
 
 
-class WriteShard(beam.DoFn):
-    """One (split, shard, shards) group of references -> one file, one ShardRow."""
+class ShardWriter(beam.DoFn):
+    """One (split, shard, shards) group of references -> one file below the `folder` of the instance. Subclasses say what comes of it."""
+
+    folder = ""
 
     def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
         self._job, self._points = job, points
 
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
-        self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
         self._markers = Markers(self._job, Task("write"))
 
     def teardown(self) -> None:
         self._markers.close()
 
-    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+    def written(
+        self,
+        group: tuple[tuple[str, int, int], Iterable[Ref]],
+        merged: Mapping[str, bytes],
+        *,
+        progress: Heartbeat | None = None,
+        gather: Gather | None = None,
+    ) -> Shard:
+        """The shard of a group, with the statistics of `merged` accumulators."""
         (split, shard, shards), refs = group
         job = self._job
-        with working(job), places.scratch(f"{job.work}/scratch") as scratch:
-            written = write_shard(
+        with places.scratch(f"{job.work}/scratch") as scratch:
+            return write_shard(
                 self._worker,
                 refs,
                 derive_before_writing(self._worker, self._points, merged),
                 split=split,
                 shard=shard,
                 shards=shards,
-                folder=f"{job.instance}/dataset",
+                folder=f"{job.instance}/{self.folder}",
                 scratch=scratch,
                 pool=shared_pool(job.threads),
                 threads=job.threads,
-                progress=self._heartbeat,
+                progress=progress,
+                gather=gather,
                 markers=self._markers,
             )
+
+
+class WriteShard(ShardWriter):
+    """A shard of the dataset: its row, the rows of lost records, partials of riding points, and what records leave besides."""
+
+    folder = "dataset"
+
+    def setup(self) -> None:
+        super().setup()
+        self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
+
+    def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+        with working(self._job):
+            written = self.written(group, merged, progress=self._heartbeat)
         self._heartbeat.flush()
         yield written.row
         for row in written.ledger:
