@@ -29,12 +29,10 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from refinery_beam.dtypes import FLOATS, INTEGERS, normal_dtype
 from refinery_beam.identity import canonical_bytes, digest
 
-_INTEGERS = frozenset({"int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
-_FLOATS = {"float16": "<e", "float32": "<f", "float64": "<d", "float": "<d"}
-_TEXT = frozenset({"str", "string"})
-_BOOLEANS = frozenset({"bool", "boolean"})
+_FORMS = {"float16": "<e", "float32": "<f", "float64": "<d"}
 
 
 class Pixels(NamedTuple):
@@ -130,15 +128,16 @@ def _plain(dtype: str, value: Any) -> Any:
         return [_plain(dtype, item) for item in value]
     if hasattr(value, "item") and hasattr(value, "dtype"):
         value = value.item()
-    if dtype in _BOOLEANS and isinstance(value, bool):
+    meant = normal_dtype(dtype)
+    if meant == "bool" and isinstance(value, bool):
         return value
-    if dtype in _INTEGERS and isinstance(value, int) and not isinstance(value, bool):
+    if meant in INTEGERS and isinstance(value, int) and not isinstance(value, bool):
         return value
-    if dtype in _FLOATS and isinstance(value, int | float) and not isinstance(value, bool):
-        return _rounded(float(value), _FLOATS[dtype])
-    if dtype in _TEXT and isinstance(value, str):
+    if meant in FLOATS and isinstance(value, int | float) and not isinstance(value, bool):
+        return _rounded(float(value), _FORMS[meant])
+    if meant == "str" and isinstance(value, str):
         return value
-    if dtype == "bytes" and isinstance(value, bytes):
+    if meant == "bytes" and isinstance(value, bytes):
         return {"bytes": value.hex()}
     raise TypeError(f"{type(value).__name__} {value!r} is not a value of dtype {dtype!r}")
 

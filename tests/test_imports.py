@@ -19,10 +19,11 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "places", "processes"}
+GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "places", "processes"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
+    "dtypes": set(),
     "errors": set(),
     "object_faults": {"errors"},
     "objects": {"errors", "object_faults"},
@@ -34,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "exact": {"identity", "moments"},
     "randoms": {"identity"},
     "records": {"identity"},
-    "rows": {"identity"},
+    "rows": {"dtypes", "identity"},
     "sorting": {"errors"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},

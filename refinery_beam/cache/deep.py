@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refinery_beam.cache.content import content_field
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.manifest import FileEntry, Manifest
+from refinery_beam.dtypes import normal_dtype
 from refinery_beam.identity import record_key
 from refinery_beam.plugins.base import ArrayType, BadRecord, Cell, Plugin
 from refinery_beam.rows import SourceBytes, row_digest, shard_digest
@@ -133,14 +134,13 @@ def _fits(stored: Any, declared: dict[str, Any]) -> bool:
         if not (pa.types.is_list(stored) or pa.types.is_fixed_size_list(stored) or pa.types.is_large_list(stored)):
             return False
         stored = stored.value_type
-    word = declared["dtype"]
+    word = normal_dtype(declared["dtype"])
     if word == "bytes":
         return bool(pa.types.is_binary(stored) or pa.types.is_large_binary(stored))
-    if word in ("str", "string"):
+    if word == "str":
         return bool(pa.types.is_string(stored) or pa.types.is_large_string(stored))
     # An odd word in the schema is a misfit, not a crash.
-    names = {"int": "int64", "float": "float64", "boolean": "bool"}
     try:
-        return bool(stored == pa.type_for_alias(names.get(word, word)))
+        return bool(stored == pa.type_for_alias(word))
     except ValueError:
         return False

@@ -5,25 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam.dtypes import FLOATS, INTEGERS, normal_dtype
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, Encoding, FieldType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-INTEGERS = tuple(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64))
-FLOATS = ("float16", "float32", "float64")
-ALIASES = {"string": "str", "int": "int64", "float": "float64", "boolean": "bool"}
-"""Words older recipes use for a dtype, and the one this package stores."""
-
 
 class FieldMismatch(ValueError):
     """A value does not have the declared dtype or shape; the message says both."""
-
-
-def normal_dtype(word: str) -> str:
-    """The dtype word of a declaration. `int` is int64, `float` is float64."""
-    return ALIASES.get(word, word)
 
 
 def coerce(name: str, value: Any, declared: FieldType, *, optional: bool) -> Any:

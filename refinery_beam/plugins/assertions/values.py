@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
+from refinery_beam.dtypes import Dtype
 from refinery_beam.plugins.assertions.base import AssertionSpec
 from refinery_beam.plugins.assertions.words import Count, check_ends, short
 from refinery_beam.plugins.ops import Params
@@ -28,26 +29,6 @@ class ValueRange(Params):
     def _ends(self) -> Self:
         check_ends(self)
         return self
-
-
-Dtype: TypeAlias = Literal[
-    "int",
-    "float",
-    "bool",
-    "str",
-    "bytes",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "float16",
-    "float32",
-    "float64",
-]
 
 
 class Expected(Params):

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
+from refinery_beam.dtypes import Integer
 from refinery_beam.plugins.kind import BadRecord
 from refinery_beam.plugins.ops import FieldType, OpSpec, OpTypeError, Params
 
@@ -15,8 +16,6 @@ Value: TypeAlias = str | int | bool
 
 LIMIT = 1 << 17
 """Distinct values a vocabulary may have: the whole of it travels to every worker."""
-
-_SIGNED = ("int8", "int16", "int32", "int64")
 
 
 class CategoricalEncodeParams(Params):
@@ -29,9 +28,7 @@ class CategoricalEncodeParams(Params):
         default="alphabetical",
         description="The order of a learned vocabulary: by code point (numbers by size), or by the smallest record key that has the value.",
     )
-    output_dtype: Literal["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"] = Field(
-        default="int64", description="The dtype of the numbers, which are stored as whole numbers."
-    )
+    output_dtype: Integer = Field(default="int64", description="The dtype of the numbers, which are stored as whole numbers.")
     oov: Literal["error", "ignore", "index"] = Field(
         default="error",
         description="A value outside of the vocabulary, or none: a bad record (`out_of_vocabulary`), -1, or a number of its own, the last.",
@@ -46,7 +43,7 @@ class CategoricalEncodeParams(Params):
 
     @model_validator(mode="after")
     def _signed(self) -> CategoricalEncodeParams:
-        if self.oov == "ignore" and self.output_dtype not in _SIGNED:
+        if self.oov == "ignore" and self.output_dtype.startswith("u"):
             raise ValueError(f"oov: ignore gives -1, which {self.output_dtype} cannot hold")
         return self
 

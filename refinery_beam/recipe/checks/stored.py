@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from refinery_beam.dtypes import FLOATS, INTEGERS, LISTS
 from refinery_beam.plugins.base import ArrayType
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.params import decode_policy, validated
 
-DTYPES = (
-    *("str", "bytes", "bool", "int", "float", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "float32", "float64", "list[str]", "list[int64]", "list[float64]"),
-)
+DTYPES = ("str", "bytes", "bool", "int", "float", *INTEGERS, *FLOATS, *LISTS)
 
 
 def output_options(c: Context) -> Findings:
