@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "index": GROUND | {"plugins", "recipe"},
     "planning": GROUND | {"plugins", "recipe", "index"},
     "record": GROUND | {"plugins", "planning"},
-    "job": GROUND | {"planning"},
+    "job": GROUND | {"plugins", "planning"},
     "crashes": GROUND | {"plugins", "planning", "record", "job"},
     "pipeline": GROUND | {"plugins", "planning", "record", "job", "crashes"},
     "runners": GROUND | {"pipeline", "job", "crashes"},

@@ -12,6 +12,8 @@ from refinery_beam.job.cancel import at_work
 from refinery_beam.job.failures import report_failure
 from refinery_beam.job.versions import Versions, refuse_other_versions, versions_here
 from refinery_beam.planning.nodes import Plan
+from refinery_beam.plugins.base import PluginFailed
+from refinery_beam.plugins.discovery import plugin_of_plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,10 @@ def working(job: Job) -> Iterator[None]:
         refuse_other_versions(job.driver)
         with at_work(job.work):
             yield
+    except PluginFailed as failed:
+        error = plugin_of_plan(job.plan).blame(failed)
+        report_failure(job.work, error)
+        raise error from failed.error
     except RefineryError as error:
         if error.code != "cancelled":
             report_failure(job.work, error)

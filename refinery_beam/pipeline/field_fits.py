@@ -71,8 +71,9 @@ class CountValues(beam.CombineFn):
         return PartialCoder(type(self.create_accumulator()))
 
     def create_accumulator(self) -> Any:
-        bound = self._ready()
-        return bound.op.partial(bound.params)
+        with working(self._job):
+            bound = self._ready()
+            return bound.call(bound.op.partial, bound.params)
 
     def add_input(self, accumulator: Any, element: Ref) -> Any:
         known = known_fields(element, self._job.plan.label_field)

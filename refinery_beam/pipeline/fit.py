@@ -13,16 +13,14 @@ import apache_beam as beam
 from apache_beam import coders
 
 from refinery_beam.crashes.markers import Markers, Task
-from refinery_beam.exact import ExactError
 from refinery_beam.identity import digest
-from refinery_beam.job.failures import report_failure
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
-from refinery_beam.planning.nodes import FitPoint, Plan
+from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.record.bad import lost
-from refinery_beam.record.partials import add_partial, merge_bytes, mixed_channels
+from refinery_beam.record.partials import joined, merge_bytes
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.worker import Worker, derive_all
 from refinery_beam.records import Ref
@@ -31,11 +29,12 @@ from refinery_beam.records import Ref
 class MergePartials(beam.CombineFn):
     """Merges the accumulators of one fit point; b'' when there was nothing to merge."""
 
-    def __init__(self, plan: Plan, point: FitPoint, work: str) -> None:
-        self._plan, self._point, self._work = plan, point, work
+    def __init__(self, job: Job, point: FitPoint) -> None:
+        self._job, self._point = job, point
 
     def setup(self) -> None:
-        self._kind = type(Worker(self._plan).partial(self._point))
+        with working(self._job):
+            self._kind = type(Worker(self._job.plan).partial(self._point))
 
     def get_accumulator_coder(self) -> Any:
         return coders.BytesCoder()
@@ -53,12 +52,8 @@ class MergePartials(beam.CombineFn):
         return accumulator
 
     def _merged(self, parts: Sequence[bytes]) -> bytes:
-        try:
-            return merge_bytes(self._kind, parts)
-        except ExactError as error:
-            failure = mixed_channels(self._point, str(error))
-            report_failure(self._work, failure)
-            raise failure from error
+        with working(self._job):
+            return joined(self._job.plan, self._point, "", merge_bytes, self._kind, parts)
 
 
 class FitPass(beam.PTransform):
@@ -78,7 +73,7 @@ class FitPass(beam.PTransform):
             | "Deal" >> beam.ParDo(Deal(self._job, f"fit.{self._point.name}", _deal), self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
             | "Observe" >> beam.ParDo(Observe(self._job, self._point, self._earlier), self._merged).with_output_types(bytes)
-            | "Merge" >> beam.CombineGlobally(MergePartials(self._job.plan, self._point, self._job.work)).without_defaults()
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._job, self._point)).without_defaults()
             | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
         )
 
@@ -86,15 +81,15 @@ class FitPass(beam.PTransform):
 class MergeRiding(beam.PTransform):
     """The (point name, partial) pairs that shards left -> one (point name, merged accumulator) pair of the given point."""
 
-    def __init__(self, plan: Plan, point: FitPoint, work: str) -> None:
+    def __init__(self, job: Job, point: FitPoint) -> None:
         super().__init__()
-        self._plan, self._point, self._work = plan, point, work
+        self._job, self._point = job, point
 
     def expand(self, partials: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, bytes]]:
         return (
             partials
             | "Own" >> beam.FlatMap(_own, self._point.name).with_output_types(bytes)
-            | "Merge" >> beam.CombineGlobally(MergePartials(self._plan, self._point, self._work)).without_defaults()
+            | "Merge" >> beam.CombineGlobally(MergePartials(self._job, self._point)).without_defaults()
             | "Named" >> beam.Map(_named, self._point.name).with_output_types(tuple[str, bytes])
         )
 
@@ -115,8 +110,6 @@ class Observe(beam.DoFn):
 
     def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
         worker, point = self._worker, self._point
-        fitted = derive_all(worker, self._earlier, merged)
-        self._markers.knowing(fitted)
 
         def one(ref: Ref) -> Any:
             try:
@@ -126,13 +119,15 @@ class Observe(beam.DoFn):
                 lost(self._job.plan, ref, error)
                 return None  # the pass that writes puts it into the ledger
 
-        total = worker.partial(point)
         with working(self._job):
+            fitted = derive_all(worker, self._earlier, merged)
+            self._markers.knowing(fitted)
+            total = worker.partial(point)
             refs = list(group[1])
             partials = ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads)
             for ref, partial in zip(refs, partials, strict=True):
                 if partial is not None:
-                    add_partial(total, partial, point, record_id=ref.record_id)
+                    joined(self._job.plan, point, ref.record_id, total.merge, partial)
                 self._heartbeat.done()
         self._heartbeat.flush()
         yield total.dumps()

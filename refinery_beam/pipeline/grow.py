@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
+from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count
 from refinery_beam.planning.nodes import Plan
@@ -29,14 +30,14 @@ class Grown(NamedTuple):
 class Generate(beam.PTransform):
     """One generation in one split: the records (unless the step replaces them) and their children."""
 
-    def __init__(self, plan: Plan, step: GenerateStep, split: str) -> None:
+    def __init__(self, job: Job, step: GenerateStep, split: str) -> None:
         super().__init__()
-        self._plan, self._step, self._split = plan, step, split
+        self._job, self._step, self._split = job, step, split
 
     def expand(self, refs: beam.PCollection[Ref]) -> Grown:
         step = self._step
         if step.kind == "variants":
-            out = refs | "Children" >> beam.ParDo(Variants(self._plan, step)).with_output_types(Ref)
+            out = refs | "Children" >> beam.ParDo(Variants(self._job, step)).with_output_types(Ref)
         else:
             classes = (
                 refs
@@ -47,9 +48,9 @@ class Generate(beam.PTransform):
             cuts = (
                 refs
                 | "Positions" >> beam.FlatMap(_position_of, step).with_output_types(tuple[str, bytes])
-                | "Cut" >> CutByRank(ExtraCuts(self._plan, step), table)
+                | "Cut" >> CutByRank(ExtraCuts(self._job, step), table)
             )
-            copies = beam.ParDo(Copies(self._plan, step), table, beam.pvalue.AsDict(cuts))
+            copies = beam.ParDo(Copies(self._job, step), table, beam.pvalue.AsDict(cuts))
             out = refs | "Copies" >> copies.with_output_types(Ref)
         return Grown(out, _tally(refs, out, step.name, self._split, replaced=step.replace))
 
@@ -69,13 +70,14 @@ class Expand(beam.PTransform):
 class Variants(beam.DoFn):
     """A record -> itself (unless replaced), and its children."""
 
-    def __init__(self, plan: Plan, step: GenerateStep) -> None:
-        self._plan, self._step = plan, step
+    def __init__(self, job: Job, step: GenerateStep) -> None:
+        self._job, self._step = job, step
         self._variants: tuple[Variant, ...] = ()
 
     def setup(self) -> None:
-        bound = _bound(self._plan, self._step)
-        self._variants = tuple(bound.call(bound.op.variants, bound.params))
+        with working(self._job):
+            bound = _bound(self._job.plan, self._step)
+            self._variants = tuple(bound.call(bound.op.variants, bound.params))
 
     def process(self, ref: Ref) -> Iterable[Ref]:
         if not self._step.replace:
@@ -88,11 +90,11 @@ class Variants(beam.DoFn):
 class Copies(beam.DoFn):
     """A record -> itself (unless replaced), and as many copies as its class and its rank ask for."""
 
-    def __init__(self, plan: Plan, step: GenerateStep) -> None:
-        self._plan, self._step = plan, step
+    def __init__(self, job: Job, step: GenerateStep) -> None:
+        self._job, self._step = job, step
 
     def setup(self) -> None:
-        self._extra = ExtraCuts(self._plan, self._step)
+        self._extra = ExtraCuts(self._job, self._step)
 
     def process(self, ref: Ref, classes: Mapping[str, int], cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
         if not self._step.replace:
@@ -107,13 +109,14 @@ class Copies(beam.DoFn):
 class ExtraCuts:
     """How many records of a class are copied once more than the others; a picklable function."""
 
-    def __init__(self, plan: Plan, step: GenerateStep) -> None:
-        self._plan, self._step = plan, step
+    def __init__(self, job: Job, step: GenerateStep) -> None:
+        self._job, self._step = job, step
 
     def lacking(self, count: int, classes: Mapping[str, int]) -> int:
         """The copies that a class of `count` records gets in all."""
-        bound = _bound(self._plan, self._step)
-        return bound.call(bound.op.extra, count, max(classes.values()), bound.params)
+        with working(self._job):
+            bound = _bound(self._job.plan, self._step)
+            return bound.call(bound.op.extra, count, max(classes.values()), bound.params)
 
     def __call__(self, stratum: str, count: int, classes: Mapping[str, int]) -> list[int]:
         return [self.lacking(count, classes) % count]

@@ -60,7 +60,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
 
     for made in plan.generation:
         for split in made.splits:
-            branches[split], tally = branches[split] | f"Generate[{made.name}][{split}]" >> Generate(plan, made, split)
+            branches[split], tally = branches[split] | f"Generate[{made.name}][{split}]" >> Generate(job, made, split)
             counts.made(tally)
 
     passes = tuple(point for point in plan.fits if not point.riding)
@@ -79,7 +79,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
 
     every = tuple(branches.values()) | "References" >> beam.Flatten()
     written = every | "Shards" >> WriteShards(job, passes, side_input(pipeline, fitted, "Statistics"))
-    riding = [written.partials | f"Merge[{p.name}]" >> MergeRiding(plan, p, job.work) for p in plan.fits if p.riding]
+    riding = [written.partials | f"Merge[{p.name}]" >> MergeRiding(job, p) for p in plan.fits if p.riding]
     if plan.contracts:
         statistics = side_input(pipeline, [*fitted, *riding], "TailStatistics")
         evidence = (written.extras[EVIDENCE], written.extras[LEVELS]) | "Evidence" >> Evidence(job, statistics)

@@ -29,6 +29,7 @@ from refinery_beam.plugins.base import (
     FittedFeaturizeOp,
     OpTypeError,
     Plugin,
+    call_plugin,
 )
 from refinery_beam.recipe import Recipe, decode_limits, decode_policy, section_seed
 
@@ -47,6 +48,13 @@ def build_plan(
     source locations, resolved from the recipe when left out. `imports` are the statistics of ``stats_from_instance`` by operation;
     left out, the plan has none of their values and serves for checking only. Raises RecipeError or an ErrorGroup of them.
     """
+    with plugin.named():
+        return _build(recipe, plugin, partitions=partitions, roots=roots, imports=imports)
+
+
+def _build(
+    recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str], roots: Sequence[str] | None, imports: Mapping[str, Imported] | None
+) -> Plan:
     model = recipe.model
     errors: list[RefineryError] = []
     split = _split_plan(recipe, plugin, partitions)
@@ -204,7 +212,8 @@ def _fields(
             continue  # the index derives labels from paths before splits; here it would come too late for stratify_by
         params = _params(op.spec.params, own_params(f.params))
         try:
-            out = op.infer([known.get(name, FieldType("str")) for name in f.inputs], op.spec.params.model_validate(params))
+            inputs = [known.get(name, FieldType("str")) for name in f.inputs]
+            out = call_plugin(f.name, f"op:{f.op}", op.infer, inputs, op.spec.params.model_validate(params))
         except OpTypeError as error:
             errors.append(
                 RecipeError(

@@ -10,7 +10,7 @@ from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.planning.nodes import Step
 from refinery_beam.planning.output import stores_source
 from refinery_beam.planning.variants import AugmentStep, GenerateStep, aggressive
-from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin, TransformOp
+from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, section_seed
 
 
@@ -25,7 +25,7 @@ def build_generation(recipe: Recipe, plugin: Plugin, decoded: ArrayType, errors:
         params = op.spec.params.model_validate(dict(g.params))
         try:
             if op.spec.pixel_altering:
-                op.infer(decoded, params)
+                call_plugin(g.name, f"op:{g.op}", op.infer, decoded, params)
         except OpTypeError as error:
             errors.append(_odd_type(recipe, ("Generation", i), g.name, g.op, decoded, error, "set Input.decode.mode to RGB or L"))
             continue
@@ -75,7 +75,7 @@ def augmented(plugin: Plugin, steps: Sequence[AugmentStep], split: str, before: 
             continue
         bound = plugin.bind(step, AugmentOp)
         try:
-            before = bound.op.infer(before, bound.params)
+            before = bound.call(bound.op.infer, before, bound.params)
         except OpTypeError as error:
             raise OpTypeError(f"augmentation {step.name!r}: {error}") from error
     return before
@@ -86,7 +86,7 @@ def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[S
     done = []
     for step in steps:
         bound = plugin.bind(step, TransformOp)
-        out = bound.op.infer(before, bound.params)._replace(dtype=step.out.dtype)
+        out = bound.call(bound.op.infer, before, bound.params)._replace(dtype=step.out.dtype)
         done.append(replace(step, before=before, out=out))
         before = out
     return tuple(done)

@@ -19,7 +19,7 @@ from refinery_beam.planning.borrowed import channel_problem, imported_statistics
 from refinery_beam.planning.build_variants import augmented, odd_augmentation, retyped
 from refinery_beam.planning.nodes import Chain, FitPoint, Imported, Step
 from refinery_beam.planning.variants import AugmentStep
-from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp
+from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, decode_policy
 
 
@@ -143,7 +143,7 @@ def _infer(
             continue
         params = op.spec.params.model_validate(own_params(t.params))
         try:
-            out = op.infer(before, params)
+            out = call_plugin(t.name, f"op:{t.op}", op.infer, before, params)
         except OpTypeError as error:
             errors.append(
                 RecipeError(

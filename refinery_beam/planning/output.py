@@ -94,7 +94,7 @@ def _check_encoding(
     def refuse(message: str, rule: str, remedy: str) -> None:
         errors.append(RecipeError(message, code="output-options", place=place, value=word, rule=rule, remedy=remedy))
 
-    refusal = plugin.encodings[word].refuse(stored)
+    refusal = plugin.encoding(word).refuse(stored)
     if refusal is not None and not stated:
         refuse(
             f"the stored {kind.field} is {stored}, which no encoding of {kind.noun} holds: {refusal.message}",

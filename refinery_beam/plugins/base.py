@@ -174,13 +174,13 @@ class PluginFailed(Exception):
 
 
 def call_plugin(step: str, word: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What a function of a plugin gives. BadRecord, RefineryError and memory running out pass as they are.
+    """What a function of a plugin gives. BadRecord, OpTypeError, RefineryError and memory running out pass as they are.
 
     Anything else is the plugin's fault, never the record's: PluginFailed.
     """
     try:
         return function(*args, **kwargs)
-    except (BadRecord, RefineryError, MemoryError):
+    except (BadRecord, OpTypeError, RefineryError, MemoryError):
         raise
     except Exception as error:
         raise PluginFailed(step, word, error) from error
@@ -307,22 +307,27 @@ class Plugin:
         )
 
     @contextmanager
-    def named(self, record_id: str) -> Iterator[None]:
-        """Inside, one record is worked on. Turns PluginFailed into a PluginError ``op-failed`` that names code and record."""
+    def named(self, record_id: str = "") -> Iterator[None]:
+        """Inside, code of the plugin works, on one record if it is given. Turns PluginFailed into the PluginError of `blame`."""
         try:
             yield
         except PluginFailed as error:
-            origin = self.origins.get(error.word) or self.origin
-            whose = f" of the plugin {origin.name!r}" if origin is not None else ""
-            what, _, word = error.word.partition(":")
-            raise PluginError(
-                f"the {what} {word!r}{whose} failed on {display(record_id)}: {type(error.error).__name__}: {display(str(error.error))}",
-                code="op-failed",
-                place=display(record_id),
-                value=error.step,
-                rule=f"the {what} of a plugin raises BadRecord for a record it cannot take, and nothing else",
-                remedy=f"mend the {what} (--debug shows where it failed)" if whose else "report this with the recipe and the file",
-            ) from error.error
+            raise self.blame(error, record_id) from error.error
+
+    def blame(self, failed: PluginFailed, record_id: str = "") -> PluginError:
+        """The PluginError ``op-failed``, which names the code that failed, its plugin and the record."""
+        origin = self.origins.get(failed.word) or self.origin
+        whose = f" of the plugin {origin.name!r}" if origin is not None else ""
+        what, _, word = failed.word.partition(":")
+        where = f" on {display(record_id)}" if record_id else ""
+        return PluginError(
+            f"the {what} {word!r}{whose} failed{where}: {type(failed.error).__name__}: {display(str(failed.error))}",
+            code="op-failed",
+            place=display(record_id),
+            value=failed.step,
+            rule=f"the {what} of a plugin raises BadRecord for a record it cannot take, and nothing else",
+            remedy=f"mend the {what} (--debug shows where it failed)" if whose else "report this with the recipe and the file",
+        )
 
     def used_origins(self, **words: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The third-party code that a use of these words runs: {name: {version, digest}}. What is not used is not in it.

@@ -21,6 +21,7 @@ from refinery_beam.plugins.base import (
     DatasetAssertion,
     Encoding,
     Extension,
+    Kind,
     Loader,
     OpSpec,
     Origin,
@@ -151,6 +152,7 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
         places[name] = item.place
         if isinstance(item.value, Plugin):
             _check_words(item.value.ops.values(), item.value.encodings.values(), item.value.loaders.values(), item.place)
+            _check_plugin(item.value, item.place)
             plugins[name] = replace(item.value, origin=Origin(name, item.value.version, item.digest))
     for item in found:
         if isinstance(item.value, Extension):
@@ -160,6 +162,17 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
                 )
             plugins[item.value.extends] = _extended(plugins[item.value.extends], item)
     return plugins
+
+
+def _check_plugin(plugin: Plugin, place: str) -> None:
+    if not isinstance(plugin.kind, Kind) or isinstance(plugin.kind, type):
+        raise _protocol(place, "has a kind that is not a Kind", "kind is a value, with every method of plugins.kind.Kind")
+    listed = [("op", word, op.spec.name) for word, op in plugin.ops.items()]
+    listed += [("encoding", word, encoding.name) for word, encoding in plugin.encodings.items()]
+    listed += [("assertion", word, _assertion_kind(assertion, place)) for word, assertion in plugin.assertions.items()]
+    for what, word, name in listed:
+        if word != name:
+            raise _protocol(place, f"lists the {what} {name!r} as {word!r}", f"list every {what} by its own name")
 
 
 def _extended(plugin: Plugin, item: _Found) -> Plugin:

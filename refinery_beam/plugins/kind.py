@@ -128,6 +128,7 @@ class Encoding(Protocol):
         """
 
 
+@runtime_checkable
 class Kind(Protocol):
     """What one kind of data is."""
 

@@ -22,9 +22,9 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.content import content_field
 from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.errors import UsageError, did_you_mean
-from refinery_beam.plugins.base import ArrayType, BadRecord, Cell, Content
+from refinery_beam.plugins.base import ArrayType, BadRecord, Cell
 from refinery_beam.reading.faults import damaged, unreadable
-from refinery_beam.reading.recorded import Chain, Recorded, declared_type
+from refinery_beam.reading.recorded import Chain, Recorded, declared_type, owned
 from refinery_beam.record.steps import LazyStep
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ class SplitReader(Sequence[Row]):
         if self.augment:
             if self._lazy is None:
                 self._lazy = recorded.lazy(self.split)
-            content = _own(recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number))
+            content = owned(recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number))
         if self.raw:
             return content
         if self._chain is None:
@@ -307,7 +307,7 @@ class SplitReader(Sequence[Row]):
             content = encoding.read(cell)
             if encoding.from_source:
                 content = recorded.decode(content, self.split, place=self._place(shard))
-            return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
+            return owned(recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content))
         except (ValueError, BadRecord) as error:
             raise damaged(self._place(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
 
@@ -352,9 +352,3 @@ def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...
                 )
         known = [name for name in known if name in columns]
     return ("record_id", *(name for name in known if name != "record_id"))
-
-
-def _own(content: Content) -> Any:
-    """Content that its row owns: a mirrored array may be a read-only view of what an op was given."""
-    flags = getattr(content, "flags", None)
-    return content.copy() if flags is not None and not flags.writeable else content

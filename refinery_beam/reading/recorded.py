@@ -273,3 +273,9 @@ def declared_type(manifest: Manifest) -> ArrayType | None:
 
 def _type(declared: Mapping[str, Any]) -> ArrayType:
     return ArrayType(str(declared["dtype"]), tuple(declared["shape"]))
+
+
+def owned(content: Content) -> Any:
+    """Content that whoever asked for it owns: arrays of a decoder, and views of what an op was given, are read-only."""
+    flags = getattr(content, "flags", None)
+    return content.copy() if flags is not None and not flags.writeable else content

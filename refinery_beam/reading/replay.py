@@ -14,7 +14,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
 from refinery_beam.plugins.base import BadRecord, Content, Encoding
 from refinery_beam.reading.instance import open_instance
-from refinery_beam.reading.recorded import Recorded, declared_type, unusable
+from refinery_beam.reading.recorded import Recorded, declared_type, owned, unusable
 
 
 class Replay:
@@ -94,15 +94,15 @@ class Replay:
             # What readers get went through the encoder, so this does as well.
             content = self._through(recorded.encoding, content, place)
         if raw or not self._deferred.steps:
-            return content
+            return owned(content)
         return kind.plain(recorded.run(content, self._deferred, record=place))
 
     def _through(self, encoding: Encoding, content: Content, place: str) -> Any:
         try:
             cell = encoding.write(content, quality=self.manifest.raw["output"]["quality"])
             return self._settled(encoding.read(cell), place)
-        except BadRecord as error:
-            raise unusable(error, place) from error
+        except ValueError as error:
+            raise unusable(error if isinstance(error, BadRecord) else BadRecord("damaged", str(error)), place) from error
 
     def _settled(self, content: Content, place: str) -> Any:
         kind = self._recorded.kind

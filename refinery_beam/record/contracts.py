@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.identity import canonical_bytes, record_key
 from refinery_beam.planning.contracts import ContractStep
 from refinery_beam.planning.nodes import Chain, Plan
-from refinery_beam.plugins.base import BadRecord, Content, DatasetAssertion, Facts, Plugin, Verdict
+from refinery_beam.plugins.base import BadRecord, Content, DatasetAssertion, Facts, Plugin, Verdict, call_plugin
 from refinery_beam.record.byte_values import TableOf, level_counts, levels_of, seen_values, values_at
 from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, known_fields
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NAMED = 10
 """How many failing records are named."""
@@ -97,7 +100,7 @@ class Contracts:
         for _, step, kind, params in self.arriving:
             if isinstance(kind, DatasetAssertion):
                 continue  # no single record breaks it
-            if step.severity == "error" and (bad := kind.offence(content, params)):
+            if step.severity == "error" and (bad := _said(step, kind.offence, content, params)):
                 raise _violation(step, bad)
 
     def of_content(self, ref: Ref, content: Content, tally: Tally) -> None:
@@ -133,13 +136,14 @@ class Contracts:
         for i, step, kind, params in self.leaving:
             if step.on_content and kind.spec.content == "values" and not isinstance(kind, DatasetAssertion):
                 _count(tally, i, CHECKED)
-                if bad := kind.offence(values, params):
+                if bad := _said(step, kind.offence, values, params):
                     _count(tally, i, FAILED, row.record_id, bad)
 
     def _see(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, split: str, values: Mapping[str, Any], tally: Tally) -> str:
         i, step, kind, params = entry
         if isinstance(kind, DatasetAssertion):
-            key = kind.key(split, [values.get(name) for name in kind.fields(step.field, params)], params)
+            inputs = [values.get(name) for name in kind.fields(step.field, params)]
+            key = _said(step, kind.key, split, inputs, params)
             if key is not None:
                 _count(tally, i, key_text(key))
             return ""
@@ -147,7 +151,7 @@ class Contracts:
         if value is None and (not kind.spec.sees_missing or self._unlabeled(step, ref)):
             return ""
         _count(tally, i, CHECKED)
-        bad: str = kind.offence(value, params)
+        bad: str = _said(step, kind.offence, value, params)
         if bad:
             _count(tally, i, FAILED, ref.record_id, bad)
         return bad
@@ -195,11 +199,16 @@ class Contracts:
                 if step.on_content and self._byte_values:
                     view = tail if step.section == "OutputExpectations" else (lambda split, channels: None)
                     counts = _counted_pixels(evidence, kind, params, view)
-                verdict = kind.judge(counts, params, facts)
+                verdict = _said(step, kind.judge, counts, params, facts)
                 found.append(Outcome(step=step, verdict=verdict._replace(message="" if verdict.passed else verdict.message)))
                 continue
             found.append(_of_records(step, evidence, gone.get(step.name, [])))
         return found
+
+
+def _said(step: ContractStep, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What an assertion says. PluginFailed if it raises."""
+    return call_plugin(step.name, f"assertion:{step.kind}", function, *args, **kwargs)
 
 
 def _violation(step: ContractStep, detail: str) -> BadRecord:

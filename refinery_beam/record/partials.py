@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.exact import ExactError, Partial
-from refinery_beam.planning.nodes import Chain, FitPoint
-from refinery_beam.plugins.base import ArrayType
+from refinery_beam.planning.nodes import Chain, FitPoint, Plan
+from refinery_beam.plugins.base import ArrayType, PluginFailed, call_plugin
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def add_partial(total: Partial, other: Partial, point: FitPoint, *, record_id: str = "") -> None:
-    """Merge `other` into `total`, both of one fit point. Raises DataError where their images have different numbers of channels."""
+def joined(plan: Plan, point: FitPoint, record_id: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """What a function gives that joins accumulators of a fit point, at a record if one is known.
+
+    Raises DataError for values that do not go together, PluginFailed.
+    """
+    step = plan.fit_chain(point).steps[point.index]
     try:
-        total.merge(other)
-    except ExactError as error:
-        raise mixed_channels(point, str(error), record_id=record_id) from error
+        return call_plugin(step.name, f"op:{step.op}", function, *args, **kwargs)
+    except PluginFailed as failed:
+        if not isinstance(failed.error, ExactError):
+            raise
+        raise mixed_channels(point, str(failed.error), record_id=record_id) from failed.error
 
 
-def mixed_channels(point: FitPoint, detail: str, *, record_id: str = "") -> DataError:
+def mixed_channels(point: FitPoint, detail: str, *, record_id: str) -> DataError:
     """Grey, colour and see-through images met in one statistic: no rule says which of them is wrong."""
     who = f", met at {display(record_id)}" if record_id else ""
     return DataError(

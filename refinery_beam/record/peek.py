@@ -27,7 +27,7 @@ class Peek:
         with worker.plugin.named(ref.record_id):
             data = worker.files.read(ref)
             if self._duplicates is not None:
-                return worker.files.signature(data, self._duplicates).to_bytes(8, "big"), ref
+                return worker.files.signature(ref, data, self._duplicates).to_bytes(8, "big"), ref
             assert self._header is not None
             header = worker.files.decoder.header(data)
             why = self._header.call(self._header.op.refusal, header, self._header.params)

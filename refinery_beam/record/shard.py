@@ -26,7 +26,7 @@ from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
-from refinery_beam.record.partials import add_partial
+from refinery_beam.record.partials import joined
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.row import Row
 from refinery_beam.record.steps import Fitted
@@ -226,7 +226,7 @@ def write_shard(
                 gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
                 for name, partial in result.partials:
                     if name in partials:
-                        add_partial(partials[name], partial, points[name], record_id=result.ref.record_id)
+                        joined(worker.plan, points[name], result.ref.record_id, partials[name].merge, partial)
                     else:
                         partials[name] = partial
             if progress is not None:

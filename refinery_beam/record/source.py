@@ -96,9 +96,17 @@ class SourceFiles:
         steps = self.plan.chains[ref.split].steps
         return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None)
 
-    def signature(self, data: bytes, duplicates: BoundOp[DuplicatesOp]) -> int:
-        """The signature a duplicates op gives a file's content, decoded whole whatever shortcuts the policy allows. Raises BadRecord."""
-        return int(duplicates.call(duplicates.op.signature, self.decoder.decode(data)))
+    def signature(self, ref: Ref, data: bytes, duplicates: BoundOp[DuplicatesOp]) -> int:
+        """The 64-bit signature a duplicates op gives a file's content, decoded whole whatever shortcuts the policy allows.
+
+        Raises BadRecord, PluginFailed.
+        """
+        content = self.decoder.decode(data, loader=self._loaders[ref.source])
+        found: Any = duplicates.call(duplicates.op.signature, content)
+        if not isinstance(found, int) or not 0 <= found < 1 << 64:
+            problem = ValueError(f"the signature is {found!r}, not a whole number of 64 bits")
+            raise PluginFailed(duplicates.name, f"op:{duplicates.op.spec.name}", problem)
+        return found
 
 
 def _at_input(error: BadRecord) -> BadRecord:

@@ -15,7 +15,17 @@ from refinery_beam.errors import DataError
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.planning.nodes import FieldStep, FitPoint, Plan
 from refinery_beam.planning.variants import AUGMENTATION, SOURCE_RECORD
-from refinery_beam.plugins.base import BadRecord, BoundOp, Content, FeaturizeOp, FittedFeaturizeOp, FittedOp, TransformOp
+from refinery_beam.plugins.base import (
+    BadRecord,
+    BoundOp,
+    Content,
+    FeaturizeOp,
+    FittedFeaturizeOp,
+    FittedOp,
+    PluginFailed,
+    TransformOp,
+    call_plugin,
+)
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.byte_values import table_of
 from refinery_beam.record.contracts import Contracts
@@ -79,7 +89,7 @@ class Worker:
         if shared is not None:
             return shared
         fitted = self.plugin.bind(chain.steps[point.index], FittedOp)
-        return fitted.op.partial(before, fitted.params)
+        return fitted.call(fitted.op.partial, before, fitted.params)
 
     def observe(self, point: FitPoint, ref: Ref, fitted: Fitted) -> Partial:
         """The partial of one record at a fit point that has a pass of its own. Raises BadRecord, PluginError."""
@@ -93,10 +103,16 @@ class Worker:
 
     def _accumulate(self, point: FitPoint, content: Content) -> Partial:
         partial = self.partial(point)
+        step = self.plan.fit_chain(point).steps[point.index]
         try:
-            partial.add(content)
-        except ExactError as error:
-            raise BadRecord("unsupported_mode", str(error), stage="Transformations", op=point.steps[0]) from error
+            call_plugin(step.name, f"op:{step.op}", partial.add, content)
+        except BadRecord as error:
+            error.stage, error.op = error.stage or "Transformations", error.op or step.name
+            raise
+        except PluginFailed as failed:
+            if not isinstance(failed.error, ExactError):
+                raise
+            raise BadRecord("unsupported_mode", str(failed.error), stage="Transformations", op=step.name) from failed.error
         if partial.nonfinite:
             raise BadRecord("not_finite", f"{partial.nonfinite} values are NaN or infinite", stage="Transformations", op=point.steps[0])
         return partial
@@ -125,7 +141,8 @@ class Worker:
                 assert isinstance(partial, ChannelHistogram)
                 seen = partial.through(self.kind.plain(run(partial.levels(), between, {**fitted, **found})))
             bound = self.plugin.bind(step, FittedOp)
-            found[step.name] = bound.op.fit(seen, bound.params)
+            with self.plugin.named():
+                found[step.name] = bound.call(bound.op.fit, seen, bound.params)
         return found
 
     def tail_table(self, split: str, channels: int, fitted: Fitted) -> Any:
@@ -174,7 +191,7 @@ class Worker:
         riding = self._riding[ref.split] if is_first_variant(self.plugin, ref) else ()
         partials = tuple((point.name, self._accumulate(point, content)) for point in riding)
         varied, known[AUGMENTATION] = augmented(self.plugin, ref, content)
-        stored = self.kind.settle(varied, chain.stored)
+        stored = call_plugin("Output", f"kind:{self.kind.field}", self.kind.settle, varied, chain.stored)
         # Featurizations see what is stored; of an augmented record, what it was before.
         seen = stored if known[AUGMENTATION] is None else self.kind.plain(content)
         for step, bound in self._content_fields:
@@ -205,7 +222,8 @@ def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]
             found[step.name] = step.pinned
             continue
         bound = worker.plugin.bind(step, FittedFeaturizeOp)
-        partial = bound.op.partial(bound.params)
+        with worker.plugin.named():
+            partial = bound.call(bound.op.partial, bound.params)
         if data := merged.get(statistics_name(step), b""):
             partial = type(partial).loads(data)
         if not partial.count:
@@ -217,7 +235,8 @@ def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]
                 rule="a fitted statistic needs at least one record of its fit_source",
                 remedy="check the split ratios, the filters and the field",
             )
-        found[step.name] = bound.op.fit(partial, bound.params)
+        with worker.plugin.named():
+            found[step.name] = bound.call(bound.op.fit, partial, bound.params)
     return found
 
 

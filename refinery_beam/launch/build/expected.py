@@ -70,11 +70,12 @@ def _growth(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> F
     """How many records come out of a generation for one that goes in."""
     bound = plugin.bind(step, GenerateOp)
     kept = 0 if step.replace else 1
-    if step.kind == "variants":
-        return Fraction(kept + len(bound.op.variants(bound.params)))
-    if not classes:
-        return Fraction(kept)
-    extra = sum(bound.op.extra(count, max(classes.values()), bound.params) for count in classes.values())
+    with plugin.named():
+        if step.kind == "variants":
+            return Fraction(kept + len(bound.call(bound.op.variants, bound.params)))
+        if not classes:
+            return Fraction(kept)
+        extra = sum(bound.call(bound.op.extra, count, max(classes.values()), bound.params) for count in classes.values())
     return kept + Fraction(extra, sum(classes.values()))
 
 

@@ -6,15 +6,15 @@ that go. A filter of a kind that no transform here carries out brings its own (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import apache_beam as beam
 
-from refinery_beam.job.job import Job
-from refinery_beam.pipeline.outputs import Sieved, lost, sieved, typed
+from refinery_beam.job.job import Job, working
+from refinery_beam.pipeline.outputs import Sieved, lost, sieved
 from refinery_beam.planning.nodes import FilterStep
-from refinery_beam.plugins.base import BoundOp, OwnFilterOp
+from refinery_beam.plugins.base import OwnFilterOp, PluginFailed
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref
 
@@ -37,24 +37,83 @@ def carried_out(job: Job, step: FilterStep) -> Any:
     """The transform of one filter."""
     if step.kind in _KINDS:
         return _KINDS[step.kind](job, step)
-    return Own(step, plugin_of_plan(job.plan).bind(step, OwnFilterOp))
+    return Own(job, step)
 
 
 class Own(beam.PTransform):
     """The transform that a third party's filter brings, and what comes of its decisions."""
 
-    def __init__(self, step: FilterStep, bound: BoundOp[OwnFilterOp]) -> None:
+    def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
-        self._step, self._bound = step, bound
+        self._job, self._step = job, step
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
-        decided = refs | self._step.op >> self._bound.call(self._bound.op.transform, self._bound.params)
-        return sieved(typed(decided, tuple[Ref, bool]), "Keep", beam.FlatMap(_kept_or_lost, self._step))
+        plugin = plugin_of_plan(self._job.plan)
+        bound = plugin.bind(self._step, OwnFilterOp)
+        with plugin.named():
+            transform = bound.call(bound.op.transform, bound.params)
+            if not isinstance(transform, beam.PTransform):
+                raise _failed(self._step, f"transform gives {type(transform).__name__}, not a PTransform")
+        given = refs | "Given" >> beam.Map(_given).with_output_types(_Said)
+        said = refs | self._step.op >> transform | "Said" >> beam.ParDo(Said(self._job, self._step)).with_output_types(_Said)
+        both = (given, said) | "Both" >> beam.Flatten() | "Group" >> beam.GroupByKey()
+        return sieved(both, "Keep", beam.ParDo(KeepAsSaid(self._job, self._step)))
 
 
-def _kept_or_lost(decision: tuple[Ref, bool], step: FilterStep) -> Iterator[Any]:
-    ref, stays = decision
-    yield ref if stays else lost(dropped_row(ref, step))
+_Said = tuple[bytes, tuple[Ref, int]]
+_LOST, _KEPT, _GIVEN = range(3)
+
+
+class Said(beam.DoFn):
+    """What a filter of a third party gives, if it is a reference with whether it stays. PluginError otherwise."""
+
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        self._job, self._step = job, step
+
+    def process(self, decision: Any) -> Iterator[tuple[bytes, tuple[Ref, int]]]:
+        with working(self._job):
+            if (
+                not isinstance(decision, tuple)
+                or len(decision) != 2
+                or not isinstance(decision[0], Ref)
+                or decision[1] not in (True, False)
+            ):
+                raise _failed(self._step, f"it gives {type(decision).__name__}, not pairs of a reference and whether it stays")
+        yield decision[0].key, (decision[0], int(decision[1]))
+
+
+class KeepAsSaid(beam.DoFn):
+    """Each reference that went into a filter, by what was said of it. PluginError unless that is one thing for each."""
+
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        self._job, self._step = job, step
+
+    def process(self, group: tuple[bytes, Iterable[tuple[Ref, int]]]) -> Iterator[Any]:
+        known = list(group[1])
+        # The reference that went in goes on: a filter decides, and changes nothing.
+        given, said = [ref for ref, word in known if word == _GIVEN], [word for _, word in known if word != _GIVEN]
+        with working(self._job):
+            if len(given) != 1 or len(said) != 1:
+                what = (
+                    f"says {len(said)} times whether {known[0][0].record_id} stays" if given else f"gives {known[0][0].record_id}, unasked"
+                )
+                raise _failed(self._step, f"it {what}")
+        yield given[0] if said[0] == _KEPT else lost(dropped_row(given[0], self._step))
+
+
+def _given(ref: Ref) -> tuple[bytes, tuple[Ref, int]]:
+    return ref.key, (ref, _GIVEN)
+
+
+def _failed(step: FilterStep, problem: str) -> PluginFailed:
+    return PluginFailed(step.name, f"op:{step.op}", ValueError(problem))
+
+
+def whole_quota(step: FilterStep, asked: Any, records: int) -> int:
+    """A quota, if it is a whole number within what there is. PluginFailed otherwise."""
+    if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked <= records:
+        raise _failed(step, f"its quota of {records} records is {asked!r}, not a whole number from 0 to {records}")
+    return asked
 
 
 def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:

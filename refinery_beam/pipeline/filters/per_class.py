@@ -7,11 +7,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam.job.job import Job
+from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row
+from refinery_beam.pipeline.filters.kinds import carries_out, dropped_row, whole_quota
 from refinery_beam.pipeline.outputs import Sieved, lost, sieved
-from refinery_beam.planning.nodes import FilterStep, Plan
+from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.plugins.base import ClassSampleOp
 from refinery_beam.plugins.discovery import plugin_of_plan
@@ -24,13 +24,13 @@ class SamplePerClass(beam.PTransform):
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
-        self._plan, self._step = job.plan, step
+        self._job, self._step = job, step
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
         cuts = (
             refs
             | "Candidates" >> beam.FlatMap(candidate, self._step).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutByRank(ClassCuts(self._plan, self._step))
+            | "Cut" >> CutByRank(ClassCuts(self._job, self._step))
         )
         return sieved(refs, "Choose", beam.ParDo(Choose(self._step), beam.pvalue.AsDict(cuts)))
 
@@ -55,12 +55,13 @@ class Choose(beam.DoFn):
 class ClassCuts:
     """The quota of a class for its count of candidates; a picklable function."""
 
-    def __init__(self, plan: Plan, step: FilterStep) -> None:
-        self._plan, self._step = plan, step
+    def __init__(self, job: Job, step: FilterStep) -> None:
+        self._job, self._step = job, step
 
     def __call__(self, label: str, count: int) -> list[int]:
-        bound = plugin_of_plan(self._plan).bind(self._step, ClassSampleOp)
-        return [bound.call(bound.op.class_quota, label, count, bound.params)]
+        with working(self._job):
+            bound = plugin_of_plan(self._job.plan).bind(self._step, ClassSampleOp)
+            return [whole_quota(self._step, bound.call(bound.op.class_quota, label, count, bound.params), count)]
 
 
 def candidate(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:

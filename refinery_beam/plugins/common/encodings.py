@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plugins.kind import Cell, Refusal
+from refinery_beam.dtypes import normal_dtype
+from refinery_beam.plugins.kind import BadRecord, Cell, Refusal
 from refinery_beam.plugins.ops import ArrayType, Content
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class PlainColumn:
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Anything but one value of the dtype."""
-        if (type.dtype, type.shape) == (self.dtype, ()):
+        if (normal_dtype(type.dtype), type.shape) == (normal_dtype(self.dtype), ()):
             return None
         message = f"encoding {self.name} stores one {self.dtype} a record, but the content is {type}"
         return Refusal(
@@ -51,12 +52,18 @@ class PlainColumn:
         return source_bytes
 
     def write(self, content: Content, *, quality: int) -> Cell:
-        """The value itself."""
+        """The value itself. Raises BadRecord for one that the Arrow type cannot hold."""
+        import pyarrow as pa
+
+        try:
+            pa.scalar(content, pa.type_for_alias(self.arrow_type))
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+            raise BadRecord("unsupported_mode", f"{self.arrow_type} cannot hold it: {error}", stage="Output", op="encode") from error
         return content
 
     def size(self, cell: Cell) -> int:
         """The bytes of text; eight of a number."""
-        return len(cell) if isinstance(cell, str | bytes) else 8
+        return len(cell.encode() if isinstance(cell, str) else cell) if isinstance(cell, str | bytes) else 8
 
     def column(self, cells: Sequence[Cell], paths: Sequence[str], field: pa.Field) -> pa.Array:
         """The values as a column."""

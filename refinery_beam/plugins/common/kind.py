@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from refinery_beam.dtypes import normal_dtype
 from refinery_beam.identity import digest
 from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
 from refinery_beam.plugins.ops import ArrayType, Content, Params
@@ -60,17 +61,26 @@ class PlainKind:
 
     def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
         """The content, if it is of the decoded type."""
-        return self.settle(content, self.decoded(policy))
+        found, wanted = type_of(content), self.decoded(policy)
+        if normal_dtype(found.dtype) != normal_dtype(wanted.dtype):
+            raise BadRecord("unsupported_mode", f"{origin} gives {found}, not {wanted}")
+        return content
 
     def plain(self, content: Content) -> Content:
         """The content as it is."""
         return content
 
     def settle(self, content: Content, type: ArrayType) -> Content:
-        """The content, if it is of the type's dtype."""
+        """The content, if it is of the type's dtype; of text, if UTF-8 can hold it."""
         found = type_of(content)
-        if found.dtype != type.dtype:
+        if normal_dtype(found.dtype) != normal_dtype(type.dtype):
             raise BadRecord(f"schema:{self.field}", f"the {self.field} is {found}, Output declares {type}", stage="Output")
+        if isinstance(content, str) and not content.isascii():
+            try:
+                content.encode()
+            except UnicodeEncodeError as error:
+                problem = f"the {self.field} has half a surrogate pair at {error.start}"
+                raise BadRecord(f"schema:{self.field}", problem, stage="Output") from error
         return content
 
     def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:

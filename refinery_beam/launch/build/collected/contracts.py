@@ -34,7 +34,8 @@ def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Ma
     counts = comparison_counts(prepared.comparisons, prepared.plan, prepared.settings.plugin_paths)
     worker = Worker(prepared.plan)
     tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
-    found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=counts, tail=tail)
+    with prepared.plugin.named():
+        found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=counts, tail=tail)
     return tuple(found)
 
 
