@@ -98,6 +98,13 @@ def test_a_loader_lists_labels_and_decodes(raw_ppm: Path, tmp_path: Path, halvin
     assert result.manifest.raw["plugin"]["sources"]["halving"]["version"] == 1
 
 
+def test_likeness_is_seen_through_the_loader(raw_ppm: Path, tmp_path: Path, halving: Path) -> None:
+    """Pictures of one colour are all alike, and only the loader can read them."""
+    twins = "Filters:\n  - {name: twins, op: drop_duplicates, params: {kind: near}}\n"
+    result = run_with(recipe(tmp_path, raw_ppm, kind="ppm_folder", steps=twins), settings(tmp_path, halving))
+    assert result.manifest.raw["ledger"] == {"duplicate": 7} and sum(result.counts.values()) == 1
+
+
 def test_a_file_its_loader_cannot_read_is_named(raw_ppm: Path, tmp_path: Path, halving: Path) -> None:
     (raw_ppm / "odd" / "3.rawppm").write_bytes(b"P5\n1 1\n255\nx")
     with pytest.raises(RefineryError, match=r"damaged: ValueError: no P6 file \(record photos/odd/3\.rawppm\)"):
