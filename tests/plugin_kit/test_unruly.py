@@ -214,7 +214,7 @@ WAYS = {
     "own: no transform": (filtered("own", "none"), "transform gives NoneType, not a PTransform"),
     "own: loses": (filtered("own", "loses"), "it says 0 times whether photos/circle/circle_000.png stays"),
     "own: doubles": (filtered("own", "doubles"), "it says 2 times whether photos/circle/circle_000.png stays"),
-    "own: makes up": (filtered("own", "makes"), "it gives x/y.png, unasked"),
+    "own: makes up": (filtered("own", "makes"), "it makes up x/y.png"),
     "own: bare references": (filtered("own", "bare"), "it gives Ref, not pairs"),
     "quota: more": (filtered("quota", "more"), "its quota of 36 records is 37, not a whole number from 0 to 36"),
     "quota: less": (filtered("quota", "less"), "its quota of 36 records is -1"),

@@ -72,12 +72,9 @@ class Said(beam.DoFn):
 
     def process(self, decision: Any) -> Iterator[tuple[bytes, tuple[Ref, int]]]:
         with working(self._job):
-            if (
-                not isinstance(decision, tuple)
-                or len(decision) != 2
-                or not isinstance(decision[0], Ref)
-                or decision[1] not in (True, False)
-            ):
+            # By its key: in a process of its own a worker may get references back from Beam as another class of the same fields.
+            pair = isinstance(decision, tuple) and len(decision) == 2 and isinstance(getattr(decision[0], "key", None), bytes)
+            if not pair or decision[1] not in (True, False):
                 raise _failed(self._step, f"it gives {type(decision).__name__}, not pairs of a reference and whether it stays")
         yield decision[0].key, (decision[0], int(decision[1]))
 
@@ -94,10 +91,8 @@ class KeepAsSaid(beam.DoFn):
         given, said = [ref for ref, word in known if word == _GIVEN], [word for _, word in known if word != _GIVEN]
         with working(self._job):
             if len(given) != 1 or len(said) != 1:
-                what = (
-                    f"says {len(said)} times whether {known[0][0].record_id} stays" if given else f"gives {known[0][0].record_id}, unasked"
-                )
-                raise _failed(self._step, f"it {what}")
+                name = known[0][0].record_id
+                raise _failed(self._step, f"it says {len(said)} times whether {name} stays" if given else f"it makes up {name}")
         yield given[0] if said[0] == _KEPT else lost(dropped_row(given[0], self._step))
 
 
