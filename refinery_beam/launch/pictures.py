@@ -11,7 +11,6 @@ import io
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from refinery_beam import places
 from refinery_beam.cache import Manifest
@@ -19,7 +18,7 @@ from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.identity import value_digest
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.plugins.base import Params
+from refinery_beam.plugins.base import Params, PictureOp
 from refinery_beam.recipe.params import op_params
 
 INDEX = "pictures.json"
@@ -36,7 +35,7 @@ class Drawn:
 @dataclass(frozen=True)
 class _Wanted:
     name: str
-    op: Any
+    op: PictureOp
     params: Params
     key: str
 
@@ -74,8 +73,8 @@ def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool =
 def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:
     picture, plugin = prepared.recipe.model.Visualizations[index], prepared.plugin
     params, _ = op_params(prepared.recipe, "Visualizations", index, picture, plugin=plugin)
-    op: Any = plugin.op(picture.op)
-    assert params is not None and op is not None, "checks have seen to it"
+    op = plugin.op(picture.op)
+    assert params is not None and isinstance(op, PictureOp), "checks have seen to it"
     key = {
         "instance": [prepared.key.recipe_hash, prepared.key.input_hash, prepared.key.seed, manifest.raw["logical_digest"]],
         "name": picture.name,
