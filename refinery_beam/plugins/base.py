@@ -6,6 +6,7 @@ everything a plugin is written with is imported from here.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,7 @@ __all__ = [
     "call_plugin",
     "misfit",
     "type_of",
+    "whole",
 ]
 
 AnyOp: TypeAlias = TransformOp | FilterOp | FeaturizeOp | GenerateOp | AugmentOp | PictureOp
@@ -156,6 +158,20 @@ def misfit(op: Any) -> str:
     if spec.fitted and spec.section in _FITTED:
         wanted.append(_FITTED[spec.section])
     return next((protocol.__name__ for protocol in wanted if not isinstance(op, protocol)), "")
+
+
+def whole(value: Any) -> int | None:
+    """A whole number as Python has it, NumPy's too; None for anything else, truth values among it.
+
+    >>> whole(7), whole(7.0), whole(True)
+    (7, None, None)
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 OpT = TypeVar("OpT", bound=AnyOp, covariant=True)

@@ -294,12 +294,12 @@ class SplitReader(Sequence[Row]):
         if self.augment:
             if self._lazy is None:
                 self._lazy = recorded.lazy(self.split)
-            content = owned(recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number))
+            content = recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number)
         if self.raw:
-            return content
+            return owned(content)
         if self._chain is None:
             self._chain = recorded.deferred(self.split)
-        return recorded.kind.plain(recorded.run(content, self._chain, record=record_id)) if self._chain.steps else content
+        return recorded.kind.plain(recorded.run(content, self._chain, record=record_id)) if self._chain.steps else owned(content)
 
     def _stored(self, cell: Cell, shard: int, record_id: str) -> Any:
         recorded, encoding = self._recorded, self._recorded.encoding
@@ -307,7 +307,7 @@ class SplitReader(Sequence[Row]):
             content = encoding.read(cell)
             if encoding.from_source:
                 content = recorded.decode(content, self.split, place=self._place(shard))
-            return owned(recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content))
+            return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
         except (ValueError, BadRecord) as error:
             raise damaged(self._place(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
 

@@ -8,7 +8,19 @@ from typing import Any
 
 from refinery_beam import places
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.plugins.base import ArrayType, BadRecord, BoundOp, Content, DuplicatesOp, Kind, Loader, Plugin, PluginFailed, call_plugin
+from refinery_beam.plugins.base import (
+    ArrayType,
+    BadRecord,
+    BoundOp,
+    Content,
+    DuplicatesOp,
+    Kind,
+    Loader,
+    Plugin,
+    PluginFailed,
+    call_plugin,
+    whole,
+)
 from refinery_beam.records import Ref
 
 _OTHER_BYTES = {
@@ -102,9 +114,10 @@ class SourceFiles:
         Raises BadRecord, PluginFailed.
         """
         content = self.decoder.decode(data, loader=self._loaders[ref.source])
-        found: Any = duplicates.call(duplicates.op.signature, content)
-        if not isinstance(found, int) or not 0 <= found < 1 << 64:
-            problem = ValueError(f"the signature is {found!r}, not a whole number of 64 bits")
+        given = duplicates.call(duplicates.op.signature, content)
+        found = whole(given)
+        if found is None or not 0 <= found < 1 << 64:
+            problem = ValueError(f"the signature is {given!r}, not a whole number of 64 bits")
             raise PluginFailed(duplicates.name, f"op:{duplicates.op.spec.name}", problem)
         return found
 

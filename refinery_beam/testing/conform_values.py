@@ -11,6 +11,7 @@ import numpy as np
 from refinery_beam.identity import canonical_bytes, digest
 from refinery_beam.plugins import kind
 from refinery_beam.plugins.base import ArrayType, FieldType
+from refinery_beam.testing import images
 
 
 def copied(value: Any) -> Any:
@@ -66,3 +67,13 @@ def field_fits(have: FieldType, want: FieldType) -> bool:
     if have.shape is None or want.shape is None:
         return kinds and have.shape == want.shape
     return kinds and len(have.shape) == len(want.shape) and all(w is None or h == w for h, w in zip(have.shape, want.shape, strict=True))
+
+
+def default_images() -> list[Any]:
+    """Six drawn RGB pictures of two sizes, as Pillow images."""
+    sizes = [(48, 36), (40, 40)]
+    return [images.draw(label, k, size=sizes[k % 2]) for k, label in enumerate(("circle", "square", "triangle") * 2)]
+
+
+def whole_version(version: Any) -> bool:
+    return isinstance(version, int) and not isinstance(version, bool) and version >= 1

@@ -11,7 +11,6 @@ is told what was done and what came out, as `NotConforming`, whose ``failure`` i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ from refinery_beam.plugins.base import (
     AugmentOp,
     ClassSampleOp,
     DatasetAssertion,
-    Encoding,
     FeaturizeOp,
     FieldType,
     FilterOp,
@@ -33,7 +31,6 @@ from refinery_beam.plugins.base import (
     FittedOp,
     GenerateOp,
     HeaderFilterOp,
-    Loader,
     OpSpec,
     OpTypeError,
     PredicateOp,
@@ -42,7 +39,6 @@ from refinery_beam.plugins.base import (
     TransformOp,
     misfit,
 )
-from refinery_beam.testing import images
 from refinery_beam.testing.conform_calls import (
     FAILURES,
     Apply,
@@ -57,7 +53,19 @@ from refinery_beam.testing.conform_calls import (
     Offence,
     check_calls,
 )
-from refinery_beam.testing.conform_values import copied, field_fits, field_type, fits, loosened, plain, print_of, type_of
+from refinery_beam.testing.conform_files import check_encoding, check_loader
+from refinery_beam.testing.conform_values import (
+    copied,
+    default_images,
+    field_fits,
+    field_type,
+    fits,
+    loosened,
+    plain,
+    print_of,
+    type_of,
+    whole_version,
+)
 from refinery_beam.testing.picture_view import SmallView
 
 __all__ = ["FAILURES", "NotConforming", "check_assertion", "check_encoding", "check_loader", "check_op", "default_images"]
@@ -120,7 +128,7 @@ def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, sam
     spec = getattr(assertion, "spec", None)
     if not isinstance(spec, AssertionSpec) or not isinstance(assertion, RecordAssertion | DatasetAssertion):
         raise NotConforming("not-an-op", f"{type(assertion).__name__} is neither a RecordAssertion nor a DatasetAssertion")
-    if not _whole(spec.version):
+    if not whole_version(spec.version):
         raise NotConforming("unversioned", f"{spec.kind} has version {spec.version!r}, not a whole number from 1 on")
     try:
         model = spec.params.model_validate(dict(params or {}))
@@ -143,104 +151,17 @@ def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, sam
     return ("not-an-op", "unversioned", "bad-params", "unpicklable", "wrong-infer", *check_calls(assertion, model, calls, name=spec.kind))
 
 
-def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
-    """Hold an encoding to the rules on content of one type: cells are the same every time, and come back from a column as they went in.
-
-    `samples` are contents in their plain form, by default drawn images as arrays. What the encoding refuses or raises BadRecord for is not
-    held against it; a ``from_source`` encoding is given bytes.
-
-    >>> from refinery_beam.plugins.common.encodings import PlainColumn
-    >>> "lossy" in check_encoding(PlainColumn("plain", "str", "string"), ["a text", ""])
-    True
-    """
-    if not isinstance(encoding, Encoding):
-        raise NotConforming("not-an-op", f"{type(encoding).__name__} is not an Encoding")
-    given = list(samples) if samples is not None else [plain(image) for image in default_images()[::2]]
-    if encoding.from_source:
-        given = [sample if isinstance(sample, bytes) else b"the bytes of a file" for sample in given]
-    stored = type_of(given[0])
-    if encoding.refuse(stored) is not None:
-        raise NotConforming("bad-params", f"{encoding.name} refuses {stored}: give samples that it takes")
-    field = encoding.arrow("content", stored)
-    cells = []
-    for sample in given:
-        before = print_of(sample)
-        one, two = (encoding.write(sample, quality=90) for _ in range(2))
-        if print_of(sample) != before:
-            raise NotConforming("argument-changing", f"write() of {encoding.name} changes the content it is given")
-        if one != two:
-            raise NotConforming("impure", f"write() of {encoding.name} gives another cell the second time")
-        if not isinstance(encoding.size(one), int) or encoding.size(one) < 0:
-            raise NotConforming("wrong-infer", f"size() of {encoding.name} is {encoding.size(one)!r}, not a number of bytes")
-        cells.append(one)
-    column = encoding.column(cells, [f"class/{i}.jpg" for i, _ in enumerate(cells)], field)
-    if column.type != field.type:
-        raise NotConforming("wrong-infer", f"column() of {encoding.name} is {column.type}, arrow() says {field.type}")
-    # A column of a file is a slice as often as not.
-    back = [encoding.read(cell) for cell in encoding.cells(column.slice(1), field)]
-    for sample, found in zip(given[1:], back, strict=True):
-        if type_of(plain(found)).dtype != type_of(sample).dtype:
-            raise NotConforming("wrong-infer", f"read() of {encoding.name} gives {type_of(plain(found))} for {type_of(sample)}")
-        if encoding.lossless and print_of(plain(found)) != print_of(sample):
-            raise NotConforming("lossy", f"{encoding.name} says it is lossless, but read() gives other content than write() took")
-    return ("not-an-op", "bad-params", "argument-changing", "impure", "wrong-infer", "lossy")
-
-
-def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "RGB") -> tuple[str, ...]:
-    """Hold a loader to the rules on a folder of its files: what it lists is plain and stable, what it decodes is the same every time."""
-    if not isinstance(loader, Loader):
-        raise NotConforming("not-an-op", f"{type(loader).__name__} is not a Loader")
-    if not _whole(loader.version):
-        raise NotConforming(
-            "unversioned", f"the loader of {loader.source_type} has version {loader.version!r}, not a whole number from 1 on"
-        )
-    first, second = (sorted(loader.files(os.fspath(root))) for _ in range(2))
-    if first != second:
-        raise NotConforming("impure", "files() gives another list the second time")
-    if not first:
-        raise NotConforming("wrong-infer", f"files() finds nothing in {os.fspath(root)}")
-    for item in first:
-        if item.path.startswith("/") or ".." in item.path.split("/") or not os.path.isfile(os.path.join(root, item.path)):
-            raise NotConforming("wrong-infer", f"files() names {item.path!r}, which is no file below the folder")
-    for item in first:
-        with open(os.path.join(root, item.path), "rb") as file:
-            data = file.read()
-        one, two = (loader.decode(data, mode=mode) for _ in range(2))
-        if print_of(one) != print_of(two):
-            raise NotConforming("impure", f"decode() gives other pixels the second time for {item.path}")
-    for junk in (b"", b"no such file"):
-        try:
-            loader.decode(junk, mode=mode)
-        except (ValueError, OSError):
-            continue
-        except Exception as error:
-            raise NotConforming(
-                "wrong-infer", f"decode() of {junk!r} raises {type(error).__name__}, not BadRecord or ValueError"
-            ) from error
-    return ("not-an-op", "unversioned", "impure", "wrong-infer")
-
-
-def default_images() -> list[Any]:
-    """Six drawn RGB pictures of two sizes, as Pillow images."""
-    sizes = [(48, 36), (40, 40)]
-    return [images.draw(label, k, size=sizes[k % 2]) for k, label in enumerate(("circle", "square", "triangle") * 2)]
-
-
 def _check_spec(op: Any) -> OpSpec:
     spec = getattr(op, "spec", None)
     if not isinstance(spec, OpSpec):
         raise NotConforming("not-an-op", f"{type(op).__name__} has no OpSpec called spec")
-    if not _whole(spec.version):
+    if not whole_version(spec.version):
         raise NotConforming("unversioned", f"{spec.name} has version {spec.version!r}, not a whole number from 1 on")
     if spec.section not in PROTOCOLS:
         raise NotConforming("not-an-op", f"{spec.name} is of no section: {spec.section!r}")
     if lacks := misfit(op):
         raise NotConforming("not-an-op", f"{spec.name} lacks a method of {lacks}")
     return spec
-
-
-def _whole(version: Any) -> bool:
-    return isinstance(version, int) and not isinstance(version, bool) and version >= 1
 
 
 def _check_pickle(op: Any, model: Any, *, name: str) -> None:

@@ -12,7 +12,7 @@ import refinery_beam as rb
 from refinery_beam.errors import PluginError
 from refinery_beam.launch import Settings
 from refinery_beam.launch.run import RunResult, run_with
-from refinery_beam.plugins.base import ArrayType, BadRecord, Plugin
+from refinery_beam.plugins.base import ArrayType, BadRecord, Plugin, whole
 from refinery_beam.plugins.common.encodings import PlainColumn
 from refinery_beam.plugins.common.kind import PlainKind
 from refinery_beam.plugins.discovery import _Found, assemble
@@ -285,6 +285,11 @@ def test_a_plain_column_holds_numbers_and_refuses_what_it_cannot_hold() -> None:
     with pytest.raises(BadRecord, match="a loader gives str"):
         kind.held("seven", None, None, origin="a loader")
     assert PlainColumn("plain", "str", "string").size("né") == 3
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    assert whole(np.uint64(2**63)) == 2**63 and whole(np.int8(-1)) == -1
+    assert [whole(value) for value in (np.float64(2), np.bool_(True), True, "2", None, np.zeros(2, int))] == [None] * 6
 
 
 def test_a_plugin_is_checked_word_by_word() -> None:

@@ -14,7 +14,7 @@ import apache_beam as beam
 from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.outputs import Sieved, lost, sieved
 from refinery_beam.planning.nodes import FilterStep
-from refinery_beam.plugins.base import OwnFilterOp, PluginFailed
+from refinery_beam.plugins.base import OwnFilterOp, PluginFailed, whole
 from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.records import LedgerRow, Ref
 
@@ -106,9 +106,10 @@ def _failed(step: FilterStep, problem: str) -> PluginFailed:
 
 def whole_quota(step: FilterStep, asked: Any, records: int) -> int:
     """A quota, if it is a whole number within what there is. PluginFailed otherwise."""
-    if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked <= records:
+    quota = whole(asked)
+    if quota is None or not 0 <= quota <= records:
         raise _failed(step, f"its quota of {records} records is {asked!r}, not a whole number from 0 to {records}")
-    return asked
+    return quota
 
 
 def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:
