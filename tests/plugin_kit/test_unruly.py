@@ -272,6 +272,9 @@ class Numbers(PlainKind):
     def decoded(self, policy: Any) -> ArrayType:
         return ArrayType("int64", ())
 
+    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> int:
+        return int(data)
+
 
 def test_a_plain_column_holds_numbers_and_refuses_what_it_cannot_hold() -> None:
     kind, column = Numbers(), PlainColumn("plain", "int64", "int64")

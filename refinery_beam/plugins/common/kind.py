@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ class SizeLimit(Params):
     max_bytes: Annotated[int, Field(gt=0)] = MAX_BYTES
 
 
-class PlainKind:
+class PlainKind(ABC):
     """A `plugins.kind.Kind` whose content is one plain value. A subclass gives `field`, `noun`, `source_types`, `encoding`, `decode`."""
 
     field: str = ""
@@ -47,9 +48,9 @@ class PlainKind:
         """One text."""
         return ArrayType("str", ())
 
+    @abstractmethod
     def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Content:
         """The content of a file. Raises BadRecord."""
-        raise NotImplementedError
 
     def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, int]:
         """The size of the file."""
@@ -83,7 +84,7 @@ class PlainKind:
                 raise BadRecord(f"schema:{self.field}", problem, stage="Output") from error
         return content
 
-    def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:
+    def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:  # noqa: B027 - a subclass may know more
         """Nothing is known before a file is decoded."""
 
     def mismatch(self, content: Content, type: ArrayType) -> str:
