@@ -13,7 +13,7 @@ code  meaning                                  class
 130   interrupted                              Interrupted
 ====  =======================================  ==========================
 
->>> error = RecipeError("unknown word 'metod'", code="unknown-field", place="r.yaml:3:5", value="metod",
+>>> error = RecipeError("unknown word 'metod'", code="unknown-field", at="r.yaml:3:5", value="metod",
 ...                     rule="resize takes size, method, mode, fill", remedy="did you mean 'method'?")
 >>> error.exit_code, error.to_dict()["place"]
 (1, 'r.yaml:3:5')
@@ -31,25 +31,25 @@ class RefineryError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, *, code: str, place: str = "", value: Any = None, rule: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, *, code: str, at: str = "", value: Any = None, rule: str = "", remedy: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.code = code
-        self.place = place
+        self.at = at
         self.value = value
         self.rule = rule
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send exceptions to the driver by pickling: keep every field.
-        return (_rebuild, (type(self), self.message, self.code, self.place, self.value, self.rule, self.remedy))
+        return (_rebuild, (type(self), self.message, self.code, self.at, self.value, self.rule, self.remedy))
 
     def to_dict(self) -> dict[str, Any]:
         """The machine-readable form printed by ``--json`` (contract 1)."""
         return {
             "code": self.code,
             "message": self.message,
-            "place": self.place,
+            "place": self.at,
             "value": self.value if isinstance(self.value, str | int | float | bool | None) else str(self.value),
             "rule": self.rule,
             "remedy": self.remedy,
@@ -61,10 +61,10 @@ class RefineryError(Exception):
 
     def render(self) -> str:
         """The words printed for a person: place and message first, then value, rule and remedy on their own lines."""
-        lines = [f"{self.place}: {self.message}" if self.place else self.message]
+        lines = [f"{self.at}: {self.message}" if self.at else self.message]
         value = _said(self.value)
         # What the place or the message says already is not said again.
-        if value and value not in self.message and value != self.place:
+        if value and value not in self.message and value != self.at:
             lines.append(f"  value:  {_shorten(value)}")
         if self.rule:
             lines.append(f"  rule:   {self.rule}")
@@ -124,7 +124,7 @@ class ErrorGroup(RefineryError):
         super().__init__(
             "\n".join(m.message for m in self.members),
             code=first.code,
-            place=first.place,
+            at=first.at,
             value=first.value,
             rule=first.rule,
             remedy=first.remedy,
@@ -187,8 +187,8 @@ def display(text: str) -> str:
     return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
 
 
-def _rebuild(cls: type[RefineryError], message: str, code: str, place: str, value: Any, rule: str, remedy: str) -> RefineryError:
-    return cls(message, code=code, place=place, value=value, rule=rule, remedy=remedy)
+def _rebuild(cls: type[RefineryError], message: str, code: str, at: str, value: Any, rule: str, remedy: str) -> RefineryError:
+    return cls(message, code=code, at=at, value=value, rule=rule, remedy=remedy)
 
 
 def _said(value: Any) -> str:

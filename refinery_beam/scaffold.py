@@ -54,15 +54,15 @@ def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Seq
     Raises DataError ``init-layout`` for a folder it makes nothing of, UsageError ``init-exists`` for a file that is there (unless `force`).
     """
     seen = inspect_folder(os.path.abspath(folder))
-    place = os.path.abspath(recipe)
-    schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
-    texts = {place: recipe_text(seen, os.path.dirname(place)), schema: schema_text(plugin_paths)}
+    location = os.path.abspath(recipe)
+    schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
+    texts = {location: recipe_text(seen, os.path.dirname(location)), schema: schema_text(plugin_paths)}
     for path, text in texts.items():
         if not force and os.path.lexists(path) and not (path == schema and _same(path, text)):
             raise UsageError(
                 f"{path} exists",
                 code="init-exists",
-                place=path,
+                at=path,
                 rule="init never overwrites a file",
                 remedy="name another file with --output, or overwrite it with --force",
             )
@@ -255,11 +255,11 @@ def _class_folders(folder: str) -> list[str]:
 def _size(folder: str) -> int:
     """A side to resize to: 224, or less where the first readable image is smaller; a multiple of 16."""
     kind = _images_kind()
-    places = [os.path.join(folder, n) for n in _images(folder)]
-    places += [os.path.join(folder, c, n) for c in _class_folders(folder) for n in _images(os.path.join(folder, c))[:3]]
-    for place in places:
+    paths = [os.path.join(folder, n) for n in _images(folder)]
+    paths += [os.path.join(folder, c, n) for c in _class_folders(folder) for n in _images(os.path.join(folder, c))[:3]]
+    for location in paths:
         try:
-            with open(place, "rb") as file:
+            with open(location, "rb") as file:
                 header = kind.header(file.read(), kind.policy(), kind.limits())
         except (OSError, BadRecord):
             continue
@@ -312,7 +312,7 @@ def _nothing(folder: str, why: str) -> DataError:
     return DataError(
         f"init makes nothing of {folder}: {why}",
         code="init-layout",
-        place=folder,
+        at=folder,
         rule="init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
         remedy="point it at such a folder, or write the recipe by hand: docs/recipes.md",
     )

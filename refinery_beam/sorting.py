@@ -124,7 +124,7 @@ def _no_space(folder: str, error: OSError) -> StoreError:
     return StoreError(
         f"cannot sort in {folder}: {error.strerror or error}",
         code="no-space",
-        place=folder,
+        at=folder,
         value=folder,
         rule="an index of more than some ten thousand files is sorted on disk: about 300 bytes a file, three times",
         remedy="free some space there, or name a cache root on another disk",

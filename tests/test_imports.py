@@ -19,16 +19,13 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "places", "processes"}
+GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "locations", "processes"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "errors": set(),
-    "object_faults": {"errors"},
-    "objects": {"errors", "object_faults"},
-    "storage_options": {"errors"},
-    "places": {"errors", "object_faults", "objects", "storage_options"},
+    "locations": {"errors"},
     "processes": set(),
     "identity": set(),
     "moments": set(),
@@ -78,7 +75,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/attempts/locks.py": {"import time": "waiting for a lock"},
     "cache/manifest.py": {"return hash(self.files_digest)": "the body of __hash__"},
     "cache/stores/remote.py": {
-        'probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
+        'probe = locations.join(location, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
     },
     "cache/attempts/staging.py": {
         "import time": "waiting, and the age of what dead runs left",
@@ -91,19 +88,19 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "index/digests/hints.py": {"import time": "files modified just now get no hint"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
-        'path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
+        'path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
     },
     "pipeline/heartbeat.py": {
         "from time import monotonic": "how often progress is told",
-        'self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver",
+        'self._path = locations.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver",
     },
     "record/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"
     },
-    "objects.py": {"from datetime import UTC, datetime": "when the store last wrote an object; tells a living run from a dead one"},
-    "places.py": {
+    "locations/objects.py": {"from datetime import UTC, datetime": "when the store last wrote an object; tells a living run from a dead one"},
+    "locations/__init__.py": {
         "from datetime import UTC, datetime": "likewise",
-        'return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed",
+        'return os.path.join(os.path.dirname(location), f".{os.path.basename(location)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed",
     },
     "testing/conform_calls.py": {
         "import random": "moves the global generators, to catch an op that draws from them",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.manifest import MANIFEST_NAME, Manifest, ManifestDamage, parse_manifest
 from refinery_beam.cache.stores.local import store_error, store_of
 from refinery_beam.cache.stores.remote import prepare_remote_root
@@ -67,12 +67,12 @@ def instance_dir(root: str, key: InstanceKey) -> str:
     >>> instance_dir("gs://bucket/c/", InstanceKey("ab" * 32, "cd" * 32, 7))
     'gs://bucket/c/instances/abababababababab/cdcdcdcdcdcdcdcd/7'
     """
-    return places.join(places.absolute(root), "instances", *key.parts)
+    return locations.join(locations.absolute(root), "instances", *key.parts)
 
 
 def staging_root(root: str) -> str:
     """Where attempts live while they are unfinished."""
-    return places.join(places.absolute(root), "staging")
+    return locations.join(locations.absolute(root), "staging")
 
 
 def lookup(root: str, key: InstanceKey) -> Manifest | None:
@@ -89,26 +89,26 @@ def find(root: str, key: InstanceKey) -> Found:
 
     Costs one read and one stat a listed file, or one listing on a store; no file is hashed (that is `verify`).
     """
-    place = instance_dir(root, key)
-    found = look_at(place)
+    location = instance_dir(root, key)
+    found = look_at(location)
     if found.manifest is not None:
-        _refuse_clash(place, key, found.manifest)
+        _refuse_clash(location, key, found.manifest)
     return found
 
 
-def look_at(place: str) -> Found:
+def look_at(location: str) -> Found:
     """What is at a directory, whatever its key: used by readers, which are given a path."""
-    text = store_of(place).read(places.join(place, MANIFEST_NAME))
+    text = store_of(location).read(locations.join(location, MANIFEST_NAME))
     if text is None:
         # On a store objects without a manifest are what a run that lives, or died, has put so far: no instance and no damage.
-        if places.is_url(place) or not os.path.lexists(place):
+        if locations.is_url(location) or not os.path.lexists(location):
             return Found(None, None)
-        if not os.path.isdir(place):
-            return Found(None, f"{place} is not a directory")
+        if not os.path.isdir(location):
+            return Found(None, f"{location} is not a directory")
         # An empty directory is what a rename needs and what a crash between mkdir and rename leaves: nothing is damaged.
-        return Found(None, f"{place} has no {MANIFEST_NAME}" if _has_entries(place) else None)
+        return Found(None, f"{location} has no {MANIFEST_NAME}" if _has_entries(location) else None)
     try:
-        manifest = parse_manifest(text, place=place)
+        manifest = parse_manifest(text, location=location)
         check_complete(manifest)
     except ManifestDamage as damage:
         return Found(None, str(damage))
@@ -117,14 +117,14 @@ def look_at(place: str) -> Found:
 
 def check_complete(manifest: Manifest) -> None:
     """Every listed file exists with its listed size, or `ManifestDamage` names the first that does not. Stat only, nothing is read."""
-    store = store_of(manifest.place)
-    listed = store.sizes(manifest.place) if places.is_url(manifest.place) else None
+    store = store_of(manifest.location)
+    listed = store.sizes(manifest.location) if locations.is_url(manifest.location) else None
     for entry in manifest.files:
-        size = listed.get(entry.path) if listed is not None else store.size(os.path.join(manifest.place, entry.path))
+        size = listed.get(entry.path) if listed is not None else store.size(os.path.join(manifest.location, entry.path))
         if size is None:
-            raise ManifestDamage(f"{manifest.place} lacks {entry.path}")
+            raise ManifestDamage(f"{manifest.location} lacks {entry.path}")
         if size != entry.bytes:
-            raise ManifestDamage(f"{entry.path} in {manifest.place} has {size} bytes, its manifest says {entry.bytes}")
+            raise ManifestDamage(f"{entry.path} in {manifest.location} has {size} bytes, its manifest says {entry.bytes}")
 
 
 def prepare_root(root: str) -> str:
@@ -132,18 +132,18 @@ def prepare_root(root: str) -> str:
 
     Raises StoreError (``cache-not-a-directory``, ``cache-not-writable``, ``no-space``, ...) that says which.
     """
-    if places.is_url(root):
+    if locations.is_url(root):
         return prepare_remote_root(root)
-    place = os.path.abspath(root)
-    if os.path.lexists(place) and not os.path.isdir(place):
+    location = os.path.abspath(root)
+    if os.path.lexists(location) and not os.path.isdir(location):
         raise StoreError(
-            f"the cache root {place} is not a directory",
+            f"the cache root {location} is not a directory",
             code="cache-not-a-directory",
-            place=place,
+            at=location,
             rule="the cache root is a directory, created when absent",
             remedy="name another --cache-root",
         )
-    staging = staging_root(place)
+    staging = staging_root(location)
     # The name is ours alone, so that runs that start together do not meet; a probe is the only honest answer on network file systems.
     probe = os.path.join(staging, f".probe-{os.getpid()}-{os.urandom(4).hex()}")
     try:
@@ -152,42 +152,42 @@ def prepare_root(root: str) -> str:
             file.write(b"refinery-beam\n")
         os.unlink(probe)
     except OSError as error:
-        raise store_error(error, "prepare the cache root", place) from error
-    return place
+        raise store_error(error, "prepare the cache root", location) from error
+    return location
 
 
 def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
     """UsageError when the cache would be listed as input, or an instance directory is itself the input."""
     for source in source_roots:
-        if places.inside(root, source):
+        if locations.inside(root, source):
             raise UsageError(
                 f"the cache root {root} lies inside the source {source}",
                 code="output-inside-source",
-                place=root,
+                at=root,
                 value=root,
                 rule="what a run writes must not become the next run's input",
                 remedy="name a --cache-root outside the source",
             )
-        if any(places.inside(source, places.join(root, name)) for name in ("instances", "staging")):
+        if any(locations.inside(source, locations.join(root, name)) for name in ("instances", "staging")):
             raise UsageError(
                 f"the source {source} lies inside the cache {root}",
                 code="source-inside-cache",
-                place=source,
+                at=source,
                 value=source,
                 rule="files in the cache may be replaced or cleaned away",
                 remedy="copy the files out of the cache, or use another root",
             )
 
 
-def _has_entries(place: str) -> bool:
+def _has_entries(location: str) -> bool:
     try:
-        with os.scandir(place) as entries:
+        with os.scandir(location) as entries:
             return any(True for _ in entries)
     except OSError as error:
-        raise store_error(error, "look into", place) from error
+        raise store_error(error, "look into", location) from error
 
 
-def _refuse_clash(place: str, key: InstanceKey, manifest: Manifest) -> None:
+def _refuse_clash(location: str, key: InstanceKey, manifest: Manifest) -> None:
     for name, mine, theirs in (
         ("recipe_hash", key.recipe_hash, manifest.recipe_hash),
         ("input_hash", key.input_hash, manifest.input_hash),
@@ -195,9 +195,9 @@ def _refuse_clash(place: str, key: InstanceKey, manifest: Manifest) -> None:
     ):
         if mine != theirs:
             raise StoreError(
-                f"{place} belongs to another {name}: {theirs}, this run has {mine}",
+                f"{location} belongs to another {name}: {theirs}, this run has {mine}",
                 code="prefix-clash",
-                place=place,
+                at=location,
                 value=theirs,
                 rule="the names of directories are the first 16 digits; the full digests must agree",
                 remedy="use another --cache-root for one of the two",

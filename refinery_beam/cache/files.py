@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.listed import is_sink_file
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import StoreError
@@ -36,16 +36,16 @@ def walk_files(folder: str) -> dict[str, int]:
                 else:
                     odd = os.path.join(folder, path)
                     raise StoreError(
-                        f"{odd} is neither a file nor a directory", code="odd-file", place=odd, rule="an instance holds plain files only"
+                        f"{odd} is neither a file nor a directory", code="odd-file", at=odd, rule="an instance holds plain files only"
                     )
     return found
 
 
 def file_sha256(path: str) -> str:
     """The hex sha256 of a file's bytes, read in pieces."""
-    if places.is_url(path):
+    if locations.is_url(path):
         hashed = hashlib.sha256()
-        with places.opened(path) as source:
+        with locations.opened(path) as source:
             while piece := source.read(PIECE_BYTES):
                 hashed.update(piece)
         return hashed.hexdigest()
@@ -57,11 +57,11 @@ def hash_files(folder: str, paths: Iterable[str], *, threads: int = 4) -> dict[s
     """{relative path: hex sha256}. Threads pay off because hashing releases the interpreter lock."""
     wanted = sorted(paths)
     if threads <= 1 or len(wanted) <= 1:
-        return {path: file_sha256(places.join(folder, path)) for path in wanted}
+        return {path: file_sha256(locations.join(folder, path)) for path in wanted}
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        return dict(zip(wanted, pool.map(lambda path: file_sha256(places.join(folder, path)), wanted), strict=True))
+        return dict(zip(wanted, pool.map(lambda path: file_sha256(locations.join(folder, path)), wanted), strict=True))
 
 
 def compute_files(folder: str, *, shards: Iterable[Mapping[str, Any]] = (), threads: int = 4) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.manifest import FileEntry, Manifest
 
 SINK_TABLE = re.compile(r"sinks/[^/]+/files\.parquet")
@@ -33,7 +33,7 @@ def sink_entries(folder: str, files: Iterable[FileEntry]) -> list[FileEntry]:
             import pyarrow.parquet as pq
 
             below = posixpath.dirname(entry.path)
-            with places.opened(places.join(folder, entry.path)) as source:
+            with locations.opened(locations.join(folder, entry.path)) as source:
                 rows = pq.read_table(source, columns=["path", "bytes", "sha256"]).to_pylist()
             found += [FileEntry(path=f"{below}/{row['path']}", bytes=row["bytes"], sha256=row["sha256"]) for row in rows]
     return found
@@ -50,4 +50,4 @@ def sample_manifest(manifest: Manifest) -> Manifest | None:
         if "split" not in raw:
             files.append({**raw, **shards.get(raw["path"], {})})
     splits = [split for split in manifest.splits if split in sample["counts"]]
-    return Manifest({**manifest.raw, "splits": splits, "counts": dict(sample["counts"]), "files": files}, manifest.place)
+    return Manifest({**manifest.raw, "splits": splits, "counts": dict(sample["counts"]), "files": files}, manifest.location)

@@ -67,7 +67,7 @@ class Manifest:
     """
 
     raw: dict[str, Any]
-    place: str = field(compare=False)
+    location: str = field(compare=False)
 
     def __hash__(self) -> int:
         # For dictionaries of one process only; identity is the digest itself, and nothing stores this number.
@@ -158,7 +158,7 @@ def manifest_bytes(body: Mapping[str, Any]) -> bytes:
     return (json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def parse_manifest(text: bytes, *, place: str) -> Manifest:
+def parse_manifest(text: bytes, *, location: str) -> Manifest:
     """Read a manifest and prove that it agrees with itself.
 
     `ManifestDamage` for what is broken; StoreError ``manifest-contract`` for a manifest that a newer release wrote, which is neither
@@ -167,24 +167,24 @@ def parse_manifest(text: bytes, *, place: str) -> Manifest:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ManifestDamage(f"{MANIFEST_NAME} in {place} is not JSON: {error}") from None
+        raise ManifestDamage(f"{MANIFEST_NAME} in {location} is not JSON: {error}") from None
     if not isinstance(raw, dict):
-        raise ManifestDamage(f"{MANIFEST_NAME} in {place} is not a JSON object")
+        raise ManifestDamage(f"{MANIFEST_NAME} in {location} is not a JSON object")
     contract = raw.get("contract")
     if isinstance(contract, int) and contract > CONTRACT:
         raise StoreError(
-            f"{place} was written under contract {contract}, this release reads contract {CONTRACT}",
+            f"{location} was written under contract {contract}, this release reads contract {CONTRACT}",
             code="manifest-contract",
-            place=f"{place}/{MANIFEST_NAME}",
+            at=f"{location}/{MANIFEST_NAME}",
             value=contract,
             remedy="upgrade refinery-beam, or use another --cache-root",
         )
     if contract != CONTRACT:
-        raise ManifestDamage(f"{MANIFEST_NAME} in {place} names no contract")
+        raise ManifestDamage(f"{MANIFEST_NAME} in {location} names no contract")
     problems = self_check(raw)
     if problems:
-        raise ManifestDamage(f"{MANIFEST_NAME} in {place}: {problems[0]}")
-    return Manifest(raw, place)
+        raise ManifestDamage(f"{MANIFEST_NAME} in {location}: {problems[0]}")
+    return Manifest(raw, location)
 
 
 def self_check(raw: Mapping[str, Any]) -> list[str]:

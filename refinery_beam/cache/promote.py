@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
@@ -42,7 +42,7 @@ SMALL_BYTES = 1 << 20
 
 def open_attempt(root: str, key: InstanceKey) -> Attempt:
     """Start an attempt below a cache root, local or on a store. Raises StoreError when it cannot be written to."""
-    return RemoteStaging.open(root, key) if places.is_url(root) else Staging.open(root, key)
+    return RemoteStaging.open(root, key) if locations.is_url(root) else Staging.open(root, key)
 
 
 def promote(
@@ -76,7 +76,7 @@ def promote(
         raise EngineError(
             f"{staging.instance} has a {MANIFEST_NAME} already",
             code="manifest-inconsistent",
-            place=staging.instance,
+            at=staging.instance,
             rule="an attempt is promoted once",
         )
     _step("manifest")
@@ -89,7 +89,7 @@ def promote(
         raise StoreError(
             f"the instance just promoted cannot be read back: {found.damage or 'it is gone'}",
             code="promotion-lost",
-            place=target,
+            at=target,
             rule="nothing but refinery-beam works in the cache",
             remedy="look for a cleaning job or a failing disk, then run again",
         )
@@ -141,7 +141,7 @@ def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = Fals
             raise _incomplete(f"{path} has {size} bytes, {entry.bytes} were reported", folder)
         if path in put and not recheck:
             continue
-        if (recheck or size <= SMALL_BYTES) and file_sha256(places.join(output if path in put else folder, path)) != entry.sha256:
+        if (recheck or size <= SMALL_BYTES) and file_sha256(locations.join(output if path in put else folder, path)) != entry.sha256:
             raise _incomplete(f"{path} does not hold the bytes that were reported", folder)
 
 
@@ -179,7 +179,7 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
                 raise EngineError(
                     f"two builds of one key differ: {difference}",
                     code="nondeterminism",
-                    place=target,
+                    at=target,
                     value=difference,
                     rule="same recipe, same input bytes, same seed, same environment: the same bytes",
                     remedy="run `verify --deep` on the instance in the cache; if it is sound, the difference is a defect to report",
@@ -194,7 +194,7 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
     raise StoreError(
         f"cannot put an instance at {target}: something broken keeps appearing there",
         code="promotion-lost",
-        place=target,
+        at=target,
         rule="nothing but refinery-beam works in the cache",
         remedy="look for another program that writes there",
     )
@@ -245,14 +245,14 @@ def _incomplete(message: str, folder: str) -> EngineError:
     return EngineError(
         message,
         code="incomplete-output",
-        place=folder,
+        at=folder,
         rule="what is promoted is what was counted and hashed while it was written",
         remedy="run again; if it stays, a worker or the disk loses files",
     )
 
 
 def _inconsistent(message: str, staging: Attempt) -> EngineError:
-    return EngineError(f"the manifest does not agree with itself: {message}", code="manifest-inconsistent", place=staging.dir)
+    return EngineError(f"the manifest does not agree with itself: {message}", code="manifest-inconsistent", at=staging.dir)
 
 
 def _step(name: str) -> None:

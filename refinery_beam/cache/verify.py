@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.files import hash_files
 from refinery_beam.cache.findings import Finding
 from refinery_beam.cache.listed import sample_manifest, sink_entries
@@ -102,31 +102,31 @@ def verify(
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
     """
-    place = places.absolute(instance)
-    if not places.is_folder(place):
+    location = locations.absolute(instance)
+    if not locations.is_folder(location):
         raise StoreError(
-            f"there is no instance at {place}",
+            f"there is no instance at {location}",
             code="instance-missing",
-            place=place,
+            at=location,
             rule="an instance is a directory with a manifest",
             remedy="`refinery-beam status RECIPE` names the place of a recipe's instance",
         )
     tally = _Tally()
-    manifest = _read_manifest(place, tally)
+    manifest = _read_manifest(location, tally)
     if manifest is not None:
-        _check_place(manifest, tally)
+        _check_location(manifest, tally)
         try:
             sound = _check_files(manifest, tally, threads=threads)
             _check_recipe(manifest, tally, recipe_digest)
         except OSError as error:
-            raise store_error(error, "verify", place) from error
+            raise store_error(error, "verify", location) from error
         plugin = _plugin_of(manifest, code) if deep else None
         _check_counts(manifest, sound, tally, plugin)
         sample = sample_manifest(manifest)
         if sample is not None:
             _check_counts(sample, sound, tally, plugin)
     return VerifyReport(
-        instance=place,
+        instance=location,
         deep=deep,
         findings=tuple(tally.findings),
         files_checked=tally.files,
@@ -143,13 +143,13 @@ def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
     return find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code)
 
 
-def _read_manifest(place: str, tally: _Tally) -> Manifest | None:
-    text = store_of(place).read(places.join(place, MANIFEST_NAME))
+def _read_manifest(location: str, tally: _Tally) -> Manifest | None:
+    text = store_of(location).read(locations.join(location, MANIFEST_NAME))
     if text is None:
         tally.add("manifest-missing", MANIFEST_NAME, "there is no manifest, so nothing here is proved")
         return None
     try:
-        return parse_manifest(text, place=place)
+        return parse_manifest(text, location=location)
     except ManifestDamage as damage:
         problems = _all_problems(text) or [str(damage)]
         for problem in problems:
@@ -165,8 +165,8 @@ def _all_problems(text: bytes) -> list[str]:
     return self_check(raw) if isinstance(raw, Mapping) else []
 
 
-def _check_place(manifest: Manifest, tally: _Tally) -> None:
-    parts = manifest.place.split(os.sep)
+def _check_location(manifest: Manifest, tally: _Tally) -> None:
+    parts = manifest.location.split(os.sep)
     expected = ["instances", manifest.recipe_hash[:16], manifest.input_hash[:16], str(manifest.seed)]
     # A copy anywhere else is legal; under `instances` the names are a claim.
     if len(parts) >= 4 and parts[-4] == "instances" and parts[-4:] != expected:
@@ -176,11 +176,11 @@ def _check_place(manifest: Manifest, tally: _Tally) -> None:
 def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]:
     """Sizes and digests of all listed files; gives the paths that hold."""
     try:
-        present = store_of(manifest.place).sizes(manifest.place)
+        present = store_of(manifest.location).sizes(manifest.location)
     except StoreError as error:
         if error.code != "odd-file":
             raise
-        tally.add("odd-file", os.path.relpath(error.place, manifest.place), error.message)
+        tally.add("odd-file", os.path.relpath(error.at, manifest.location), error.message)
         return set()
     listed = {entry.path: entry for entry in (*manifest.files, *_sink_files(manifest, tally))}
     for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME, RECIPE_NAME}):
@@ -194,7 +194,7 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
             tally.add("wrong-size", path, f"has {present[path]} bytes, the manifest says {entry.bytes}")
         else:
             readable.append(path)
-    digests = hash_files(manifest.place, readable, threads=threads)
+    digests = hash_files(manifest.location, readable, threads=threads)
     sound = set()
     for path in readable:
         tally.bytes += listed[path].bytes
@@ -210,37 +210,37 @@ def _sink_files(manifest: Manifest, tally: _Tally) -> list[FileEntry]:
     found: list[FileEntry] = []
     for entry in manifest.files:
         try:
-            found += sink_entries(manifest.place, [entry])
+            found += sink_entries(manifest.location, [entry])
         except (OSError, ValueError, KeyError, TypeError) as error:
             tally.add("unreadable", entry.path, f"is not a readable list of files: {error}")
     return found
 
 
 def _check_recipe(manifest: Manifest, tally: _Tally, digest_of: Callable[[str], str] | None) -> None:
-    place = places.join(manifest.place, RECIPE_NAME)
+    location = locations.join(manifest.location, RECIPE_NAME)
     wanted = manifest.raw.get("recipe_digest")
     if wanted is None:
         return
-    if places.size(place) is None:
+    if locations.size(location) is None:
         tally.add("missing", RECIPE_NAME, "every instance keeps its recipe")
     elif digest_of is not None:
         try:
-            got = _with_local_copy(place, digest_of)
+            got = _with_local_copy(location, digest_of)
         except RefineryError as error:
             got = error.message
         if got != wanted:
             tally.add("recipe-changed", RECIPE_NAME, f"does not mean what the manifest says: {got}")
 
 
-def _with_local_copy(place: str, read: Callable[[str], str]) -> str:
+def _with_local_copy(location: str, read: Callable[[str], str]) -> str:
     """What `read` gives for a file, which it takes from a path."""
-    if not places.is_url(place):
-        return read(place)
+    if not locations.is_url(location):
+        return read(location)
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="refinery-beam-") as folder:
         copy = os.path.join(folder, RECIPE_NAME)
-        places.write(copy, places.read(place))
+        locations.write(copy, locations.read(location))
         return read(copy)
 
 
@@ -255,7 +255,7 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Pl
     seen: dict[bytes, str] = {}
     for entry in shards:
         try:
-            with places.opened(places.join(manifest.place, entry.path)) as source, pq.ParquetFile(source) as file:
+            with locations.opened(locations.join(manifest.location, entry.path)) as source, pq.ParquetFile(source) as file:
                 rows = file.metadata.num_rows
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam import __version__, places
+from refinery_beam import __version__, locations
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure
@@ -74,7 +74,7 @@ def call(given: list[str]) -> int:
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
                 remedy="leave out the -- and what stands behind it",
             )
-        with places.put_in_words():
+        with locations.put_in_words():
             code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
         return code if isinstance(code, int) else 0
     except RefineryError as error:

@@ -30,7 +30,7 @@ def draw(
         raise StoreError(
             f"{recipe} has no instance below {options.settings().cache_root}",
             code="instance-missing",
-            place=str(recipe),
+            at=str(recipe),
             value=prepared.location,
             rule="pictures are drawn from stored rows",
             remedy=f"refinery-beam run {recipe}",

@@ -34,10 +34,10 @@ def init(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
     seen = scaffold(str(source), str(output), force=force, plugin_paths=options.plugin_paths())
-    place = os.path.abspath(output)
-    schema = os.path.join(os.path.dirname(place), SCHEMA_FILE)
+    location = os.path.abspath(output)
+    schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
     if options.json:
-        print_json({"contract": CONTRACT, "status": "written", "recipe": place, "schema": schema, "layout": seen.layout})
+        print_json({"contract": CONTRACT, "status": "written", "recipe": location, "schema": schema, "layout": seen.layout})
         return
     print(f"{seen.layout}: wrote {output} and {SCHEMA_FILE} beside it")
     if not options.quiet:

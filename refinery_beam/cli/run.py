@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json, rows
 from refinery_beam.launch.run import RunResult, run_with
@@ -39,7 +39,7 @@ def summary(result: RunResult) -> str:
         lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())
         lines.append(f"ledger    {lost}  (report/ledger.parquet)")
     if result.pictures:
-        folder = places.parent(next(iter(result.pictures.values())))
+        folder = locations.parent(next(iter(result.pictures.values())))
         lines.append(f"pictures  {folder}  ({', '.join(result.pictures)})")
     lines.append(f"digest    {raw['logical_digest'][:16]}")
     return "\n".join(lines)

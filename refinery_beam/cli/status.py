@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Found, look_at
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json, rows
@@ -18,35 +18,35 @@ from refinery_beam.launch.prepare import prepare
 @shared
 def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, options: Options) -> None:
     """Say whether the instance of a recipe is there, and what it holds. Exit code 0 whether it is or not."""
-    if places.is_url(target) or os.path.isdir(target):
-        places.use_options(options.storage_option or ())
-        place = places.absolute(target)
-        found = look_at(place)
+    if locations.is_url(target) or os.path.isdir(target):
+        locations.use_options(options.storage_option or ())
+        location = locations.absolute(target)
+        found = look_at(location)
         if found.manifest is None:
             raise StoreError(
-                f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(place, 'it')}",
+                f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(location, 'it')}",
                 code="not-an-instance",
-                place=place,
+                at=location,
                 rule="an instance directory holds manifest.json and every file it lists",
                 remedy="name a recipe to see where its instance is, or run it again to rebuild",
             )
         key: dict[str, Any] = {}
     else:
         prepared = prepare(target, options.settings())
-        place, found = prepared.location, prepared.lookup()
+        location, found = prepared.location, prepared.lookup()
         key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}
     if options.json:
-        print_json(describe(place, found, key))
+        print_json(describe(location, found, key))
     else:
-        print(words(place, found))
+        print(words(location, found))
 
 
-def describe(place: str, found: Found, key: dict[str, Any]) -> dict[str, Any]:
+def describe(location: str, found: Found, key: dict[str, Any]) -> dict[str, Any]:
     """The object `status --json` prints: the keys of `run --json` that make sense."""
     body: dict[str, Any] = {
         "contract": CONTRACT,
         "status": "hit" if found.manifest else "damaged" if found.damage else "miss",
-        "instance": place,
+        "instance": location,
         **key,
     }
     if found.manifest is None:
@@ -57,18 +57,18 @@ def describe(place: str, found: Found, key: dict[str, Any]) -> dict[str, Any]:
     return body | {name: raw[name] for name in shared_keys} | {"counts": counts, "ledger": raw["ledger"], "warnings": raw["warnings"]}
 
 
-def words(place: str, found: Found) -> str:
+def words(location: str, found: Found) -> str:
     """What `status` says to a person."""
     if found.manifest is None:
         return (
             f"damaged: {found.damage}\n  remedy: run the recipe again to rebuild it"
             if found.damage
-            else f"miss: {place} does not exist yet"
+            else f"miss: {location} does not exist yet"
         )
     raw = found.manifest.raw
     size = sum(f.bytes for f in found.manifest.files)
     lines = [
-        ("instance", place),
+        ("instance", location),
         ("recipe", raw["recipe_hash"]),
         ("input", raw["input_hash"]),
         ("seed", raw["seed"]),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import verify as verify_instance
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json
@@ -25,50 +25,50 @@ def verify(
     target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, deep: Deep = False, options: Options
 ) -> None:
     """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
-    named = places.is_url(target) or os.path.isdir(target)
+    named = locations.is_url(target) or os.path.isdir(target)
     if named:
-        places.use_options(options.storage_option or ())
-    place = places.absolute(target) if named else _place_of(Path(target), options)
-    if named and not _looks_like_one(place):
+        locations.use_options(options.storage_option or ())
+    location = locations.absolute(target) if named else _location_of(Path(target), options)
+    if named and not _looks_like_one(location):
         raise StoreError(
             "this folder is not an instance: it has no manifest.json",
             code="not-an-instance",
-            place=place,
+            at=location,
             rule="verify takes a recipe, or a folder that `run` named as an instance",
             remedy="refinery-beam status RECIPE names the instance of a recipe",
         )
     report = verify_instance(
-        place,
+        location,
         deep=deep,
         recipe_digest=partial(digest_of_recipe, plugin_paths=options.plugin_paths()),
         code=read_plugin_paths(options.plugin_paths()),
     )
     if options.json:
-        print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": place, **report.to_dict()})
+        print_json({"contract": 1, "status": "verified" if report.ok else "damaged", "instance": location, **report.to_dict()})
     else:
         for finding in report.findings:
             print(f"{finding.code}: {finding.path}: {finding.message}")
         word = "verified" if report.ok else "damaged"
         print(f"{word}: {report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records")
         if not report.ok:
-            print(f"  remedy: remove {place} and run its recipe again")
+            print(f"  remedy: remove {location} and run its recipe again")
     if not report.ok:
         raise typer.Exit(3)
 
 
-def _looks_like_one(place: str) -> bool:
+def _looks_like_one(location: str) -> bool:
     """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
-    inside = {"manifest.json", "dataset"} & set(places.names(place))
-    return bool(inside) or place.split("/")[-4:-3] == ["instances"]
+    inside = {"manifest.json", "dataset"} & set(locations.names(location))
+    return bool(inside) or location.split("/")[-4:-3] == ["instances"]
 
 
-def _place_of(recipe: Path, options: Options) -> str:
+def _location_of(recipe: Path, options: Options) -> str:
     prepared = prepare(recipe, options.settings())
     if prepared.lookup() == (None, None):
         raise StoreError(
             f"{recipe} has no instance in {prepared.settings.cache_root}",
             code="no-instance",
-            place=prepared.location,
+            at=prepared.location,
             rule="verify checks an instance that is there",
             remedy=f"refinery-beam run {recipe}",
         )

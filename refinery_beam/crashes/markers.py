@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.job.job import Job
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.processes import is_alive
@@ -69,7 +69,7 @@ class Markers:
         self._file: Any = None
         # A name of its own: processes on several machines may share the folder and a pid.
         self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")
-        if places.is_url(job.work):
+        if locations.is_url(job.work):
             return  # objects of a store cannot be written in the middle; the engine's own log tells what its workers died of
         header = json.dumps({"host": platform.node(), "pid": os.getpid(), "task": [task.kind, task.name]})
         try:

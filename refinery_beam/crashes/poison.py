@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.crashes.forked_run import ChildDied, run_forked
 from refinery_beam.crashes.markers import Marker, read_markers
 from refinery_beam.crashes.suspects import Suspect, try_alone
@@ -82,7 +82,7 @@ def poison_after(run: Run, error: JobDied, known: Poison) -> dict[str, str]:
     if len(found) == len(known):
         raise _no_record_explains(run.plan, error, suspects) from error
     rows = [LedgerRow(record_id, "", "Input", "", "kills_worker", how) for record_id, how in sorted(found.items())]
-    check_budget(run.plan, run.records, rows, place=run.budget_at)
+    check_budget(run.plan, run.records, rows, at=run.budget_at)
     run.tell(f"starting over without {', '.join(display(r) for r in sorted(set(found) - set(known)))}")
     return found
 
@@ -126,7 +126,7 @@ def _poison_record(plan: Plan, suspect: Suspect) -> EngineError:
         f"{suspect.doing} ends the process, {len(suspect.killing)} of {len(suspect.tries)} times alone: {how} "
         f"(record {display(suspect.record_id)})",
         code="poison-record",
-        place=_file(plan, suspect.marker),
+        at=_file(plan, suspect.marker),
         value=how,
         rule="no record ends the process that works on it",
         remedy=remedy,
@@ -142,7 +142,7 @@ def _no_record_explains(plan: Plan, error: JobDied, suspects: Sequence[Suspect])
     return EngineError(
         f"{error.message}; at work on {_names(error.markers)}; {well}",
         code=error.code,
-        place=_file(plan, error.markers[0]),
+        at=_file(plan, error.markers[0]),
         value=error.value,
         rule=error.rule,
         remedy="memory ran out, most likely, or somebody ended the worker: try fewer --workers, or run again; nothing was promoted",
@@ -150,7 +150,7 @@ def _no_record_explains(plan: Plan, error: JobDied, suspects: Sequence[Suspect])
 
 
 def _file(plan: Plan, marker: Marker) -> str:
-    return display(places.join(plan.sources[marker.ref.source].root, marker.ref.path))
+    return display(locations.join(plan.sources[marker.ref.source].root, marker.ref.path))
 
 
 def _names(markers: Sequence[Marker]) -> str:

@@ -62,7 +62,7 @@ class ReadingFaults:
                     f"{plural(few.count, 'file')} {'could not be read' if gone else 'changed while being read'}: "
                     f"{few} (the first: {detail})",
                     code=reason.replace("_", "-"),
-                    place=few.first,
+                    at=few.first,
                     value=few.first,
                     rule="selected files stay as they are, and readable, from listing to the end of the run",
                     remedy=("give this user read permission, " if gone else "wait until they are complete, ")
@@ -77,7 +77,7 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
         yield DataError(
             f"source {source.name!r}: {plural(unnamed.count, 'file name')} not valid UTF-8: {unnamed}",
             code="bad-name",
-            place=source.place,
+            at=source.at,
             value=unnamed.first,
             rule="a record is named by its path, so file names are UTF-8 text",
             remedy="rename them (convmv does it in bulk), or set Input.on_error: quarantine",
@@ -86,7 +86,7 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
         yield DataError(
             f"source {source.name!r}: {plural(unlabelled.count, source.noun)} without a label: {unlabelled} (the first {why})",
             code="label-missing",
-            place=source.label_from.place if source.label_from else source.place,
+            at=source.label_from.at if source.label_from else source.at,
             value=unlabelled.first,
             rule=f"every {source.noun} of a labeled source has a label that is not empty",
             remedy=f"add the labels, take the {source.noun}s out of the source, or set Input.on_error: quarantine",
@@ -117,7 +117,7 @@ def _twice(one: tuple[Source, FileFact], two: tuple[Source, FileFact]) -> DataEr
     return DataError(
         f"two files share the record id {record_id!r}: {file.path!a} of source {source.name!r} and {twin.path!a} of source {other.name!r}",
         code="record-id-twice",
-        place=record_id,
+        at=record_id,
         value=record_id,
         rule="a record id is the source's name and the relative path in Unicode NFC, and names one file",
         remedy="rename one of the two files" if source is other else "rename one of the sources",

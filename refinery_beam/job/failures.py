@@ -6,29 +6,29 @@ import json
 import os
 from typing import Any
 
-from refinery_beam import errors, places
+from refinery_beam import errors, locations
 from refinery_beam.errors import RefineryError
 
 
 def report_failure(work: str, error: RefineryError) -> None:
     """Leave an error where the driver finds it whole. Engines hand back only text, each in its own wrapping."""
-    path = places.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
+    path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
     payload = [{"kind": type(e).__name__, **e.to_dict()} for e in error.errors()]
     try:
-        places.write(path, json.dumps(payload).encode())
+        locations.write(path, json.dumps(payload).encode())
     except OSError:
         pass  # the exception itself still reaches the driver
 
 
 def read_failures(work: str) -> list[RefineryError]:
     """The errors workers left, sorted by place, each once."""
-    folder = places.join(work, "failures")
+    folder = locations.join(work, "failures")
     found: dict[tuple[str, str, str], RefineryError] = {}
-    for name in places.names(folder):
+    for name in locations.names(folder):
         if not name.endswith(".json"):
             continue
-        for item in json.loads(places.read(places.join(folder, name))):
+        for item in json.loads(locations.read(locations.join(folder, name))):
             kind: Any = getattr(errors, item.pop("kind"), errors.EngineError)
-            error = kind(item.pop("message"), **item)
-            found.setdefault((error.place, error.code, error.message), error)
+            error = kind(item.pop("message"), at=item.pop("place"), **item)
+            found.setdefault((error.at, error.code, error.message), error)
     return [found[key] for key in sorted(found)]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.records import Ref
 
 GROUP_REFS = 512
@@ -44,33 +44,33 @@ def write_index(folder: str, refs: Iterable[Ref], *, count: int) -> None:
     parts: list[tuple[str, int]] = []
     while batch:
         name, groups = f"part-{len(parts):05d}.parquet", 0
-        with places.written(places.join(folder, name)) as local, pq.ParquetWriter(local, schema, compression="zstd") as writer:
+        with locations.written(locations.join(folder, name)) as local, pq.ParquetWriter(local, schema, compression="zstd") as writer:
             while batch and groups < PART_GROUPS:
                 writer.write_table(_table(batch, schema))
                 groups, batch = groups + 1, list(islice(stream, group_refs))
         parts.append((name, groups))
-    places.write(places.join(folder, PARTS), json.dumps(parts).encode())
+    locations.write(locations.join(folder, PARTS), json.dumps(parts).encode())
 
 
 def read_groups(numbered: tuple[int, Iterable[str]], folder: str) -> Iterator[Ref]:
     """The references of the row groups that one dealt pair names."""
-    for place in numbered[1]:
-        name, _, group = place.rpartition(":")
-        yield from read_group(places.join(folder, name), int(group))
+    for group_name in numbered[1]:
+        name, _, group = group_name.rpartition(":")
+        yield from read_group(locations.join(folder, name), int(group))
 
 
 def read_group(path: str, group: int) -> Iterator[Ref]:
     """The references of one row group of a part."""
     import pyarrow.parquet as pq
 
-    with places.opened(path) as opened, pq.ParquetFile(opened) as file:
+    with locations.opened(path) as opened, pq.ParquetFile(opened) as file:
         table = file.read_row_group(group, columns=list(Ref._fields))
     yield from map(Ref._make, zip(*(table.column(name).to_pylist() for name in Ref._fields), strict=True))
 
 
 def list_groups(folder: str) -> Iterator[tuple[int, str]]:
     """(number of a row group in the whole index, its part and its number there) of every row group, for `read_groups`."""
-    parts: list[tuple[str, int]] = json.loads(places.read(places.join(folder, PARTS)))
+    parts: list[tuple[str, int]] = json.loads(locations.read(locations.join(folder, PARTS)))
     number = 0
     for name, groups in parts:
         for group in range(groups):

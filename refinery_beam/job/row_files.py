@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.records import LedgerRow, ShardRow
 
 
@@ -20,22 +20,22 @@ def write_rows(group: tuple[int, Iterable[Any]], folder: str) -> str:
     lines = sorted(json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in group[1])
     data = ("\n".join(lines) + "\n").encode()
     name = f"{group[0]:05d}-{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
-    places.write(places.join(folder, name), data)
+    locations.write(locations.join(folder, name), data)
     return name
 
 
 def write_partial(pair: tuple[str, bytes], folder: str) -> str:
     """Write the merged accumulator of one fit point; returns its name."""
     name, data = pair
-    places.write(places.join(folder, name), data)
+    locations.write(locations.join(folder, name), data)
     return name
 
 
 def read_rows(folder: str, kind: Any) -> Iterator[Any]:
     """The rows of a folder, sorted by file, each distinct row once."""
-    for name in places.names(folder):
+    for name in locations.names(folder):
         if name.endswith(".jsonl"):
-            for line in places.read(places.join(folder, name)).split(b"\n"):
+            for line in locations.read(locations.join(folder, name)).split(b"\n"):
                 if line:
                     yield kind(*json.loads(line))
 

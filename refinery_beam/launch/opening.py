@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from refinery_beam import places, reading
+from refinery_beam import locations, reading
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.prepare import resolve
 
@@ -33,22 +33,22 @@ def open_instance(
         for row in instance.split("train"):
             row["image"], row["label"]
     """
-    place = os.fspath(path_or_recipe)
-    if os.path.isfile(place) and os.path.basename(place) != "manifest.json":
-        place = _of_recipe(place, cache_root, plugin_paths, digest)
-    return reading.open_instance(place, plugin_paths=plugin_paths)
+    location = os.fspath(path_or_recipe)
+    if os.path.isfile(location) and os.path.basename(location) != "manifest.json":
+        location = _of_recipe(location, cache_root, plugin_paths, digest)
+    return reading.open_instance(location, plugin_paths=plugin_paths)
 
 
 def _of_recipe(recipe: str, cache_root: str | os.PathLike[str] | None, plugin_paths: Sequence[str], digest: str) -> str:
     root = os.fspath(cache_root) if cache_root is not None else os.environ.get("REFINERY_BEAM_CACHE_ROOT", "cache")
-    place = resolve(recipe, cache_root=root, plugin_paths=plugin_paths, digest=digest)
-    if place is None:
+    location = resolve(recipe, cache_root=root, plugin_paths=plugin_paths, digest=digest)
+    if location is None:
         raise StoreError(
-            f"{recipe} has no instance below {places.absolute(root)}",
+            f"{recipe} has no instance below {locations.absolute(root)}",
             code="instance-missing",
-            place=recipe,
-            value=places.absolute(root),
+            at=recipe,
+            value=locations.absolute(root),
             rule="reading never builds",
             remedy=f"refinery-beam --cache-root {root} run {recipe}",
         )
-    return place
+    return location

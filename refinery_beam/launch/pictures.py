@@ -12,7 +12,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
@@ -61,10 +61,10 @@ def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool =
     ]
     if not wanted:
         return Drawn()
-    folder = places.join(places.absolute(prepared.settings.cache_root), "pictures", *prepared.key.parts)
+    folder = locations.join(locations.absolute(prepared.settings.cache_root), "pictures", *prepared.key.parts)
     have = _read_index(folder)
-    there = set(places.names(folder))
-    missing = [w for w in wanted if have.get(w.name) != w.key or places.basename(_file(folder, w.name)) not in there]
+    there = set(locations.names(folder))
+    missing = [w for w in wanted if have.get(w.name) != w.key or locations.basename(_file(folder, w.name)) not in there]
     notes = _draw(prepared, manifest, folder, missing, have) if missing else ()
     failed = {w.name for w in missing if have.get(w.name) != w.key}
     return Drawn({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
@@ -90,10 +90,10 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
     from refinery_beam.reading import open_instance
     from refinery_beam.reading.view import View
 
-    instance = open_instance(manifest.place, plugin_paths=prepared.settings.plugin_paths)
+    instance = open_instance(manifest.location, plugin_paths=prepared.settings.plugin_paths)
     notes = []
     try:
-        places.make_folder(folder)
+        locations.make_folder(folder)
         for w in missing:
             prepared.settings.tell(f"drawing {w.name}")
             try:
@@ -107,9 +107,9 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
                 continue
             drawn = io.BytesIO()
             image.save(drawn, format="PNG")
-            places.write(_file(folder, w.name), drawn.getvalue())
+            locations.write(_file(folder, w.name), drawn.getvalue())
             have[w.name] = w.key
-        places.write(places.join(folder, INDEX), json.dumps(have, indent=2, sort_keys=True).encode())
+        locations.write(locations.join(folder, INDEX), json.dumps(have, indent=2, sort_keys=True).encode())
     except OSError as error:
         raise store_error(error, "write pictures to", folder) from error
     return tuple(notes)
@@ -118,11 +118,11 @@ def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence
 def _read_index(folder: str) -> dict[str, str]:
     """Keys by name; empty where there is none that can be read: pictures are then drawn again."""
     try:
-        found = json.loads(places.read(places.join(folder, INDEX)))
+        found = json.loads(locations.read(locations.join(folder, INDEX)))
     except (OSError, ValueError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 def _file(folder: str, name: str) -> str:
-    return places.join(folder, f"{name}.png")
+    return locations.join(folder, f"{name}.png")

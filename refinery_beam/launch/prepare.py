@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
@@ -22,7 +22,7 @@ from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, complete, load_recipe, refuse_unexecuted, run_checks
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 STORAGE_VERSION = 1
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
@@ -74,14 +74,12 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
     try:
         return find_plugin(recipe.model.plugin, paths=read_plugin_paths(plugin_paths))
     except PluginError as error:
-        if error.place:
+        if error.at:
             raise  # the plugin's own file is at fault
-        error.place = recipe.place(("plugin",))
+        error.at = recipe.at(("plugin",))
         if error.code != "not-executed-yet":
             raise
-        raise RecipeError(
-            error.message, code=error.code, place=error.place, value=error.value, rule=error.rule, remedy=error.remedy
-        ) from error
+        raise RecipeError(error.message, code=error.code, at=error.at, value=error.value, rule=error.rule, remedy=error.remedy) from error
 
 
 def prepare(source: str | Path, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
@@ -89,13 +87,13 @@ def prepare(source: str | Path, settings: Settings, *, asking: Asking = NOBODY) 
 
     Reads file contents only where no hint says what they are. `asking` are the recipes that name this one, and wait for it.
     """
-    places.use_options(settings.storage_options)
+    locations.use_options(settings.storage_options)
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     if not asking.recipes:
         engine = read_options(settings.runner, settings.beam_options)
-        check_places(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
+        check_locations(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
     refuse_inside_sources(settings.cache_root, roots)
     hints = hints_path(settings.cache_root)
     index = build_index(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Found, InstanceKey, Manifest, look_at
 from refinery_beam.errors import RecipeError, did_you_mean
 from refinery_beam.launch.settings import Settings
@@ -98,7 +98,7 @@ def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: 
         for i, operation in enumerate(getattr(recipe.model, section)):
             wanted = operation.params.get("stats_from_instance")
             if isinstance(wanted, Mapping):
-                at = recipe.place((section, i, "params", "stats_from_instance"))
+                at = recipe.at((section, i, "params", "stats_from_instance"))
                 found[operation.name] = _borrow(recipe, operation, wanted, settings, prepare, asking.also(recipe), at)
     return found
 
@@ -115,7 +115,7 @@ def _borrow(
         raise RecipeError(
             f"{operation.name!r} imports statistics from {wanted['recipe']!r}, which needs this recipe first",
             code="stats-cycle",
-            place=at,
+            at=at,
             value=wanted["recipe"],
             rule="imports of statistics never lead back",
             remedy="fit in one of the two recipes",
@@ -124,9 +124,9 @@ def _borrow(
     manifest = other.lookup().manifest
     if manifest is None:
         raise RecipeError(
-            f"the recipe {wanted['recipe']!r} has no instance in {places.absolute(settings.cache_root)}",
+            f"the recipe {wanted['recipe']!r} has no instance in {locations.absolute(settings.cache_root)}",
             code="stats-no-instance",
-            place=at,
+            at=at,
             value=wanted["recipe"],
             rule="statistics are imported from an instance that is there; reading never builds",
             remedy=f"refinery-beam --cache-root {settings.cache_root} run {location}",
@@ -136,7 +136,7 @@ def _borrow(
         raise RecipeError(
             f"{wanted['op_id']!r} of {wanted['recipe']!r} is {body.get('op')} {body.get('version')}, {operation.name!r} is {operation.op}",
             code="stats-other-op",
-            place=at,
+            at=at,
             value=wanted["op_id"],
             rule="statistics are imported from the same op of the same version",
             remedy="name an op of the same kind",
@@ -153,7 +153,7 @@ def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict
         raise RecipeError(
             f"{operation.name!r} imports the statistics of {op_id!r}, which the instance does not have",
             code="stats-no-op",
-            place=at,
+            at=at,
             value=op_id,
             rule="op_id is the name of a fitted operation of the other recipe",
             remedy=did_you_mean(op_id, names) if names else "the other recipe fits nothing",
@@ -168,7 +168,7 @@ def find_comparisons(recipe: Recipe, plan: Plan, settings: Settings, prepare: Pr
         if not step.imports:
             continue
         written = getattr(recipe.model, step.section)[step.index].assertion["reference"]
-        at = recipe.place((step.section, step.index, "assertion", "reference", "instance"))
+        at = recipe.at((step.section, step.index, "assertion", "reference", "instance"))
         manifest = _manifest(recipe, str(written["instance"]), settings, prepare, asking, at)
         split = str(written["split"])
         if split not in manifest.splits:
@@ -192,7 +192,7 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare
         if os.path.realpath(location) in asking.comparing or asking.waits(location):
             raise refuse_comparison("compares itself with this one, directly or by way of others", written, at, "name another")
         location = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).location
-    manifest = look_at(location).manifest if places.is_folder(location) else None
+    manifest = look_at(location).manifest if locations.is_folder(location) else None
     if manifest is None:
         remedy = f"refinery-beam run {written}, or name an instance's directory"
         raise refuse_comparison("has no finished instance", written, at, remedy)
@@ -204,7 +204,7 @@ def refuse_comparison(problem: str, value: Any, at: str, remedy: str) -> RecipeE
     return RecipeError(
         f"the reference {value} {problem}",
         code="contract-reference",
-        place=at,
+        at=at,
         value=value,
         rule="an assertion is compared with a split of a finished instance: a directory, or the recipe that made it",
         remedy=remedy,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.identity import nfc
 from refinery_beam.index import HintCache, SourceListing
 from refinery_beam.index.digests.digest_files import Digested
@@ -36,9 +36,9 @@ def digest_remote(listing: SourceListing, hints: HintCache, *, settings: Setting
     outcomes = Sorter(key=lambda outcome: outcome.key, make=Outcome._make, folder=scratch)
     unknown = sorted_files(scratch)
     for batch in _batches(listing.files):
-        known = hints.lookup([_place(listing, file) for file in batch])
+        known = hints.lookup([_location(listing, file) for file in batch])
         for file in batch:
-            hint = known.get(_place(listing, file))
+            hint = known.get(_location(listing, file))
             if hint is not None and file.version and hint[0] == _state(file).pack():
                 outcomes.add(Outcome(path_key(file), hint[1], "", "", False))
             else:
@@ -66,7 +66,7 @@ def _remember(listing: SourceListing, unknown: Iterable[FileFact], outcomes: Ite
     hashed = (outcome for outcome in outcomes if outcome.hashed or outcome.reason)
     pairs = ((file, found) for file, found in zip(unknown, hashed, strict=True) if found.digest and file.version)
     while batch := list(islice(pairs, _BATCH)):
-        hints.store([(_place(listing, file), _state(file), found.digest) for file, found in batch])
+        hints.store([(_location(listing, file), _state(file), found.digest) for file, found in batch])
 
 
 def _batches(files: Iterable[FileFact]) -> Iterator[list[FileFact]]:
@@ -75,8 +75,8 @@ def _batches(files: Iterable[FileFact]) -> Iterator[list[FileFact]]:
         yield batch
 
 
-def _place(listing: SourceListing, file: FileFact) -> str:
-    return places.join(listing.source.root, file.path)
+def _location(listing: SourceListing, file: FileFact) -> str:
+    return locations.join(listing.source.root, file.path)
 
 
 def _state(file: FileFact) -> ObjectState:

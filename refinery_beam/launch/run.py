@@ -8,13 +8,13 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.prepare import Prepared, prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.runners.dataflow.options import require_extra
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 CONTRACT = 1
 
@@ -106,7 +106,7 @@ def run(
 
 def run_with(recipe: str | Path, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
-    with places.put_in_words():
+    with locations.put_in_words():
         return _run_with(recipe, settings)
 
 
@@ -159,7 +159,7 @@ def plan_recipe(
 def check_settings(settings: Settings) -> None:
     """Refuse impossible execution settings before any work. Raises UsageError, or EnvironmentFault for a runner that is not installed."""
     engine = read_options(settings.runner, settings.beam_options)
-    check_places(engine, cache_root=settings.cache_root, sources=(), shared_files=settings.shared_files)
+    check_locations(engine, cache_root=settings.cache_root, sources=(), shared_files=settings.shared_files)
     if engine.runner == "dataflow":
         require_extra()
     if settings.mode not in ("auto", "threads", "processes"):

@@ -29,20 +29,20 @@ class CutByRank(beam.PTransform):
         self._cuts, self._side = cuts, side
 
     def expand(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, list[bytes]]]:
-        places = (
+        positions = (
             pcoll
             | "Buckets" >> beam.Map(_with_bucket).with_output_types(tuple[str, int])
             | "CountBuckets" >> beam.CombinePerKey(CountBuckets()).with_output_types(tuple[str, list[tuple[int, int]]])
             | "Locate" >> beam.Map(_locate, self._cuts, self._side).with_output_types(tuple[str, list[tuple[int, int]]])
         )
-        table = beam.pvalue.AsDict(places)
+        table = beam.pvalue.AsDict(positions)
         inside = (
             pcoll
             | "InCutBuckets" >> beam.FlatMap(_in_cut_bucket, table).with_output_types(tuple[tuple[str, int], bytes])
             | "CollectBuckets" >> beam.GroupByKey()
             | "SortBuckets" >> beam.Map(_sorted_bucket).with_output_types(tuple[str, tuple[int, list[bytes]]])
         )
-        return places | "Thresholds" >> beam.Map(_thresholds, beam.pvalue.AsMultiMap(inside)).with_output_types(tuple[str, list[bytes]])
+        return positions | "Thresholds" >> beam.Map(_thresholds, beam.pvalue.AsMultiMap(inside)).with_output_types(tuple[str, list[bytes]])
 
 
 class CountBuckets(beam.CombineFn):
@@ -78,22 +78,22 @@ def _locate(pair: tuple[str, list[tuple[int, int]]], cuts: Cuts, side: Any) -> t
     stratum, counts = pair
     total = sum(count for _, count in counts)
     wanted = cuts(stratum, total) if side is None else cuts(stratum, total, side)
-    return stratum, [place if place is not None else (-1, 0) for place in locate(dict(counts), wanted)]
+    return stratum, [position if position is not None else (-1, 0) for position in locate(dict(counts), wanted)]
 
 
 def _in_cut_bucket(pair: tuple[str, bytes], table: Mapping[str, list[tuple[int, int]]]) -> Iterable[tuple[tuple[str, int], bytes]]:
-    stratum, place = pair
-    here = bucket(place)
+    stratum, position = pair
+    here = bucket(position)
     if any(here == b for b, _ in table[stratum]):
-        yield (stratum, here), place
+        yield (stratum, here), position
 
 
 def _sorted_bucket(group: tuple[tuple[str, int], Iterable[bytes]]) -> tuple[str, tuple[int, list[bytes]]]:
-    (stratum, here), places = group
-    return stratum, (here, sorted(places))
+    (stratum, here), positions = group
+    return stratum, (here, sorted(positions))
 
 
 def _thresholds(located: tuple[str, list[tuple[int, int]]], inside: Mapping[str, Iterable[Any]]) -> tuple[str, list[bytes]]:
-    stratum, places = located
+    stratum, positions = located
     buckets = dict(inside[stratum])
-    return stratum, [b"" if b < 0 else buckets[b][offset] for b, offset in places]
+    return stratum, [b"" if b < 0 else buckets[b][offset] for b, offset in positions]

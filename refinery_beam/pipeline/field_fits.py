@@ -89,7 +89,7 @@ class CountValues(beam.CombineFn):
             failure = DataError(
                 f"{self._step.name!r} cannot be fitted on {', '.join(self._step.inputs)}: {error.detail}",
                 code=error.reason,
-                place=self._step.name,
+                at=self._step.name,
                 value=error.detail,
                 rule="a statistic of metadata is learned from all records of its fit_source together",
                 remedy="name a field with fewer values, or state the statistics in the recipe",

@@ -101,7 +101,7 @@ class Copies(beam.DoFn):
             yield ref
         for stratum, _ in _class_of(ref):
             count = self._extra.lacking(classes[stratum], classes) // classes[stratum]
-            count += part_of(_place(ref, self._step), cuts[stratum]) == 0
+            count += part_of(_position(ref, self._step), cuts[stratum]) == 0
             for n in range(1, count + 1):
                 yield child(ref, self._step, n, {}, {})
 
@@ -139,10 +139,10 @@ def _class_of(ref: Ref) -> Iterable[tuple[str, int]]:
 
 def _position_of(ref: Ref, step: GenerateStep) -> Iterable[tuple[str, bytes]]:
     for stratum, _ in _class_of(ref):
-        yield stratum, _place(ref, step)
+        yield stratum, _position(ref, step)
 
 
-def _place(ref: Ref, step: GenerateStep) -> bytes:
+def _position(ref: Ref, step: GenerateStep) -> bytes:
     return position("generate", step.seed, step.name, ref.key)
 
 

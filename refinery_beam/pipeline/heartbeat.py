@@ -7,7 +7,7 @@ from time import monotonic
 
 from apache_beam.metrics import Metrics
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.job.cancel import check
 
 COUNTERS = "refinery_beam"
@@ -32,8 +32,8 @@ class Heartbeat:
         name = f"of.{name}" if coming else name
         self._counter = Metrics.counter(COUNTERS, name)
         self._work = folder
-        self._path = places.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
-        self._interval = self.INTERVAL_ON_A_STORE if places.is_url(folder) else self.INTERVAL
+        self._path = locations.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")
+        self._interval = self.INTERVAL_ON_A_STORE if locations.is_url(folder) else self.INTERVAL
         self._enabled = enabled
         self._count = 0
         self._written = 0.0
@@ -51,8 +51,8 @@ class Heartbeat:
         if not self._enabled:
             return
         try:
-            if places.is_url(self._path):
-                places.write(self._path, str(self._count).encode())
+            if locations.is_url(self._path):
+                locations.write(self._path, str(self._count).encode())
                 return
             with open(self._path, "w") as file:
                 file.write(str(self._count))

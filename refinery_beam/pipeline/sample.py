@@ -33,7 +33,7 @@ class Sample(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[ShardRow]:
         cuts = (
             refs
-            | "Positions" >> beam.Map(_place_of, self._sample).with_output_types(tuple[str, bytes])
+            | "Positions" >> beam.Map(_position_of, self._sample).with_output_types(tuple[str, bytes])
             | "Cut" >> CutByRank(SampleQuota(self._sample))
         )
         chosen = refs | "Choose" >> beam.FlatMap(_chosen, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
@@ -75,7 +75,7 @@ class WriteSample(ShardWriter):
                 raise DataError(
                     f"{row.record_id} could be stored but not sampled: {row.reason}: {row.detail}",
                     code="changed-during-run",
-                    place=row.record_id,
+                    at=row.record_id,
                     value=row.reason,
                     rule="files stay as they are while a run reads them",
                     remedy="run again when nothing writes to the source",
@@ -83,12 +83,12 @@ class WriteSample(ShardWriter):
         yield written.row
 
 
-def _place_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
+def _position_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
     stratum = [ref.split, ref.label] if sample.kind == "per_class" else [ref.split]
     return canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)
 
 
 def _chosen(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
-    stratum, place = _place_of(ref, sample)
-    if part_of(place, cuts[stratum]) == 0:
+    stratum, position = _position_of(ref, sample)
+    if part_of(position, cuts[stratum]) == 0:
         yield ref

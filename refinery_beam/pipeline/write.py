@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
@@ -91,7 +91,7 @@ class ShardWriter(beam.DoFn):
         """The shard of a group, with the statistics of `merged` accumulators."""
         (split, shard, shards), refs = group
         job = self._job
-        with places.scratch(f"{job.work}/scratch") as scratch:
+        with locations.scratch(f"{job.work}/scratch") as scratch:
             return write_shard(
                 self._worker,
                 refs,

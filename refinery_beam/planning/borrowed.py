@@ -44,7 +44,7 @@ def fitted_field_problem(
             return RecipeError(
                 f"{f.name!r} is fitted on {name!r}, which is not known before files are read",
                 code="op-type",
-                place=recipe.place(("Featurizations", index, "inputs", j)),
+                at=recipe.at(("Featurizations", index, "inputs", j)),
                 value=name,
                 rule=f"{op.spec.name} takes the label, paths, table columns and what is made of them",
                 remedy="name such a field",
@@ -53,7 +53,7 @@ def fitted_field_problem(
         return RecipeError(
             f"a transformation and the featurization {f.name!r} would keep their statistics in one file",
             code="duplicate-name",
-            place=recipe.place(("Featurizations", index, "name")),
+            at=recipe.at(("Featurizations", index, "name")),
             value=f.name,
             rule="fitted operations have names of their own",
             remedy="rename one of the two",
@@ -62,7 +62,7 @@ def fitted_field_problem(
         return RecipeError(
             f"{f.name!r} is fitted on {f.fit_source}, but it does not run on that split",
             code="fit-source",
-            place=recipe.place(("Featurizations", index)),
+            at=recipe.at(("Featurizations", index)),
             value=f.fit_source,
             rule="a fitted op learns from the values it will see, so it must run on its fit_source",
             remedy=f"add {f.fit_source!r} to its splits",

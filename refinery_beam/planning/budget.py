@@ -10,7 +10,7 @@ from refinery_beam.planning.nodes import Plan
 from refinery_beam.records import ASKED_FOR, LedgerRow
 
 
-def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, place: str = "Input.max_bad_fraction") -> None:
+def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, at: str = "Input.max_bad_fraction") -> None:
     """Bad records within Input.max_bad_fraction, or DataError ``too-many-bad-records`` with the first of them."""
     bad = [row for row in ledger if row.reason not in ASKED_FOR]
     if len(bad) > plan.max_bad_fraction * records_in:
@@ -20,7 +20,7 @@ def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, pl
         raise DataError(
             f"{len(bad):,} of {records_in:,} records are bad ({reasons}): {some}{more}",
             code="too-many-bad-records",
-            place=place,
+            at=at,
             value=len(bad) / records_in,
             rule=f"at most {plan.max_bad_fraction:g} of the records may be bad (Input.max_bad_fraction)",
             remedy="mend or remove the files, or raise Input.max_bad_fraction",

@@ -219,7 +219,7 @@ def _fields(
                 RecipeError(
                     f"featurization {f.name!r}: {error}",
                     code="op-type",
-                    place=recipe.place(("Featurizations", i)),
+                    at=recipe.at(("Featurizations", i)),
                     value=f.op,
                     rule=str(error),
                 )
@@ -262,7 +262,7 @@ def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
 
 def _unknown(recipe: Recipe, path: tuple[Any, ...], op: str, section: str) -> RecipeError:
     return RecipeError(
-        f"{op!r} is not an op of {section}", code="unknown-op", place=recipe.place(path), value=op, rule=f"an op of section {section}"
+        f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, rule=f"an op of section {section}"
     )
 
 

@@ -97,7 +97,7 @@ def odd_augmentation(recipe: Recipe, plugin: Plugin, split: str, error: OpTypeEr
     return RecipeError(
         f"the {plugin.kind.noun} of split {split!r} cannot be augmented: {error}",
         code="op-type",
-        place=recipe.place(("Augmentations",), key=True),
+        at=recipe.at(("Augmentations",), key=True),
         value=split,
         rule=f"augmentations take the {plugin.kind.noun} that are stored, before the ops that readers apply",
         remedy=f"declare in Output.record_schema.{plugin.kind.field} what the augmentations take, or change the transformations",
@@ -118,7 +118,7 @@ def check_storable(
                 RecipeError(
                     f"{name!r} makes new {plugin.kind.noun}, but Output.record_schema has no {field}",
                     code="output-options",
-                    place=recipe.place((section,), key=True),
+                    at=recipe.at((section,), key=True),
                     value=name,
                     rule=f"what is made is stored: without {field!r} there is nothing to keep",
                     remedy=f"add {field!r} to Output.record_schema, or remove {name!r}",
@@ -129,7 +129,7 @@ def check_storable(
             RecipeError(
                 f"encoding source keeps the original bytes, but {', '.join(repr(name) for _, name in changed)} changes the content",
                 code="output-options",
-                place=recipe.place(("Output", "encoding")),
+                at=recipe.at(("Output", "encoding")),
                 value=recipe.model.Output.encoding,
                 rule="source is legal only when no op changes what is stored",
                 remedy="use another encoding",
@@ -146,7 +146,7 @@ def _odd_type(recipe: Recipe, path: tuple[Any, ...], name: str, op: str, before:
     return RecipeError(
         f"{name!r} ({op}) cannot take {before}: {error}",
         code="op-type",
-        place=recipe.place(path),
+        at=recipe.at(path),
         value=str(before),
         rule=str(error),
         remedy=remedy,
@@ -155,5 +155,5 @@ def _odd_type(recipe: Recipe, path: tuple[Any, ...], name: str, op: str, before:
 
 def _unknown(recipe: Recipe, path: tuple[Any, ...], op: str, section: str) -> RecipeError:
     return RecipeError(
-        f"{op!r} is not an op of {section}", code="unknown-op", place=recipe.place(path), value=op, rule=f"an op of section {section}"
+        f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, rule=f"an op of section {section}"
     )

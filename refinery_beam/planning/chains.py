@@ -92,7 +92,7 @@ def build_fits(
                 RecipeError(
                     f"{step.name!r} is fitted on {source or 'no split'}, but it does not run on that split",
                     code="fit-source",
-                    place=recipe.place(("Transformations", i)),
+                    at=recipe.at(("Transformations", i)),
                     value=source,
                     rule="a fitted op learns from the values it will see, so it must run on its fit_source",
                     remedy=f"add {source or 'train'!r} to its splits",
@@ -133,7 +133,7 @@ def _infer(
                 RecipeError(
                     f"{t.op!r} is not an op of Transformations",
                     code="unknown-op",
-                    place=recipe.place(("Transformations", i, "op")),
+                    at=recipe.at(("Transformations", i, "op")),
                     value=t.op,
                     rule="an op of section Transformations",
                 )
@@ -149,7 +149,7 @@ def _infer(
                 RecipeError(
                     f"{t.name!r} ({t.op}) cannot take {before}: {error}",
                     code="op-type",
-                    place=recipe.place(("Transformations", i)),
+                    at=recipe.at(("Transformations", i)),
                     value=str(before),
                     rule=str(error),
                     remedy="reorder the transformations",
@@ -167,7 +167,7 @@ def _infer(
                     RecipeError(
                         f"{t.name!r} imports statistics of {problem[0]} channels for {plugin.kind.noun} of {problem[1]}",
                         code="stats-import",
-                        place=recipe.place(("Transformations", i, "params", "stats_from_instance")),
+                        at=recipe.at(("Transformations", i, "params", "stats_from_instance")),
                         value=problem[0],
                         rule="imported statistics have one value, or one a channel",
                         remedy="import from a recipe with the same Input.decode.mode",
@@ -199,11 +199,11 @@ def _ends(
 ) -> dict[int, ArrayType | OpTypeError]:
     """What would be stored if the tail began at each place from `first` on: after the split's stored augmentations."""
     found: dict[int, ArrayType | OpTypeError] = {}
-    for place in range(first, len(types)):
+    for at in range(first, len(types)):
         try:
-            found[place] = augmented(plugin, augmentations, split, types[place])
+            found[at] = augmented(plugin, augmentations, split, types[at])
         except OpTypeError as error:
-            found[place] = error
+            found[at] = error
     return found
 
 
@@ -274,7 +274,7 @@ def _unreachable(
     return RecipeError(
         f"Output.record_schema.{kind.field} declares {declared}, which {among} never are: {'; '.join(story)}",
         code="schema-reachable",
-        place=recipe.place(("Output", "record_schema", kind.field)),
+        at=recipe.at(("Output", "record_schema", kind.field)),
         value=declared,
         rule=f"the declared {kind.field} holds at the end of Transformations, or before a tail that readers apply (normalize, cast)",
         remedy=f"declare {{dtype: {fitting.dtype}, shape: [{shape}]}}, or "

@@ -27,7 +27,7 @@ class ContractStep:
     version: int
     params: Mapping[str, Any]
     severity: Literal["error", "warning"]
-    place: str = ""
+    at: str = ""
     imports: bool = False
     on_content: bool = False
 
@@ -62,7 +62,7 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
                     RecipeError(
                         f"InputContracts asserts something of {made[0]!r}, which {late[made[0]]!r} makes of pixels later",
                         code="unknown-field-name",
-                        place=recipe.place((section, i)),
+                        at=recipe.at((section, i)),
                         value=made[0],
                         rule="input contracts speak of what comes in",
                         remedy="move it to OutputExpectations",
@@ -77,7 +77,7 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
                     version=assertion.spec.version,
                     params=params,
                     severity=contract.severity,
-                    place=recipe.place((section, i)),
+                    at=recipe.at((section, i)),
                     imports=imports,
                     on_content=bool(plugin.kind.field) and contract.field == plugin.kind.field,
                 )
@@ -101,7 +101,7 @@ def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mappi
                 RecipeError(
                     f"{step.kind} cannot count the values of {others[0].stored.dtype} {noun}",
                     code="assertion-field",
-                    place=step.place,
+                    at=step.at,
                     value=step.kind,
                     rule="values are counted by their 256 levels, and what readers make of them is derived from that",
                     remedy=f"declare the {field} as uint8, as it is before normalize, mean_subtract and cast: readers see the same",
@@ -112,7 +112,7 @@ def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mappi
                 RecipeError(
                     f"{step.kind} of content that readers make from {tails[0].stored.dtype} {noun} is not executed yet",
                     code="not-executed-yet",
-                    place=step.place,
+                    at=step.at,
                     value=step.kind,
                     rule="what a reader sees is derived from the 256 levels of 8-bit values",
                     remedy=f"declare in Output.record_schema.{field} what holds after the last transformation",

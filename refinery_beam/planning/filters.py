@@ -61,7 +61,7 @@ def tags_schema(recipe: Recipe) -> list[RecipeError]:
         RecipeError(
             f"{TAGS_FIELD} is declared as {declared.dtype}" + ("" if declared.shape is None else str(list(declared.shape))),
             code="schema-reachable",
-            place=recipe.place(("Output", "record_schema", TAGS_FIELD)),
+            at=recipe.at(("Output", "record_schema", TAGS_FIELD)),
             value=declared.dtype,
             rule="tags are a list of text, as many as a record has",
             remedy="write {dtype: str, shape: [null]}",

@@ -32,7 +32,7 @@ def build_output(
     sidecar = _sidecar_fields(recipe)
     errors += tags_schema(recipe)
     for name, schema in out.record_schema.items():
-        place = recipe.place(("Output", "record_schema", name))
+        at = recipe.at(("Output", "record_schema", name))
         if name == content and stored is not None:
             listed.append((name, FieldType(stored.dtype, stored.shape)))
             continue
@@ -41,7 +41,7 @@ def build_output(
                 RecipeError(
                     f"field {name!r} is declared for every row but its featurization does not run on {', '.join(missing)}",
                     code="schema-reachable",
-                    place=place,
+                    at=at,
                     value=name,
                     rule="every stored row has every field of Output.record_schema",
                     remedy="add the splits to the featurization, or drop the field from the schema",
@@ -53,7 +53,7 @@ def build_output(
                 RecipeError(
                     f"nothing makes the field {name!r} that Output.record_schema declares",
                     code="schema-reachable",
-                    place=place,
+                    at=at,
                     value=name,
                     rule=f"fields: {content}, record_id, path, partition, label, sample_per_class_tags, sidecar columns, "
                     "featurization outputs, generation tags",
@@ -89,10 +89,10 @@ def _check_encoding(
     recipe: Recipe, plugin: Plugin, word: str, stored: ArrayType, chains: Mapping[str, Chain], errors: list[RefineryError]
 ) -> None:
     kind, stated = plugin.kind, recipe.model.Output.encoding is not None
-    place = recipe.place(("Output", "encoding") if stated else ("Output", "record_schema", kind.field))
+    at = recipe.at(("Output", "encoding") if stated else ("Output", "record_schema", kind.field))
 
     def refuse(message: str, rule: str, remedy: str) -> None:
-        errors.append(RecipeError(message, code="output-options", place=place, value=word, rule=rule, remedy=remedy))
+        errors.append(RecipeError(message, code="output-options", at=at, value=word, rule=rule, remedy=remedy))
 
     refusal = plugin.encoding(word).refuse(stored)
     if refusal is not None and not stated:

@@ -45,7 +45,7 @@ def build_sinks(
                 RecipeError(
                     f"the sink {sink.name!r} {problem}",
                     code="sink-field",
-                    place=recipe.place(("Sinks", i, "field")),
+                    at=recipe.at(("Sinks", i, "field")),
                     value=sink.field,
                     rule="png_per_record writes 8-bit images of 1, 3 or 4 channels; npy_per_record writes images and fields of numbers",
                     remedy="name another field or format",
@@ -57,7 +57,7 @@ def build_sinks(
                     RecipeError(
                         f"unknown split {name!r}",
                         code="unknown-split",
-                        place=recipe.place(("Sinks", i, "splits", j)),
+                        at=recipe.at(("Sinks", i, "splits", j)),
                         value=name,
                         rule="defined splits: " + ", ".join(splits),
                         remedy=did_you_mean(name, splits),

@@ -303,20 +303,20 @@ class Plugin:
         """
         op = self.ops.get(step.op)
         if not isinstance(op, protocol):
-            raise self._lacks(f"op {step.op!r} that is a {protocol.__name__}", code="unknown-op", place=step.name, value=step.op)
+            raise self._lacks(f"op {step.op!r} that is a {protocol.__name__}", code="unknown-op", at=step.name, value=step.op)
         return BoundOp(step.name, op, op.spec.params.model_validate(dict(step.params)))
 
     def encoding(self, word: str) -> Encoding:
         """The encoding of that word. Raises PluginError ``unknown-encoding``."""
         if word not in self.encodings:
-            raise self._lacks(f"encoding {word!r}", code="unknown-encoding", place="", value=word)
+            raise self._lacks(f"encoding {word!r}", code="unknown-encoding", at="", value=word)
         return self.encodings[word]
 
-    def _lacks(self, asked: str, *, code: str, place: str, value: str) -> PluginError:
+    def _lacks(self, asked: str, *, code: str, at: str, value: str) -> PluginError:
         return PluginError(
             f"plugin {self.name!r} has no {asked}",
             code=code,
-            place=place,
+            at=at,
             value=value,
             rule="the words of a dataset are those of the plugin that built it",
             remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
@@ -339,7 +339,7 @@ class Plugin:
         return PluginError(
             f"the {what} {word!r}{whose} failed{where}: {type(failed.error).__name__}: {display(str(failed.error))}",
             code="op-failed",
-            place=display(record_id),
+            at=display(record_id),
             value=failed.step,
             rule=f"the {what} of a plugin raises BadRecord for a record it cannot take, and nothing else",
             remedy=f"mend the {what} (--debug shows where it failed)" if whose else "report this with the recipe and the file",

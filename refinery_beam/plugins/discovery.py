@@ -41,7 +41,7 @@ class _Found:
     """A third-party plugin or extension, where it was found, and the digest of its source."""
 
     value: Plugin | Extension
-    place: str
+    location: str
     digest: str
 
 
@@ -114,7 +114,7 @@ def _registry(paths: tuple[PathCode, ...]) -> Mapping[str, Plugin]:
         if paths not in _registries:
             found = list(_installed())
             for code in paths:
-                found += [_Found(_value(value, place), place, code.digest) for value, place in load_path(code)]
+                found += [_Found(_value(value, location), location, code.digest) for value, location in load_path(code)]
             made = assemble(found)
             _registries[paths] = {n: replace(plugin, code=paths) for n, plugin in made.items()} if paths else made
         return _registries[paths]
@@ -128,14 +128,14 @@ def _installed() -> tuple[_Found, ...]:
 
     found = []
     for point in sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value)):
-        place = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
+        location = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
         try:
             value = point.load()
             module = import_module(point.module)
         except Exception as error:
-            raise import_error(place, error) from error
+            raise import_error(location, error) from error
         file = getattr(module, "__file__", None)
-        found.append(_Found(_value(value, file or place), file or place, package_digest(module)))
+        found.append(_Found(_value(value, file or location), file or location, package_digest(module)))
     return tuple(found)
 
 
@@ -144,64 +144,64 @@ def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:
     from refinery_beam.plugins.image_classification import PLUGIN
 
     plugins: dict[str, Plugin] = {PLUGIN.name: PLUGIN}
-    places = dict.fromkeys((*_BUILT_IN, *_PLANNED), "refinery-beam itself")
+    locations = dict.fromkeys((*_BUILT_IN, *_PLANNED), "refinery-beam itself")
     for item in found:
         name = item.value.name
-        if name in places:
-            raise _duplicate("plugin", name, places[name], item.place)
-        places[name] = item.place
+        if name in locations:
+            raise _duplicate("plugin", name, locations[name], item.location)
+        locations[name] = item.location
         if isinstance(item.value, Plugin):
-            _check_words(item.value.ops.values(), item.value.encodings.values(), item.value.loaders.values(), item.place)
-            _check_plugin(item.value, item.place)
+            _check_words(item.value.ops.values(), item.value.encodings.values(), item.value.loaders.values(), item.location)
+            _check_plugin(item.value, item.location)
             plugins[name] = replace(item.value, origin=Origin(name, item.value.version, item.digest))
     for item in found:
         if isinstance(item.value, Extension):
             if item.value.extends not in plugins:
                 raise _protocol(
-                    item.place, f"extends {item.value.extends!r}, which is no plugin", did_you_mean(item.value.extends, plugins)
+                    item.location, f"extends {item.value.extends!r}, which is no plugin", did_you_mean(item.value.extends, plugins)
                 )
             plugins[item.value.extends] = _extended(plugins[item.value.extends], item)
     return plugins
 
 
-def _check_plugin(plugin: Plugin, place: str) -> None:
+def _check_plugin(plugin: Plugin, location: str) -> None:
     if not isinstance(plugin.kind, Kind) or isinstance(plugin.kind, type):
-        raise _protocol(place, "has a kind that is not a Kind", "kind is a value, with every method of plugins.kind.Kind")
+        raise _protocol(location, "has a kind that is not a Kind", "kind is a value, with every method of plugins.kind.Kind")
     listed = [("op", word, op.spec.name) for word, op in plugin.ops.items()]
     listed += [("encoding", word, encoding.name) for word, encoding in plugin.encodings.items()]
-    listed += [("assertion", word, _assertion_kind(assertion, place)) for word, assertion in plugin.assertions.items()]
+    listed += [("assertion", word, _assertion_kind(assertion, location)) for word, assertion in plugin.assertions.items()]
     for what, word, name in listed:
         if word != name:
-            raise _protocol(place, f"lists the {what} {name!r} as {word!r}", f"list every {what} by its own name")
+            raise _protocol(location, f"lists the {what} {name!r} as {word!r}", f"list every {what} by its own name")
 
 
 def _extended(plugin: Plugin, item: _Found) -> Plugin:
     extension = item.value
     assert isinstance(extension, Extension)
-    _check_words(extension.ops, extension.encodings, extension.loaders, item.place)
+    _check_words(extension.ops, extension.encodings, extension.loaders, item.location)
     ops, known, loaders, origins = dict(plugin.ops), dict(plugin.known), dict(plugin.loaders), dict(plugin.origins)
     assertions, encodings = dict(plugin.assertions), dict(plugin.encodings)
     origin = Origin(extension.name, extension.version, item.digest)
     for op in extension.ops:
         if op.spec.name in ops or op.spec.name in known:
             owner = origins.get(f"op:{op.spec.name}")
-            raise _duplicate("op", op.spec.name, owner.name if owner else plugin.name, item.place)
+            raise _duplicate("op", op.spec.name, owner.name if owner else plugin.name, item.location)
         ops[op.spec.name] = op
         origins[f"op:{op.spec.name}"] = origin
     for encoding in extension.encodings:
         if encoding.name in encodings:
-            raise _duplicate("encoding", encoding.name, plugin.name, item.place)
+            raise _duplicate("encoding", encoding.name, plugin.name, item.location)
         encodings[encoding.name] = encoding
         origins[f"encoding:{encoding.name}"] = origin
     for loader in extension.loaders:
         if loader.source_type in plugin.source_types or loader.source_type in loaders:
-            raise _duplicate("source type", loader.source_type, plugin.name, item.place)
+            raise _duplicate("source type", loader.source_type, plugin.name, item.location)
         loaders[loader.source_type] = loader
         origins[f"loader:{loader.source_type}"] = origin
     for assertion in extension.assertions:
-        kind = _assertion_kind(assertion, item.place)
+        kind = _assertion_kind(assertion, item.location)
         if kind in assertions:
-            raise _duplicate("assertion", kind, plugin.name, item.place)
+            raise _duplicate("assertion", kind, plugin.name, item.location)
         assertions[kind] = assertion
         origins[f"assertion:{kind}"] = origin
     return replace(
@@ -215,62 +215,62 @@ def _extended(plugin: Plugin, item: _Found) -> Plugin:
     )
 
 
-def _assertion_kind(assertion: Any, place: str) -> str:
+def _assertion_kind(assertion: Any, location: str) -> str:
     spec = getattr(assertion, "spec", None)
     if not isinstance(spec, AssertionSpec) or not isinstance(assertion, RecordAssertion | DatasetAssertion):
-        raise _protocol(place, f"has an assertion that is none: {type(assertion).__name__}", "see docs/plugins.md for its methods")
+        raise _protocol(location, f"has an assertion that is none: {type(assertion).__name__}", "see docs/plugins.md for its methods")
     if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
-        raise _protocol(place, f"has the assertion {spec.kind!r} with version {spec.version!r}", "a version is a whole number from 1 on")
+        raise _protocol(location, f"has the assertion {spec.kind!r} with version {spec.version!r}", "a version is a whole number from 1 on")
     return spec.kind
 
 
-def _value(value: Any, place: str) -> Plugin | Extension:
+def _value(value: Any, location: str) -> Plugin | Extension:
     if isinstance(value, Plugin | Extension):
         return value
-    raise _protocol(place, f"offers {type(value).__name__}, not a Plugin or an Extension")
+    raise _protocol(location, f"offers {type(value).__name__}, not a Plugin or an Extension")
 
 
-def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable[Any], place: str) -> None:
+def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable[Any], location: str) -> None:
     seen: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
         if not isinstance(spec, OpSpec):
-            raise _protocol(place, f"has an op without an OpSpec: {type(op).__name__}")
+            raise _protocol(location, f"has an op without an OpSpec: {type(op).__name__}")
         if spec.name in seen:
-            raise _duplicate("op", spec.name, place, place)
+            raise _duplicate("op", spec.name, location, location)
         seen.add(spec.name)
         if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
-            raise _protocol(place, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
+            raise _protocol(location, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
         if spec.section not in PROTOCOLS:
-            raise _protocol(place, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(PROTOCOLS))
+            raise _protocol(location, f"has the op {spec.name!r} in section {spec.section!r}", "sections: " + ", ".join(PROTOCOLS))
         if lacks := misfit(op):
-            raise _protocol(place, f"has the op {spec.name!r}, which is not a {lacks}", "see docs/plugins.md for its methods")
+            raise _protocol(location, f"has the op {spec.name!r}, which is not a {lacks}", "see docs/plugins.md for its methods")
     for encoding in encodings:
         if not isinstance(encoding, Encoding):
             raise _protocol(
-                place, f"has an encoding that is not an Encoding: {type(encoding).__name__}", "see docs/plugins.md for its methods"
+                location, f"has an encoding that is not an Encoding: {type(encoding).__name__}", "see docs/plugins.md for its methods"
             )
     for loader in loaders:
         if not isinstance(loader, Loader):
-            raise _protocol(place, f"has a loader that is not a Loader: {type(loader).__name__}")
+            raise _protocol(location, f"has a loader that is not a Loader: {type(loader).__name__}")
 
 
 def _duplicate(what: str, name: str, first: str, second: str) -> PluginError:
     return PluginError(
         f"the {what} {name!r} of {second} exists already: {first}",
         code="plugin-duplicate",
-        place=second,
+        at=second,
         value=name,
         rule=f"every {what} has a name of its own",
         remedy="rename one of the two, or leave one out",
     )
 
 
-def _protocol(place: str, problem: str, remedy: str = "") -> PluginError:
+def _protocol(location: str, problem: str, remedy: str = "") -> PluginError:
     return PluginError(
-        f"the plugin {place} {problem}",
+        f"the plugin {location} {problem}",
         code="plugin-protocol",
-        place=place,
+        at=location,
         rule="PLUGIN is a refinery_beam.plugins.base.Plugin or Extension",
         remedy=remedy or "see docs/plugins.md",
     )

@@ -32,7 +32,7 @@ MAX_BYTES = 4 << 20
 class PathCode:
     """The code of one ``--plugin-path``: ``modules`` are (name, source) sorted by name; ``place`` is for messages and not in the digest."""
 
-    place: str
+    location: str
     folder: bool
     modules: tuple[tuple[str, bytes], ...]
 
@@ -53,7 +53,7 @@ class PathCode:
 
     def file(self, module: str) -> str:
         """The path a module was read from."""
-        return os.path.join(self.place, f"{module}.py") if self.folder else self.place
+        return os.path.join(self.location, f"{module}.py") if self.folder else self.location
 
 
 @lru_cache(maxsize=64)
@@ -64,38 +64,38 @@ def code_digest(modules: tuple[tuple[str, bytes], ...]) -> str:
 
 def read_path(path: str) -> PathCode:
     """Read a plugin path: a .py file, or a folder of them (not below it). Raises PluginError; runs nothing."""
-    place = os.path.abspath(path)
-    folder = os.path.isdir(place)
+    location = os.path.abspath(path)
+    folder = os.path.isdir(location)
     if folder:
-        files = sorted(n for n in os.listdir(place) if n.endswith(".py") and not n.startswith(".") and n != "__init__.py")
+        files = sorted(n for n in os.listdir(location) if n.endswith(".py") and not n.startswith(".") and n != "__init__.py")
     else:
-        files = [os.path.basename(place)]
-    if not folder and not place.endswith(".py"):
-        raise path_error(place, "is neither a .py file nor a folder")
+        files = [os.path.basename(location)]
+    if not folder and not location.endswith(".py"):
+        raise path_error(location, "is neither a .py file nor a folder")
     modules: list[tuple[str, bytes]] = []
     for name in files:
         stem = name.removesuffix(".py")
         if not stem.isidentifier():
-            raise path_error(os.path.join(place, name) if folder else place, "has a name that no Python module can have")
+            raise path_error(os.path.join(location, name) if folder else location, "has a name that no Python module can have")
         try:
-            with open(os.path.join(place, name) if folder else place, "rb") as file:
+            with open(os.path.join(location, name) if folder else location, "rb") as file:
                 modules.append((stem, file.read()))
         except OSError as error:
-            raise path_error(place, f"cannot be read: {error.strerror or error}") from error
-    code = PathCode(place, folder, tuple(modules))
+            raise path_error(location, f"cannot be read: {error.strerror or error}") from error
+    code = PathCode(location, folder, tuple(modules))
     if not code.plugin_modules:
-        raise path_error(place, "holds no module whose name begins without an underscore")
+        raise path_error(location, "holds no module whose name begins without an underscore")
     if sum(len(source) for _, source in modules) > MAX_BYTES:
-        raise path_error(place, f"holds more than {MAX_BYTES} bytes of source", remedy="install it as a package with an entry point")
+        raise path_error(location, f"holds more than {MAX_BYTES} bytes of source", remedy="install it as a package with an entry point")
     return code
 
 
-def path_error(place: str, problem: str, *, remedy: str = "") -> PluginError:
+def path_error(location: str, problem: str, *, remedy: str = "") -> PluginError:
     """The PluginError of a plugin path."""
     return PluginError(
-        f"the plugin path {place} {problem}",
+        f"the plugin path {location} {problem}",
         code="plugin-path",
-        place=place,
+        at=location,
         rule="--plugin-path names a .py file or a folder of .py files, at least one of which defines PLUGIN",
         remedy=remedy or "correct --plugin-path (or REFINERY_BEAM_PLUGIN_PATH)",
     )
@@ -114,17 +114,17 @@ def load_path(code: PathCode) -> list[tuple[Any, str]]:
         if value is not None:
             found.append((value, code.file(name)))
     if not found:
-        raise path_error(code.place, "defines no PLUGIN")
+        raise path_error(code.location, "defines no PLUGIN")
     return found
 
 
-def import_error(place: str, error: BaseException) -> PluginError:
+def import_error(location: str, error: BaseException) -> PluginError:
     """The PluginError of a plugin that does not import."""
     line = f"{type(error).__name__}: {error}"
     return PluginError(
-        f"the plugin {place} does not import: {line}",
+        f"the plugin {location} does not import: {line}",
         code="plugin-import",
-        place=place,
+        at=location,
         value=line,
         rule="every plugin that is installed or named must import",
         remedy="mend it, uninstall it, or leave its path out; --debug shows the traceback",
@@ -154,9 +154,9 @@ def _package_files(module: ModuleType) -> tuple[str, list[str]]:
     while depth and os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
         folder, depth = os.path.dirname(folder), depth - 1
     found = []
-    for place, folders, names in os.walk(folder):
+    for location, folders, names in os.walk(folder):
         folders[:] = sorted(f for f in folders if f != "__pycache__")
-        found += [os.path.join(place, name) for name in names if not name.endswith((".pyc", ".pyo"))]
+        found += [os.path.join(location, name) for name in names if not name.endswith((".pyc", ".pyo"))]
     return folder, sorted(found)
 
 
@@ -179,7 +179,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         if code is None:
             return None
         if not name:
-            return ModuleSpec(fullname, _Text(b"", code.place), is_package=True)
+            return ModuleSpec(fullname, _Text(b"", code.location), is_package=True)
         for stem, source in code.modules:
             if stem == name:
                 return importlib.util.spec_from_loader(fullname, _Text(source, code.file(stem)), origin=code.file(stem))

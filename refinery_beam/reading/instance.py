@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest, look_at
 from refinery_beam.cache.listed import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
@@ -32,7 +32,7 @@ class Instance:
     @property
     def path(self) -> str:
         """The absolute directory, or the URL."""
-        return self.manifest.place
+        return self.manifest.location
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class Instance:
             raise UsageError(
                 f"there are no fitted statistics called {name!r}",
                 code="unknown-statistics",
-                place=self.path,
+                at=self.path,
                 value=name,
                 rule="statistics bear the name of their op in the recipe",
                 remedy=did_you_mean(name, self.statistics_names),
@@ -92,7 +92,7 @@ class Instance:
             raise UsageError(
                 f"there is no split {name!r}",
                 code="unknown-split",
-                place=self.path,
+                at=self.path,
                 value=name,
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
@@ -111,7 +111,7 @@ class Instance:
             raise UsageError(
                 f"there is no sample of {name!r}" if known else "the recipe takes no sample",
                 code="unknown-split",
-                place=self.path,
+                at=self.path,
                 value=name,
                 rule="samples are those of SampleData in the recipe",
                 remedy=did_you_mean(name, known) if known else "add SampleData to the recipe",
@@ -130,25 +130,25 @@ def open_instance(path: str | os.PathLike[str], *, plugin_paths: Sequence[str] =
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
     """
-    place = places.absolute(os.fspath(path))
-    if places.basename(place) == "manifest.json":
-        place = places.parent(place)
-    found = look_at(place)
+    location = locations.absolute(os.fspath(path))
+    if locations.basename(location) == "manifest.json":
+        location = locations.parent(location)
+    found = look_at(location)
     if found.manifest is not None:
         return Instance(found.manifest, code=read_plugin_paths(plugin_paths))
     if found.damage is not None:
         raise StoreError(
             f"the instance cannot be trusted: {found.damage}",
             code="damaged",
-            place=place,
+            at=location,
             value=found.damage,
             rule="an instance is as its manifest says",
             remedy="run the recipe again: damaged instances are rebuilt",
         )
     raise StoreError(
-        f"there is no instance at {place}",
+        f"there is no instance at {location}",
         code="instance-missing",
-        place=place,
+        at=location,
         rule="an instance is a directory with a manifest.json",
         remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
     )

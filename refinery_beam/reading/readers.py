@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.content import content_field
 from refinery_beam.cache.manifest import FileEntry
@@ -171,7 +171,7 @@ class SplitReader(Sequence[Row]):
         return SplitReader(self._recorded, self.split, **{**settings, **changes})
 
     def __repr__(self) -> str:
-        return f"<split {self.split!r} of {self.manifest.place}: {len(self)} rows of {', '.join(self.fields)}>"
+        return f"<split {self.split!r} of {self.manifest.location}: {len(self)} rows of {', '.join(self.fields)}>"
 
     # -- pickling and forking -----------------------------------------------------------------------------------------------------
 
@@ -203,8 +203,8 @@ class SplitReader(Sequence[Row]):
         number = bisect_right(starts, row) - 1
         return shard, number, row - starts[number]
 
-    def _place(self, shard: int) -> str:
-        return places.join(self.manifest.place, self._shards[shard].path)
+    def _location(self, shard: int) -> str:
+        return locations.join(self.manifest.location, self._shards[shard].path)
 
     def _opened(self, shard: int) -> _Shard:
         known = self._footers.get(shard)
@@ -214,12 +214,12 @@ class SplitReader(Sequence[Row]):
         import pyarrow.parquet as pq
 
         try:
-            with places.opened(self._place(shard)) as source:
+            with locations.opened(self._location(shard)) as source:
                 footer = pq.read_metadata(source)
         except (OSError, pa.ArrowException) as error:
-            raise unreadable(self._place(shard), error) from error
+            raise unreadable(self._location(shard), error) from error
         if footer.num_rows != self._shards[shard].records:
-            raise damaged(self._place(shard), f"it holds {footer.num_rows} rows, the manifest says {self._shards[shard].records}")
+            raise damaged(self._location(shard), f"it holds {footer.num_rows} rows, the manifest says {self._shards[shard].records}")
         starts = [0]
         for number in range(footer.num_row_groups):
             starts.append(starts[-1] + footer.row_group(number).num_rows)
@@ -250,18 +250,18 @@ class SplitReader(Sequence[Row]):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        place = self._place(shard)
+        location = self._location(shard)
         try:
             # One thread: callers bring their own, and Arrow's pool does not survive every fork.
             footer = self._opened(shard).footer
-            with places.opened(place) as source, pq.ParquetFile(source, metadata=footer) as file:
+            with locations.opened(location) as source, pq.ParquetFile(source, metadata=footer) as file:
                 table = file.read_row_group(number, columns=list(self.fields), use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise unreadable(place, error) from error
+            raise unreadable(location, error) from error
         columns: dict[str, Any] = {}
         for name in self.fields:
             if name not in table.column_names:
-                raise damaged(place, f"it has no column {name!r}")
+                raise damaged(location, f"it has no column {name!r}")
             column = table.column(name)
             if name != self._content:
                 columns[name] = column.to_pylist()
@@ -270,7 +270,7 @@ class SplitReader(Sequence[Row]):
                 field = content_field(table.schema, name, self._recorded.encoding.name)
                 columns[name] = self._recorded.encoding.cells(column.combine_chunks(), field)
             except ValueError as error:
-                raise damaged(place, f"column {name!r} is not what was stored: {error}") from error
+                raise damaged(location, f"column {name!r} is not what was stored: {error}") from error
         return _Group(columns, table.num_rows, table.nbytes)
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
@@ -306,10 +306,10 @@ class SplitReader(Sequence[Row]):
         try:
             content = encoding.read(cell)
             if encoding.from_source:
-                content = recorded.decode(content, self.split, place=self._place(shard))
+                content = recorded.decode(content, self.split, location=self._location(shard))
             return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
         except (ValueError, BadRecord) as error:
-            raise damaged(self._place(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
+            raise damaged(self._location(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
 
     @cached_property
     def _type(self) -> ArrayType | None:
@@ -345,7 +345,7 @@ def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...
                 raise UsageError(
                     f"the dataset has no field {name!r}",
                     code="unknown-field",
-                    place=manifest.place,
+                    at=manifest.location,
                     value=name,
                     rule="fields are those of Output.record_schema, and record_id",
                     remedy=did_you_mean(name, known),

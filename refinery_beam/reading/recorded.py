@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import DataError, PluginError, UsageError, did_you_mean
 from refinery_beam.plugins.base import (
@@ -81,16 +81,16 @@ class Recorded:
         limits = {name: value for name, value in settings.items() if name in self.kind.limits.model_fields}
         return Decoder(self.kind, {name: value for name, value in settings.items() if name not in limits}, limits)
 
-    def decode(self, data: bytes, split: str, *, place: str, loader: Loader | None = None) -> Content:
+    def decode(self, data: bytes, split: str, *, location: str, loader: Loader | None = None) -> Content:
         """The content of a file, as runs decode those of a split. DataError with the reason word as its code; ``place`` names the file."""
         entries = [entry for entry in self._entries(deferred=None) if split in entry.get("splits", [split])]
         hint = _type(entries[0]["out"]) if entries else None
         try:
             self.decoder.check_size(len(data))
-            with self.plugin.named(place):
+            with self.plugin.named(location):
                 return self.decoder.decode(data, loader=loader, hint=hint)
         except BadRecord as error:
-            raise unusable(error, place) from error
+            raise unusable(error, location) from error
 
     def loader(self, source: str | None) -> Loader | None:
         """The third-party loader of a source, or None where the kind's own decoder reads it. UsageError, PluginError."""
@@ -101,7 +101,7 @@ class Recorded:
             raise UsageError(
                 "the sources of this instance are decoded in different ways",
                 code="source-needed",
-                place=self.manifest.place,
+                at=self.manifest.location,
                 rule="a record is decoded as those of its source",
                 remedy=f"pass source=, one of: {', '.join(sorted(loaders))}",
             )
@@ -109,7 +109,7 @@ class Recorded:
             raise UsageError(
                 f"there is no source {source!r}",
                 code="unknown-source",
-                place=self.manifest.place,
+                at=self.manifest.location,
                 value=source,
                 rule="sources are those of the recipe",
                 remedy=did_you_mean(source, loaders),
@@ -119,7 +119,7 @@ class Recorded:
             raise PluginError(
                 f"plugin {self.plugin.name!r} has no loader for {word!r}, which this instance needs",
                 code="unknown-loader",
-                place=self.manifest.place,
+                at=self.manifest.location,
                 value=word,
                 remedy="install the plugin that built the instance, or name its file with plugin_paths=",
             )
@@ -164,7 +164,7 @@ class Recorded:
             raise DataError(
                 f"{record_id} cannot be augmented by {error.op!r}: {error.detail}",
                 code=error.reason,
-                place=record_id,
+                at=record_id,
                 value=error.detail,
                 rule=f"a lazy augmentation takes all {self.kind.noun} of its split",
                 remedy=f"bring the {self.kind.noun} to one size in Transformations, or read without an epoch",
@@ -211,11 +211,11 @@ class Recorded:
         self, entry: Mapping[str, Any], protocol: type[OpT], otherwise: str, *, strict: bool = True
     ) -> tuple[BoundOp[OpT], list[str]]:
         """The op of a manifest entry, and without ``strict`` a warning where it is of another version."""
-        place = f"{self.manifest.place} ({entry['name']})"
+        location = f"{self.manifest.location} ({entry['name']})"
         try:
             bound = self.plugin.bind(Use(entry["name"], entry["op"], entry["params"]), protocol)
         except PluginError as error:
-            error.place, error.remedy = place, f"{error.remedy}, or {otherwise}"
+            error.at, error.remedy = location, f"{error.remedy}, or {otherwise}"
             raise
         if bound.op.spec.version == entry["version"]:
             return bound, []
@@ -225,7 +225,7 @@ class Recorded:
         raise PluginError(
             message,
             code="op-version",
-            place=place,
+            at=location,
             value=bound.op.spec.version,
             rule="another version of an op gives other bytes",
             remedy=f"install the release that built the instance, run the recipe again, or {otherwise}",
@@ -235,28 +235,28 @@ class Recorded:
 def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
     """A fitted statistic of an instance, proved by its manifest. StoreError ``damaged``."""
     entry = manifest.file(path)
-    place = places.join(manifest.place, path)
+    location = locations.join(manifest.location, path)
     try:
-        data = places.read(place)
+        data = locations.read(location)
     except OSError as error:
-        raise unreadable(place, error) from error
+        raise unreadable(location, error) from error
     if entry is None or hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise damaged(place, "it is not the file that the manifest lists")
+        raise damaged(location, "it is not the file that the manifest lists")
     try:
         value = json.loads(data)
     except ValueError as error:
-        raise damaged(place, f"it is not JSON: {error}") from error
+        raise damaged(location, f"it is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise damaged(place, "it is not a JSON object")
+        raise damaged(location, "it is not a JSON object")
     return value
 
 
-def unusable(error: BadRecord, place: str) -> DataError:
+def unusable(error: BadRecord, location: str) -> DataError:
     """A bad record as the error of whoever asked for it."""
     return DataError(
-        f"{place} cannot be used: {error.reason}: {error.detail}",
+        f"{location} cannot be used: {error.reason}: {error.detail}",
         code=error.reason,
-        place=place,
+        at=location,
         value=error.detail,
         rule="a record is decoded by the recipe's Input.decode and Input.limits, and is what its operations take",
         remedy="mend or leave out the file",

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
 from refinery_beam.plugins.base import BadRecord, Content, Encoding
@@ -37,9 +37,9 @@ class Replay:
         manifest = recorded.manifest
         if manifest.image_field is None:
             raise UsageError(
-                f"{manifest.place} holds no {recorded.kind.noun}",
+                f"{manifest.location} holds no {recorded.kind.noun}",
                 code="no-images",
-                place=manifest.place,
+                at=manifest.location,
                 rule="replay applies the recipe's chain to what rows hold",
                 remedy=f"declare {recorded.kind.field!r} in Output.record_schema",
             )
@@ -55,7 +55,7 @@ class Replay:
             raise EnvironmentFault(
                 self.warnings[0],
                 code="codec-fingerprint",
-                place=manifest.place,
+                at=manifest.location,
                 rule="served pixels equal prepared pixels only where the codecs do the same",
                 remedy="install the package versions of the manifest's `environment`, run the recipe again here, or pass strict=False",
             )
@@ -86,44 +86,44 @@ class Replay:
         Of images an array of the shape and dtype that readers give. DataError with the reason word as its code (``truncated``,
         ``not_an_image``, ``too_large_file``, ``unreadable``, ``schema:image``, ...) for a file that a run would have refused too.
         """
-        data, place = self._read(file)
+        data, location = self._read(file)
         recorded, kind = self._recorded, self._recorded.kind
-        decoded = recorded.decode(data, self.split, place=place, loader=self._loader)
-        content = self._settled(recorded.run(decoded, self._eager, record=place), place)
+        decoded = recorded.decode(data, self.split, location=location, loader=self._loader)
+        content = self._settled(recorded.run(decoded, self._eager, record=location), location)
         if not recorded.encoding.lossless:
             # What readers get went through the encoder, so this does as well.
-            content = self._through(recorded.encoding, content, place)
+            content = self._through(recorded.encoding, content, location)
         if raw or not self._deferred.steps:
             return owned(content)
-        return kind.plain(recorded.run(content, self._deferred, record=place))
+        return kind.plain(recorded.run(content, self._deferred, record=location))
 
-    def _through(self, encoding: Encoding, content: Content, place: str) -> Any:
+    def _through(self, encoding: Encoding, content: Content, location: str) -> Any:
         try:
             cell = encoding.write(content, quality=self.manifest.raw["output"]["quality"])
-            return self._settled(encoding.read(cell), place)
+            return self._settled(encoding.read(cell), location)
         except ValueError as error:
-            raise unusable(error if isinstance(error, BadRecord) else BadRecord("damaged", str(error)), place) from error
+            raise unusable(error if isinstance(error, BadRecord) else BadRecord("damaged", str(error)), location) from error
 
-    def _settled(self, content: Content, place: str) -> Any:
+    def _settled(self, content: Content, location: str) -> Any:
         kind = self._recorded.kind
         try:
             return kind.plain(content) if self._type is None else kind.settle(content, self._type)
         except BadRecord as error:
-            raise unusable(error, place) from error
+            raise unusable(error, location) from error
 
     def _read(self, file: bytes | bytearray | memoryview | str | os.PathLike[str]) -> tuple[bytes, str]:
         if isinstance(file, bytes | bytearray | memoryview):
             return bytes(file), "<bytes>"
-        place = os.fspath(file)
+        location = os.fspath(file)
         try:
-            self._recorded.decoder.check_size((places.size(place) or 0) if places.is_url(place) else os.stat(place).st_size)
-            return places.read(place), place
+            self._recorded.decoder.check_size((locations.size(location) or 0) if locations.is_url(location) else os.stat(location).st_size)
+            return locations.read(location), location
         except BadRecord as error:
-            raise unusable(error, place) from error
+            raise unusable(error, location) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise DataError(
-                f"{place} cannot be read: {reason}", code="unreadable", place=place, value=reason, remedy="check path and permissions"
+                f"{location} cannot be read: {reason}", code="unreadable", at=location, value=reason, remedy="check path and permissions"
             ) from error
 
 
@@ -133,7 +133,7 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
             raise UsageError(
                 f"there is no split {split!r}",
                 code="unknown-split",
-                place=manifest.place,
+                at=manifest.location,
                 value=split,
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(split, manifest.splits),
@@ -147,7 +147,7 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
         raise UsageError(
             f"the splits {first!r} and {odd[0]!r} have different chains: {chains[first]} and {chains[odd[0]]}",
             code="split-needed",
-            place=manifest.place,
+            at=manifest.location,
             rule="replay applies the chain of one split",
             remedy=f"pass split=, one of: {', '.join(manifest.splits)}",
         )

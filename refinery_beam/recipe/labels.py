@@ -39,13 +39,13 @@ def label_rule(recipe: Recipe, plugin: Plugin) -> LabelRule:
         makers += params is None or isinstance(op, DerivesLabel)
         if params is None or not isinstance(op, DerivesLabel):
             continue
-        written, at = op.derivation(params), recipe.place(("Featurizations", i))
+        written, at = op.derivation(params), recipe.at(("Featurizations", i))
         if written not in DERIVATIONS:
             errors.append(
                 RecipeError(
                     f"the featurization {step.name!r} derives the label by {written!r}, which is no rule",
                     code="label-not-made",
-                    place=at,
+                    at=at,
                     value=written,
                     rule="rules: " + ", ".join(DERIVATIONS),
                     remedy=did_you_mean(written, DERIVATIONS),
@@ -56,7 +56,7 @@ def label_rule(recipe: Recipe, plugin: Plugin) -> LabelRule:
                 RecipeError(
                     f"the label is derived by {found}, and by {written} in the featurization {step.name!r}",
                     code="label-made-twice",
-                    place=at,
+                    at=at,
                     value=written,
                     rule="one rule makes the label",
                     remedy="make both the same, or remove one",
@@ -69,7 +69,7 @@ def label_rule(recipe: Recipe, plugin: Plugin) -> LabelRule:
             RecipeError(
                 "the label is derived, but nothing derives it",
                 code="label-not-made",
-                place=recipe.place(("Labels", "source")),
+                at=recipe.at(("Labels", "source")),
                 value=labels.field,
                 rule="a derived label has a derivation, or a featurization that reads it off a path",
                 remedy="add 'derivation: parent_directory_name' to Labels.source",

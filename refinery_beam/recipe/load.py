@@ -44,7 +44,7 @@ class Recipe:
     schema_version_written: int
     _root: Node = field(repr=False, compare=False)
 
-    def place(self, dotted_path: str | Sequence[str | int], *, key: bool = False) -> str:
+    def at(self, dotted_path: str | Sequence[str | int], *, key: bool = False) -> str:
         """``file:line:col`` of what is written at a path of the model, or of its closest written ancestor.
 
         Paths are ``"Splits.ratios"``, ``"Input.sources[0].path"``, ``"Input.sources.0.path"`` or tuples of steps. Scalars and flow
@@ -52,7 +52,7 @@ class Recipe:
         After an overlay or a migration the place is that of the text the value really came from.
         """
         steps = parse_path(dotted_path) if isinstance(dotted_path, str) else tuple(dotted_path)
-        return place_in(self._root, self.path, steps, key=key)
+        return position_in(self._root, self.path, steps, key=key)
 
     def resolve(self, location: str) -> str:
         """A location as something that can be opened: an absolute path, or the URL of a remote one as it is.
@@ -82,17 +82,17 @@ class Recipe:
             raise RecipeError(
                 f"the environment variable {match[1]} is not set" if value is None else f"the environment variable {match[1]} is empty",
                 code="env-missing",
-                place=self._place_of_location(location),
+                at=self._at_of_location(location),
                 value=location,
                 rule="${env:NAME} in a location stands for the value of that variable",
                 remedy=f"set {match[1]}, or write the path itself",
             )
         return value + location[match.end() :]
 
-    def _place_of_location(self, location: str) -> str:
+    def _at_of_location(self, location: str) -> str:
         for path, value in scalars(to_data(self._root)):
             if value == location and is_location(path):
-                return self.place(path)
+                return self.at(path)
         return f"{self.path}:1:1"
 
 
@@ -105,7 +105,7 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
     >>> text = "schema_version: 3\\nplugin: p\\nInput: {sources: [{name: a, type: image_folder, path: x}]}\\n"
     >>> text += "Output: {record_schema: {label: {dtype: str}}}\\nLabels: {field: label, source: {kind: direct}}"
     >>> recipe = load_recipe("r.yaml", text=text)
-    >>> recipe.model.Input.sources[0].name, recipe.place("Input.sources[0].path")
+    >>> recipe.model.Input.sources[0].name, recipe.at("Input.sources[0].path")
     ('a', 'r.yaml:3:55')
     """
     name = str(source)
@@ -122,7 +122,7 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
         raise RecipeError(
             "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(to_data(root))}",
             code="not-a-mapping",
-            place=place_in(root, name, ()),
+            at=position_in(root, name, ()),
             rule="a recipe is a mapping that starts with schema_version",
             remedy="write 'schema_version: 3' and the sections below it",
         )
@@ -137,8 +137,8 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
         # JSON mode is the strictest: text never becomes a number, and lists are what tuples come from.
         model = RecipeModel.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        errors += translate(error, data=data, model=RecipeModel, place=lambda path, key=False: place_in(root, name, path, key=key))
-    raise_all(sorted(errors, key=_place_order))
+        errors += translate(error, data=data, model=RecipeModel, position_of=lambda path, key=False: position_in(root, name, path, key=key))
+    raise_all(sorted(errors, key=_in_text_order))
     assert model is not None
     return Recipe(
         model=_normal(model),
@@ -164,10 +164,10 @@ def parse_path(text: str) -> tuple[str | int, ...]:
     return tuple(steps)
 
 
-def place_in(root: Node, file: str, path: Sequence[str | int], *, key: bool = False) -> str:
+def position_in(root: Node, file: str, path: Sequence[str | int], *, key: bool = False) -> str:
     """``file:line:col`` of a path in a tree, or of its closest written ancestor."""
     node, known = root.find(tuple(path))
-    line, column = node.key if key and node.key and known == len(path) else node.place
+    line, column = node.key if key and node.key and known == len(path) else node.at
     return f"{file}:{line}:{column}"
 
 
@@ -202,7 +202,7 @@ def _read(name: str) -> bytes:
         raise RecipeError(
             f"cannot read the recipe: {reason}",
             code="recipe-unreadable",
-            place=name,
+            at=name,
             value=name,
             rule="the recipe is a readable file",
             remedy="check the path",
@@ -215,7 +215,7 @@ def _gate(root: Node, file: str) -> int:
         raise RecipeError(
             "the recipe lacks 'schema_version'",
             code="schema-version",
-            place=place_in(root, file, ()),
+            at=position_in(root, file, ()),
             rule="every recipe says which version of the language it speaks",
             remedy="write 'schema_version: 3' as its first line",
         )
@@ -225,7 +225,7 @@ def _gate(root: Node, file: str) -> int:
         raise RecipeError(
             f"schema_version must be 1, 2 or 3, not {shown(value)}",
             code="schema-version",
-            place=place_in(root, file, ("schema_version",)),
+            at=position_in(root, file, ("schema_version",)),
             value=plain(value),
             rule="schema_version is the whole number 1, 2 or 3",
             remedy="remove the quotes" if quoted else "write 'schema_version: 3'",
@@ -239,14 +239,14 @@ def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
     for path, value in scalars({k: v for k, v in data.items() if k != "overlays"}):
         if not isinstance(value, str) or "${" not in value:
             continue
-        place = place_in(root, file, path)
+        at = position_in(root, file, path)
         if not is_location(path):
             if "${env:" in value:
                 errors.append(
                     RecipeError(
                         f"{dotted(path)} uses an environment variable",
                         code="env-not-location",
-                        place=place,
+                        at=at,
                         value=value,
                         rule="${env:NAME} is legal in locations only (path, label_from.path, stats_from_instance.recipe): "
                         "a recipe means the same on every machine",
@@ -258,7 +258,7 @@ def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
                 RecipeError(
                     f"{dotted(path)} is not of the form ${{env:NAME}}/sub",
                     code="bad-location",
-                    place=place,
+                    at=at,
                     value=value,
                     rule="a variable stands at the start of a location: ${env:NAME} or ${env:NAME}/sub",
                     remedy="write ${env:NAME}/rest/of/the/path",
@@ -278,6 +278,6 @@ def _normal(model: RecipeModel) -> RecipeModel:
     return model.model_copy(update=update)
 
 
-def _place_order(error: RefineryError) -> tuple[int, int]:
-    parts = error.place.rsplit(":", 2)
+def _in_text_order(error: RefineryError) -> tuple[int, int]:
+    parts = error.at.rsplit(":", 2)
     return (int(parts[1]), int(parts[2])) if len(parts) == 3 and parts[1].isdigit() else (0, 0)

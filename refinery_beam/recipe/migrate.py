@@ -34,8 +34,8 @@ def migrate(root: Node, version: int, *, file: str) -> list[RecipeError]:
     errors: list[RecipeError] = []
 
     def fail(message: str, node: Node, **words: Any) -> None:
-        line, column = node.place
-        errors.append(RecipeError(message, place=f"{file}:{line}:{column}", **words))
+        line, column = node.at
+        errors.append(RecipeError(message, at=f"{file}:{line}:{column}", **words))
 
     if version == 1:
         for item in _items(root, "Filters"):

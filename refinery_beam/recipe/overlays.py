@@ -19,11 +19,11 @@ def rename_variants(root: Node, *, file: str) -> None:
     if old is None:
         return
     if "overlays" in root.value:
-        line, column = old.key or old.place
+        line, column = old.key or old.at
         raise RecipeError(
             "a recipe has 'variants' or 'overlays', not both",
             code="variants-and-overlays",
-            place=f"{file}:{line}:{column}",
+            at=f"{file}:{line}:{column}",
             rule="variants is the older name of overlays",
             remedy="move these entries under overlays",
         )
@@ -45,24 +45,24 @@ def apply_overlays(root: Node, names: Sequence[str], *, file: str) -> Node:
     for name in names:
         overlay = declared.get(name) if declared is not None else None
         if overlay is None:
-            line, column = (declared or root).place
+            line, column = (declared or root).at
             errors.append(
                 RecipeError(
                     f"the recipe has no overlay {name!r}",
                     code="unknown-overlay",
-                    place=f"{file}:{line}:{column}",
+                    at=f"{file}:{line}:{column}",
                     value=name,
                     rule="an overlay is declared under 'overlays' (or 'variants')",
                     remedy=did_you_mean(name, known) if known else "this recipe declares none",
                 )
             )
         elif not overlay.is_map:
-            line, column = overlay.place
+            line, column = overlay.at
             errors.append(
                 RecipeError(
                     f"the overlay {name!r} must be a mapping of sections",
                     code="bad-type",
-                    place=f"{file}:{line}:{column}",
+                    at=f"{file}:{line}:{column}",
                     rule="an overlay is a mapping of section names to whole sections",
                     remedy="write 'Section: ...' below it, or {} for an overlay that changes nothing",
                 )
@@ -70,19 +70,19 @@ def apply_overlays(root: Node, names: Sequence[str], *, file: str) -> Node:
         else:
             for section, node in overlay.value.items():
                 if section not in SECTIONS:
-                    line, column = node.key or node.place
-                    errors.append(overlay_section_error(name, section, place=f"{file}:{line}:{column}"))
+                    line, column = node.key or node.at
+                    errors.append(overlay_section_error(name, section, at=f"{file}:{line}:{column}"))
                 sections[section] = node
     raise_all(errors)
     return Node(sections, root.line, root.column)
 
 
-def overlay_section_error(overlay: str, section: str, *, place: str) -> RecipeError:
+def overlay_section_error(overlay: str, section: str, *, at: str) -> RecipeError:
     """The refusal of a section that an overlay cannot replace."""
     return RecipeError(
         f"the overlay {overlay!r} replaces {section!r}, which is no section an overlay can replace",
         code="unknown-field",
-        place=place,
+        at=at,
         value=section,
         rule="an overlay replaces whole sections: " + ", ".join(SECTIONS),
         remedy=did_you_mean(section, SECTIONS),

@@ -42,7 +42,7 @@ def validated(
                 return model.model_validate(written), []
             except ValidationError as lax:
                 error = lax
-        return None, translate(error, data=written, model=model, place=recipe.place, prefix=at)
+        return None, translate(error, data=written, model=model, position_of=recipe.at, prefix=at)
 
 
 def _only_lists_for_tuples(error: ValidationError) -> bool:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from refinery_beam.errors import RecipeError, closest, did_you_mean
 
 Path: TypeAlias = "tuple[str | int, ...]"
-PlaceOf: TypeAlias = Callable[..., str]
+PositionOf: TypeAlias = Callable[..., str]
 
 _SHAPES = {
     "int_type": "a whole number",
@@ -83,14 +83,14 @@ def translate(
     *,
     data: Any,
     model: type[BaseModel],
-    place: PlaceOf,
+    position_of: PositionOf,
     prefix: Path = (),
     codes: Mapping[str, str] | None = None,
 ) -> list[RecipeError]:
     """Every error of a validation as RecipeErrors.
 
-    `data` is what was validated and `prefix` where it stands in the recipe; ``place(path, key=bool)`` gives ``file:line:col``. Errors of
-    several branches of one value ("a whole number" or "a list") are one error here. Codes: ``unknown-field``, ``missing-field``,
+    `data` is what was validated and `prefix` where it stands in the recipe; ``position_of(path, key=bool)`` gives ``file:line:col``.
+    Errors of several branches of one value ("a whole number" or "a list") are one error here. Codes: ``unknown-field``, ``missing-field``,
     ``bad-type``, ``bad-value``, or the rule's own.
     """
     grouped: dict[tuple[Path, str], list[Any]] = {}
@@ -118,7 +118,7 @@ def translate(
         words = build(path, details, data, model, prefix)
         key = words.pop("at_key")
         at = words.pop("path")
-        found.append(RecipeError(place=place((*prefix, *at), key=key), **words))
+        found.append(RecipeError(at=position_of((*prefix, *at), key=key), **words))
     return found
 
 

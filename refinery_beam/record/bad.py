@@ -35,7 +35,7 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
     return DataError(
         f"{error.reason}: {error.detail} (record {who})",
         code=error.reason,
-        place=display(os.path.join(source_root, *ref.path.split("/"))),
+        at=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,
         rule="every record is readable and has the declared schema (Input.on_error: fail)",
         remedy=fix + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",

@@ -59,7 +59,7 @@ class Outcome:
         return DataError(
             self.text(),
             code="contract",
-            place=self.step.place,
+            at=self.step.at,
             value=self.step.kind,
             rule=", ".join(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in sorted(self.step.params.items()) if v is not None),
             remedy="mend the data or the assertion; 'severity: warning' reports it and goes on",

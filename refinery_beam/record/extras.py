@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.record.contracts import Tally, join, rows_of
 from refinery_beam.record.sinks import RecordFile, write_file
@@ -31,7 +31,7 @@ class Gather:
     """Takes the extras of the rows of one shard, writes sink files, and gives the small rows that go on."""
 
     def __init__(self, plan: Plan, *, instance: str) -> None:
-        self._sinks = places.join(instance, "sinks")
+        self._sinks = locations.join(instance, "sinks")
         self._sample = plan.sample
         self._tally: Tally = {}
         self._rows: list[tuple[str, Any]] = []

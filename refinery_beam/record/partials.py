@@ -34,7 +34,7 @@ def mixed_channels(point: FitPoint, detail: str, *, record_id: str) -> DataError
     return DataError(
         f"{', '.join(point.steps)} cannot be fitted on images of different numbers of channels: {detail}{who}",
         code="mixed-channels",
-        place=display(record_id) or "Transformations",
+        at=display(record_id) or "Transformations",
         value=", ".join(point.steps),
         rule="a statistic has one value a channel, so all images it is fitted on have the same channels",
         remedy="set Input.decode.mode to RGB or L, put to_rgb or to_grayscale first, or declare the channels in Output.record_schema.image",

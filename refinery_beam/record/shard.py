@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.planning.nodes import OutputPlan
@@ -204,8 +204,8 @@ def write_shard(
     become ledger rows. `gather` takes what rows leave besides: evidence, sink files, references for a sample.
     `markers` are told which records are at work.
     """
-    places.make_folder(places.join(folder, split))
-    gather = gather or Gather(worker.plan, instance=places.parent(folder))
+    locations.make_folder(locations.join(folder, split))
+    gather = gather or Gather(worker.plan, instance=locations.parent(folder))
     # Random, because two attempts at one shard may run at the same time; it names nothing that stays.
     temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")
     output = worker.plan.output
@@ -234,7 +234,7 @@ def write_shard(
         out.close()
         sha256 = out.file.hexdigest()
         name = shard_name(shard, shards, sha256)
-        places.put_file(temporary, places.join(folder, split, name))
+        locations.put_file(temporary, locations.join(folder, split, name))
     except BaseException as error:
         out.abandon()
         with suppress(OSError):
@@ -247,7 +247,7 @@ def write_shard(
         shard=shard,
         shards=shards,
         records=out.records,
-        file=f"{places.basename(folder)}/{split}/{name}",
+        file=f"{locations.basename(folder)}/{split}/{name}",
         bytes=out.file.size,
         sha256=sha256,
         rows_digest=shard_digest(digests),
@@ -257,13 +257,13 @@ def write_shard(
 
 
 def _cannot_write(error: OSError, folder: str) -> StoreError:
-    if places.is_url(folder) and str(error.filename).startswith(folder):
-        return places.fault(error, "write a shard below", folder)
+    if locations.is_url(folder) and str(error.filename).startswith(folder):
+        return locations.fault(error, "write a shard below", folder)
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return StoreError(
         f"a shard cannot be written: {error.strerror or error}",
         code="no-space" if full else "store-io",
-        place=folder,
+        at=folder,
         value=error.errno,
         rule="the cache root has room for the whole dataset",
         remedy="free some space, or name another --cache-root; nothing was promoted" if full else "check the disk; nothing was promoted",

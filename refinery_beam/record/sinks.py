@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import EngineError
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.sinks import TOKEN, SinkStep
@@ -122,24 +122,24 @@ def write_file(root: str, file: RecordFile, record_id: str, *, temporary: str) -
 
     On a store it is created only if absent: EngineError ``nondeterminism`` when it is there with other bytes.
     """
-    place = places.join(root, file.sink, file.path)
+    location = locations.join(root, file.sink, file.path)
     row = SinkRow(file.sink, file.path, record_id, len(file.data), hashlib.sha256(file.data).hexdigest())
-    if places.is_url(place):
-        if not places.put_if_absent(place, file.data) and places.read(place) != file.data:
-            raise _differs(place, file.path)
+    if locations.is_url(location):
+        if not locations.put_if_absent(location, file.data) and locations.read(location) != file.data:
+            raise _differs(location, file.path)
         return row
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    os.makedirs(os.path.dirname(location), exist_ok=True)
     with open(temporary, "wb") as opened:
         opened.write(file.data)
-    os.replace(temporary, place)
+    os.replace(temporary, location)
     return row
 
 
-def _differs(place: str, path: str) -> EngineError:
+def _differs(location: str, path: str) -> EngineError:
     return EngineError(
         f"two builds of one key differ, or two records have one file: {path} has other bytes on the store",
         code="nondeterminism",
-        place=place,
+        at=location,
         value=path,
         rule="same recipe, same input bytes, same seed, same environment: the same bytes",
         remedy="give every record a path of its own; if they have, let other runs of this recipe end, then run again",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import (
     ArrayType,
@@ -96,7 +96,7 @@ class SourceFiles:
         """The file's bytes, proved to be those the index saw. Raises BadRecord too_large_file, unreadable or changed_during_run."""
         self.decoder.check_size(ref.size)
         try:
-            data = places.read(places.join(self.plan.sources[ref.source].root, ref.path))
+            data = locations.read(locations.join(self.plan.sources[ref.source].root, ref.path))
         except OSError as error:
             raise BadRecord("unreadable", error.strerror or type(error).__name__, stage="Input") from error
         if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:

@@ -125,7 +125,7 @@ class Worker:
             raise DataError(
                 f"no record of split {point.split!r} is left to fit {', '.join(point.steps)} on",
                 code="empty-fit",
-                place=point.split,
+                at=point.split,
                 value=0,
                 rule="a fitted statistic needs at least one readable record of its fit_source",
                 remedy="check the split ratios, the filters and the ledger",
@@ -230,7 +230,7 @@ def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]
             raise DataError(
                 f"no record of split {step.fit_source!r} has a value to fit {step.name} on",
                 code="empty-fit",
-                place=step.fit_source or "",
+                at=step.fit_source or "",
                 value=0,
                 rule="a fitted statistic needs at least one record of its fit_source",
                 remedy="check the split ratios, the filters and the field",

@@ -72,7 +72,7 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
     return options
 
 
-def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[str], shared_files: bool = False) -> None:
+def check_locations(options: EngineOptions, *, cache_root: str, sources: Sequence[str], shared_files: bool = False) -> None:
     """Refuse local folders for workers that cannot see them; `shared_files` says that they can. Raises UsageError."""
     away = options.runner == "dataflow"
     if options.here or (shared_files and not away):
@@ -81,14 +81,14 @@ def check_places(options: EngineOptions, *, cache_root: str, sources: Sequence[s
     shared = "--shared-files, if every worker sees it at the same path; else run the engine here, or use --runner direct"
     raise_all(
         UsageError(
-            f"{what} {place} is a folder of this machine, and the engine is on {options.master}",
+            f"{what} {location} is a folder of this machine, and the engine is on {options.master}",
             code="local-place",
-            value=place,
+            value=location,
             rule="workers on other machines read sources and write the cache themselves",
             remedy="keep it in Cloud Storage (gs://BUCKET/FOLDER), or use --runner direct" if away else shared,
         )
-        for what, place in local
-        if "://" not in place
+        for what, location in local
+        if "://" not in location
     )
 
 

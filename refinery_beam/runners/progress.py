@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-from refinery_beam import places
+from refinery_beam import locations
 
 WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
 """What a pass does, by the first word of its name."""
@@ -43,7 +43,7 @@ class Count:
 
 def read_counts(work: str) -> dict[str, Count]:
     """The passes of a job by name, summed over heartbeats."""
-    return sum_counts(_heartbeats(places.join(work, "progress")))
+    return sum_counts(_heartbeats(locations.join(work, "progress")))
 
 
 def sum_counts(counts: Iterable[tuple[str, int]]) -> dict[str, Count]:
@@ -62,12 +62,12 @@ def sum_counts(counts: Iterable[tuple[str, int]]) -> dict[str, Count]:
 
 def _heartbeats(folder: str) -> Iterator[tuple[str, int]]:
     try:
-        names = places.names(folder)
+        names = locations.names(folder)
     except OSError:
         return
     for name in names:
         try:
-            yield name.rsplit("-", 2)[0], int(places.read(places.join(folder, name)) or 0)
+            yield name.rsplit("-", 2)[0], int(locations.read(locations.join(folder, name)) or 0)
         except (OSError, ValueError):
             continue  # being written this very moment
 
@@ -149,7 +149,7 @@ def live(
     stop = threading.Event()
     read = (lambda: sum_counts(dict(counts).items())) if counts is not None else (lambda: read_counts(work))
     # On a store every look is a listing, and heartbeats come as rarely.
-    pause = 10.0 if counts is None and places.is_url(work) else 0.2
+    pause = 10.0 if counts is None and locations.is_url(work) else 0.2
     thread = threading.Thread(target=_watch, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
     thread.start()
     try:

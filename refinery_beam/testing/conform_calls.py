@@ -230,8 +230,8 @@ def _check_process(op: Any, model: Any, calls: Sequence[Any], wanted: Sequence[b
     homes = dict.fromkeys((type(op).__module__, type(model).__module__))
     modules = [(n, sys.modules[n].__file__) for n in homes if n != "__main__" and getattr(sys.modules.get(n), "__file__", None)]
     with tempfile.TemporaryDirectory() as folder:
-        place = os.path.join(folder, "calls")
-        with open(place, "wb") as file:
+        location = os.path.join(folder, "calls")
+        with open(location, "wb") as file:
             file.write(pickle.dumps((op, model, list(calls))))
         here = os.environ.get("PYTHONHASHSEED", "random")
         environment = {
@@ -239,7 +239,7 @@ def _check_process(op: Any, model: Any, calls: Sequence[Any], wanted: Sequence[b
             "PYTHONHASHSEED": "1" if here != "1" else "2",
             "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path),
         }
-        command = [sys.executable, "-c", _CHILD, place, json.dumps(modules)]
+        command = [sys.executable, "-c", _CHILD, location, json.dumps(modules)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == 77:
         return False

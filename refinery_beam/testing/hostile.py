@@ -53,13 +53,13 @@ def check_recipe(
     with tempfile.TemporaryDirectory(prefix="refinery-beam-hostile-") as folder:
 
         def made(cache: str, factory: RunnerFactory = constructed_runner) -> RunResult:
-            place = str(Path(folder) / cache)
+            location = str(Path(folder) / cache)
             for other in before:
-                run_with(other, Settings(cache_root=place, plugin_paths=tuple(plugin_paths)))
+                run_with(other, Settings(cache_root=location, plugin_paths=tuple(plugin_paths)))
             return run_with(
                 recipe,
                 Settings(
-                    cache_root=place,
+                    cache_root=location,
                     overlays=tuple(overlays),
                     plugin_paths=tuple(plugin_paths),
                     mode="threads",

@@ -17,8 +17,8 @@ from refinery_beam.errors import StoreError, UsageError
 KEY = handmade.KEY
 
 
-def rewrite(place: str, change: Callable[[dict[str, Any]], Any]) -> None:
-    path = Path(place) / "manifest.json"
+def rewrite(location: str, change: Callable[[dict[str, Any]], Any]) -> None:
+    path = Path(location) / "manifest.json"
     raw = json.loads(path.read_bytes())
     change(raw)
     path.write_bytes(manifest_bytes(raw))
@@ -37,11 +37,11 @@ def test_a_whole_instance_is_a_hit(tmp_path: Path) -> None:
     hit = lookup(str(tmp_path), KEY)
     assert hit == built
     assert hit is not None
-    assert hit.place == instance_dir(str(tmp_path), KEY)
+    assert hit.location == instance_dir(str(tmp_path), KEY)
     assert (hit.counts, hit.splits, hit.encoding, hit.image_field) == ({"train": 14, "val": 3}, ("train", "val"), "tensor", "image")
     assert [f.path for f in hit.files] == sorted(f.path for f in hit.files)
     assert [f.shard for f in hit.shards("train")] == [0, 1]
-    assert json.loads((Path(hit.place) / "manifest.json").read_bytes()) == hit.raw
+    assert json.loads((Path(hit.location) / "manifest.json").read_bytes()) == hit.raw
 
 
 def test_another_seed_is_a_miss(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_prefix_clash_is_refused_and_names_both(tmp_path: Path, part: str) -> 
 def test_a_missing_or_short_shard_is_a_miss_with_a_reason(tmp_path: Path) -> None:
     built = handmade.build(str(tmp_path))
     shard = built.shards("train")[1]
-    path = Path(built.place) / shard.path
+    path = Path(built.location) / shard.path
     path.write_bytes(path.read_bytes()[:-1])
     found = find(str(tmp_path), KEY)
     assert found.manifest is None
@@ -79,20 +79,20 @@ def test_a_missing_or_short_shard_is_a_miss_with_a_reason(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("size", [0, 1, 200])
 def test_a_truncated_manifest_is_damage(tmp_path: Path, size: int) -> None:
-    place = Path(handmade.build(str(tmp_path)).place)
-    (place / "manifest.json").write_bytes((place / "manifest.json").read_bytes()[:size])
+    location = Path(handmade.build(str(tmp_path)).location)
+    (location / "manifest.json").write_bytes((location / "manifest.json").read_bytes()[:size])
     assert "is not JSON" in str(find(str(tmp_path), KEY).damage)
 
 
 def test_no_manifest_and_no_directory(tmp_path: Path) -> None:
-    place = Path(handmade.build(str(tmp_path)).place)
-    (place / "manifest.json").unlink()
+    location = Path(handmade.build(str(tmp_path)).location)
+    (location / "manifest.json").unlink()
     assert "has no manifest.json" in str(find(str(tmp_path), KEY).damage)
-    shutil.rmtree(place)
-    place.mkdir()
+    shutil.rmtree(location)
+    location.mkdir()
     assert find(str(tmp_path), KEY) == (None, None)
-    place.rmdir()
-    place.write_text("in the way")
+    location.rmdir()
+    location.write_text("in the way")
     assert "is not a directory" in str(find(str(tmp_path), KEY).damage)
 
 
@@ -112,18 +112,18 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("words", CHANGES)
 def test_a_manifest_that_contradicts_itself_is_damage(tmp_path: Path, words: str) -> None:
-    place = handmade.build(str(tmp_path)).place
-    rewrite(place, CHANGES[words])
+    location = handmade.build(str(tmp_path)).location
+    rewrite(location, CHANGES[words])
     damage = find(str(tmp_path), KEY).damage
     assert damage is not None
     assert any(word in damage for word in words.split("|")), damage
 
 
 def test_a_newer_contract_is_not_ours_to_replace(tmp_path: Path) -> None:
-    place = handmade.build(str(tmp_path)).place
-    rewrite(place, lambda raw: raw.update(contract=2))
+    location = handmade.build(str(tmp_path)).location
+    rewrite(location, lambda raw: raw.update(contract=2))
     with pytest.raises(StoreError) as caught:
-        look_at(place)
+        look_at(location)
     assert caught.value.code == "manifest-contract"
 
 
@@ -222,18 +222,18 @@ def test_thousands_of_files_are_checked_fast(tmp_path: Path) -> None:
     from time import perf_counter
 
     handmade.build(str(tmp_path), splits={"train": 2}, shards=1)
-    place = Path(instance_dir(str(tmp_path), KEY))
-    (place / "report" / "many").mkdir()
+    location = Path(instance_dir(str(tmp_path), KEY))
+    (location / "report" / "many").mkdir()
     for n in range(2000):
-        (place / "report" / "many" / f"{n}.txt").write_bytes(b"x")
+        (location / "report" / "many" / f"{n}.txt").write_bytes(b"x")
     from refinery_beam.cache import compute_files
     from refinery_beam.rows import files_digest
 
-    raw = json.loads((place / "manifest.json").read_bytes())
-    (place / "manifest.json").unlink()
-    raw["files"] = compute_files(str(place), shards=[f for f in raw["files"] if "split" in f])
+    raw = json.loads((location / "manifest.json").read_bytes())
+    (location / "manifest.json").unlink()
+    raw["files"] = compute_files(str(location), shards=[f for f in raw["files"] if "split" in f])
     raw["files_digest"] = files_digest(raw["files"])
-    (place / "manifest.json").write_bytes(manifest_bytes(raw))
+    (location / "manifest.json").write_bytes(manifest_bytes(raw))
     begin = perf_counter()
     assert lookup(str(tmp_path), KEY) is not None
     assert perf_counter() - begin < 0.5

@@ -13,8 +13,8 @@ from refinery_beam.errors import EngineError, StoreError
 KEY = handmade.KEY
 
 
-def tree(place: str) -> dict[str, bytes]:
-    return {str(p.relative_to(place)): p.read_bytes() for p in sorted(Path(place).rglob("*")) if p.is_file()}
+def tree(location: str) -> dict[str, bytes]:
+    return {str(p.relative_to(location)): p.read_bytes() for p in sorted(Path(location).rglob("*")) if p.is_file()}
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -22,20 +22,20 @@ def test_built_then_hit(tmp_path: Path, durable: bool) -> None:
     with Staging.open(str(tmp_path), KEY) as staging:
         status, manifest = promote(staging, handmade.fill(staging), durable=durable, recheck=True)
         assert status == "built"
-    before = tree(manifest.place)
+    before = tree(manifest.location)
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging)) == ("hit", manifest)
-    assert tree(manifest.place) == before
-    assert verify(manifest.place, deep=True).ok
+    assert tree(manifest.location) == before
+    assert verify(manifest.location, deep=True).ok
 
 
 def test_equal_builds_give_equal_bytes(tmp_path: Path) -> None:
-    assert tree(handmade.build(str(tmp_path / "a")).place) == tree(handmade.build(str(tmp_path / "b")).place)
+    assert tree(handmade.build(str(tmp_path / "a")).location) == tree(handmade.build(str(tmp_path / "b")).location)
 
 
 def test_the_manifest_is_canonical_and_complete(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
-    text = Path(manifest.place, "manifest.json").read_text()
+    text = Path(manifest.location, "manifest.json").read_text()
     assert text == json.dumps(manifest.raw, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
     assert (manifest.recipe_hash, manifest.input_hash, manifest.seed) == (KEY.recipe_hash, KEY.input_hash, KEY.seed)
     assert str(tmp_path) not in text
@@ -103,7 +103,7 @@ def test_links_are_refused(tmp_path: Path) -> None:
 
 def test_other_rows_under_one_key_are_an_error(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
-    before = tree(manifest.place)
+    before = tree(manifest.location)
     with Staging.open(str(tmp_path), KEY) as staging:
         body = handmade.fill(staging, tweak="other")
         with pytest.raises(EngineError) as caught:
@@ -113,7 +113,7 @@ def test_other_rows_under_one_key_are_an_error(tmp_path: Path) -> None:
     assert mine in caught.value.message
     assert manifest.shards("train")[0].path in caught.value.message
     assert "other rows" in caught.value.message
-    assert tree(manifest.place) == before
+    assert tree(manifest.location) == before
 
 
 def test_other_bytes_of_the_same_rows_are_an_error_too(tmp_path: Path) -> None:
@@ -146,21 +146,21 @@ def test_another_report_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["no manifest", "bad manifest", "missing shard", "a file", "empty"])
 def test_a_damaged_instance_is_replaced_and_never_trusted(tmp_path: Path, kind: str) -> None:
     manifest = handmade.build(str(tmp_path))
-    good = tree(manifest.place)
-    place = Path(manifest.place)
+    good = tree(manifest.location)
+    location = Path(manifest.location)
     if kind == "no manifest":
-        (place / "manifest.json").unlink()
+        (location / "manifest.json").unlink()
     elif kind == "bad manifest":
-        (place / "manifest.json").write_text("{")
+        (location / "manifest.json").write_text("{")
     elif kind == "missing shard":
-        (place / manifest.shards("val")[0].path).unlink()
+        (location / manifest.shards("val")[0].path).unlink()
     else:
-        os.rename(place, tmp_path / "elsewhere")
-        place.mkdir() if kind == "empty" else place.write_text("in the way")
+        os.rename(location, tmp_path / "elsewhere")
+        location.mkdir() if kind == "empty" else location.write_text("in the way")
     assert lookup(str(tmp_path), KEY) is None
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging))[0] == "built"
-    assert tree(manifest.place) == good
+    assert tree(manifest.location) == good
     # What was broken is out of sight, and gone with the next run.
     trash = tmp_path / "staging" / "trash"
     assert len(os.listdir(trash)) == (0 if kind == "empty" else 1)
@@ -173,8 +173,8 @@ def test_a_valid_instance_that_came_between_is_never_moved(tmp_path: Path, monke
     import sys
 
     module = sys.modules["refinery_beam.cache.promote"]
-    place = Path(handmade.build(str(tmp_path)).place)
-    (place / "manifest.json").write_text("{")
+    location = Path(handmade.build(str(tmp_path)).location)
+    (location / "manifest.json").write_text("{")
     taken = module.take  # type: ignore[attr-defined]
 
     def slow_lock(path: str, **options: Any) -> Any:
@@ -186,7 +186,7 @@ def test_a_valid_instance_that_came_between_is_never_moved(tmp_path: Path, monke
     monkeypatch.setattr(module, "take", slow_lock)
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging))[0] == "hit"
-    assert look_at(str(place)).manifest is not None
+    assert look_at(str(location)).manifest is not None
 
 
 def test_success_is_what_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

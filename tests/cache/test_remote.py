@@ -15,12 +15,13 @@ from pathlib import Path
 import handmade
 import pytest
 
-from refinery_beam import objects, places
+from refinery_beam import locations
 from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, look_at, open_attempt, promote, verify
 from refinery_beam.cache.attempts import leases
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.locks import identity_of_process
 from refinery_beam.errors import EngineError, StoreError
+from refinery_beam.locations import objects
 
 KEY = handmade.KEY
 
@@ -30,13 +31,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(leases, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(leases, "FRESH_SECONDS", 0.0)
-    place = f"memory://{tmp_path.name}-{os.getpid()}"
-    yield place
-    places.remove_all([places.join(place, entry.path) for entry in places.walk(place)])
+    location = f"memory://{tmp_path.name}-{os.getpid()}"
+    yield location
+    locations.remove_all([locations.join(location, entry.path) for entry in locations.walk(location)])
 
 
 def paths(root: str, below: str = "") -> list[str]:
-    return [entry.path for entry in places.walk(places.join(root, below) if below else root)]
+    return [entry.path for entry in locations.walk(locations.join(root, below) if below else root)]
 
 
 def fill(staging: RemoteStaging, **options: object) -> dict[str, object]:
@@ -52,22 +53,22 @@ def started(root: str) -> RemoteStaging:
 
 def strange_lease(root: str, attempt: str = "0badcafe", **said: object) -> str:
     """The lease of a run of another machine, with some rows beside it."""
-    folder = places.join(root, "staging", f"{KEY.name}-{attempt}")
-    places.write(places.join(folder, "lease"), json.dumps({"state": "ready", "pid": 1, "where": "elsewhere 1", **said}).encode())
-    places.write(places.join(folder, "rows/shards/x.jsonl"), b"[]\n")
+    folder = locations.join(root, "staging", f"{KEY.name}-{attempt}")
+    locations.write(locations.join(folder, "lease"), json.dumps({"state": "ready", "pid": 1, "where": "elsewhere 1", **said}).encode())
+    locations.write(locations.join(folder, "rows/shards/x.jsonl"), b"[]\n")
     return folder
 
 
 def test_built_then_hit_and_nothing_else_stays(root: str) -> None:
     with started(root) as staging:
         status, manifest = promote(staging, fill(staging))
-        assert status == "built" and manifest.place == staging.output
+        assert status == "built" and manifest.location == staging.output
     with started(root) as staging:
         assert promote(staging, fill(staging)) == ("hit", manifest)
     assert paths(root, "staging") == []
     listed = ["manifest.json", "recipe.yaml", *(file.path for file in manifest.files)]
     assert paths(root) == sorted(f"instances/{'/'.join(KEY.parts)}/{path}" for path in listed)
-    assert verify(manifest.place, deep=True).ok
+    assert verify(manifest.location, deep=True).ok
     assert os.listdir(os.path.join(home(root), "staging")) == ["trash"]
 
 
@@ -80,8 +81,8 @@ def test_the_bytes_are_those_of_a_local_root(root: str, tmp_path: Path) -> None:
     with started(root) as staging:
         remote = promote(staging, fill(staging))[1]
     assert remote == local
-    assert places.read(places.join(remote.place, "manifest.json")) == Path(local.place, "manifest.json").read_bytes()
-    assert [(e.path, e.size) for e in places.walk(remote.place)] == [(e.path, e.size) for e in places.walk(local.place)]
+    assert locations.read(locations.join(remote.location, "manifest.json")) == Path(local.location, "manifest.json").read_bytes()
+    assert [(e.path, e.size) for e in locations.walk(remote.location)] == [(e.path, e.size) for e in locations.walk(local.location)]
 
 
 def test_two_at_once_promote_once_and_differing_bytes_are_found(root: str) -> None:
@@ -98,36 +99,36 @@ def test_two_at_once_promote_once_and_differing_bytes_are_found(root: str) -> No
 def test_bytes_that_differ_before_there_is_a_manifest_are_found_too(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with started(root) as first, started(root) as second:
         fill(first)
-        places.write(places.join(first.output, "report/report.md"), b"what another living run has put")
+        locations.write(locations.join(first.output, "report/report.md"), b"what another living run has put")
         with pytest.raises(EngineError) as caught:
             promote(second, fill(second))
-        assert caught.value.code == "nondeterminism" and caught.value.place.endswith("report/report.md")
+        assert caught.value.code == "nondeterminism" and caught.value.at.endswith("report/report.md")
     assert paths(root) == []
 
 
 def test_what_dead_runs_left_is_cleared_and_what_living_ones_write_is_not(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = places.join(root, "instances", *KEY.parts)
-    places.write(places.join(place, "report/report.md"), b"half a report")
-    places.write(places.join(place, "dataset/train/part-00000-of-00009-abc.parquet"), b"of another shape")
+    location = locations.join(root, "instances", *KEY.parts)
+    locations.write(locations.join(location, "report/report.md"), b"half a report")
+    locations.write(locations.join(location, "dataset/train/part-00000-of-00009-abc.parquet"), b"of another shape")
     folder = strange_lease(root)
     with started(root) as staging:
         # The run elsewhere counts as alive, so nothing of the key is touched.
-        assert "report/report.md" in paths(place) and places.size(places.join(folder, "lease"))
+        assert "report/report.md" in paths(location) and locations.size(locations.join(folder, "lease"))
         assert not staging.alone()
         with pytest.raises(EngineError, match="other bytes on the store"):
             promote(staging, fill(staging))
-    assert "report/report.md" in paths(place), "leaving beside a living run clears nothing either"
+    assert "report/report.md" in paths(location), "leaving beside a living run clears nothing either"
     # Three minutes later, by the store's clock.
-    real = places.modified
+    real = locations.modified
 
-    def later(place: str) -> datetime:
-        return real(place) if places.parent(place) != folder else real(place) - timedelta(seconds=leases.LEASE_SECONDS)
+    def later(location: str) -> datetime:
+        return real(location) if locations.parent(location) != folder else real(location) - timedelta(seconds=leases.LEASE_SECONDS)
 
-    monkeypatch.setattr(leases.places, "modified", later)
+    monkeypatch.setattr(leases.locations, "modified", later)
     with started(root) as staging:
-        assert paths(place) == [] and places.walk(folder) == []
+        assert paths(location) == [] and locations.walk(folder) == []
         assert promote(staging, fill(staging))[0] == "built"
-    assert verify(place, deep=True).ok
+    assert verify(location, deep=True).ok
 
 
 def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(root: str) -> None:
@@ -135,14 +136,14 @@ def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(root: str) 
     where = identity_of_process()["where"]
     dead = strange_lease(root, "00000001", pid=int(ended.stdout), where=where)
     living = strange_lease(root, "00000002", pid=os.getpid(), where=where)
-    lockless = places.join(root, "staging", f"{KEY.name}-00000003")
-    places.write(places.join(lockless, "rows/shards/x.jsonl"), b"what a sweep that died left")
-    other = places.join(root, "staging", "of-another-key-0-00000004", "lease")
-    places.write(other, b"{}")
+    lockless = locations.join(root, "staging", f"{KEY.name}-00000003")
+    locations.write(locations.join(lockless, "rows/shards/x.jsonl"), b"what a sweep that died left")
+    other = locations.join(root, "staging", "of-another-key-0-00000004", "lease")
+    locations.write(other, b"{}")
     with started(root) as staging:
-        assert places.walk(dead) == [] and places.walk(lockless) == []
-        assert len(places.walk(living)) == 2 and not staging.alone()
-        assert places.size(other) == 2
+        assert locations.walk(dead) == [] and locations.walk(lockless) == []
+        assert len(locations.walk(living)) == 2 and not staging.alone()
+        assert locations.size(other) == 2
 
 
 def test_nobody_works_while_another_clears(root: str) -> None:
@@ -156,16 +157,16 @@ def test_nobody_works_while_another_clears(root: str) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert not working.wait(0.3)
-    places.write(places.join(folder, "lease"), json.dumps({"state": "ready", "where": "elsewhere 1", "pid": 1}).encode())
+    locations.write(locations.join(folder, "lease"), json.dumps({"state": "ready", "where": "elsewhere 1", "pid": 1}).encode())
     assert working.wait(10)
     thread.join()
 
 
 def test_several_begin_at_once_over_the_leavings_of_a_dead_run(root: str) -> None:
     """Whatever order they come in, nobody's upload is swept: all of them finish, one builds."""
-    place = places.join(root, "instances", *KEY.parts)
+    location = locations.join(root, "instances", *KEY.parts)
     for n in range(20):
-        places.write(places.join(place, f"dataset/train/left-{n}"), b"x")
+        locations.write(locations.join(location, f"dataset/train/left-{n}"), b"x")
     said: list[str] = []
 
     def run() -> None:
@@ -179,19 +180,19 @@ def test_several_begin_at_once_over_the_leavings_of_a_dead_run(root: str) -> Non
     for thread in threads:
         thread.join()
     assert sorted(said) == ["built", "hit", "hit", "hit"]
-    assert verify(place, deep=True).ok
+    assert verify(location, deep=True).ok
 
 
 def test_a_lease_is_renewed_and_one_that_cannot_be_is_lost(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "BEAT_SECONDS", 0.02)
     with started(root) as staging:
-        lease = places.join(staging.dir, "lease")
-        first = places.modified(lease)
+        lease = locations.join(staging.dir, "lease")
+        first = locations.modified(lease)
         deadline = time.monotonic() + 10
-        while places.modified(lease) <= first and time.monotonic() < deadline:
+        while locations.modified(lease) <= first and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert places.modified(lease) > first
-        monkeypatch.setattr(leases.places, "write", _refuse)
+        assert locations.modified(lease) > first
+        monkeypatch.setattr(leases.locations, "write", _refuse)
         monkeypatch.setattr(leases, "LEASE_SECONDS", 0.1)
         time.sleep(0.1)
         with pytest.raises(StoreError) as caught:
@@ -200,8 +201,8 @@ def test_a_lease_is_renewed_and_one_that_cannot_be_is_lost(root: str, monkeypatc
     assert find(root, KEY) == (None, None)
 
 
-def _refuse(place: str, data: bytes) -> None:
-    raise OSError(5, "the store is gone", place)
+def _refuse(location: str, data: bytes) -> None:
+    raise OSError(5, "the store is gone", location)
 
 
 @pytest.mark.parametrize("damage", ["missing shard", "short shard", "broken manifest"])
@@ -210,23 +211,23 @@ def test_a_damaged_instance_is_named_and_healed(root: str, damage: str) -> None:
         manifest = promote(staging, fill(staging))[1]
     shard = manifest.files[0].path
     if damage == "missing shard":
-        places.remove(places.join(manifest.place, shard))
+        locations.remove(locations.join(manifest.location, shard))
     elif damage == "short shard":
-        places.write(places.join(manifest.place, shard), b"x")
+        locations.write(locations.join(manifest.location, shard), b"x")
     else:
-        places.write(places.join(manifest.place, "manifest.json"), b"{")
-    found = look_at(manifest.place)
+        locations.write(locations.join(manifest.location, "manifest.json"), b"{")
+    found = look_at(manifest.location)
     assert found.manifest is None and found.damage is not None
-    assert {f.code for f in verify(manifest.place).findings} <= {"missing", "wrong-size", "manifest-damaged"}
+    assert {f.code for f in verify(manifest.location).findings} <= {"missing", "wrong-size", "manifest-damaged"}
     with started(root) as staging:
         assert promote(staging, fill(staging)) == ("built", manifest)
-    assert verify(manifest.place, deep=True).ok
+    assert verify(manifest.location, deep=True).ok
 
 
 def test_a_manifest_broken_while_a_run_works_is_replaced_by_it(root: str) -> None:
     with started(root) as staging:
         body = fill(staging)
-        places.write(places.join(staging.output, "manifest.json"), b"{")
+        locations.write(locations.join(staging.output, "manifest.json"), b"{")
         assert promote(staging, body)[0] == "built"
     assert verify(staging.output).ok
 
@@ -235,8 +236,8 @@ def test_uploads_that_vanish_stop_it(root: str) -> None:
     with started(root) as staging:
         body = fill(staging)
         shard = str(body["files"][0]["path"])  # type: ignore[index]
-        places.put_file(os.path.join(staging.instance, shard), places.join(staging.output, shard))
-        places.remove(places.join(staging.output, shard))
+        locations.put_file(os.path.join(staging.instance, shard), locations.join(staging.output, shard))
+        locations.remove(locations.join(staging.output, shard))
         with pytest.raises(EngineError, match="was reported but never written"):
             promote(staging, body)
 
@@ -252,7 +253,7 @@ def test_ages_are_by_the_stores_clock(root: str, monkeypatch: pytest.MonkeyPatch
     """This machine's clock is years off: a lease that was written just now is young all the same."""
     folder = strange_lease(root)
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    mine = Lease(places.join(root, "staging"), KEY.name, "00c0ffee")
+    mine = Lease(locations.join(root, "staging"), KEY.name, "00c0ffee")
     mine._say("sweeping")
-    assert mine.others() == {places.basename(folder): "ready"}
-    assert places.modified(places.join(folder, "lease")) <= datetime.now(UTC)
+    assert mine.others() == {locations.basename(folder): "ready"}
+    assert locations.modified(locations.join(folder, "lease")) <= datetime.now(UTC)

@@ -15,25 +15,25 @@ from refinery_beam.rows import files_digest, logical_digest
 
 
 def codes(manifest: Manifest, **options: Any) -> list[tuple[str, str]]:
-    report = verify(manifest.place, **options)
+    report = verify(manifest.location, **options)
     assert report.ok == (not report.findings)
     return [(f.code, f.path) for f in report.findings]
 
 
 def reseal(manifest: Manifest, path: str, table: pa.Table, **facts: Any) -> None:
     """Put another table under a listed path and make the manifest agree with its bytes: a wrong writer, not a wrong disk."""
-    place = Path(manifest.place)
-    pq.write_table(table, place / path, row_group_size=3)
-    raw = json.loads((place / "manifest.json").read_bytes())
-    (place / "manifest.json").unlink()
+    location = Path(manifest.location)
+    pq.write_table(table, location / path, row_group_size=3)
+    raw = json.loads((location / "manifest.json").read_bytes())
+    (location / "manifest.json").unlink()
     for entry in raw["files"]:
         if entry["path"] == path:
             entry.update(facts)
     known = {f["path"]: f for f in raw["files"]}
-    raw["files"] = [{**known[f["path"]], **f} for f in compute_files(str(place))]
+    raw["files"] = [{**known[f["path"]], **f} for f in compute_files(str(location))]
     raw["counts"] = {s: sum(f["records"] for f in raw["files"] if f.get("split") == s) for s in raw["splits"]}
     raw |= {"files_digest": files_digest(raw["files"]), "logical_digest": logical_digest(raw["files"], raw["splits"])}
-    (place / "manifest.json").write_bytes(manifest_bytes(raw))
+    (location / "manifest.json").write_bytes(manifest_bytes(raw))
 
 
 @pytest.mark.parametrize("encoding", ["tensor", "png", "source", "jpeg", "webp", None])
@@ -41,7 +41,7 @@ def reseal(manifest: Manifest, path: str, table: pa.Table, **facts: Any) -> None
 def test_a_sound_instance(tmp_path: Path, encoding: str | None, shape: tuple[int, ...]) -> None:
     manifest = handmade.build(str(tmp_path), encoding=encoding, shape=shape)
     for deep in (False, True):
-        report = verify(manifest.place, deep=deep)
+        report = verify(manifest.location, deep=deep)
         if not (encoding == "webp" and shape[2] == 1 and deep):  # WebP has no grey: it comes back as RGB and is named.
             assert report.findings == ()
         assert report.files_checked == len(manifest.files)
@@ -55,7 +55,7 @@ def test_a_sound_instance(tmp_path: Path, encoding: str | None, shape: tuple[int
 def test_a_flipped_byte_anywhere_is_found(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
     for entry in manifest.files:
-        path = Path(manifest.place, entry.path)
+        path = Path(manifest.location, entry.path)
         good = path.read_bytes()
         spot = len(good) // 2
         path.write_bytes(good[:spot] + bytes([good[spot] ^ 1]) + good[spot + 1 :])
@@ -66,12 +66,12 @@ def test_a_flipped_byte_anywhere_is_found(tmp_path: Path) -> None:
 
 def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
-    place = Path(manifest.place)
+    location = Path(manifest.location)
     train, val = manifest.shards("train"), manifest.shards("val")
-    (place / train[0].path).unlink()
-    (place / train[1].path).write_bytes(b"short")
-    (place / val[0].path).write_bytes(b"x" * val[0].bytes)
-    (place / "report" / "stray.txt").write_text("x")
+    (location / train[0].path).unlink()
+    (location / train[1].path).write_bytes(b"short")
+    (location / val[0].path).write_bytes(b"x" * val[0].bytes)
+    (location / "report" / "stray.txt").write_text("x")
     assert set(codes(manifest)) == {
         ("missing", train[0].path),
         ("wrong-size", train[1].path),
@@ -82,7 +82,7 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
 
 def test_manifests(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
-    path = Path(manifest.place, "manifest.json")
+    path = Path(manifest.location, "manifest.json")
     good = path.read_bytes()
     path.write_bytes(good[:-20])
     assert codes(manifest) == [("manifest-damaged", "manifest.json")]
@@ -101,14 +101,14 @@ def test_a_copy_elsewhere_is_fine(tmp_path: Path) -> None:
     import shutil
 
     manifest = handmade.build(str(tmp_path))
-    shutil.copytree(manifest.place, tmp_path / "copy")
+    shutil.copytree(manifest.location, tmp_path / "copy")
     assert verify(str(tmp_path / "copy"), deep=True).ok
 
 
 def test_footers_are_counted(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
     path = manifest.shards("train")[0].path
-    table = pq.read_table(Path(manifest.place, path))
+    table = pq.read_table(Path(manifest.location, path))
     reseal(manifest, path, table.slice(0, 5))
     assert codes(manifest) == [("counts", path)]
 
@@ -116,7 +116,7 @@ def test_footers_are_counted(tmp_path: Path) -> None:
 def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path))
     path = manifest.shards("train")[0].path
-    table = pq.read_table(Path(manifest.place, path))
+    table = pq.read_table(Path(manifest.location, path))
     reseal(manifest, path, table)
     real = io.BytesIO(b"no parquet at all")
 
@@ -141,7 +141,7 @@ def deep_codes(manifest: Manifest, table: pa.Table, **facts: Any) -> set[str]:
 @pytest.fixture
 def shard(tmp_path: Path) -> tuple[Manifest, pa.Table]:
     manifest = handmade.build(str(tmp_path))
-    return manifest, pq.read_table(Path(manifest.place, manifest.shards("train")[0].path))
+    return manifest, pq.read_table(Path(manifest.location, manifest.shards("train")[0].path))
 
 
 def test_the_same_rows_written_anew_are_sound(shard: tuple[Manifest, pa.Table]) -> None:
@@ -186,7 +186,7 @@ def test_columns_and_types_are_checked(shard: tuple[Manifest, pa.Table]) -> None
 
 def test_a_png_that_does_not_decode_is_found(tmp_path: Path) -> None:
     manifest = handmade.build(str(tmp_path), encoding="png")
-    table = pq.read_table(Path(manifest.place, manifest.shards("train")[0].path))
+    table = pq.read_table(Path(manifest.location, manifest.shards("train")[0].path))
     cells = table.column("image").to_pylist()
     cells[1]["bytes"] = cells[1]["bytes"][:40]
     field = table.schema.field("image")

@@ -108,9 +108,9 @@ def test_run_json_key_by_key(built: dict[str, Any], folder: Path) -> None:
     assert built["ledger"] == {"not_an_image": 1, "unassigned": 2}
     assert all(len(built[k]) == 64 and set(built[k]) <= HEX for k in ("recipe_hash", "input_hash", "logical_digest", "files_digest"))
     assert isinstance(built["seconds"], float) and built["seconds"] > 0
-    place = Path(built["instance"])
-    assert place.is_absolute() and place.is_dir()
-    assert place.parts[-4:] == ("instances", built["recipe_hash"][:16], built["input_hash"][:16], "0")
+    location = Path(built["instance"])
+    assert location.is_absolute() and location.is_dir()
+    assert location.parts[-4:] == ("instances", built["recipe_hash"][:16], built["input_hash"][:16], "0")
 
 
 def test_manifest_holds_the_same(built: dict[str, Any]) -> None:
@@ -138,9 +138,9 @@ def test_a_hit_is_the_same_object(built: dict[str, Any], say: Say) -> None:
 def test_run_for_people(built: dict[str, Any], say: Say) -> None:
     said = say("run", "recipe.yaml")
     assert said.code == 0
-    first, place, *rest = said.out.splitlines()
+    first, location, *rest = said.out.splitlines()
     assert first.startswith("hit, nothing to do: 18 records in ")
-    assert place == f"instance  {built['instance']}"
+    assert location == f"instance  {built['instance']}"
     assert rest[:2] == ["  train  10", "  test   8"]
     assert "not_an_image" in rest[2] and "unassigned" in rest[2] and "report/ledger.parquet" in rest[2]
     assert "note: source 'photos': skipped 1 .txt" in said.err
@@ -222,8 +222,8 @@ def test_status_of_a_recipe(built: dict[str, Any], say: Say) -> None:
 
 
 def test_status_of_an_instance(built: dict[str, Any], say: Say) -> None:
-    by_recipe, by_place = say("status", "recipe.yaml", "--json").body, say("status", built["instance"], "--json").body
-    assert by_recipe == by_place
+    by_recipe, by_location = say("status", "recipe.yaml", "--json").body, say("status", built["instance"], "--json").body
+    assert by_recipe == by_location
 
 
 def test_status_of_what_is_not_there(built: dict[str, Any], say: Say) -> None:

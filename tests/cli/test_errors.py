@@ -191,7 +191,7 @@ BROKEN: dict[str, tuple[str, str, str, int, str, str]] = {
 
 @pytest.mark.parametrize("name", list(BROKEN))
 def test_broken_recipe(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    text, code, place, exit_code, message, remedy = BROKEN[name]
+    text, code, at, exit_code, message, remedy = BROKEN[name]
     monkeypatch.chdir(folder)
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
     Path("recipe.yaml").write_text(text)
@@ -200,7 +200,7 @@ def test_broken_recipe(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch,
     out, err = capsys.readouterr()
     assert out == ""
     first, *lines = err.splitlines()
-    assert first.startswith(f"error: recipe.yaml:{place}: ")
+    assert first.startswith(f"error: recipe.yaml:{at}: ")
     assert message in first
     assert any(line.startswith("  rule:   ") for line in lines)
     assert any(line.startswith("  remedy: ") and remedy in line for line in lines)
@@ -213,7 +213,7 @@ def test_broken_recipe(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch,
     assert list(body) == ["contract", "errors"] and body["contract"] == 1
     (error,) = body["errors"]
     assert list(error) == ["code", "message", "place", "value", "rule", "remedy"]
-    assert (error["code"], error["place"]) == (code, f"recipe.yaml:{place}")
+    assert (error["code"], error["place"]) == (code, f"recipe.yaml:{at}")
     assert message in error["message"] and error["rule"] and remedy in error["remedy"]
     assert not Path("cache").exists() or not list(Path("cache").glob("instances/*"))
 
@@ -311,8 +311,8 @@ def test_a_bug_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_values_are_said_in_the_recipes_words() -> None:
-    error = DataError("no", code="c", place="r.yaml:1:1", value=True)
+    error = DataError("no", code="c", at="r.yaml:1:1", value=True)
     assert error.render() == "r.yaml:1:1: no\n  value:  true"
-    assert DataError("no", code="c", place="r.yaml", value="r.yaml").render() == "r.yaml: no", "what is said already is not said again"
+    assert DataError("no", code="c", at="r.yaml", value="r.yaml").render() == "r.yaml: no", "what is said already is not said again"
     assert DataError("no", code="c", value="a\x1b[2Jb").render() == "no\n  value:  a\\x1b[2Jb"
     assert error.to_dict()["value"] is True

@@ -107,7 +107,7 @@ HOSTILE: dict[str, str] = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def location(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("hostile") / "inner"
     images.class_folders(root / "images", classes=("a", "b"), per_class=3, size=(16, 16))
     (root / "recipe.yaml").write_text(BASE)
@@ -126,17 +126,17 @@ def test_there_are_many() -> None:
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_refused_at_once(what: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    before = everything(place)
-    monkeypatch.chdir(place)
-    recipe = place / "recipe.yaml"
+def test_refused_at_once(what: str, location: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    before = everything(location)
+    monkeypatch.chdir(location)
+    recipe = location / "recipe.yaml"
     recipe.write_text(HOSTILE[what])
     started = time.process_time()
-    status = call(["run", str(recipe), "--cache-root", str(place / "cache")])
+    status = call(["run", str(recipe), "--cache-root", str(location / "cache")])
     assert time.process_time() - started < 1
     said = capsys.readouterr()
     assert status == (3 if "plugin" in what else 1) and said.out == ""
     first, *rest = said.err.splitlines()
     assert first.startswith(f"error: {recipe}:") and "Traceback" not in said.err and len(said.err) < 5000
     assert any(line.startswith("  rule:") for line in rest) and any(line.startswith("  remedy:") for line in rest)
-    assert everything(place) == before and not list((place / "cache").glob("instances/*"))
+    assert everything(location) == before and not list((location / "cache").glob("instances/*"))

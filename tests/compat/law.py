@@ -40,8 +40,8 @@ def splits(files: Mapping[str, Path], *, seed: int, ratios: Mapping[str, float],
     strata: dict[str, list[tuple[bytes, str]]] = {}
     for record_id, file in files.items():
         group = digest("group-content", hashlib.sha256(file.read_bytes()).digest())
-        place = digest("split", seed, "Splits", group)[:8] + group
-        strata.setdefault(record_id.split("/")[1] if stratify else "", []).append((place, record_id))
+        location = digest("split", seed, "Splits", group)[:8] + group
+        strata.setdefault(record_id.split("/")[1] if stratify else "", []).append((location, record_id))
     found: dict[str, set[str]] = {name: set() for name in ratios}
     for members in strata.values():
         ordered = [record_id for _, record_id in sorted(members)]
@@ -55,8 +55,8 @@ def splits(files: Mapping[str, Path], *, seed: int, ratios: Mapping[str, float],
 def lowest(ids: Sequence[str], count: int, *, seed: int, name: str) -> set[str]:
     """The ids of the `count` lowest ranks under a filter."""
 
-    def place(record_id: str) -> bytes:
+    def location(record_id: str) -> bytes:
         key = hashlib.sha256(record_id.encode()).digest()
         return digest("filter", seed, name, key)[:8] + key
 
-    return set(sorted(ids, key=place)[:count])
+    return set(sorted(ids, key=location)[:count])

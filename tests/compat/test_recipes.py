@@ -53,12 +53,12 @@ def refused(kitchen: Kitchen, name: str, error: RefineryError, want: dict[str, A
     assert {e.code for e in errors} == {expected["code"]}
     assert all(e.rule and e.remedy for e in errors)
     if "refused" in want:
-        path, line, column = errors[0].place.rsplit(":", 2)
+        path, line, column = errors[0].at.rsplit(":", 2)
         assert Path(path).name == f"{name}.yaml"
         text = (kitchen.root / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[int(line) - 1]
         assert expected["at"] and text[int(column) - 1 :].startswith(expected["at"])
     else:
-        assert expected["word"] and expected["word"] in f"{errors[0].message} {errors[0].place}"
+        assert expected["word"] and expected["word"] in f"{errors[0].message} {errors[0].at}"
 
 
 def came_out(kitchen: Kitchen, result: RunResult, want: dict[str, Any]) -> None:

@@ -81,14 +81,14 @@ def test_it_ends_where_a_ledger_would_depend_on_luck(
     run = run_of({"a": tries, "innocent": (LIVED,) * 3}, on_error=on_error)
     with pytest.raises(EngineError) as caught:
         run_without_poison(run, dying({"a": "SIGSEGV"}), forked=False)
-    assert (caught.value.code, caught.value.message, caught.value.place) == (code, words, "/photos/a")
+    assert (caught.value.code, caught.value.message, caught.value.at) == (code, words, "/photos/a")
 
 
 def test_poison_counts_against_the_budget(run_of: Callable[..., Run]) -> None:
     run = run_of({"a": (SEGV,) * 3, "innocent": (LIVED,) * 3}, max_bad_fraction=0.2)
     with pytest.raises(DataError) as caught:
         run_without_poison(run, dying({"a": "SIGSEGV"}), forked=False)
-    assert (caught.value.code, caught.value.place) == ("too-many-bad-records", "recipe.yaml:3")
+    assert (caught.value.code, caught.value.at) == ("too-many-bad-records", "recipe.yaml:3")
 
 
 def test_a_death_without_markers_is_told_as_it_is(run_of: Callable[..., Run]) -> None:

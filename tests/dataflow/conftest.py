@@ -42,13 +42,13 @@ def options(google: Google) -> Callable[..., EngineOptions]:
     """Complete options for the services, and more."""
 
     def of(*more: str) -> EngineOptions:
-        places = [
+        locations = [
             "--project=a-project",
             "--region=europe-west4",
             "--temp_location=gs://a-bucket/tmp",
             "--staging_location=gs://a-bucket/code",
         ]
-        return read_options("dataflow", [*places, f"--sdk_container_image={IMAGE}", f"--dataflow_endpoint={google.endpoint}", *more])
+        return read_options("dataflow", [*locations, f"--sdk_container_image={IMAGE}", f"--dataflow_endpoint={google.endpoint}", *more])
 
     return of
 

@@ -138,12 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def upload(self, query: dict[str, str], body: bytes, bucket: str, name: str) -> None:
         first, last, total = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"]).groups()  # type: ignore[union-attr]
-        place = f"gs://{bucket}/{name}"
-        self.google.objects[place] = self.google.objects[place][: int(first or 0)] + body
+        location = f"gs://{bucket}/{name}"
+        self.google.objects[location] = self.google.objects[location][: int(first or 0)] + body
         if total == "*":
             self.reply(b"", 308, Range=f"bytes=0-{last}")
         else:
-            self.reply(self.facts(bucket, name, self.google.objects[place]))
+            self.reply(self.facts(bucket, name, self.google.objects[location]))
 
     @staticmethod
     def facts(bucket: str, name: str, data: bytes) -> dict[str, str]:

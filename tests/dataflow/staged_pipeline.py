@@ -11,14 +11,14 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.job import versions
 
 
 def main(address: str, version: str = "") -> None:
     if version:
         versions.__version__ = version  # type: ignore[attr-defined]
-    pipeline = beam_runner_api_pb2.Pipeline.FromString(places.read(address))
+    pipeline = beam_runner_api_pb2.Pipeline.FromString(locations.read(address))
     for environment in pipeline.components.environments.values():
         # The container is this process.
         environment.CopyFrom(EmbeddedPythonEnvironment.default().to_runner_api(None))

@@ -62,7 +62,7 @@ def test_a_failed_job_speaks(options: Options, google: Google, capfd: pytest.Cap
     with pytest.raises(RefineryError) as caught:
         run(options())
     error = caught.value
-    assert (error.code, error.exit_code, error.place, error.value) == ("engine-failed", 4, PAGE, "FAILED")
+    assert (error.code, error.exit_code, error.at, error.value) == ("engine-failed", 4, PAGE, "FAILED")
     assert error.message == (
         "the Dataflow job failed: OSError: [Errno 28] No space left on device [while running 'Shards/Write-ptransform-12']"
     )

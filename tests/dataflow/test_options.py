@@ -12,7 +12,7 @@ from refinery_beam import __version__
 from refinery_beam.cli.app import call
 from refinery_beam.errors import RefineryError
 from refinery_beam.runners.dataflow.options import require_extra
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 ROOT = Path(__file__).parents[2]
 COMPLETE = ("--project=p", "--region=r", "--temp_location=gs://bucket/tmp", "--sdk_container_image=host/image:1")
@@ -35,12 +35,12 @@ def test_what_a_job_needs() -> None:
     ]
 
 
-@pytest.mark.parametrize("place", ["/tmp/here", "s3://bucket/tmp", "gs://bucket", "gs:///tmp", "gs://Bucket/tmp"])
-def test_temporary_files_are_in_cloud_storage(place: str) -> None:
+@pytest.mark.parametrize("location", ["/tmp/here", "s3://bucket/tmp", "gs://bucket", "gs:///tmp", "gs://Bucket/tmp"])
+def test_temporary_files_are_in_cloud_storage(location: str) -> None:
     more = [flag for flag in COMPLETE if "temp_location" not in flag]
-    assert refused(*more, f"--temp_location={place}") == [("beam-option", f"--temp_location is no place in Cloud Storage: {place}")]
-    assert refused(*COMPLETE, f"--staging_location={place}") == [
-        ("beam-option", f"--staging_location is no place in Cloud Storage: {place}")
+    assert refused(*more, f"--temp_location={location}") == [("beam-option", f"--temp_location is no place in Cloud Storage: {location}")]
+    assert refused(*COMPLETE, f"--staging_location={location}") == [
+        ("beam-option", f"--staging_location is no place in Cloud Storage: {location}")
     ]
 
 
@@ -64,31 +64,31 @@ def test_what_would_change_the_run(flag: str) -> None:
 
 
 def test_ways_to_deliver_the_code(tmp_path: Path) -> None:
-    places = COMPLETE[:3]
+    locations = COMPLETE[:3]
     ours = tmp_path / f"refinery_beam-{__version__}.tar.gz"
     ours.touch()
-    read_options("dataflow", [*places, f"--setup_file={ROOT / 'setup.py'}"])
-    read_options("dataflow", [*places, f"--setup_file={ROOT / 'pyproject.toml'}"])
-    read_options("dataflow", [*places, f"--extra_package={ours}", "--extra_package=/other-1.0.tar.gz"])
-    read_options("dataflow", [*places, f"--extra_packages=gs://bucket/refinery_beam-{__version__}-py3-none-any.whl"])
+    read_options("dataflow", [*locations, f"--setup_file={ROOT / 'setup.py'}"])
+    read_options("dataflow", [*locations, f"--setup_file={ROOT / 'pyproject.toml'}"])
+    read_options("dataflow", [*locations, f"--extra_package={ours}", "--extra_package=/other-1.0.tar.gz"])
+    read_options("dataflow", [*locations, f"--extra_packages=gs://bucket/refinery_beam-{__version__}-py3-none-any.whl"])
     for flag in ("--extra_package=refinery_beam-0.0.1.tar.gz", f"--extra_package={tmp_path}/refinery_beam-{__version__}-py3-none-any.whl"):
-        place = flag.partition("=")[2]
-        assert refused(*places, flag) == [("worker-code", f"{place} is not refinery-beam {__version__}")]
+        location = flag.partition("=")[2]
+        assert refused(*locations, flag) == [("worker-code", f"{location} is not refinery-beam {__version__}")]
     (tmp_path / "setup.py").touch()
-    assert refused(*places, f"--setup_file={tmp_path}/setup.py") == [
+    assert refused(*locations, f"--setup_file={tmp_path}/setup.py") == [
         ("worker-code", f"{tmp_path}/setup.py is not refinery-beam {__version__}")
     ]
-    assert refused(*places, "--extra_package=/other-1.0.tar.gz") == [("worker-code", "how workers get refinery-beam is not said")]
+    assert refused(*locations, "--extra_package=/other-1.0.tar.gz") == [("worker-code", "how workers get refinery-beam is not said")]
 
 
 def test_places_of_this_machine() -> None:
     options = read_options("dataflow", COMPLETE)
     for shared in (False, True):
         with pytest.raises(RefineryError) as caught:
-            check_places(options, cache_root="cache", sources=["/data", "gs://bucket/images"], shared_files=shared)
+            check_locations(options, cache_root="cache", sources=["/data", "gs://bucket/images"], shared_files=shared)
         assert [(e.code, e.value) for e in caught.value.errors()] == [("local-place", "cache"), ("local-place", "/data")]
         assert "gs://" in caught.value.remedy
-    check_places(options, cache_root="gs://bucket/cache", sources=["gs://bucket/images"])
+    check_locations(options, cache_root="gs://bucket/cache", sources=["gs://bucket/images"])
 
 
 def test_the_command_line(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

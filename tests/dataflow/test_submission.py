@@ -89,7 +89,7 @@ def test_the_request(job: Job, options: Options, google: Google) -> None:
     given = environment["sdkPipelineOptions"]["options"]
     assert (given["save_main_session"], given["streaming"]) == (False, False)
     assert given["pipelineUrl"].startswith(f"gs://a-bucket/code/{job_name(job.work)}")
-    assert [place.rpartition("/")[2] for place in google.objects] == ["pipeline.pb"]
+    assert [location.rpartition("/")[2] for location in google.objects] == ["pipeline.pb"]
 
 
 def test_no_secret_and_nothing_of_this_machine(job: Job, options: Options, google: Google, tmp_path: Path) -> None:

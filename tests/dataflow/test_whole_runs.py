@@ -22,7 +22,7 @@ from google_stub import JOB_ID, Google, Script, google_services, service_account
 from store_servers import Server, reach, start
 
 import refinery_beam as rb
-from refinery_beam import places
+from refinery_beam import locations
 
 pytestmark = pytest.mark.stores
 
@@ -64,7 +64,7 @@ def execute(*more: str, **environment: str) -> Callable[[str], subprocess.Popen[
 @pytest.fixture
 def photos(class_folders: Path, bucket: str) -> str:
     for file in class_folders.rglob("*.*"):
-        places.write(f"{bucket}/photos/{file.relative_to(class_folders).as_posix()}", file.read_bytes())
+        locations.write(f"{bucket}/photos/{file.relative_to(class_folders).as_posix()}", file.read_bytes())
     return f"{bucket}/photos"
 
 
@@ -97,7 +97,7 @@ def test_the_bytes_of_a_local_run_then_a_hit(photos: str, class_folders: Path, b
     lines = [line for line in done.stderr.splitlines() if not line.startswith(("writing ", "fitting "))]
     assert lines[-2:] == [f"Dataflow job {JOB_ID} is running", f"Dataflow job {JOB_ID} is done"]
     assert all(line.startswith(f"Dataflow job {JOB_ID} is ") for line in lines), done.stderr
-    assert places.walk(f"{bucket}/cache/staging") == []
+    assert locations.walk(f"{bucket}/cache/staging") == []
 
     again = call(recipe, bucket, services)
     assert json.loads(again.stdout)["status"] == "hit" and len(services.jobs) == 2
@@ -106,12 +106,12 @@ def test_the_bytes_of_a_local_run_then_a_hit(photos: str, class_folders: Path, b
 def test_a_bad_record_comes_out_as_itself(photos: str, class_folders: Path, bucket: str, services: Google, tmp_path: Path) -> None:
     """What a worker found reaches the user whole, by way of the store."""
     picture = next(class_folders.rglob("*.jpg")).read_bytes()
-    places.write(f"{photos}/circle/broken.jpg", picture[: len(picture) // 2])
+    locations.write(f"{photos}/circle/broken.jpg", picture[: len(picture) // 2])
     done = call(write_recipe(tmp_path, photos), bucket, services)
     assert done.returncode == 1, done.stderr
     (error,) = json.loads(done.stdout)["errors"]
     assert error["code"] == "truncated" and error["place"] == f"{photos}/circle/broken.jpg"
-    assert "Traceback" not in done.stderr and places.walk(f"{bucket}/cache/instances") == []
+    assert "Traceback" not in done.stderr and locations.walk(f"{bucket}/cache/instances") == []
 
 
 def test_workers_of_another_release(photos: str, bucket: str, services: Google, tmp_path: Path) -> None:
@@ -143,4 +143,4 @@ def test_ctrl_c(photos: str, bucket: str, services: Google, tmp_path: Path) -> N
     assert process.returncode == 130, err
     assert services.updates == ["CANCELLED"] and f"cancelling Dataflow job {JOB_ID}" in err and "Traceback" not in err
     assert json.loads(out)["errors"][0]["code"] == "interrupted"
-    assert places.walk(f"{bucket}/cache") == []
+    assert locations.walk(f"{bucket}/cache") == []

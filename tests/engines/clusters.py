@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from engine_places import FLINK, JARS, PRISM
+from engine_parts import FLINK, JARS, PRISM
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +25,9 @@ def flags(name: str) -> tuple[str, ...]:
     """The Beam options of an engine; skips the test where the engine is not there."""
     if name not in FLAGS:
         return ()
-    place, flag = FLAGS[name]
-    if not place.exists():
-        pytest.skip(f"{place} is not there: make engines")
+    location, flag = FLAGS[name]
+    if not location.exists():
+        pytest.skip(f"{location} is not there: make engines")
     return (flag,)
 
 

@@ -77,8 +77,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         patch.setenv("DIED", str(folder / "died"))
-        with flink_cluster(folder, 2) as place:
-            options = ("--runner", "flink", "--", *flags("flink"), f"--flink_master={place}", "--environment_type=PROCESS")
+        with flink_cluster(folder, 2) as location:
+            options = ("--runner", "flink", "--", *flags("flink"), f"--flink_master={location}", "--environment_type=PROCESS")
             yield Cluster(options, folder / "died")
 
 

@@ -124,8 +124,8 @@ def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A standalone Flink with two task managers."""
-    with flink_cluster(tmp_path_factory.mktemp("cluster"), 2) as place:
-        yield place
+    with flink_cluster(tmp_path_factory.mktemp("cluster"), 2) as location:
+        yield location
 
 
 def test_a_flink_cluster_with_processes(
@@ -139,8 +139,8 @@ def test_a_flink_cluster_with_processes(
 def test_a_flink_cluster_by_uber_jar(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
     """Without a job server: the job travels inside the jar, which the cluster runs."""
     (tmp_path / "plain").mkdir()
-    with flink_cluster(tmp_path / "plain", 2, beam_beside=False) as place:
-        options = (*flags("flink"), f"--flink_master={place}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
+    with flink_cluster(tmp_path / "plain", 2, beam_beside=False) as location:
+        options = (*flags("flink"), f"--flink_master={location}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
         result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
     same(result, reference, told, "flink, uber jar, PROCESS")
 
@@ -174,12 +174,12 @@ def test_a_flink_cluster_with_a_worker_pool(
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     (tmp_path / "one").mkdir()
-    with flink_cluster(tmp_path / "one", 1) as place:
+    with flink_cluster(tmp_path / "one", 1) as location:
         environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
         subprocess.run([script, "start", str(tmp_path / "pool"), str(port)], env=environment, check=True, stdout=subprocess.DEVNULL)
         try:
             pool = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{port}")
-            options = (*flags("flink"), f"--flink_master={place}", *pool)
+            options = (*flags("flink"), f"--flink_master={location}", *pool)
             result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), workers=1, beam_options=options))
         finally:
             subprocess.run([script, "stop", str(tmp_path / "pool")], check=True)
@@ -190,8 +190,8 @@ def test_a_task_manager_dies(recipe: Path, tmp_path: Path, reference: RunResult,
     """Killed in the middle of a run: no instance, exit 4; the next run on what is left of the cluster is clean."""
     folder, cache = tmp_path / "dying", tmp_path / "cache"
     folder.mkdir()
-    with flink_cluster(folder, 2) as place:
-        options = (*flags("flink"), f"--flink_master={place}", "--environment_type=PROCESS")
+    with flink_cluster(folder, 2) as location:
+        options = (*flags("flink"), f"--flink_master={location}", "--environment_type=PROCESS")
         process = slow_run(recipe, tmp_path, cache, "flink", *options)
         os.kill(int((folder / "taskmanager-1.pid").read_text()), signal.SIGKILL)
         _, err = process.communicate(timeout=240)
@@ -209,7 +209,7 @@ def test_an_error_of_a_record_comes_out_as_itself(name: str, recipe: Path, tmp_p
     with pytest.raises(rb.errors.RefineryError) as caught:
         run_with(strict, settings(name, cache_root=str(tmp_path / "cache"), beam_options=flags(name)))
     first = caught.value.errors()[0]
-    assert (first.code, Path(first.place).name) == ("truncated", "broken.jpg")
+    assert (first.code, Path(first.at).name) == ("truncated", "broken.jpg")
     assert not list((tmp_path / "cache").glob("instances/*/*/*"))
 
 

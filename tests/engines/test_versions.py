@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine_places import JARS
+from engine_parts import JARS
 
 import refinery_beam as rb
 from refinery_beam.launch.run import run_with

@@ -20,9 +20,9 @@ def photos(class_folders: Path, tmp_path: Path) -> Path:
     """Half of the pictures: few runs are long."""
     root = tmp_path / "photos"
     for file in sorted(class_folders.rglob("*.*"))[::2]:
-        place = root / file.parent.name / file.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(file.read_bytes())
+        location = root / file.parent.name / file.name
+        location.parent.mkdir(parents=True, exist_ok=True)
+        location.write_bytes(file.read_bytes())
     return root
 
 

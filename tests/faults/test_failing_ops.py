@@ -115,7 +115,7 @@ def test_the_op_the_plugin_and_the_record_are_named(op: str, mode: str, tmp_path
     record = "photos/odd/one.png" + ("" if op != "make" else "#step:one")
     record = record + "#step:0" if op == "vary" else record
     said = "ZeroDivisionError: integer division or modulo by zero" if op == "choose" else "ZeroDivisionError: a colour\\nI never saw"
-    assert (error.code, error.exit_code, error.place, error.value) == ("op-failed", 3, record, "step")
+    assert (error.code, error.exit_code, error.at, error.value) == ("op-failed", 3, record, "step")
     assert error.message == f"the op {op!r} of the plugin 'failing' failed on {record}: {said}"
     assert not (tmp_path / "cache" / "instances").exists() and not [
         p.name for p in (tmp_path / "cache" / "staging").iterdir() if p.name != "trash"

@@ -69,13 +69,13 @@ def race(root: Path, tweaks: list[str]) -> list[tuple[str, int | None]]:
     return [run.wait() for run in runs]
 
 
-def contents(place: str) -> dict[str, bytes]:
-    return {str(p.relative_to(place)): p.read_bytes() for p in Path(place).rglob("*") if p.is_file()}
+def contents(location: str) -> dict[str, bytes]:
+    return {str(p.relative_to(location)): p.read_bytes() for p in Path(location).rglob("*") if p.is_file()}
 
 
 @pytest.mark.parametrize("step", ["filled", "checked", "synced", "manifest", "published", "done"])
 def test_kill_9_between_any_two_steps(tmp_path: Path, step: str) -> None:
-    clean = contents(handmade.build(str(tmp_path / "clean")).place)
+    clean = contents(handmade.build(str(tmp_path / "clean")).location)
     root = tmp_path / "root"
     assert Run(root, kill_at=step).wait() == ("", -signal.SIGKILL)
     promoted = step in ("published", "done")
@@ -85,22 +85,22 @@ def test_kill_9_between_any_two_steps(tmp_path: Path, step: str) -> None:
     # The next run needs no repair, gives the bytes of a clean one, and leaves no trace of the dead attempt.
     with Staging.open(str(root), KEY) as staging:
         assert promote(staging, handmade.fill(staging), durable=False)[0] == ("hit" if promoted else "built")
-    place = instance_dir(str(root), KEY)
-    assert contents(place) == clean
-    assert verify(place, deep=True).ok
+    location = instance_dir(str(root), KEY)
+    assert contents(location) == clean
+    assert verify(location, deep=True).ok
     assert os.listdir(root / "staging") == ["trash"]
 
 
 @pytest.mark.parametrize("step", ["lost", "aside"])
 def test_kill_9_while_healing(tmp_path: Path, step: str) -> None:
-    place = Path(handmade.build(str(tmp_path)).place)
-    good = contents(str(place))
-    (place / "manifest.json").write_text("{")
+    location = Path(handmade.build(str(tmp_path)).location)
+    good = contents(str(location))
+    (location / "manifest.json").write_text("{")
     assert Run(tmp_path, kill_at=step).wait() == ("", -signal.SIGKILL)
     assert find(str(tmp_path), KEY).manifest is None
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging), durable=False)[0] == "built"
-    assert contents(str(place)) == good
+    assert contents(str(location)) == good
 
 
 def test_several_at_once_one_wins(tmp_path: Path) -> None:
@@ -110,11 +110,11 @@ def test_several_at_once_one_wins(tmp_path: Path) -> None:
 
 
 def test_several_heal_at_once(tmp_path: Path) -> None:
-    place = Path(handmade.build(str(tmp_path)).place)
-    next(place.rglob("*.parquet")).unlink()
+    location = Path(handmade.build(str(tmp_path)).location)
+    next(location.rglob("*.parquet")).unlink()
     results = race(tmp_path, [""] * 4)
     assert sorted(results) == [("built", 0), ("hit", 0), ("hit", 0), ("hit", 0)]
-    assert verify(str(place), deep=True).ok
+    assert verify(str(location), deep=True).ok
 
 
 def test_different_bytes_at_once_are_never_a_silent_winner(tmp_path: Path) -> None:

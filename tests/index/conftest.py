@@ -30,7 +30,7 @@ class FakeRecipe:
     def resolve(self, location: str) -> str:
         return os.path.normpath(os.path.join(self.base, location))
 
-    def place(self, path: Any) -> str:
+    def at(self, path: Any) -> str:
         return "recipe.yaml:" + ".".join(str(step) for step in path)
 
 

@@ -146,7 +146,7 @@ def test_derived_labels(tmp_path: Path, put: Put) -> None:
     assert first_entry(build(recipe(tmp_path, source("s", "image_flat"), kind="derived", Featurizations=[op]))).label == "1.png"
     with pytest.raises(RecipeError) as caught:
         build(recipe(tmp_path, source("s", "image_flat"), derivation="stem", Featurizations=[op]))
-    assert (caught.value.code, caught.value.place) == ("label-made-twice", "recipe.yaml:Featurizations.0")
+    assert (caught.value.code, caught.value.at) == ("label-made-twice", "recipe.yaml:Featurizations.0")
     with pytest.raises(RecipeError) as caught:
         build(recipe(tmp_path, source("s", "image_flat"), kind="derived"))
     assert caught.value.code == "label-not-made"
@@ -184,7 +184,7 @@ def test_a_source_without_labels_says_so(tmp_path: Path, put: Put) -> None:
     put("images/1.png")
     with pytest.raises(DataError) as caught:
         build(recipe(tmp_path, source("s", "image_flat")))
-    assert (caught.value.code, caught.value.place) == ("no-labels", "recipe.yaml:Input.sources.0.path")
+    assert (caught.value.code, caught.value.at) == ("no-labels", "recipe.yaml:Input.sources.0.path")
 
 
 def test_missing_labels(tmp_path: Path, put: Put) -> None:
@@ -194,7 +194,7 @@ def test_missing_labels(tmp_path: Path, put: Put) -> None:
     sources = source("s", "image_flat", label_from=label_from("labels.csv"))
     with pytest.raises(DataError) as caught:
         build(recipe(tmp_path, sources))
-    assert caught.value.place == "recipe.yaml:Input.sources.0.label_from.path"
+    assert caught.value.at == "recipe.yaml:Input.sources.0.label_from.path"
     assert caught.value.message == (
         "source 's': 7 images without a label: 's/1.png', 's/2.png', 's/3.png', 's/4.png', 's/5.png' and 2 more "
         "(the first has an empty label in the label table)"
@@ -259,7 +259,7 @@ def test_files_that_vanish(tmp_path: Path, put: Put, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "open", vanishing)
     with pytest.raises(DataError) as caught:
         build(recipe(tmp_path, source()))
-    assert (caught.value.code, caught.value.place) == ("unreadable", "s/cat/2.png")
+    assert (caught.value.code, caught.value.at) == ("unreadable", "s/cat/2.png")
     assert caught.value.message == "1 file could not be read: 's/cat/2.png' (the first: no such file or directory)"
     index = build(recipe(tmp_path, source(), on_error="quarantine"))
     assert list(index.bad) == [LedgerRow("s/cat/2.png", "", "Input", "", "unreadable", "no such file or directory")]
@@ -270,7 +270,7 @@ def test_every_broken_source_is_named_at_once(tmp_path: Path, put: Put) -> None:
     put("images/cat/1.png")
     with pytest.raises(ErrorGroup) as caught:
         build(recipe(tmp_path, source("a", path="no"), source("b"), source("c", path="neither")))
-    assert [e.place for e in caught.value.errors()] == ["recipe.yaml:Input.sources.0.path", "recipe.yaml:Input.sources.2.path"]
+    assert [e.at for e in caught.value.errors()] == ["recipe.yaml:Input.sources.0.path", "recipe.yaml:Input.sources.2.path"]
 
 
 def test_duplicates(tmp_path: Path, put: Put) -> None:

@@ -20,7 +20,7 @@ def spec(path: Path, join: Any = "by_id", **more: Any) -> LabelSpec:
         id_field=more.pop("id_field", "id" if join == "by_id" else None),
         header=more.pop("header", None),
         shown=path.name,
-        place="r.yaml:7:3",
+        at="r.yaml:7:3",
     )
 
 
@@ -37,7 +37,7 @@ def labels(path: Path, paths: list[str] = PATHS, **more: Any) -> list[str | None
 def error_of(path: Path, paths: list[str] = PATHS, **more: Any) -> DataError:
     with pytest.raises(DataError) as caught:
         labels(path, paths, **more)
-    assert caught.value.place == "r.yaml:7:3" and caught.value.rule and caught.value.remedy
+    assert caught.value.at == "r.yaml:7:3" and caught.value.rule and caught.value.remedy
     return caught.value
 
 

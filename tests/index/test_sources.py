@@ -15,7 +15,7 @@ Put = Callable[..., Path]
 
 
 def listing(root: Path, type: str = "image_folder", **more: str) -> SourceListing:
-    return list_source(Source(name="s", type=type, root=str(root), place="r.yaml:4:7", **of_type(type), **more))  # type: ignore[arg-type]
+    return list_source(Source(name="s", type=type, root=str(root), at="r.yaml:4:7", **of_type(type), **more))  # type: ignore[arg-type]
 
 
 def paths(found: SourceListing) -> list[str]:
@@ -123,7 +123,7 @@ def test_bytes_that_are_no_text_come_through(tmp_path: Path, put: Put) -> None:
 def error_of(root: Path, type: str = "image_folder", **more: str) -> DataError:
     with pytest.raises(DataError) as caught:
         listing(root, type, **more)
-    assert caught.value.place == "r.yaml:4:7" and caught.value.rule and caught.value.remedy
+    assert caught.value.at == "r.yaml:4:7" and caught.value.rule and caught.value.remedy
     return caught.value
 
 

@@ -229,8 +229,8 @@ def test_fail_stops_and_names_the_file(go: Runner, photos: Path) -> None:
     error = go.failure(on_error="fail")
     assert error.exit_code == 1
     for one in error.errors():
-        name = os.path.basename(one.place)
-        assert one.place == str(photos / "odd" / name)
+        name = os.path.basename(one.at)
+        assert one.at == str(photos / "odd" / name)
         assert one.code == REASONS[name]
         assert one.message.startswith(f"{REASONS[name]}: ") and f"(record photos/odd/{name})" in one.message
         assert "on_error: quarantine" in one.remedy
@@ -239,7 +239,7 @@ def test_fail_stops_and_names_the_file(go: Runner, photos: Path) -> None:
 def test_past_the_budget_nothing_is_promoted(go: Runner, records: int) -> None:
     error = go.failure(budget=0.1)
     assert (error.code, error.exit_code, error.value) == ("too-many-bad-records", 1, 8 / records)
-    assert error.place == f"{go.folder / 'recipe.yaml'}:7:21"
+    assert error.at == f"{go.folder / 'recipe.yaml'}:7:21"
     assert error.message.startswith(f"8 of {records} records are bad (1 empty_file, 2 not_an_image, 1 too_many_pixels, 2 truncated, ")
 
 
@@ -337,7 +337,7 @@ def test_files_that_change_or_go_after_the_listing(go: Runner, photos: Path, tmp
         with pytest.raises(RefineryError) as caught:
             build(prepared)
         want = {(str(changed), "changed_during_run"), (str(gone), "unreadable")}
-        assert {(e.place, e.code) for e in caught.value.errors()} <= want
+        assert {(e.at, e.code) for e in caught.value.errors()} <= want
         return
     _, manifest = build(prepared)
     assert manifest.raw["ledger"] == {"changed_during_run": 1, "unreadable": 1}

@@ -126,7 +126,7 @@ def test_failed_input_contracts_stop_before_pixels(class_folders: Path, tmp_path
     errors = caught.value.errors()
     line = recipe.read_text().splitlines().index(TWO[0].strip()) + 1
     assert [(e.code, e.exit_code) for e in errors] == [("contract", 1)] * 2
-    assert [e.place.split(":")[-2] for e in errors] == [str(line)] * 2 and len({e.place for e in errors}) == 2
+    assert [e.at.split(":")[-2] for e in errors] == [str(line)] * 2 and len({e.at for e in errors}) == 2
     wrong = by_key([f"photos/{p.parent.name}/{p.name}" for p in class_folders.rglob("*.*") if p.parent.name in ("square", "triangle")])
     texts = sorted(e.message for e in errors)
     assert texts[1].startswith("InputContracts: value_in_set of 'label' does not hold: 24 of 36 records: ")
@@ -209,14 +209,14 @@ def reference(path: Path | str, *, field: str = "label", distance: str = "jensen
 
 def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
     other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
-    by_place = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(other.path))))
-    entry = by_place.manifest.raw["expectations"][0]
+    by_location = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(other.path))))
+    entry = by_location.manifest.raw["expectations"][0]
     assert (entry["passed"], entry["observed"]) == (True, {"values": 36, "distance": 0.0})
     key = {"recipe_hash": other.manifest.recipe_hash, "input_hash": other.manifest.input_hash, "seed": 0, "split": "train"}
     assert entry["params"]["reference"] == key
-    assert str(tmp_path) not in (Path(by_place.path) / "manifest.json").read_text()
+    assert str(tmp_path) not in (Path(by_location.path) / "manifest.json").read_text()
     by_recipe = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(reference("other.yaml"))))
-    assert (by_recipe.status, by_recipe.path) == ("hit", by_place.path)
+    assert (by_recipe.status, by_recipe.path) == ("hit", by_location.path)
 
 
 @pytest.mark.slow
@@ -301,7 +301,7 @@ def test_bad_references(class_folders: Path, tmp_path: Path, run: Run, extra: st
             extra = extra.replace(name, other.path)
     with pytest.raises(RecipeError, match=words) as caught:
         run(main_recipe(class_folders, tmp_path, change=plus(extra)))
-    assert caught.value.code in ("contract-reference", "assertion-field") and "recipe.yaml:" in caught.value.place
+    assert caught.value.code in ("contract-reference", "assertion-field") and "recipe.yaml:" in caught.value.at
 
 
 def test_metadata_only_recipes_never_decode(class_folders: Path, tmp_path: Path, run: Run, copy_of: Any) -> None:

@@ -160,7 +160,7 @@ def test_two_tags_name_the_record(class_folders: Path, tmp_path: Path, run: Run)
         run(main_recipe(class_folders, tmp_path, change=lambda t: change(t).replace("val, probe]", "val, probe, other]")))
     for error in caught.value.errors():
         assert (error.code, error.value) == ("two-tags", "probe, other")
-        assert error.place.startswith("photos/") and "exclude_already_labeled" in error.remedy
+        assert error.at.startswith("photos/") and "exclude_already_labeled" in error.remedy
 
 
 @pytest.fixture

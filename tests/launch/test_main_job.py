@@ -109,10 +109,10 @@ def test_others_read_it_without_us(built: RunResult) -> None:
 
 
 def test_layout(built: RunResult) -> None:
-    place = Path(built.path)
-    recipe16, input16, seed = place.parts[-3:]
+    location = Path(built.path)
+    recipe16, input16, seed = location.parts[-3:]
     assert (recipe16, input16, seed) == (built.manifest.recipe_hash[:16], built.manifest.input_hash[:16], "0")
-    names = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
+    names = {str(p.relative_to(location)) for p in location.rglob("*") if p.is_file()}
     assert names == {f.path for f in built.manifest.files} | {"manifest.json", "recipe.yaml"}
     assert {n for n in names if not n.startswith("dataset/")} == {
         "recipe.yaml",

@@ -69,10 +69,10 @@ def test_means_are_exact(class_folders: Path, tmp_path: Path, run: Run) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=drawing(MEANS)))
     sheet = np.asarray(Image.open(result.pictures["means"]))
     instance, edge = rb.open_instance(result.path), (SIDE - 96) // 2
-    for place, label in enumerate(("circle", "square", "triangle")):
+    for location, label in enumerate(("circle", "square", "triangle")):
         images = [r["image"].astype(np.int64) for s in instance.splits for r in instance.split(s, raw=True) if r["label"] == label]
         want = (2 * sum(images) + len(images)) // (2 * len(images))  # type: ignore[operator]
-        left = LEFT + place * (SIDE + 8) + edge
+        left = LEFT + location * (SIDE + 8) + edge
         tile = sheet[TOP + edge : TOP + edge + 96 : 3, left : left + 96 : 3]
         assert len(images) == 12 and (tile == want).all()
 
@@ -140,15 +140,15 @@ def test_floats_and_images_of_any_size(schema: str, class_folders: Path, tmp_pat
 
 def test_the_verb(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = str(main_recipe(class_folders, tmp_path, change=drawing(BARS, LADDER)))
-    place = ["--cache-root", str(tmp_path / "cache")]
-    assert call(["draw", recipe, *place]) == 3, "nothing is built"
+    location = ["--cache-root", str(tmp_path / "cache")]
+    assert call(["draw", recipe, *location]) == 3, "nothing is built"
     assert "has no instance" in capsys.readouterr().err
-    assert call(["run", recipe, *place]) == 0
+    assert call(["run", recipe, *location]) == 0
     assert "/0  (bars)\n" in capsys.readouterr().out
-    assert call(["draw", recipe, "ladder", "--json", *place]) == 0
+    assert call(["draw", recipe, "ladder", "--json", *location]) == 0
     body = json.loads(capsys.readouterr().out)
     assert (list(body["pictures"]), body["notes"]) == (["ladder"], []) and Path(body["pictures"]["ladder"]).is_file()
-    assert call(["draw", recipe, "laddr", *place]) == 2
+    assert call(["draw", recipe, "laddr", *location]) == 2
     assert "did you mean 'ladder'?" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from launch_helpers import Run, main_recipe
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, RecipeError
 from refinery_beam.index.digests.hints import HintCache, ObjectState
 from refinery_beam.launch.prepare import prepare
@@ -21,7 +21,7 @@ def put_tree(folder: Path, url: str) -> str:
     """Copy a folder to a store."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            places.write(places.join(url, path.relative_to(folder).as_posix()), path.read_bytes())
+            locations.write(locations.join(url, path.relative_to(folder).as_posix()), path.read_bytes())
     return url
 
 
@@ -32,9 +32,9 @@ def store(tmp_path: Path) -> str:
 
 def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, tmp_path: Path, run: Run) -> None:
     put_tree(class_folders, f"{store}/photos")
-    places.write(f"{store}/photos/circle/.hidden.png", b"x")
-    places.write(f"{store}/photos/circle/notes.txt", b"x")
-    places.write(f"{store}/photos/top.png", b"x")
+    locations.write(f"{store}/photos/circle/.hidden.png", b"x")
+    locations.write(f"{store}/photos/circle/notes.txt", b"x")
+    locations.write(f"{store}/photos/top.png", b"x")
     local = run(main_recipe(class_folders, tmp_path))
     recipe = main_recipe(Path("/nowhere"), tmp_path, name="remote.yaml", change=lambda text: text.replace("/nowhere", f"{store}/photos/"))
     assert run(recipe).status == "hit"
@@ -43,7 +43,7 @@ def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, 
     assert away.notes[0] == "source 'photos': skipped 1 .txt, 1 hidden, 1 top_level"
     settings = Settings(cache_root=str(tmp_path / "other"))
     assert prepare(recipe, settings).index.hashed == 0
-    places.write(f"{store}/photos/circle/0.png", next(class_folders.rglob("*.png")).read_bytes())
+    locations.write(f"{store}/photos/circle/0.png", next(class_folders.rglob("*.png")).read_bytes())
     again = prepare(recipe, settings)
     assert again.index.hashed == 1 and not again.lookup().manifest
 
@@ -63,10 +63,10 @@ def test_label_tables_and_variables(flat_with_csv: Path, store: str, tmp_path: P
 
         return main_recipe(Path("/nowhere"), tmp_path, name=name, change=change)
 
-    monkeypatch.setenv("PLACE", store)
+    monkeypatch.setenv("STORE", store)
     built = run(over(str(flat_with_csv), "local.yaml"))
     assert built.status == "built"
-    assert run(over("${env:PLACE}/flat", "remote.yaml")).status == "hit"
+    assert run(over("${env:STORE}/flat", "remote.yaml")).status == "hit"
 
 
 def test_identical_files_are_found_across_places(class_folders: Path, store: str, tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> Non
     with pytest.raises(DataError) as nothing:
         prepare(over(f"{store}/nothing"), Settings(cache_root=str(tmp_path / "cache")))
     assert (nothing.value.code, nothing.value.value) == ("source-path", f"{store}/nothing")
-    assert nothing.value.place.endswith("recipe.yaml:6:48")
-    places.write(f"{store}/notes/a.txt", b"x")
+    assert nothing.value.at.endswith("recipe.yaml:6:48")
+    locations.write(f"{store}/notes/a.txt", b"x")
     with pytest.raises(DataError) as empty:
         prepare(over(f"{store}/notes"), Settings(cache_root=str(tmp_path / "cache")))
     assert empty.value.code == "no-class-folder"
@@ -97,7 +97,7 @@ def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> Non
 
 
 def test_a_file_that_cannot_be_read_is_a_row(store: str) -> None:
-    places.write(f"{store}/a.png", b"abc")
+    locations.write(f"{store}/a.png", b"abc")
 
     def ref(path: str, size: int) -> Ref:
         return Ref(f"s/{path}", b"", 0, path, size, b"", None, "", b"", "", "", "")

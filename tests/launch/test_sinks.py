@@ -175,7 +175,7 @@ def test_paths_that_cannot_be(value: str | None) -> None:
 def test_refused_before_work(class_folders: Path, tmp_path: Path, item: str, code: str) -> None:
     recipe = main_recipe(class_folders, tmp_path, change=sinks(item))
     errors: list[RefineryError] = check_recipe(recipe, Settings(cache_root=str(tmp_path / "cache")))[3]
-    assert [e.code for e in errors] == [code] and "recipe.yaml:" in errors[0].place
+    assert [e.code for e in errors] == [code] and "recipe.yaml:" in errors[0].at
 
 
 def test_png_of_floats_is_refused(class_folders: Path, tmp_path: Path) -> None:

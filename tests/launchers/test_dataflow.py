@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import refinery_beam as rb
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "launchers/dataflow"
@@ -51,7 +51,7 @@ def test_a_run(tmp_path: Path, stand_ins: dict[str, str]) -> None:
     cut = command.index("--")
     assert command[:cut] == ["run", "recipe.yaml", "--cache-root", "gs://a-bucket/some/cache", "--runner", "dataflow", "--seed", "3"]
     options = read_options("dataflow", command[cut + 1 :])
-    check_places(options, cache_root="gs://a-bucket/some/cache", sources=["gs://a-bucket/photos"])
+    check_locations(options, cache_root="gs://a-bucket/some/cache", sources=["gs://a-bucket/photos"])
     assert options.value("temp_location") == "gs://a-bucket/dataflow-tmp" and options.value("sdk_container_image") == IMAGE
     assert (options.value("region"), options.value("max_num_workers")) == ("us-east1", "20")
 
@@ -80,4 +80,4 @@ def test_every_launcher_is_listed() -> None:
     listed = re.findall(r"^\| \[([^]]+)\]\(([^)]+)/\)", page, flags=re.MULTILINE)
     folders = [path.parent.relative_to(ROOT / "launchers").as_posix() for path in (ROOT / "launchers").rglob("README.md")]
     assert sorted(name for name, _ in listed) == sorted(folder for folder in folders if folder != ".")
-    assert all(name == place for name, place in listed)
+    assert all(name == location for name, location in listed)

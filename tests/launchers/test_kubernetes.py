@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import refinery_beam as rb
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "launchers/flink/kubernetes"
@@ -78,4 +78,4 @@ def test_the_options_of_the_job_are_accepted() -> None:
     options = read_options("flink", behind)
     assert (options.master, options.environment, options.here) == ("flink-jobmanager", "EXTERNAL", False)
     assert before == ["run", "/data/recipe.yaml", "--cache-root=/data/cache", "--runner=flink", "--shared-files"]
-    check_places(options, cache_root="/data/cache", sources=["/data/images"], shared_files="--shared-files" in before)
+    check_locations(options, cache_root="/data/cache", sources=["/data/images"], shared_files="--shared-files" in before)

@@ -44,19 +44,19 @@ def test_quotas_sum_and_stay_within_one(count: int, ratios: tuple[float, ...]) -
     assert all(abs(part - count * share) < 1 for part, share in zip(parts, shares, strict=True))
 
 
-@given(places=st.sets(st.binary(min_size=4, max_size=4), min_size=1, max_size=60), data=st.data())
-def test_locate_finds_what_sorting_finds(places: set[bytes], data: st.DataObject) -> None:
-    order = sorted(places)
+@given(positions=st.sets(st.binary(min_size=4, max_size=4), min_size=1, max_size=60), data=st.data())
+def test_locate_finds_what_sorting_finds(positions: set[bytes], data: st.DataObject) -> None:
+    order = sorted(positions)
     cuts = data.draw(st.lists(st.integers(0, len(order)), min_size=1, max_size=4).map(sorted))
     counts = Counter(bucket(p) for p in order)
     found = locate(counts, cuts)
-    for cut, place in zip(cuts, found, strict=True):
+    for cut, located in zip(cuts, found, strict=True):
         if cut == 0:
-            assert place is None
+            assert located is None
         else:
-            assert place is not None
-            inside = sorted(p for p in order if bucket(p) == place[0])
-            assert inside[place[1]] == order[cut - 1]
+            assert located is not None
+            inside = sorted(p for p in order if bucket(p) == located[0])
+            assert inside[located[1]] == order[cut - 1]
 
 
 def test_part_of_skips_empty_parts() -> None:
@@ -64,9 +64,9 @@ def test_part_of_skips_empty_parts() -> None:
 
 
 def test_positions_are_pinned() -> None:
-    place = position("split", 11, "Splits", b"k" * 32)
-    assert place.hex()[:16] == "63ed0ba684a89481"
-    assert place[8:] == b"k" * 32
+    found = position("split", 11, "Splits", b"k" * 32)
+    assert found.hex()[:16] == "63ed0ba684a89481"
+    assert found[8:] == b"k" * 32
 
 
 def test_cumulative() -> None:

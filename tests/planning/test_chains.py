@@ -106,7 +106,7 @@ def test_what_cannot_be_stored_is_refused_with_its_place(steps: str, image: str,
     with pytest.raises(RefineryError) as caught:
         plan_of(steps, image=image, output=output)
     assert caught.value.code == code
-    assert caught.value.place.startswith("r.yaml:")
+    assert caught.value.at.startswith("r.yaml:")
     assert caught.value.rule
     assert caught.value.remedy
 

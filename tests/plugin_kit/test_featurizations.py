@@ -166,7 +166,7 @@ def test_what_is_refused(name: str, class_folders: Path, tmp_path: Path) -> None
         run(tmp_path, class_folders, "label_id: {dtype: int64}", op)
     assert caught.value.exit_code == 1
     assert code is None or code in {e.code for e in caught.value.errors()}
-    assert all("recipe.yaml:" in e.place for e in caught.value.errors())
+    assert all("recipe.yaml:" in e.at for e in caught.value.errors())
 
 
 def test_a_fitted_field_comes_too_late_for_splits(class_folders: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_no_instance(class_folders: Path, other_images: Path, tmp_path: Path) ->
     consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())
     error = codes(tmp_path, consumer)["stats-no-instance"]
     assert error.exit_code == 1 and f"run {tmp_path / 'base.yaml'}" in error.remedy
-    assert error.place == f"{consumer}:16:63"
+    assert error.at == f"{consumer}:16:63"
     # validate needs no instance: it says what can be said of the recipe alone.
     assert check_recipe(consumer, Settings(cache_root=str(tmp_path / "cache")))[3] == []
 

@@ -32,7 +32,7 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.fixture(scope="module", params=["tensor", "png"])
 def instance(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Instance:
-    return open_instance(handmade.build(str(tmp_path_factory.mktemp("cache")), encoding=request.param).place)
+    return open_instance(handmade.build(str(tmp_path_factory.mktemp("cache")), encoding=request.param).location)
 
 
 def test_an_instance_says_what_it_is(instance: Instance) -> None:
@@ -66,9 +66,9 @@ def test_rows_are_what_was_written(instance: Instance) -> None:
 def test_random_access_equals_iteration(instance: Instance, cache_bytes: int) -> None:
     reader = instance.split("train", cache_bytes=cache_bytes)
     rows = list(reader)
-    places = [random.Random(3).randrange(-14, 14) for _ in range(40)]
-    assert all(same(reader[i], rows[i]) for i in places)
-    assert same(reader.__getitems__(places), [rows[i] for i in places])
+    locations = [random.Random(3).randrange(-14, 14) for _ in range(40)]
+    assert all(same(reader[i], rows[i]) for i in locations)
+    assert same(reader.__getitems__(locations), [rows[i] for i in locations])
     assert same(reader[np.int64(5)], rows[5])  # type: ignore[call-overload]
     for cut in (slice(None), slice(2, 9, 3), slice(-3, None), slice(9, 2, -2), slice(20, 30)):
         assert same(reader[cut], rows[cut])
@@ -182,8 +182,8 @@ def test_many_threads_one_reader(instance: Instance) -> None:
 
     def work(seed: int) -> bool:
         gate.wait()
-        places = random.Random(seed).choices(range(14), k=60)
-        return all(same(reader[i], rows[i]) for i in places)
+        locations = random.Random(seed).choices(range(14), k=60)
+        return all(same(reader[i], rows[i]) for i in locations)
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(8)))
@@ -191,8 +191,8 @@ def test_many_threads_one_reader(instance: Instance) -> None:
 
 
 def test_the_cache_stays_in_its_bounds(tmp_path: Path) -> None:
-    place = handmade.build(str(tmp_path), splits={"train": 60}, shards=1, shape=(32, 32, 3)).place
-    reader = open_instance(place).split("train", cache_bytes=30_000)
+    location = handmade.build(str(tmp_path), splits={"train": 60}, shards=1, shape=(32, 32, 3)).location
+    reader = open_instance(location).split("train", cache_bytes=30_000)
     for i in range(60):
         reader[i]
         assert reader._held <= 30_000
@@ -202,20 +202,20 @@ def test_the_cache_stays_in_its_bounds(tmp_path: Path) -> None:
 
 
 def test_an_empty_split(tmp_path: Path) -> None:
-    reader = open_instance(handmade.build(str(tmp_path), splits={"train": 2, "val": 0}, shards=1).place).split("val")
+    reader = open_instance(handmade.build(str(tmp_path), splits={"train": 2, "val": 0}, shards=1).location).split("val")
     assert (len(reader), list(reader), reader[:], list(reader.batches(3))) == (0, [], [], [])
     with pytest.raises(IndexError):
         reader[0]
 
 
 def test_metadata_only(tmp_path: Path) -> None:
-    reader = open_instance(handmade.build(str(tmp_path), encoding=None).place).split("val")
+    reader = open_instance(handmade.build(str(tmp_path), encoding=None).location).split("val")
     assert set(reader[0]) == {"record_id", "label", "score", "tags"}
 
 
 @pytest.mark.parametrize("encoding", ["tensor", "png"])
 def test_a_single_channel_keeps_its_axis(tmp_path: Path, encoding: str) -> None:
-    reader = open_instance(handmade.build(str(tmp_path), encoding=encoding, shape=(4, 5, 1)).place).split("val")
+    reader = open_instance(handmade.build(str(tmp_path), encoding=encoding, shape=(4, 5, 1)).location).split("val")
     assert same(reader[1]["image"], handmade.pixels(reader[1]["record_id"], (4, 5, 1)))
 
 
@@ -227,7 +227,7 @@ def test_fields_keep_the_order_of_the_recipe(tmp_path: Path) -> None:
     }  # fmt: skip
     output["schema"]["tags"] = {"dtype": "int64", "shape": [None]}  # type: ignore[call-overload,index]
     output["fields"].append("tags")  # type: ignore[attr-defined]
-    instance = open_instance(handmade.build(str(tmp_path), extra={"output": output}).place)
+    instance = open_instance(handmade.build(str(tmp_path), extra={"output": output}).location)
     assert list(instance.schema) == ["score", "record_id", "image", "label", "tags"]
     assert list(instance.split("train")[0]) == ["record_id", "score", "image", "label", "tags"]
 
@@ -236,18 +236,18 @@ def test_what_is_not_there_or_broken(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         open_instance(tmp_path / "none")
     assert (caught.value.code, caught.value.exit_code) == ("instance-missing", 3)
-    place = Path(handmade.build(str(tmp_path)).place)
-    reader = open_instance(place).split("train")
-    path = place / reader.manifest.shards("train")[1].path
+    location = Path(handmade.build(str(tmp_path)).location)
+    reader = open_instance(location).split("train")
+    path = location / reader.manifest.shards("train")[1].path
     path.write_bytes(b"x" * path.stat().st_size)
     for read in (lambda: reader[13], lambda: list(reader)):
         with pytest.raises(StoreError) as caught:
             read()
         assert caught.value.code == "damaged"
-        assert caught.value.place == str(path)
+        assert caught.value.at == str(path)
     path.unlink()
     with pytest.raises(StoreError) as caught:
-        open_instance(place)
+        open_instance(location)
     assert caught.value.code == "damaged"
     assert path.name in caught.value.message
 
@@ -285,8 +285,8 @@ def scale_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("scale_plugin")
 def test_the_tail_is_applied_where_it_belongs(tmp_path: Path) -> None:
-    place = handmade.build(str(tmp_path), extra=tail(["train"]), statistics={"my_scale": {"mean": 7.25}}).place
-    instance = open_instance(place)
+    location = handmade.build(str(tmp_path), extra=tail(["train"]), statistics={"my_scale": {"mean": 7.25}}).location
+    instance = open_instance(location)
     assert instance.statistics("my_scale") == {"mean": 7.25}
     assert instance.statistics_names == ("my_scale",)
     row, raw = instance.split("train")[4], instance.split("train", raw=True)[4]
@@ -299,27 +299,27 @@ def test_the_tail_is_applied_where_it_belongs(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("scale_plugin")
 def test_another_op_version_is_refused(tmp_path: Path) -> None:
-    place = handmade.build(str(tmp_path), extra=tail(["train"], version=2), statistics={"my_scale": {"mean": 0}}).place
+    location = handmade.build(str(tmp_path), extra=tail(["train"], version=2), statistics={"my_scale": {"mean": 0}}).location
     with pytest.raises(PluginError, match="version 3 here, the instance was built for version 2") as caught:
-        open_instance(place).split("train")[0]
+        open_instance(location).split("train")[0]
     assert caught.value.code == "op-version"
-    assert open_instance(place).split("train", raw=True)[0]["image"].dtype == np.uint8
+    assert open_instance(location).split("train", raw=True)[0]["image"].dtype == np.uint8
 
 
 @pytest.mark.usefixtures("scale_plugin")
 def test_an_unknown_op_is_refused(tmp_path: Path) -> None:
-    place = handmade.build(str(tmp_path), extra=tail(["train"], op="scael"), statistics={"my_scale": {"mean": 0}}).place
+    location = handmade.build(str(tmp_path), extra=tail(["train"], op="scael"), statistics={"my_scale": {"mean": 0}}).location
     with pytest.raises(PluginError) as caught:
-        open_instance(place).split("train")[0]
+        open_instance(location).split("train")[0]
     assert caught.value.code == "unknown-op"
 
 
 @pytest.mark.usefixtures("scale_plugin")
 def test_changed_statistics_are_found(tmp_path: Path) -> None:
-    place = Path(handmade.build(str(tmp_path), extra=tail(["train"]), statistics={"my_scale": {"mean": 7}}).place)
-    path = place / "fitted_statistics" / "my_scale.json"
+    location = Path(handmade.build(str(tmp_path), extra=tail(["train"]), statistics={"my_scale": {"mean": 7}}).location)
+    path = location / "fitted_statistics" / "my_scale.json"
     path.write_text(path.read_text().replace("7", "8"))
-    instance = open_instance(place)
+    instance = open_instance(location)
     for read in (lambda: instance.split("train")[0], lambda: instance.statistics("my_scale")):
         with pytest.raises(StoreError) as caught:
             read()

@@ -76,7 +76,7 @@ def prepared(record_id: str) -> np.ndarray[Any, Any]:
 def build(root: Path, **options: Any) -> str:
     extra = {"replay": {"decode": DECODE, "steps": STEPS}, "deferred": TAIL, "codec_fingerprint": codec_fingerprint()}
     settings: dict[str, Any] = {"shape": SHAPE, "image": prepared, "statistics": STATISTICS, **options}
-    return handmade.build(str(root), extra=extra | settings.pop("extra", {}), **settings).place
+    return handmade.build(str(root), extra=extra | settings.pop("extra", {}), **settings).location
 
 
 @pytest.mark.parametrize("encoding", ["tensor", "png", "jpeg", "webp"])
@@ -84,8 +84,8 @@ def test_served_equals_prepared(tmp_path: Path, encoding: str, monkeypatch: pyte
     from refinery_beam.plugins.image_classification.codecs.encode import encode
 
     monkeypatch.setattr(handmade, "encode", lambda array, kind: encode(array, kind, quality=95))
-    place = build(tmp_path, encoding=encoding)
-    instance, replay = open_instance(place), Replay.from_instance(place)
+    location = build(tmp_path, encoding=encoding)
+    instance, replay = open_instance(location), Replay.from_instance(location)
     assert replay.warnings == ()
     for split in SPLITS:
         for row, raw in zip(instance.split(split), instance.split(split, raw=True), strict=True):
@@ -108,13 +108,13 @@ def test_untouched_files_are_decoded_by_the_policy(tmp_path: Path, monkeypatch: 
     schema = {"image": {"dtype": "uint8", "shape": [None, None, 3]}, "label": {"dtype": "str", "shape": None}}
     schema |= {"score": {"dtype": "float32", "shape": None}, "tags": {"dtype": "int64", "shape": [None]}}
     extra = {"replay": {"decode": DECODE, "steps": []}, "output": {"schema": schema, "image_field": "image", "encoding": "source"}}
-    place = build(tmp_path, encoding="source", image=image, extra=extra)
-    replay, shapes = Replay.from_instance(place), set()
-    for row in open_instance(place).split("train"):
+    location = build(tmp_path, encoding="source", image=image, extra=extra)
+    replay, shapes = Replay.from_instance(location), set()
+    for row in open_instance(location).split("train"):
         assert replay(file_of(row["record_id"])).tobytes() == row["image"].tobytes()
         shapes.add(row["image"].shape)
     assert shapes == {(12, 9, 3), (9, 12, 3)}
-    batch = next(open_instance(place).split("train").batches(14))
+    batch = next(open_instance(location).split("train").batches(14))
     assert isinstance(batch["image"], list)
 
 
@@ -140,28 +140,28 @@ def test_bad_images_are_refused_with_the_words_of_a_run(tmp_path: Path) -> None:
     ]:  # fmt: skip
         with pytest.raises(DataError) as caught:
             replay(data)
-        assert (caught.value.code, caught.value.exit_code, caught.value.place) == (code, 1, "<bytes>")
+        assert (caught.value.code, caught.value.exit_code, caught.value.at) == (code, 1, "<bytes>")
     large = tmp_path / "large.png"
     large.write_bytes(b"\0" * 20_001)
     for path, code in [(large, "too_large_file"), (tmp_path / "none.png", "unreadable"), (tmp_path, "unreadable")]:
         with pytest.raises(DataError) as caught:
             replay(path)
-        assert (caught.value.code, caught.value.place) == (code, str(path))
+        assert (caught.value.code, caught.value.at) == (code, str(path))
 
 
 def test_what_does_not_become_the_declared_type_is_refused(tmp_path: Path) -> None:
-    place = build(tmp_path, extra={"replay": {"decode": DECODE, "steps": []}})
+    location = build(tmp_path, extra={"replay": {"decode": DECODE, "steps": []}})
     with pytest.raises(DataError, match=r"the image is uint8\[12, 9, 3\], Output declares uint8\[6, 6, 3\]") as caught:
-        Replay.from_instance(place)(file_of("s/x/9.png"))
+        Replay.from_instance(location)(file_of("s/x/9.png"))
     assert caught.value.code == "schema:image"
 
 
 def test_other_codecs_are_refused_or_told(tmp_path: Path) -> None:
-    place = build(tmp_path, extra={"codec_fingerprint": "0" * 64})
+    location = build(tmp_path, extra={"codec_fingerprint": "0" * 64})
     with pytest.raises(EnvironmentFault) as caught:
-        Replay.from_instance(place)
+        Replay.from_instance(location)
     assert caught.value.code == "codec-fingerprint"
-    replay = Replay.from_instance(place, strict=False)
+    replay = Replay.from_instance(location, strict=False)
     assert len(replay.warnings) == 1
     assert "000000000000" in replay.warnings[0]
     assert replay(file_of("s/x/9.png")).shape == (6, 6, 3)
@@ -169,39 +169,39 @@ def test_other_codecs_are_refused_or_told(tmp_path: Path) -> None:
 
 def test_other_op_versions_are_refused_or_told(tmp_path: Path) -> None:
     steps = [STEPS[0] | {"version": 99}]
-    place = build(tmp_path, extra={"replay": {"decode": DECODE, "steps": steps}})
+    location = build(tmp_path, extra={"replay": {"decode": DECODE, "steps": steps}})
     with pytest.raises(PluginError) as caught:
-        Replay.from_instance(place)
+        Replay.from_instance(location)
     assert caught.value.code == "op-version"
-    assert "version 99" in Replay.from_instance(place, strict=False).warnings[0]
+    assert "version 99" in Replay.from_instance(location, strict=False).warnings[0]
 
 
 def test_splits_with_different_chains_must_be_named(tmp_path: Path) -> None:
-    place = build(tmp_path, extra={"deferred": [TAIL[0] | {"splits": ["train"]}]})
+    location = build(tmp_path, extra={"deferred": [TAIL[0] | {"splits": ["train"]}]})
     with pytest.raises(UsageError) as caught:
-        Replay.from_instance(place)
+        Replay.from_instance(location)
     assert caught.value.code == "split-needed"
     data = file_of("s/x/9.png")
-    assert Replay.from_instance(place, split="train")(data).dtype == np.float32
-    assert Replay.from_instance(place, split="val")(data).dtype == np.uint8
+    assert Replay.from_instance(location, split="train")(data).dtype == np.float32
+    assert Replay.from_instance(location, split="val")(data).dtype == np.uint8
     with pytest.raises(UsageError, match="there is no split"):
-        Replay.from_instance(place, split="tset")
+        Replay.from_instance(location, split="tset")
 
 
 def test_no_images_no_replay(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        Replay.from_instance(handmade.build(str(tmp_path), encoding=None).place)
+        Replay.from_instance(handmade.build(str(tmp_path), encoding=None).location)
     assert caught.value.code == "no-images"
 
 
 def test_serving_imports_no_beam_and_no_parquet(tmp_path: Path) -> None:
-    place = build(tmp_path / "c")
+    location = build(tmp_path / "c")
     path = tmp_path / "x.png"
     path.write_bytes(file_of("s/x/9.png"))
     code = (
         "import hashlib, sys\nfrom refinery_beam.reading.replay import Replay\n"
-        f"print(hashlib.sha256(Replay.from_instance({place!r})({str(path)!r}).tobytes()).hexdigest())\n"
+        f"print(hashlib.sha256(Replay.from_instance({location!r})({str(path)!r}).tobytes()).hexdigest())\n"
         "assert not {'apache_beam', 'pyarrow'} & set(sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert said == hashlib.sha256(Replay.from_instance(place)(path).tobytes()).hexdigest()
+    assert said == hashlib.sha256(Replay.from_instance(location)(path).tobytes()).hexdigest()

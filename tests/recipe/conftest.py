@@ -175,7 +175,7 @@ class Marked:
         self.text = text.replace("§", "")
         at = text.find("§")
         head = text[:at]
-        self.place = "" if at < 0 else f"{file}:{head.count(chr(10)) + 1}:{at - head.rfind(chr(10))}"
+        self.at = "" if at < 0 else f"{file}:{head.count(chr(10)) + 1}:{at - head.rfind(chr(10))}"
 
 
 @pytest.fixture

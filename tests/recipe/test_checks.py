@@ -231,13 +231,13 @@ def test_rules(number: int, code: str, old: str, new: str, base: str, edit: Any,
     case = marked(edit(base, old, new), file=str(folder / "r.yaml"))
     result = outcome(case.text, folder, plugin)[number]
     assert result.status == "fail"
-    found = {(e.code, e.place) for e in result.errors}
-    if case.place:
-        assert (code, case.place) in found
+    found = {(e.code, e.at) for e in result.errors}
+    if case.at:
+        assert (code, case.at) in found
     else:
         assert code in {c for c, _ in found}
     for error in result.errors:
-        assert error.place.startswith(str(folder / "r.yaml")) and error.rule and error.remedy and error.message
+        assert error.at.startswith(str(folder / "r.yaml")) and error.rule and error.remedy and error.message
         assert "Traceback" not in error.render()
 
 
@@ -380,7 +380,7 @@ PART_RULES: list[tuple[int, str, str, str]] = [
 def test_partition_rules(number: int, code: str, old: str, new: str, edit: Any, marked: Any, folder: Path, plugin: Plugin) -> None:
     case = marked(edit(PARTS, old, new), file=str(folder / "r.yaml"))
     result = outcome(case.text, folder, plugin)[number]
-    assert (code, case.place) in {(e.code, e.place) for e in result.errors}
+    assert (code, case.at) in {(e.code, e.at) for e in result.errors}
 
 
 def test_derived_labels_are_fine_for_stratification(base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
@@ -416,14 +416,14 @@ def test_27_a_deferred_tail_leaves_uint8_for_augmentation(base: str, edit: Any, 
     lazy = eager.replace("aggressive", "lazy")
     assert outcome(lazy, folder, plugin)[27].status == "pass"
     after = edit(edit(base, LAST, flip), F, "  - {name: rgb, op: to_rgb, splits: [train]}\n" + F)
-    assert [e.place for e in outcome(after, folder, plugin)[27].errors] == [f"{folder / 'r.yaml'}:29:5"]
+    assert [e.at for e in outcome(after, folder, plugin)[27].errors] == [f"{folder / 'r.yaml'}:29:5"]
 
 
 def test_29_and_30(base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
     windows = edit(base, "stratify_by: label", "stratify_by: window_index") + (
         "Generation: [{name: w, op: duplicate_minority_class, seed: 1, output_schema: matches_input, replace_input_records: true}]\n"
     )
-    assert outcome(windows, folder, plugin)[29].errors[0].place.endswith(":23:16")
+    assert outcome(windows, folder, plugin)[29].errors[0].at.endswith(":23:16")
     plugin = replace(plugin, ops={**plugin.ops, "categorical_encode": CategoricalEncode()})
     sink = base + (
         "  - {name: n, op: categorical_encode, inputs: [label], output_field: norm, fit_source: train, splits: [train]}\n"
@@ -435,7 +435,7 @@ def test_29_and_30(base: str, edit: Any, folder: Path, plugin: Plugin) -> None:
 def test_107_cache_inside_a_source(base: str, folder: Path, plugin: Plugin) -> None:
     for root in ("images", "images/cache", "images/../images/x"):
         result = outcome(base, folder, plugin, cache_root=str(folder / root))[107]
-        assert [(e.code, e.place) for e in result.errors] == [("output-inside-source", f"{folder / 'r.yaml'}:8:13")]
+        assert [(e.code, e.at) for e in result.errors] == [("output-inside-source", f"{folder / 'r.yaml'}:8:13")]
     (folder / "link").symlink_to(folder / "images")
     assert outcome(base, folder, plugin, cache_root=str(folder / "link" / "c"))[107].status == "fail"
     for root in ("cache", "images2", "image"):
@@ -471,7 +471,7 @@ def test_what_the_compiler_finds_fails_the_check_it_belongs_to(base: str, folder
     assert [r.number for r in complete(static, [], planned=True) if r.status != "pass"] == []
     assert [(r.number, r.status) for r in complete(static, [], planned=False) if r.status != "pass"] == [(108, "skip"), (112, "skip")]
     for code, number in {**BELONGS_TO, "code-of-a-plugin": 112}.items():
-        error = RecipeError("x", code=code, place="r.yaml:1:1")
+        error = RecipeError("x", code=code, at="r.yaml:1:1")
         results = {r.number: r for r in complete(static, [error], planned=False)}
         assert [(n, r.errors) for n, r in results.items() if r.status == "fail"] == [(number, (error,))]
 

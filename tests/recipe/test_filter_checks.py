@@ -31,7 +31,7 @@ A, B, C, D = (f"name: {n}, op: " for n in "abcd")
 
 def failures(text: str) -> list[tuple[str, str]]:
     recipe = load_recipe("r.yaml", text=text)
-    found = [(e.code, e.place) for c in run_checks(recipe, PLUGIN) if c.status == "fail" for e in c.errors]
+    found = [(e.code, e.at) for c in run_checks(recipe, PLUGIN) if c.status == "fail" for e in c.errors]
     assert found or refuse_unexecuted(recipe, PLUGIN) == []
     return found
 
@@ -70,8 +70,8 @@ def test_refused(old: str, new: str, codes: list[str], edit: Any, marked: Any) -
     case = marked(edit(RECIPE, old, new))
     found = failures(case.text)
     assert set(codes) <= {code for code, _ in found}, found
-    if case.place:
-        assert (codes[0], case.place) in found
+    if case.at:
+        assert (codes[0], case.at) in found
 
 
 def test_a_tag_given_after_the_split_decides_none(edit: Any) -> None:

@@ -78,12 +78,12 @@ def test_only_our_errors_come_out(version: int, base: str, plugin: Plugin) -> No
             recipe = load_recipe("r.yaml", text=written(data))
         except RefineryError as error:
             for single in error.errors():
-                assert single.place.startswith("r.yaml:") and single.code and single.rule
+                assert single.at.startswith("r.yaml:") and single.code and single.rule
                 assert "Input should" not in single.render()
             continue
         loaded += 1
         for result in run_checks(recipe, plugin, cache_root="/nowhere"):
-            assert all(e.place.startswith("r.yaml:") and e.render() for e in result.errors)
+            assert all(e.at.startswith("r.yaml:") and e.render() for e in result.errors)
         refuse_unexecuted(recipe, plugin)
         again = load_recipe("r.yaml", text=effective_yaml(recipe, plugin))
         assert canonical_bytes(canonical(again, plugin)) == canonical_bytes(canonical(recipe, plugin))
@@ -100,4 +100,4 @@ def test_noise_in_the_text(base: str) -> None:
         try:
             load_recipe("r.yaml", text="".join(text))
         except RefineryError as error:
-            assert all(e.place.startswith("r.yaml:") and e.rule for e in error.errors())
+            assert all(e.at.startswith("r.yaml:") and e.rule for e in error.errors())

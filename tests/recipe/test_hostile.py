@@ -81,7 +81,7 @@ HOSTILE: dict[str, tuple[str | bytes, str, str]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_refused_fast_by_code_and_place(name: str) -> None:
-    text, code, place = HOSTILE[name]
+    text, code, at = HOSTILE[name]
     started = time.process_time()
     with pytest.raises(RefineryError) as caught:
         if isinstance(text, str):
@@ -90,21 +90,21 @@ def test_refused_fast_by_code_and_place(name: str) -> None:
             parse_yaml(text, name="r.yaml")
     assert time.process_time() - started < 0.3
     first = caught.value.errors()[0]
-    assert (first.code, first.place) == (code, f"r.yaml:{place}")
+    assert (first.code, first.at) == (code, f"r.yaml:{at}")
     assert first.rule and isinstance(first, RecipeError)
     assert len(first.render()) < 2000
 
 
 @pytest.mark.parametrize("name", ["ten megabytes", "deep block", "billion laughs", "latin-1", "a png"])
 def test_refused_from_a_file_too(name: str, tmp_path: Path) -> None:
-    text, code, place = HOSTILE[name]
+    text, code, at = HOSTILE[name]
     path = tmp_path / "r.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     started = time.process_time()
     with pytest.raises(RecipeError) as caught:
         load_recipe(path)
     assert time.process_time() - started < 0.3
-    assert (caught.value.code, caught.value.place) == (code, f"{path}:{place}")
+    assert (caught.value.code, caught.value.at) == (code, f"{path}:{at}")
 
 
 def test_both_places_of_a_duplicate_are_named() -> None:
@@ -180,4 +180,4 @@ def test_as_deep_as_one_likes(depth: int) -> None:
     """Newer scanners give up at a thousand brackets by themselves: still a helpful line, wherever they stood then."""
     with pytest.raises(RecipeError) as caught:
         parse_yaml(HEAD + "a: " + "[" * depth + "]" * depth, name="r.yaml")
-    assert caught.value.code == "yaml-too-deep" and caught.value.place.startswith("r.yaml:2:")
+    assert caught.value.code == "yaml-too-deep" and caught.value.at.startswith("r.yaml:2:")

@@ -87,8 +87,8 @@ def test_broken_shapes(old: str, new: str, code: str, remedy: str, base: str, ed
     assert len(errors) == 1, [e.render() for e in errors]
     error = errors[0]
     assert error.code == code
-    if case.place:
-        assert error.place == case.place
+    if case.at:
+        assert error.at == case.at
     assert remedy in error.remedy
     assert error.rule
     for jargon in ("pydantic", "Input should", "valid integer", "dict", "tuple", "validation", "Extra inputs", "Traceback"):
@@ -98,7 +98,7 @@ def test_broken_shapes(old: str, new: str, code: str, remedy: str, base: str, ed
 def test_missing_keys_point_to_their_owner(base: str, edit: Any) -> None:
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=edit(base, "  field: label\n", ""))
-    assert caught.value.place == "r.yaml:14:1"
+    assert caught.value.at == "r.yaml:14:1"
     assert caught.value.message == "Labels lacks 'field'"
 
 
@@ -106,19 +106,19 @@ def test_everything_wrong_is_found_in_one_go_in_reading_order(base: str, edit: A
     text = edit(edit(edit(base, "seed: 7", "seed: x"), "kind: direct", "kind: x"), "train: 0.7", "train: x")
     with pytest.raises(ErrorGroup) as caught:
         load_recipe("r.yaml", text=text)
-    assert [e.place for e in caught.value.errors()] == ["r.yaml:3:7", "r.yaml:16:18", "r.yaml:22:19"]
+    assert [e.at for e in caught.value.errors()] == ["r.yaml:3:7", "r.yaml:16:18", "r.yaml:22:19"]
 
 
 def test_a_misspelt_key_is_not_also_reported_as_lacking(base: str, edit: Any) -> None:
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=edit(base, "Labels:", "Label:"))
-    assert [(e.place, e.remedy) for e in caught.value.errors()] == [("r.yaml:14:1", "did you mean 'Labels'?")]
+    assert [(e.at, e.remedy) for e in caught.value.errors()] == [("r.yaml:14:1", "did you mean 'Labels'?")]
 
 
 def test_tabs_are_named(base: str, edit: Any) -> None:
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=edit(base, "  field: label", "\tfield: label"))
-    assert (caught.value.place, caught.value.remedy) == ("r.yaml:15:1", "indent with spaces, not tabs")
+    assert (caught.value.at, caught.value.remedy) == ("r.yaml:15:1", "indent with spaces, not tabs")
 
 
 def test_defaults(base: str) -> None:
@@ -143,16 +143,16 @@ def test_splits_may_be_left_out(base: str, edit: Any) -> None:
 
 def test_places_of_keys_and_values(base: str) -> None:
     recipe = load_recipe("r.yaml", text=base)
-    assert recipe.place("Input.sources[0].path") == "r.yaml:8:13"
-    assert recipe.place("Input.sources.0.path", key=True) == "r.yaml:8:7"
-    assert recipe.place(("Transformations", 1, "op")) == "r.yaml:30:9"
-    assert recipe.place("Splits") == "r.yaml:21:1"
-    assert recipe.place("Splits.ratios") == "r.yaml:22:11"
-    assert recipe.place("Splits.ratios.val") == "r.yaml:22:29"
-    assert recipe.place("Splits.group_by") == "r.yaml:21:1"
-    assert recipe.place("Transformations[1]") == "r.yaml:29:5"
-    assert recipe.place("Nowhere.at.all") == "r.yaml:1:1"
-    assert recipe.place("") == "r.yaml:1:1"
+    assert recipe.at("Input.sources[0].path") == "r.yaml:8:13"
+    assert recipe.at("Input.sources.0.path", key=True) == "r.yaml:8:7"
+    assert recipe.at(("Transformations", 1, "op")) == "r.yaml:30:9"
+    assert recipe.at("Splits") == "r.yaml:21:1"
+    assert recipe.at("Splits.ratios") == "r.yaml:22:11"
+    assert recipe.at("Splits.ratios.val") == "r.yaml:22:29"
+    assert recipe.at("Splits.group_by") == "r.yaml:21:1"
+    assert recipe.at("Transformations[1]") == "r.yaml:29:5"
+    assert recipe.at("Nowhere.at.all") == "r.yaml:1:1"
+    assert recipe.at("") == "r.yaml:1:1"
 
 
 def test_columns_count_characters(marked: Any) -> None:
@@ -160,11 +160,11 @@ def test_columns_count_characters(marked: Any) -> None:
     case = marked(text)
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=case.text)
-    assert case.place in [e.place for e in caught.value.errors()]
+    assert case.at in [e.at for e in caught.value.errors()]
     inline = marked('{schema_version: 3, "日本": 1, "éé": 2}')
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=inline.text)
-    assert "r.yaml:1:30" in [e.place for e in caught.value.errors()]
+    assert "r.yaml:1:30" in [e.at for e in caught.value.errors()]
 
 
 OVERLAYS = """\
@@ -191,8 +191,8 @@ def test_overlays_replace_whole_sections_in_order(base: str) -> None:
 def test_places_after_an_overlay_are_in_the_overlay(base: str) -> None:
     recipe = load_recipe("r.yaml", text=base + OVERLAYS, overlays=["small"])
     line = (base + OVERLAYS).splitlines().index("    Splits: {ratios: {train: 0.5, test: 0.5}}") + 1
-    assert recipe.place("Splits.ratios.train") == f"r.yaml:{line}:30"
-    assert recipe.place("Splits", key=True) == f"r.yaml:{line}:5"
+    assert recipe.at("Splits.ratios.train") == f"r.yaml:{line}:30"
+    assert recipe.at("Splits", key=True) == f"r.yaml:{line}:5"
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_locations(base: str, edit: Any, tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(RefineryError) as caught:
         recipe.resolve("${env:REFINERY_DATA}/images")
     assert caught.value.code == "env-missing"
-    assert caught.value.place == f"{file}:8:13"
+    assert caught.value.at == f"{file}:8:13"
     assert "REFINERY_DATA" in caught.value.message and "hunter2" not in caught.value.render()
 
 
@@ -283,14 +283,14 @@ def test_v1_shapes_that_cannot_be_read(text: str, code: str, marked: Any) -> Non
     case = marked(V1 + text)
     with pytest.raises(RefineryError) as caught:
         load_recipe("r.yaml", text=case.text)
-    assert [(e.code, e.place) for e in caught.value.errors()] == [(code, case.place)]
+    assert [(e.code, e.at) for e in caught.value.errors()] == [(code, case.at)]
 
 
 def test_places_survive_migration(marked: Any) -> None:
     case = marked(V1 + "Filters:\n  - {name: f, predicate: {op: §filter_by_label, labels: [a]}}\n")
     recipe = load_recipe("r.yaml", text=case.text)
-    assert recipe.place("Filters[0].op") == case.place
-    assert recipe.place("Filters[0].params.labels[0]") == "r.yaml:8:57"
+    assert recipe.at("Filters[0].op") == case.at
+    assert recipe.at("Filters[0].params.labels[0]") == "r.yaml:8:57"
     assert recipe.model.Filters[0].params == {"labels": ["a"], "action": "include"}
 
 

@@ -114,8 +114,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_words_are_marked_where_they_stand(name: str) -> None:
     """What another place decides (a tag that no filter gives) is for `validate`."""
-    places = [place for place, _ in marked(to_data(parse_yaml((TESTS / "compat" / "recipes" / f"{name}.yaml").read_bytes(), name=name)))]
-    assert (WRONG[name] in places) if WRONG[name] else places == []
+    locations = [at for at, _ in marked(to_data(parse_yaml((TESTS / "compat" / "recipes" / f"{name}.yaml").read_bytes(), name=name)))]
+    assert (WRONG[name] in locations) if WRONG[name] else locations == []
 
 
 EDITS: list[tuple[str, str, str]] = [
@@ -149,12 +149,12 @@ Visualizations: [{name: v, op: sample_grid, stage: post_pipeline, mode: reportin
 """
 
 
-@pytest.mark.parametrize(("old", "new", "place"), EDITS)
-def test_an_editor_and_the_loader_mark_the_same(old: str, new: str, place: str) -> None:
+@pytest.mark.parametrize(("old", "new", "at"), EDITS)
+def test_an_editor_and_the_loader_mark_the_same(old: str, new: str, at: str) -> None:
     assert marked(to_data(parse_yaml(RIGHT.encode(), name="r"))) == []
     assert RIGHT.count(old) == 1
     text = RIGHT.replace(old, new)
-    assert place in [p for p, _ in marked(to_data(parse_yaml(text.encode(), name="r")))]
+    assert at in [p for p, _ in marked(to_data(parse_yaml(text.encode(), name="r")))]
     refused: list[RefineryError] = []
     try:
         recipe = load_recipe("r.yaml", text=text)
@@ -174,5 +174,5 @@ def test_words_of_third_parties(tmp_path: Path) -> None:
     schema = json.loads(schema_text([str(tmp_path / "mine.py")]))
     text = RIGHT.replace("op: resize, params: {size: 64, method: bilinear}", "op: posterize, params: {bits: two}")
     data = to_data(parse_yaml(text.encode(), name="r"))
-    places = [e.json_path for e in jsonschema.Draft202012Validator(schema).iter_errors(data)]
-    assert places == ["$.Transformations[0].params.bits"] and ("$.Transformations[0].op" in [p for p, _ in marked(data)])
+    locations = [e.json_path for e in jsonschema.Draft202012Validator(schema).iter_errors(data)]
+    assert locations == ["$.Transformations[0].params.bits"] and ("$.Transformations[0].op" in [p for p, _ in marked(data)])

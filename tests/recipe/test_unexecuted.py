@@ -36,7 +36,7 @@ NOT_YET: list[tuple[str, str, str]] = [
 def test_refused_by_name(old: str, new: str, word: str, base: str, edit: Any, marked: Any, plugin: Plugin) -> None:
     case = marked(edit(base, old, new))
     errors = refuse_unexecuted(load_recipe("r.yaml", text=case.text), plugin)
-    assert [(e.code, e.place) for e in errors] == [("not-executed-yet", case.place)]
+    assert [(e.code, e.at) for e in errors] == [("not-executed-yet", case.at)]
     assert word in errors[0].message and errors[0].remedy and errors[0].exit_code == 1
 
 
@@ -72,12 +72,12 @@ def test_contracts_samples_and_sinks_are_executed(base: str, marked: Any) -> Non
     from refinery_beam.plugins.image_classification import PLUGIN
 
     def refused(text: str) -> list[str]:
-        return [e.place for e in refuse_unexecuted(load_recipe("r.yaml", text=text), PLUGIN)]
+        return [e.at for e in refuse_unexecuted(load_recipe("r.yaml", text=text), PLUGIN)]
 
     assert refused(base + BESIDE) == refused(base)
     for stage in ("post_InputContracts", "post_Filters", "post_Splits", "post_Generation"):
         case = marked(base + BESIDE.replace("post_pipeline", f"§{stage}"))
-        assert refused(case.text) == [*refused(base), case.place]
+        assert refused(case.text) == [*refused(base), case.at]
 
 
 def test_extensions_are_for_plugins_that_list_them(base: str) -> None:

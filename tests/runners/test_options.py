@@ -7,7 +7,7 @@ import pytest
 from refinery_beam.cli.app import call
 from refinery_beam.errors import RefineryError
 from refinery_beam.runners.engine_options import EngineOptions
-from refinery_beam.runners.options import check_places, read_options
+from refinery_beam.runners.options import check_locations, read_options
 
 
 def refused(runner: str, *flags: str) -> list[tuple[str, str]]:
@@ -71,11 +71,11 @@ def test_refused_options(runner: str, flags: list[str], code: str) -> None:
 def test_local_folders_are_refused_for_workers_elsewhere() -> None:
     away = read_options("flink", ["--flink_master=jm.example:8081", "--environment_type=PROCESS"])
     with pytest.raises(RefineryError) as caught:
-        check_places(away, cache_root="cache", sources=["/data", "gs://bucket/images"])
+        check_locations(away, cache_root="cache", sources=["/data", "gs://bucket/images"])
     assert [(e.code, e.value) for e in caught.value.errors()] == [("local-place", "cache"), ("local-place", "/data")]
-    check_places(away, cache_root="gs://bucket/cache", sources=["s3://b/i"])
-    check_places(read_options("flink"), cache_root="cache", sources=["/data"])
-    check_places(away, cache_root="cache", sources=["/data"], shared_files=True)
+    check_locations(away, cache_root="gs://bucket/cache", sources=["s3://b/i"])
+    check_locations(read_options("flink"), cache_root="cache", sources=["/data"])
+    check_locations(away, cache_root="cache", sources=["/data"], shared_files=True)
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,10 @@ import pytest
 from launch_helpers import main_recipe
 from store_servers import SECRET, Server, free_port, reach, start
 
-from refinery_beam import objects, places
+from refinery_beam import locations
 from refinery_beam.cache import home
 from refinery_beam.cli.app import call
+from refinery_beam.locations import objects
 
 pytestmark = pytest.mark.stores
 
@@ -115,7 +116,7 @@ def test_options_on_the_command_line_reach_workers_and_no_file(
     assert call(arguments + [word for option in options for word in ("--storage-option", option)]) == 0
     out, err = capsys.readouterr()
     assert SECRET not in out + err and "built" in out
-    kept = {e.path: places.read(places.join(bucket, e.path)) for e in places.walk(bucket)}
+    kept = {e.path: locations.read(locations.join(bucket, e.path)) for e in locations.walk(bucket)}
     for folder in (home(f"{bucket}/c"), str(tmp_path)):
         kept |= {str(p): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
     assert len(kept) > 10 and [name for name, data in kept.items() if SECRET.encode() in data] == []

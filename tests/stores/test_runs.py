@@ -18,7 +18,7 @@ from launch_helpers import main_recipe
 from store_servers import ENGINES
 
 import refinery_beam as rb
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import RemoteStaging, home, read_journal, verify
 from refinery_beam.errors import DataError, StoreError
 from refinery_beam.launch.prepare import digest_of_recipe
@@ -40,12 +40,12 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=200)
 
 
-def objects(place: str) -> dict[str, bytes]:
-    return {entry.path: places.read(places.join(place, entry.path)) for entry in places.walk(place)}
+def objects(location: str) -> dict[str, bytes]:
+    return {entry.path: locations.read(locations.join(location, entry.path)) for entry in locations.walk(location)}
 
 
-def local_files(place: str) -> dict[str, bytes]:
-    return {str(p.relative_to(place)): p.read_bytes() for p in sorted(Path(place).rglob("*")) if p.is_file()}
+def local_files(location: str) -> dict[str, bytes]:
+    return {str(p.relative_to(location)): p.read_bytes() for p in sorted(Path(location).rglob("*")) if p.is_file()}
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_the_same_bytes_as_a_local_run_then_a_hit_and_every_reader(bucket: str, 
     assert (built.status, built.manifest) == ("built", local.manifest)
     assert built.path.startswith(f"{root}/instances/")
     assert objects(built.path) == local_files(local.path)
-    assert places.walk(f"{root}/staging") == []
-    assert set(built.pictures) == {"grid"} and places.read(built.pictures["grid"])[:4] == b"\x89PNG"
+    assert locations.walk(f"{root}/staging") == []
+    assert set(built.pictures) == {"grid"} and locations.read(built.pictures["grid"])[:4] == b"\x89PNG"
     again = rb.run(recipe, cache_root=root)
     assert (again.status, again.manifest, again.pictures) == ("hit", built.manifest, built.pictures)
     assert [e["event"] for e in read_journal(root)] == ["run:end", "run:start"] * 2
@@ -105,24 +105,24 @@ def test_two_runs_at_once_build_once(bucket: str, recipe: Path) -> None:
     assert sorted(s["status"] for s in said) == ["built", "hit"]
     assert said[0]["files_digest"] == said[1]["files_digest"]
     assert verify(said[0]["instance"], deep=True).ok
-    assert places.walk(f"{bucket}/c/staging") == []
+    assert locations.walk(f"{bucket}/c/staging") == []
 
 
 DIE = """\
 import os, signal, sys
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.stores import remote
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-put, when, left = places.put_file, sys.argv.pop(1), [2]
+put, when, left = locations.put_file, sys.argv.pop(1), [2]
 def put_file(local, place):
     put(local, place)
     left[0] -= 1
     if when == "after two shards" and left[0] == 0:
         die()
-places.put_file = put_file
+locations.put_file = put_file
 if when == "before the manifest":
     once = remote.RemoteStore.put_if_absent
     remote.RemoteStore.put_if_absent = lambda self, path, data: die() if path.endswith("manifest.json") else once(self, path, data)
@@ -138,27 +138,27 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(bucket: str, recipe: Pa
         [sys.executable, "-c", DIE, when, "run", str(recipe), "--cache-root", root], capture_output=True, text=True, timeout=200
     )
     assert died.returncode == -signal.SIGKILL, died.stderr
-    left = places.walk(root)
+    left = locations.walk(root)
     assert sum(e.path.endswith(".parquet") for e in left) >= 2 and sum(e.path.endswith("/lease") for e in left) == 1
     assert json.loads(call("status", str(recipe), "--cache-root", root, "--json").stdout)["status"] == "miss"
     # Something of another shape, as an older release may have left it: a clean run does not carry it along.
-    place = json.loads(call("status", str(recipe), "--cache-root", root, "--json").stdout)["instance"]
-    places.write(f"{place}/report/report.md", b"half a report")
-    places.write(f"{place}/dataset/train/part-00000-of-00099-000000000000.parquet", b"x")
+    location = json.loads(call("status", str(recipe), "--cache-root", root, "--json").stdout)["instance"]
+    locations.write(f"{location}/report/report.md", b"half a report")
+    locations.write(f"{location}/dataset/train/part-00000-of-00099-000000000000.parquet", b"x")
     built = rb.run(recipe, cache_root=root)
     assert (built.status, built.manifest) == ("built", rb.run(recipe, cache_root=tmp_path / "local").manifest)
     assert verify(built.path, deep=True).findings == ()
-    assert places.walk(f"{root}/staging") == []
+    assert locations.walk(f"{root}/staging") == []
     assert [n for n in os.listdir(Path(home(root), "staging")) if n != "trash"] == []
 
 
 def test_verify_finds_what_is_damaged_and_a_run_mends_it(bucket: str, recipe: Path) -> None:
     built = rb.run(recipe, cache_root=f"{bucket}/c")
     one, two = built.manifest.shards("train")[:2]
-    data = places.read(places.join(built.path, one.path))
-    places.write(places.join(built.path, one.path), data[:-1] + bytes([data[-1] ^ 1]))
-    places.remove(places.join(built.path, two.path))
-    places.write(places.join(built.path, "note.txt"), b"mine")
+    data = locations.read(locations.join(built.path, one.path))
+    locations.write(locations.join(built.path, one.path), data[:-1] + bytes([data[-1] ^ 1]))
+    locations.remove(locations.join(built.path, two.path))
+    locations.write(locations.join(built.path, "note.txt"), b"mine")
     found = {(f.code, f.path) for f in verify(built.path).findings}
     assert found == {("wrong-digest", one.path), ("missing", two.path), ("unlisted", "note.txt")}
     done = call("verify", built.path)
@@ -175,17 +175,17 @@ def test_workers_that_share_only_the_store(bucket: str, recipe: Path, tmp_path: 
     """Index, rows, statistics, failures and heartbeats through the store, as for workers of other machines."""
     monkeypatch.setattr(RemoteStaging, "rows_dir", property(lambda self: self.shared_rows_dir))
     seen: set[str] = set()
-    real = places.write
+    real = locations.write
 
-    def write(place: str, data: bytes) -> None:
-        seen.update({name for name in ("shards", "ledger", "statistics", "progress") if f"/rows/{name}/" in place})
-        real(place, data)
+    def write(location: str, data: bytes) -> None:
+        seen.update({name for name in ("shards", "ledger", "statistics", "progress") if f"/rows/{name}/" in location})
+        real(location, data)
 
-    monkeypatch.setattr(places, "write", write)
+    monkeypatch.setattr(locations, "write", write)
     built = rb.run(recipe, cache_root=f"{bucket}/c", mode="threads", progress=True)
     assert seen == {"shards", "statistics", "progress"}
     assert built.manifest == rb.run(recipe, cache_root=tmp_path / "local").manifest
-    assert places.walk(f"{bucket}/c/staging") == []
+    assert locations.walk(f"{bucket}/c/staging") == []
 
 
 def test_an_error_of_a_worker_comes_back_over_the_store(
@@ -197,8 +197,8 @@ def test_an_error_of_a_worker_comes_back_over_the_store(
     monkeypatch.setattr(RemoteStaging, "rows_dir", property(lambda self: self.shared_rows_dir))
     with pytest.raises(DataError) as caught:
         rb.run(main_recipe(photos, tmp_path), cache_root=f"{bucket}/c", mode="threads")
-    assert caught.value.place == str(broken)
-    assert places.walk(f"{bucket}/c") == [], "a run that fails takes away what it put"
+    assert caught.value.at == str(broken)
+    assert locations.walk(f"{bucket}/c") == [], "a run that fails takes away what it put"
 
 
 def test_prism_writes_to_the_store(bucket: str, recipe: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_prism_writes_to_the_store(bucket: str, recipe: Path, tmp_path: Path) ->
     said = json.loads(done.stdout)
     assert said["status"] == "built"
     assert said["files_digest"] == rb.run(recipe, cache_root=tmp_path / "local").manifest.files_digest
-    assert places.walk(f"{bucket}/c/staging") == []
+    assert locations.walk(f"{bucket}/c/staging") == []
 
 
 def test_a_living_run_is_left_alone(bucket: str, recipe: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_living_run_is_left_alone(bucket: str, recipe: Path) -> None:
     command = ["never", "run", str(recipe), "--cache-root", f"{bucket}/c", "--json"]
     first = subprocess.Popen([sys.executable, "-c", slow, *command], stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 100
-    while not any(e.path.endswith(".parquet") for e in places.walk(f"{bucket}/c")) and time.monotonic() < deadline:
+    while not any(e.path.endswith(".parquet") for e in locations.walk(f"{bucket}/c")) and time.monotonic() < deadline:
         time.sleep(0.2)
     second = rb.run(recipe, cache_root=f"{bucket}/c")
     said = json.loads(first.communicate(timeout=200)[0])

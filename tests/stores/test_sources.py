@@ -9,7 +9,7 @@ import pytest
 from launch_helpers import main_recipe
 
 import refinery_beam as rb
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stores
 def source(bucket: str, class_folders: Path) -> str:
     """The class folders as a source on a server."""
     for path in sorted(class_folders.rglob("*.*")):
-        places.write(places.join(bucket, "in", path.relative_to(class_folders).as_posix()), path.read_bytes())
+        locations.write(locations.join(bucket, "in", path.relative_to(class_folders).as_posix()), path.read_bytes())
     return f"{bucket}/in"
 
 
@@ -62,8 +62,8 @@ def test_beside_local_files_all_are_sha256(source: str, class_folders: Path, tmp
 
 
 def test_an_object_that_changes_is_noticed(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, path = places.read, next(e.path for e in places.walk(source))
-    monkeypatch.setattr(places, "read", lambda place: read(place) + b"!" if place.endswith(path) else read(place))
+    read, path = locations.read, next(e.path for e in locations.walk(source))
+    monkeypatch.setattr(locations, "read", lambda location: read(location) + b"!" if location.endswith(path) else read(location))
     # S3's first object is read to see what ETags are. It differs now, so all are hashed; on GCS the worker notices.
     if source.startswith("s3"):
         with pytest.raises(DataError) as caught:
@@ -82,10 +82,10 @@ def test_objects_uploaded_in_parts_have_no_md5(source: str, tmp_path: Path, requ
 
     fs = fsspec.filesystem("s3", use_listings_cache=False)
     target = source.removeprefix("s3://") + "/circle/parts.png"
-    data = places.read(places.join(source, next(e.path for e in places.walk(source))))
+    data = locations.read(locations.join(source, next(e.path for e in locations.walk(source))))
     with fs.open(target, "wb", block_size=5 << 20) as file:
         file.write(data + b"\0" * (11 << 20))
-    listed = next(child for child in places.children(f"{source}/circle") if child.name == "parts.png")
+    listed = next(child for child in locations.children(f"{source}/circle") if child.name == "parts.png")
     assert listed.checksum is None and "-" in listed.version
     index = prepare(over(source, tmp_path), Settings(cache_root=str(tmp_path / "cache"))).index
     assert (index.kind, index.hashed, len(index.entries)) == ("sha256", 37, 37)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.attempts.locks import identity_of_process, process_is_gone
 from refinery_beam.errors import StoreError
 
@@ -42,8 +42,8 @@ class Lease:
 
     def __init__(self, staging: str, key: str, attempt: str) -> None:
         self.staging, self.key = staging, key
-        self.folder = places.join(staging, f"{key}-{attempt}")
-        self._place = places.join(self.folder, "lease")
+        self.folder = locations.join(staging, f"{key}-{attempt}")
+        self._location = locations.join(self.folder, "lease")
         self._state = SWEEPING
         self._written = 0.0
         self._dead: list[str] = []
@@ -82,14 +82,14 @@ class Lease:
         if _clock() - self._written > FRESH_SECONDS:
             self._say(self._state)
         # Read back: this is what "now" is by the store's clock.
-        now = places.modified(self._place)
+        now = locations.modified(self._location)
         living: dict[str, str] = {}
         self._dead = []
-        for name in places.names(self.staging):
-            folder = places.join(self.staging, name)
+        for name in locations.names(self.staging):
+            folder = locations.join(self.staging, name)
             if not name.startswith(f"{self.key}-") or folder == self.folder:
                 continue
-            state = _state_of(places.join(folder, "lease"), now)
+            state = _state_of(locations.join(folder, "lease"), now)
             if state is None:
                 self._dead.append(folder)
             else:
@@ -100,7 +100,7 @@ class Lease:
         """Stop renewing and remove the lease, the last object of an attempt."""
         self._over.set()
         with self._writing:
-            places.remove(self._place)
+            locations.remove(self._location)
 
     def _say(self, state: str) -> None:
         with self._writing:
@@ -108,7 +108,7 @@ class Lease:
                 return
             self._state = state
             begun = _clock()
-            places.write(self._place, json.dumps({"state": state, **identity_of_process()}).encode())
+            locations.write(self._location, json.dumps({"state": state, **identity_of_process()}).encode())
             self._written = begun
 
     def _renew(self) -> None:
@@ -119,10 +119,10 @@ class Lease:
                 continue  # `lost` tells when that has gone on for too long
 
 
-def _state_of(place: str, now: datetime) -> str | None:
+def _state_of(location: str, now: datetime) -> str | None:
     """The state of another run's lease, or None when it is dead: too old, its process gone, or no lease at all."""
     try:
-        written, said = places.modified(place), json.loads(places.read(place))
+        written, said = locations.modified(location), json.loads(locations.read(location))
     except FileNotFoundError:
         return None  # removed between two looks, or a sweep died half-way through its folder
     except ValueError:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from types import TracebackType
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.staging import Staging
@@ -54,7 +54,7 @@ class RemoteStaging:
                 staging._lease.release()
             local.close()
             if isinstance(error, OSError):
-                raise places.fault(error, "start an attempt in", staging_root(root)) from error
+                raise locations.fault(error, "start an attempt in", staging_root(root)) from error
             raise
         return staging
 
@@ -76,7 +76,7 @@ class RemoteStaging:
     @property
     def shared_rows_dir(self) -> str:
         """The same for workers of other machines: below the lease."""
-        return places.join(self._lease.folder, "rows")
+        return locations.join(self._lease.folder, "rows")
 
     @property
     def dir(self) -> str:
@@ -89,7 +89,7 @@ class RemoteStaging:
             raise StoreError(
                 "the store could not be told for a long time that this run is alive",
                 code="lease-lost",
-                place=self._lease.folder,
+                at=self._lease.folder,
                 rule="a run renews its lease; one that cannot may have been taken for dead, and what it wrote been swept",
                 remedy="look whether the store can be reached all the time, then run again",
             )
@@ -122,4 +122,4 @@ class RemoteStaging:
         known = {MANIFEST_NAME, RECIPE_NAME, *(entry.path for entry in found.manifest.files)}
         # Files of sinks never differ between runs: each was created only if absent, and compared.
         strangers = [path for path in self.store.sizes(self.output) if path not in known and not is_sink_file(path)]
-        self.store.remove([places.join(self.output, path) for path in strangers])
+        self.store.remove([locations.join(self.output, path) for path in strangers])

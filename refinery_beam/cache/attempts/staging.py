@@ -91,7 +91,7 @@ class Staging:
         raise StoreError(
             f"cannot start an attempt in {folder}: its directories keep disappearing",
             code="store-io",
-            place=folder,
+            at=folder,
             rule="nothing but refinery-beam works in the staging directory",
             remedy="look for a cleaning job there",
         )

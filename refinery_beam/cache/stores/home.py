@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 
-from refinery_beam import places
+from refinery_beam import locations
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -24,10 +24,10 @@ def home(root: str) -> str:
     >>> os.path.basename(home("gs://bucket/caches/"))
     'gs-bucket-caches-fd6591532a2b'
     """
-    place = places.absolute(root)
-    if not places.is_url(place):
-        return place
+    location = locations.absolute(root)
+    if not locations.is_url(location):
+        return location
     above = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     # Readable for people, and told apart by the digest.
-    name = f"{_ODD.sub('-', place).strip('-')[:80]}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    name = f"{_ODD.sub('-', location).strip('-')[:80]}-{hashlib.sha256(location.encode()).hexdigest()[:12]}"
     return os.path.join(os.path.abspath(above), "refinery-beam", "roots", name)

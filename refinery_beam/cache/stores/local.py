@@ -21,7 +21,7 @@ import errno
 import os
 from typing import Protocol, runtime_checkable
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.errors import StoreError
 
@@ -49,9 +49,9 @@ class Store(Protocol):
         """Take what is at `target` out of every reader's sight; False if it was gone already."""
 
 
-def store_of(place: str) -> Store:
+def store_of(location: str) -> Store:
     """The store that a place is on."""
-    return RemoteStore() if places.is_url(place) else LocalStore()
+    return RemoteStore() if locations.is_url(location) else LocalStore()
 
 
 class LocalStore:
@@ -165,8 +165,8 @@ def store_error(error: OSError, doing: str, path: str) -> StoreError:
     >>> store_error(OSError(28, "No space left on device"), "write", "/c").code
     'no-space'
     """
-    if places.is_url(path):
-        return places.fault(error, doing, path)
+    if locations.is_url(path):
+        return locations.fault(error, doing, path)
     reason = error.strerror or str(error)
     code, remedy = "store-io", "check the file system, or name another --cache-root"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -177,7 +177,7 @@ def store_error(error: OSError, doing: str, path: str) -> StoreError:
         code, remedy = "cache-not-a-directory", "a file stands where a directory is needed: move it, or name another --cache-root"
     elif error.errno == errno.ENAMETOOLONG:
         code, remedy = "cache-path-too-long", "name a shorter --cache-root"
-    return StoreError(f"cannot {doing} {path}: {reason}", code=code, place=path, value=reason, remedy=remedy)
+    return StoreError(f"cannot {doing} {path}: {reason}", code=code, at=path, value=reason, remedy=remedy)
 
 
 def _link(temporary: str, path: str, data: bytes) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.errors import EngineError, StoreError
 
@@ -30,32 +30,32 @@ class RemoteStore:
     def read(self, path: str) -> bytes | None:
         """The whole object, or None."""
         try:
-            return places.read(path)
+            return locations.read(path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise places.fault(error, "read", path) from error
+            raise locations.fault(error, "read", path) from error
 
     def size(self, path: str) -> int | None:
         """The size, or None when there is no object."""
         try:
-            return places.size(path)
+            return locations.size(path)
         except OSError as error:
-            raise places.fault(error, "look at", path) from error
+            raise locations.fault(error, "look at", path) from error
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Create the object, or leave what is there alone and give False: one conditional request."""
         try:
-            return places.put_if_absent(path, data)
+            return locations.put_if_absent(path, data)
         except OSError as error:
-            raise places.fault(error, "create", path) from error
+            raise locations.fault(error, "create", path) from error
 
     def sizes(self, folder: str) -> dict[str, int]:
         """{relative path: size} of every object below a place, from one listing."""
         try:
-            return {entry.path: entry.size for entry in places.walk(folder)}
+            return {entry.path: entry.size for entry in locations.walk(folder)}
         except OSError as error:
-            raise places.fault(error, "list", folder) from error
+            raise locations.fault(error, "list", folder) from error
 
     def publish(self, tree: str, target: str) -> bool:
         """Put the files of a local tree below `target` and its manifest last; False if a manifest is there already.
@@ -66,18 +66,18 @@ class RemoteStore:
 
         from refinery_beam.cache.files import walk_files
 
-        if self.size(places.join(target, MANIFEST_NAME)) is not None:
+        if self.size(locations.join(target, MANIFEST_NAME)) is not None:
             return False
         files = sorted(walk_files(tree).keys() - {MANIFEST_NAME})
         with ThreadPoolExecutor(UPLOADS) as pool:
             for _ in pool.map(lambda path: self._put_or_compare(tree, target, path), files):
                 pass
         with open(os.path.join(tree, MANIFEST_NAME), "rb") as file:
-            return self.put_if_absent(places.join(target, MANIFEST_NAME), file.read())
+            return self.put_if_absent(locations.join(target, MANIFEST_NAME), file.read())
 
     def set_aside(self, target: str, trash: str) -> bool:
         """Remove the manifest at `target`, and with it the instance; `trash` is not used, since nothing can be moved."""
-        manifest = places.join(target, MANIFEST_NAME)
+        manifest = locations.join(target, MANIFEST_NAME)
         if self.size(manifest) is None:
             return False
         self.remove([manifest])
@@ -86,16 +86,16 @@ class RemoteStore:
     def remove(self, paths: list[str]) -> None:
         """Remove objects; those that are gone are passed over."""
         try:
-            places.remove_all(paths)
+            locations.remove_all(paths)
         except OSError as error:
-            raise places.fault(error, "remove", paths[0]) from error
+            raise locations.fault(error, "remove", paths[0]) from error
 
     def clear(self, target: str, *, allowed: Callable[[], bool] = lambda: True) -> None:
         """Remove everything below a place, a manifest first: what loses its files must not look like an instance for a moment.
 
         Goes on only as long as it is `allowed`: who clears for too long may no longer be the one who may.
         """
-        paths = [places.join(target, path) for path in self.sizes(target)]
+        paths = [locations.join(target, path) for path in self.sizes(target)]
         if allowed():
             self.set_aside(target, "")
         for start in range(0, len(paths), BATCH):
@@ -105,14 +105,14 @@ class RemoteStore:
     def _put_or_compare(self, tree: str, target: str, path: str) -> None:
         with open(os.path.join(tree, *path.split("/")), "rb") as file:
             data = file.read()
-        place = places.join(target, path)
+        location = locations.join(target, path)
         # The recipe says where the sources lie: two machines may write it differently, and it is not among the listed files.
-        if self.put_if_absent(place, data) or path == RECIPE_NAME or self.read(place) == data:
+        if self.put_if_absent(location, data) or path == RECIPE_NAME or self.read(location) == data:
             return
         raise EngineError(
             f"two builds of one key differ: {path} has other bytes on the store",
             code="nondeterminism",
-            place=place,
+            at=location,
             value=path,
             rule="same recipe, same input bytes, same seed, same environment: the same bytes",
             remedy="another run of this recipe is going on in another environment: let it end, then run again",
@@ -124,19 +124,19 @@ def prepare_remote_root(root: str) -> str:
 
     StoreError ``store-missing``, ``store-permission``, ``store-unreachable``, ``store-extra``, ..., or ``store-create-only``.
     """
-    place = places.absolute(root)
-    probe = places.join(place, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")
+    location = locations.absolute(root)
+    probe = locations.join(location, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        first, second = places.put_if_absent(probe, b"refinery-beam\n"), places.put_if_absent(probe, b"again\n")
-        places.remove(probe)
+        first, second = locations.put_if_absent(probe, b"refinery-beam\n"), locations.put_if_absent(probe, b"again\n")
+        locations.remove(probe)
     except OSError as error:
-        raise places.fault(error, "prepare the cache root", place) from error
+        raise locations.fault(error, "prepare the cache root", location) from error
     if not first or second:
         raise StoreError(
-            f"{place} overwrites objects that were to be created only if absent",
+            f"{location} overwrites objects that were to be created only if absent",
             code="store-create-only",
-            place=place,
+            at=location,
             rule="of several runs at once exactly one may make an instance, which only the store can decide",
             remedy="use a store with conditional puts (GCS, S3), or a local --cache-root",
         )
-    return place
+    return location

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.index.listing.sources import SourceListing
 
 SHA256 = "sha256"
@@ -26,9 +26,9 @@ def choose_digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto"
 
 def _tags_are_md5(listing: SourceListing) -> bool:
     first = next(iter(listing.files))
-    place = places.join(listing.source.root, first.path)
+    location = locations.join(listing.source.root, first.path)
     try:
-        data = places.read(place)
+        data = locations.read(location)
     except OSError as error:
-        raise places.fault(error, "read", place) from error
+        raise locations.fault(error, "read", location) from error
     return hashlib.md5(data, usedforsecurity=False).digest() == first.md5

@@ -70,7 +70,7 @@ def label_files(listing: SourceListing, derivation: Derivation | None, *, wanted
     raise DataError(
         f"source {source.name!r} ({source.type}) says nowhere what its labels are",
         code="no-labels",
-        place=source.place,
+        at=source.at,
         value=source.type,
         rule="labels come from class folders, a {label} in layout, label_from, or Labels.source.derivation",
         remedy="add label_from, or set unlabeled: true with a partition",

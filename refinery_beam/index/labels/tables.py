@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, closest, did_you_mean
 from refinery_beam.recipe.delimited import ENCODING, BrokenRow, read_head, read_rows, table_form
 
@@ -28,7 +28,7 @@ class LabelSpec:
     id_field: str | None = None
     header: tuple[str, ...] | None = None
     shown: str = ""
-    place: str = field(default="", compare=False)
+    at: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:
@@ -54,7 +54,7 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
     Raises DataError: not there, not UTF-8, a ragged or broken row, a missing column (with the closest word), a value that is no label.
     """
     try:
-        data = places.read(spec.path)
+        data = locations.read(spec.path)
     except OSError as error:
         raise fault(
             spec,
@@ -88,7 +88,7 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
 
 def fault(spec: LabelSpec, message: str, *, code: str, rule: str, remedy: str, value: Any = None) -> DataError:
     """A DataError at the place where the recipe names the table."""
-    return DataError(message, code=code, place=spec.place, value=spec.title if value is None else value, rule=rule, remedy=remedy)
+    return DataError(message, code=code, at=spec.at, value=spec.title if value is None else value, rule=rule, remedy=remedy)
 
 
 def _needed(spec: LabelSpec) -> list[str]:

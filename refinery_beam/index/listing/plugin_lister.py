@@ -25,7 +25,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
         raise DataError(
             f"source {source.name!r}: {display(source.root)!r} {why}",
             code="source-path",
-            place=source.place,
+            at=source.at,
             value=display(source.root),
             rule="the path of a source that a plugin loads is a folder of this machine",
             remedy="copy the files to a folder" if source.remote else "correct the path",
@@ -55,7 +55,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
         raise DataError(
             f"source {source.name!r}: its loader found no file in {display(source.root)!r}",
             code="no-images",
-            place=source.place,
+            at=source.at,
             value=display(source.root),
             rule="a source selects at least one file",
             remedy="correct the path or the type of the source",
@@ -67,7 +67,7 @@ def _fault(source: Source, problem: str) -> PluginError:
     return PluginError(
         f"source {source.name!r}: the loader of {source.type} {problem}",
         code="plugin-loader",
-        place=source.place,
+        at=source.at,
         value=source.type,
         rule="a loader names regular files below the source's folder, each once",
         remedy="report it to the plugin's authors",

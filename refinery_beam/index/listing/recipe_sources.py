@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.identity import nfc
 from refinery_beam.index.labels.tables import LabelSpec
 from refinery_beam.index.listing.sources import Source
@@ -33,15 +33,15 @@ def make_sources(recipe: Recipe, kind: Kind) -> list[Source]:
                 unlabeled=given.unlabeled,
                 layout=given.layout or "",
                 label_from=_label_spec(recipe, given.label_from, (*here, "label_from")),
-                place=recipe.place((*here, "path")),
-                layout_place=recipe.place((*here, "layout")),
+                at=recipe.at((*here, "path")),
+                layout_at=recipe.at((*here, "layout")),
             )
         )
     return sources
 
 
 def _root(location: str) -> str:
-    return places.absolute(location) if places.is_url(location) else location.rstrip("/") or "/"
+    return locations.absolute(location) if locations.is_url(location) else location.rstrip("/") or "/"
 
 
 def _label_spec(recipe: Recipe, given: LabelFrom | None, here: tuple[str | int, ...]) -> LabelSpec | None:
@@ -54,5 +54,5 @@ def _label_spec(recipe: Recipe, given: LabelFrom | None, here: tuple[str | int, 
         id_field=given.id_field,
         header=given.header,
         shown=given.path,
-        place=recipe.place((*here, "path")),
+        at=recipe.at((*here, "path")),
     )

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, display
 from refinery_beam.index.labels.tables import LabelSpec
 from refinery_beam.index.listing.layout import FLAT, FOLDER, Layout
@@ -52,7 +52,7 @@ class FileFact(NamedTuple):
 class Source:
     """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
     (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree; ``place`` and
-    ``layout_place`` are where the recipe names the path and the layout, and ``noun`` what a file is, for messages."""
+    ``layout_at`` are where the recipe names the path and the layout, and ``noun`` what a file is, for messages."""
 
     name: str
     type: str
@@ -64,13 +64,13 @@ class Source:
     layout: str = ""
     label_from: LabelSpec | None = None
     noun: str = field(default="file", compare=False)
-    place: str = field(default="", compare=False)
-    layout_place: str = field(default="", compare=False)
+    at: str = field(default="", compare=False)
+    layout_at: str = field(default="", compare=False)
 
     @property
     def remote(self) -> bool:
         """Whether it lies on an object store."""
-        return places.is_url(self.root)
+        return locations.is_url(self.root)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Selection:
             raise DataError(
                 f"source {source.name!r}: no class folder in {display(source.root)!r}",
                 code="no-class-folder",
-                place=source.place,
+                at=source.at,
                 value=display(source.root),
                 rule=f"{source.type} expects one folder a class, with the {source.noun}s in it",
                 remedy="point path at the folder that holds the class folders, or use a flat type with label_from",
@@ -213,7 +213,7 @@ def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
     return DataError(
         f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {seen})" if seen else ""),
         code="no-images",
-        place=(tree and source.layout_place) or source.place,
+        at=(tree and source.layout_at) or source.at,
         value=source.layout if tree else display(source.root),
         rule="a source selects at least one file ending in " + ", ".join(source.extensions),
         remedy="correct the layout" if tree else "correct the path or the type of the source",

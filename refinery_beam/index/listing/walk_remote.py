@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, display
 from refinery_beam.index.digests.digest_kind import MD5
 from refinery_beam.index.listing.sources import Selection
@@ -22,11 +22,11 @@ def walk_remote(selection: Selection) -> None:
     source = selection.source
     with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="list") as pool:
         todo: list[str] = [""]
-        asked: deque[tuple[str, Future[list[places.Child]]]] = deque()
+        asked: deque[tuple[str, Future[list[locations.Child]]]] = deque()
         while todo or asked:
             while todo and len(asked) < _AHEAD:
                 prefix = todo.pop()
-                asked.append((prefix, pool.submit(places.children, places.join(source.root, prefix))))
+                asked.append((prefix, pool.submit(locations.children, locations.join(source.root, prefix))))
             prefix, answer = asked.popleft()
             try:
                 found = answer.result()
@@ -35,12 +35,12 @@ def walk_remote(selection: Selection) -> None:
                     raise _nothing_there(selection) from None
                 continue  # removed while we looked
             except OSError as error:
-                raise places.fault(error, "list", places.join(source.root, prefix)) from error
+                raise locations.fault(error, "list", locations.join(source.root, prefix)) from error
             for child in found:
                 _take(child, prefix, selection, todo)
 
 
-def _take(child: places.Child, prefix: str, selection: Selection, todo: list[str]) -> None:
+def _take(child: locations.Child, prefix: str, selection: Selection, todo: list[str]) -> None:
     name = child.name
     if name.startswith("."):
         selection.skip("hidden")
@@ -62,7 +62,7 @@ def _nothing_there(selection: Selection) -> DataError:
     return DataError(
         f"source {source.name!r}: nothing lies below {display(source.root)!r}",
         code="source-path",
-        place=source.place,
+        at=source.at,
         value=display(source.root),
         rule="a source on a store is a prefix with objects below it",
         remedy="correct the bucket or the prefix, or check that the credentials may list it",

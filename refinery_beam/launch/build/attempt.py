@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.crashes.poison import Poison
 from refinery_beam.job.index_parts import write_index
@@ -34,7 +34,7 @@ def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
     expected = expected_records(plan, prepared.plugin, index.entries)
     engine = Engine.of(settings, staging, records=records, noun=prepared.plugin.kind.noun)
     refs, grouped = make_refs(index, plan, prepared.plugin)
-    write_index(places.join(engine.work, "index"), refs, count=records)
+    write_index(locations.join(engine.work, "index"), refs, count=records)
     job = Job(
         plan=plan,
         instance=staging.output,

@@ -26,7 +26,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
         raise DataError(
             "no record is left to prepare",
             code="no-records",
-            place=prepared.recipe.place(("Input", "sources")),
+            at=prepared.recipe.at(("Input", "sources")),
             value=0,
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
@@ -35,7 +35,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     run = Run(
         plan=prepared.plan,
         records=records,
-        budget_at=prepared.recipe.place(("Input", "max_bad_fraction")),
+        budget_at=prepared.recipe.at(("Input", "max_bad_fraction")),
         tell=settings.tell,
         dead_runs=lambda: dead_attempts(local, prepared.key),
         sweep=lambda: sweep(local, prepared.key),

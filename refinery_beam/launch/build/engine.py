@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache import Attempt
 from refinery_beam.crashes.markers import read_markers
 from refinery_beam.crashes.worker_deaths import JobDied
@@ -46,7 +46,7 @@ class Engine:
         options = read_options(settings.runner, settings.beam_options)
         here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
         for name in WORK_FOLDERS:
-            places.make_folder(places.join(work, name))
+            locations.make_folder(locations.join(work, name))
         chosen = local_options(settings, records)
         return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records, noun=noun)
 

@@ -43,7 +43,7 @@ class Choose(beam.DoFn):
 
     def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
         step = self._step
-        chosen = any(part_of(place, cuts[label]) == 0 for label, place in candidate(ref, step))
+        chosen = any(part_of(position, cuts[label]) == 0 for label, position in candidate(ref, step))
         if chosen and step.tag:
             yield with_tag(ref, step.tag)
         elif chosen or step.tag or ref.label is None:

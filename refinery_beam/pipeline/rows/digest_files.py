@@ -9,7 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.job.cancel import at_work
 from refinery_beam.job.index_parts import read_groups
 from refinery_beam.job.job import shared_pool
@@ -36,11 +36,11 @@ class DigestFiles(beam.PTransform):
     def expand(self, pipeline: Any) -> Any:
         rows = (
             pipeline
-            | "Index" >> DealGroups(places.join(self._work, "index"))
+            | "Index" >> DealGroups(locations.join(self._work, "index"))
             | "Digest" >> beam.ParDo(DigestGroup(self._root, self._work, heartbeat=self._heartbeat))
         )
         rows.element_type = DigestRow
-        return rows | "Rows" >> WriteRows(places.join(self._work, "digests"), DigestRow, files=self._files)
+        return rows | "Rows" >> WriteRows(locations.join(self._work, "digests"), DigestRow, files=self._files)
 
 
 class DigestGroup(beam.DoFn):
@@ -53,7 +53,7 @@ class DigestGroup(beam.DoFn):
         self._progress = Heartbeat(self._work, "digest", enabled=self._told)
 
     def process(self, group: tuple[int, Iterable[str]]) -> Iterator[DigestRow]:
-        refs = read_groups(group, places.join(self._work, "index"))
+        refs = read_groups(group, locations.join(self._work, "index"))
         with at_work(self._work):
             for row in ordered_map(partial(digest_file, root=self._root), refs, pool=shared_pool(THREADS), threads=THREADS):
                 self._progress.done()
@@ -64,7 +64,7 @@ class DigestGroup(beam.DoFn):
 def digest_file(ref: Ref, *, root: str) -> DigestRow:
     """Read one file whole. One that cannot be read, or has another size than was listed, is a row with a reason; never an error."""
     try:
-        data = places.read(places.join(root, ref.path))
+        data = locations.read(locations.join(root, ref.path))
     except OSError as error:
         return DigestRow(ref.path, "", "unreadable", (error.strerror or type(error).__name__).lower())
     if len(data) != ref.size:

@@ -34,9 +34,9 @@ def _begun(domain: str, seed: int, name: str) -> Hasher:
     return Hasher(domain, seed, name)
 
 
-def bucket(place: bytes) -> int:
+def bucket(position: bytes) -> int:
     """The first bits of a position: 0..1023."""
-    return int.from_bytes(place[:2], "big") >> (16 - BUCKET_BITS)
+    return int.from_bytes(position[:2], "big") >> (16 - BUCKET_BITS)
 
 
 def weights(ratios: Sequence[float]) -> list[Fraction]:
@@ -98,33 +98,33 @@ def locate(counts: Mapping[int, int], cuts: Sequence[int]) -> list[tuple[int, in
     order = sorted(counts.items())
     for cut in cuts:
         left = cut
-        place: tuple[int, int] | None = None
+        position: tuple[int, int] | None = None
         for key, count in order:
             if left <= 0:
                 break
             if left <= count:
-                place = (key, left - 1)
+                position = (key, left - 1)
                 break
             left -= count
-        found.append(place)
+        found.append(position)
     return found
 
 
-def part_of(place: bytes, thresholds: Sequence[bytes]) -> int:
+def part_of(position: bytes, thresholds: Sequence[bytes]) -> int:
     """The index of the first part whose last position is not before `place`; len(thresholds) when it lies behind all. b'' is an empty cut.
 
     >>> part_of(b"b", [b"", b"c"]), part_of(b"d", [b"", b"c"])
     (1, 2)
     """
     for i, threshold in enumerate(thresholds):
-        if threshold and place <= threshold:
+        if threshold and position <= threshold:
             return i
     return len(thresholds)
 
 
-def part_by_hash(place: bytes, shares: Sequence[Fraction]) -> int:
+def part_by_hash(position: bytes, shares: Sequence[Fraction]) -> int:
     """The part by the rank alone, as ``method: hash`` wants: share i owns [sum of earlier shares, its own sum) of the 64-bit range."""
-    rank = int.from_bytes(place[:8], "big")
+    rank = int.from_bytes(position[:8], "big")
     edge = Fraction(0)
     for i, share in enumerate(shares):
         edge += share

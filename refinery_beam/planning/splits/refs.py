@@ -149,7 +149,7 @@ def _value_group(ref: Ref, name: str, label_field: str) -> bytes:
         raise DataError(
             f"{ref.record_id} has no value for {name!r}, by which splits are grouped",
             code="group-missing",
-            place=ref.record_id,
+            at=ref.record_id,
             value=None,
             rule="with Splits.group_by every record has the field",
             remedy="fill the column, or drop group_by",
@@ -175,7 +175,7 @@ def _featurized(ref: Ref, steps: Sequence[tuple[FieldStep, BoundOp[FeaturizeOp]]
             raise DataError(
                 f"{step.name!r} cannot take {display(ref.record_id)}: {error.detail}",
                 code=error.reason,
-                place=display(ref.record_id),
+                at=display(ref.record_id),
                 value=error.detail,
                 rule="a featurization of metadata takes every record: its field is known before splits are made",
                 remedy=f"mend or remove the file, or remove {step.name!r}",

@@ -34,17 +34,17 @@ def divide(refs: Iterable[Ref], plan: Plan, *, scratch: str = "") -> Iterable[Re
     """The references with their splits, by exact quotas within each stratum. `refs` are gone through twice and come group by group, the
     members of a group in the order of their keys.
     """
-    places: Sorter[tuple[str, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
+    positions: Sorter[tuple[str, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
     counts: Counter[str] = Counter()
     for stratum, first, ref in _stratified(refs, plan):
         if first:
             counts[stratum] += 1
-            places.add((stratum, group_position(ref, plan.split)))
-    cuts = cut(places, counts, QuotaCuts(plan.split))
+            positions.add((stratum, group_position(ref, plan.split)))
+    cuts = cut(positions, counts, QuotaCuts(plan.split))
     return Again(partial(_divided, refs, plan, cuts))
 
 
-def cut(places: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: QuotaCuts) -> dict[str, list[bytes]]:
+def cut(positions: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: QuotaCuts) -> dict[str, list[bytes]]:
     """The last place of each part of each stratum, b'' for an empty part. `places` are sorted (stratum, position) pairs.
 
     >>> from refinery_beam.planning.nodes import SplitPlan
@@ -53,10 +53,10 @@ def cut(places: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: 
     {'x': [b'2', b'4'], 'y': [b'5', b'5']}
     """
     found: dict[str, list[bytes]] = {}
-    for stratum, group in groupby(places, key=lambda pair: pair[0]):
+    for stratum, group in groupby(positions, key=lambda pair: pair[0]):
         ends = quotas(stratum, counts[stratum])
         wanted = {end for end in ends if end > 0}
-        at = {number: place for number, (_, place) in enumerate(group, 1) if number in wanted}
+        at = {number: position for number, (_, position) in enumerate(group, 1) if number in wanted}
         found[stratum] = [at.get(end, b"") for end in ends]
     return found
 
@@ -121,7 +121,7 @@ def tag_split(ref: Ref, tag: str) -> Ref | None:
         raise DataError(
             f"{ref.record_id} has the tags {', '.join(tags)}, and a record is in one split",
             code="two-tags",
-            place=ref.record_id,
+            at=ref.record_id,
             value=", ".join(tags),
             rule=f"with Splits.applies_to {tag!r} every other record is in the split named by its only tag",
             remedy="let each sampling filter exclude_already_labeled the tags of those before it",

@@ -196,10 +196,10 @@ class PixelDistribution:
         for _, pixels in view.pixels(split):
             planes = pixels.reshape(*pixels.shape[:2], -1)
             # Whole numbers fall into bins by whole numbers; the last bin holds the greatest value too.
-            place = ((planes.astype(np.float64) - low) * bins / (high - low + (1.0 if pixels.dtype == np.uint8 else 0.0))).astype(np.int64)
-            place = np.minimum(place, bins - 1)
+            bin_of = ((planes.astype(np.float64) - low) * bins / (high - low + (1.0 if pixels.dtype == np.uint8 else 0.0))).astype(np.int64)
+            bin_of = np.minimum(bin_of, bins - 1)
             for channel in range(planes.shape[2]):
-                counted = np.bincount(place[:, :, channel].reshape(-1), minlength=bins)
+                counted = np.bincount(bin_of[:, :, channel].reshape(-1), minlength=bins)
                 totals[channel] = totals.get(channel, 0) + counted
             count += 1
         names = CHANNEL_NAMES.get(len(totals), tuple(f"channel {i}" for i in range(len(totals))))

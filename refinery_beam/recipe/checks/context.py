@@ -50,7 +50,7 @@ class Context:
 
     def error(self, message: str, *path: Step, key: bool = False, **words: Any) -> Finding:
         """An error at a path of the recipe; `words` are code, value, rule, remedy."""
-        return Finding("error", RecipeError(message, place=self.recipe.place(path, key=key), **words))
+        return Finding("error", RecipeError(message, at=self.recipe.at(path, key=key), **words))
 
     def unknown(
         self, message: str, name: Any, known: Iterable[str], *path: Step, code: str = "unknown-field-name", what: str = ""
@@ -68,7 +68,7 @@ class Context:
 
     def warning(self, message: str, *path: Step, **words: Any) -> Finding:
         """A warning at a path of the recipe."""
-        return Finding("warning", RecipeError(message, place=self.recipe.place(path), **words))
+        return Finding("warning", RecipeError(message, at=self.recipe.at(path), **words))
 
     def note(self, text: str) -> Finding:
         """Why a check passes, where that is no matter of course."""

@@ -53,7 +53,7 @@ def overlays_reference_declared_sections(c: Context) -> Findings:
         for section in body:
             if section not in SECTIONS:
                 path = ("overlays", name, section)
-                yield Finding("error", overlay_section_error(name, section, place=c.recipe.place(path, key=True)))
+                yield Finding("error", overlay_section_error(name, section, at=c.recipe.at(path, key=True)))
 
 
 def extension_keys_declared(c: Context) -> Findings:
@@ -91,7 +91,7 @@ def op_names_unique(c: Context) -> Findings:
                 yield c.error(
                     f"two {kind} are named {name!r}"
                     + ("" if first == name else f" and {first!r}, which differ in letter case only")
-                    + f"; the first is at {c.recipe.place(where)}",
+                    + f"; the first is at {c.recipe.at(where)}",
                     *path,
                     code="duplicate-name",
                     value=name,

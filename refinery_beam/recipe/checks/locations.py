@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import RefineryError, closest
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
 
@@ -23,7 +23,7 @@ def output_inside_source(c: Context) -> Findings:
         return
     for i, source in enumerate(c.model.Input.sources):
         try:
-            meets = places.inside(c.cache_root, c.recipe.resolve(source.path))
+            meets = locations.inside(c.cache_root, c.recipe.resolve(source.path))
         except RefineryError:
             continue
         if meets:
@@ -44,7 +44,7 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
     try:
         resolved = c.recipe.resolve(location)
     except RefineryError as error:
-        error.place = c.recipe.place(path)
+        error.at = c.recipe.at(path)
         yield Finding("error", error)
         return
     if "://" in resolved:

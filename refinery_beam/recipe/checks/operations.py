@@ -230,7 +230,7 @@ def stats_source_resolves(c: Context) -> Findings:
         try:
             resolved = c.recipe.resolve(imported["recipe"])
         except RefineryError as error:
-            error.place = c.recipe.place(path)
+            error.at = c.recipe.at(path)
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):

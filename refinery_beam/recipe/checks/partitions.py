@@ -93,7 +93,7 @@ def partitions_consistent(c: Context) -> Findings:
         if name != splits.applies_to and name in c.partitions:
             at = next(i for i in named if sources[i].partition == name)
             yield c.error(
-                f"the split {name!r} of ratios is also a partition ({c.recipe.place(('Input', 'sources', at, 'partition'))})",
+                f"the split {name!r} of ratios is also a partition ({c.recipe.at(('Input', 'sources', at, 'partition'))})",
                 "Splits",
                 "ratios",
                 name,

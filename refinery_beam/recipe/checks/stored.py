@@ -59,7 +59,7 @@ def output_options(c: Context) -> Findings:
                     *at,
                     code="encoding-source",
                     value=output.encoding,
-                    rule=f"{encoding.name} is legal only when no op changes content ({c.recipe.place((section, i))})",
+                    rule=f"{encoding.name} is legal only when no op changes content ({c.recipe.at((section, i))})",
                     remedy="choose another encoding, or remove the operation",
                 )
     if "quality" in output.model_fields_set and encoding.lossless:

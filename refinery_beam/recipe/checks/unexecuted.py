@@ -38,7 +38,7 @@ def _no(c: Context, what: str, *path: Step, value: str | int, remedy: str = "rem
     return RecipeError(
         f"{what} is not executed yet",
         code="not-executed-yet",
-        place=c.recipe.place(path, key=key),
+        at=c.recipe.at(path, key=key),
         value=value,
         rule="this release reads the whole language and carries out a part of it; the rest is refused, not ignored",
         remedy=remedy,

@@ -24,7 +24,7 @@ class Node:
     at_key: bool = False
 
     @property
-    def place(self) -> tuple[int, int]:
+    def at(self) -> tuple[int, int]:
         """Where to point a person to."""
         return self.key if self.at_key and self.key else (self.line, self.column)
 
@@ -59,7 +59,7 @@ class Node:
 
     def like(self, value: Any) -> Node:
         """A new node for a value nobody wrote, placed where this one is."""
-        line, column = self.place
+        line, column = self.at
         return Node(value, line, column, self.key)
 
 

@@ -38,7 +38,7 @@ def parse_yaml(text: str | bytes, *, name: str) -> Node:
 class _Frame:
     node: Node
     key: str | None = None
-    key_place: tuple[int, int] | None = None
+    key_at: tuple[int, int] | None = None
     awaiting_value: bool = False
 
 
@@ -55,9 +55,9 @@ class _Builder:
         self.depth = 0
         self.documents = 0
 
-    def error(self, message: str, *, code: str, mark: Any = None, place: tuple[int, int] | None = None, **words: Any) -> RecipeError:
-        line, column = place or ((mark.line + 1, mark.column + 1) if mark else (1, 1))
-        return RecipeError(message, code=code, place=f"{self.name}:{line}:{column}", **words)
+    def error(self, message: str, *, code: str, mark: Any = None, at: tuple[int, int] | None = None, **words: Any) -> RecipeError:
+        line, column = at or ((mark.line + 1, mark.column + 1) if mark else (1, 1))
+        return RecipeError(message, code=code, at=f"{self.name}:{line}:{column}", **words)
 
     def build(self) -> Node:
         try:
@@ -130,7 +130,7 @@ class _Builder:
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
             mark: Any = event.start_mark
             node = Node(value, mark.line + 1, mark.column + 1, at_key=not event.flow_style)
-            self.place(node)
+            self.put(node)
             self.stack.append(_Frame(node))
         elif isinstance(event, yaml.CollectionEndEvent):
             self.stack.pop()
@@ -157,7 +157,7 @@ class _Builder:
                 value = 0
         elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
             raise self.error("half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode")
-        self.place(Node(value, mark.line + 1, mark.column + 1, None, plain and text == ""))
+        self.put(Node(value, mark.line + 1, mark.column + 1, None, plain and text == ""))
 
     def check_tag(self, event: Any) -> None:
         if event.tag is not None:
@@ -183,7 +183,7 @@ class _Builder:
             remedy="write the value out in each place",
         )
 
-    def place(self, node: Node) -> None:
+    def put(self, node: Node) -> None:
         """Hang a node under its parent, as list item, key or value."""
         if not self.stack:
             self.root = node
@@ -192,13 +192,13 @@ class _Builder:
         if isinstance(frame.node.value, list):
             frame.node.value.append(node)
         elif frame.awaiting_value:
-            node.key = frame.key_place
+            node.key = frame.key_at
             if frame.key is not None:
                 frame.node.value[frame.key] = node
             frame.awaiting_value = False
         else:
             frame.key = self.key_text(node, frame)
-            frame.key_place = (node.line, node.column)
+            frame.key_at = (node.line, node.column)
             frame.awaiting_value = True
 
     def key_text(self, node: Node, frame: _Frame) -> str | None:
@@ -210,7 +210,7 @@ class _Builder:
                 self.error(
                     f"the key {shown} is not text",
                     code="yaml-key-not-text",
-                    place=where,
+                    at=where,
                     value=shown,
                     rule="keys are text",
                     remedy=f'write it in quotes: "{shown}"' if not isinstance(node.value, dict | list) else "use a name as key",
@@ -219,12 +219,12 @@ class _Builder:
             return None
         before = frame.node.value.get(node.value)
         if before is not None:
-            line, column = before.key or before.place
+            line, column = before.key or before.at
             self.report(
                 self.error(
                     f"the key {node.value!r} is written twice; the first is at {self.name}:{line}:{column}",
                     code="yaml-duplicate-key",
-                    place=where,
+                    at=where,
                     value=node.value,
                     rule="a mapping has each key once",
                     remedy="remove one of the two",
@@ -246,7 +246,7 @@ class _Builder:
             return self.error(
                 f"the character U+{ord(self.text[at]):04X} is not allowed in YAML" if at < len(self.text) else "unreadable text",
                 code="yaml-characters",
-                place=(line, column),
+                at=(line, column),
                 rule="a recipe is printable UTF-8 text",
                 remedy='write it as an escape in double quotes, such as "\\x07", or remove it',
             )
@@ -277,7 +277,7 @@ def too_large(name: str, size: int) -> RecipeError:
     return RecipeError(
         f"the recipe has {size} bytes",
         code="yaml-too-large",
-        place=f"{name}:1:1",
+        at=f"{name}:1:1",
         value=size,
         rule=f"a recipe has at most {MAX_BYTES} bytes",
         remedy="keep tables and lists of files in files of their own (label_from, ...)",
@@ -295,7 +295,7 @@ def _decode(text: str | bytes, name: str) -> str:
             raise RecipeError(
                 "half of a surrogate pair is no character",
                 code="yaml-not-utf8",
-                place=f"{name}:{line}:{column}",
+                at=f"{name}:{line}:{column}",
                 rule="a recipe is UTF-8 text",
             ) from None
     else:
@@ -310,7 +310,7 @@ def _decode(text: str | bytes, name: str) -> str:
         raise RecipeError(
             f"the byte 0x{encoded[error.start]:02X} is not UTF-8",
             code="yaml-not-utf8",
-            place=f"{name}:{line}:{column}",
+            at=f"{name}:{line}:{column}",
             rule="a recipe is UTF-8 text",
             remedy="save the file as UTF-8",
         ) from None

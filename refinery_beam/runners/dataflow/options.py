@@ -36,7 +36,7 @@ EXAMPLE = "refinery-beam run RECIPE --runner dataflow --cache-root gs://... -- -
 
 def dataflow_errors(options: EngineOptions) -> list[RefineryError]:
     """Everything that is wrong with the options of a Dataflow run, at once."""
-    return [*_missing(options), *_refused(options), *_places(options), *_code(options)]
+    return [*_missing(options), *_refused(options), *_locations(options), *_code(options)]
 
 
 def _missing(options: EngineOptions) -> Iterator[RefineryError]:
@@ -69,14 +69,14 @@ def _refused(options: EngineOptions) -> Iterator[RefineryError]:
             )
 
 
-def _places(options: EngineOptions) -> Iterator[RefineryError]:
+def _locations(options: EngineOptions) -> Iterator[RefineryError]:
     for name in ("temp_location", "staging_location"):
-        place = options.value(name)
-        if place and not BUCKET.fullmatch(place):
+        location = options.value(name)
+        if location and not BUCKET.fullmatch(location):
             yield UsageError(
-                f"--{name} is no place in Cloud Storage: {place}",
+                f"--{name} is no place in Cloud Storage: {location}",
                 code="beam-option",
-                value=place,
+                value=location,
                 rule="Dataflow keeps its own files in Cloud Storage: gs://BUCKET/FOLDER",
                 remedy=f"--{name}=gs://BUCKET/tmp",
             )
@@ -87,11 +87,11 @@ def _code(options: EngineOptions) -> Iterator[RefineryError]:
     packages = [*options.values("extra_package"), *options.values("extra_packages")]
     setup = options.value("setup_file")
     wrong = [*(p for p in packages if _is_ours(p) and not _package_fits(p)), *([setup] if setup and not _setup_fits(setup) else [])]
-    for place in wrong:
+    for location in wrong:
         yield UsageError(
-            f"{place} is not refinery-beam {__version__}",
+            f"{location} is not refinery-beam {__version__}",
             code="worker-code",
-            value=place,
+            value=location,
             rule="workers run the version of the driver",
             remedy="build it from this release, or say --sdk_container_image",
         )

@@ -218,7 +218,7 @@ def _failed(job: DataflowJob, state: str) -> EngineError:
         return EngineError(
             f"the Dataflow job was ended from outside, in state {state}",
             code="engine-state",
-            place=job.page,
+            at=job.page,
             value=state,
             rule="the pipeline runs to its end",
             remedy="run again to start over; nothing was promoted",
@@ -227,7 +227,7 @@ def _failed(job: DataflowJob, state: str) -> EngineError:
     return EngineError(
         "the Dataflow job failed" + (": " + "\n  ".join(words) if words else ", and gave no reason"),
         code="engine-failed",
-        place=job.page,
+        at=job.page,
         value=state,
         rule="the pipeline runs to its end",
         remedy="the page above has the logs of its workers; nothing was promoted",

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.crashes.worker_deaths import raises_worker_deaths
 from refinery_beam.errors import EngineError
 from refinery_beam.job.cancel import cancel
@@ -101,7 +101,7 @@ def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
     """Cancels the job when a worker has refused to work for this driver: a worker pool's engine waits for such a worker for ever."""
     over = threading.Event()
     # On a store every look is a listing.
-    seconds = REFUSAL_SECONDS * (10 if places.is_url(work) else 1)
+    seconds = REFUSAL_SECONDS * (10 if locations.is_url(work) else 1)
 
     def watch() -> None:
         while not over.wait(seconds):

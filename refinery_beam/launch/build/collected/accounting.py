@@ -62,7 +62,7 @@ def _unaccounted(step: str, records_in: int, out: int, lost: int) -> EngineError
     return EngineError(
         f"{step}: {records_in} records went in, {out} came out and {lost} are in the ledger",
         code="unaccounted",
-        place=step,
+        at=step,
         value=records_in - out - lost,
         rule="every record comes out or is in the ledger, of each step and in each split",
         remedy="nothing was promoted; report this with the recipe",

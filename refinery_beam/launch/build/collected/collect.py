@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, raise_all
 from refinery_beam.job.row_files import read_ledger
 from refinery_beam.launch.build.collected.accounting import account, account_steps
@@ -57,9 +57,9 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     writes to one file, and EngineError when a record is unaccounted for.
     """
     plan, index = prepared.plan, prepared.index
-    shards = read_shards(places.join(work, "shards"))
+    shards = read_shards(locations.join(work, "shards"))
     index_bad = frozenset(index.bad)
-    ledger = sorted({*index_bad, *read_ledger(places.join(work, "ledger"))})
+    ledger = sorted({*index_bad, *read_ledger(locations.join(work, "ledger"))})
     have = {row.split for row in shards}
     shards += [_empty_shard(prepared, split, instance, work) for split in plan.split.splits if split not in have]
     counts = {split: sum(r.records for r in shards if r.split == split) for split in plan.split.splits}
@@ -67,10 +67,10 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     step_counts = read_step_counts(plan, work)
     account(step_counts.total(records_in), counts, ledger)
     account_steps(plan, len(index.entries), step_counts.tally, counts, [row for row in ledger if row not in index_bad])
-    check_budget(plan, step_counts.total(records_in), ledger, place=prepared.recipe.place(("Input", "max_bad_fraction")))
+    check_budget(plan, step_counts.total(records_in), ledger, at=prepared.recipe.at(("Input", "max_bad_fraction")))
     unknown = unknown_labels(plan, prepared.plugin, (entry.label for entry in index.entries))
-    place = prepared.recipe.place(("Input", "sources"))
-    refuse_empty(records_in, ledger, out=sum(counts.values()), place=place, hints=[text for _, text in unknown])
+    at = prepared.recipe.at(("Input", "sources"))
+    refuse_empty(records_in, ledger, out=sum(counts.values()), at=at, hints=[text for _, text in unknown])
     fitted = _fitted(prepared, work)
     outcomes = judge(prepared, work, ledger, fitted)
     raise_all(o.error() for o in outcomes if o.gates)
@@ -97,7 +97,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     )
 
 
-def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, place: str = "", hints: Sequence[str] = ()) -> None:
+def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, at: str = "", hints: Sequence[str] = ()) -> None:
     """DataError when nothing at all came out: an empty dataset is never what somebody wanted. `hints` say what may be the cause."""
     if out == 0:
         gone = Counter(f"{row.reason} by {row.op!r}" if row.stage == FILTERS else row.reason for row in ledger)
@@ -105,7 +105,7 @@ def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, plac
         raise DataError(
             f"none of {records_in} records came out: {reasons}",
             code="no-records",
-            place=place,
+            at=at,
             value=0,
             rule="an instance has at least one record",
             remedy="; ".join(hints) or "check the filters, the split ratios and the input",
@@ -130,14 +130,14 @@ def _fitted(prepared: Prepared, work: str) -> dict[str, Mapping[str, Any]]:
 def _accumulator(work: str, name: str) -> bytes | None:
     """The merged accumulator of a fit point, or None where no record reached it."""
     try:
-        return places.read(places.join(work, "statistics", name))
+        return locations.read(locations.join(work, "statistics", name))
     except FileNotFoundError:
         return None
 
 
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
-    folder = places.join(instance, "dataset")
-    with places.scratch(places.join(work, "scratch")) as scratch:
+    folder = locations.join(instance, "dataset")
+    with locations.scratch(locations.join(work, "scratch")) as scratch:
         return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
 
 

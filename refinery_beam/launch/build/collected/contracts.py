@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.cache.files import file_sha256
 from refinery_beam.job.row_files import read_rows
 from refinery_beam.launch.prepare import Prepared
@@ -30,7 +30,7 @@ def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Ma
     """The outcome of every assertion of the plan; `fitted` are all statistics."""
     if not prepared.plan.contracts:
         return ()
-    evidence = sorted(set(read_rows(places.join(work, "evidence"), EvidenceRow)))
+    evidence = sorted(set(read_rows(locations.join(work, "evidence"), EvidenceRow)))
     counts = comparison_counts(prepared.comparisons, prepared.plan, prepared.settings.plugin_paths)
     worker = Worker(prepared.plan)
     tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
@@ -81,12 +81,12 @@ def comparison_counts(comparisons: Mapping[int, Comparison], plan: Plan, plugin_
         field = plan.contracts[i].field or ""
         counts: Counter[str] = Counter()
         for entry in comparison.manifest.shards(comparison.split):
-            path = places.join(comparison.manifest.place, entry.path)
+            path = locations.join(comparison.manifest.location, entry.path)
             if file_sha256(path) != entry.sha256:
                 raise refuse_comparison(
                     f"is damaged: {entry.path} has other bytes", path, comparison.at, "run the recipe that made it again"
                 )
-            with places.opened(path) as source, pq.ParquetFile(source) as file:
+            with locations.opened(path) as source, pq.ParquetFile(source) as file:
                 for batch in file.iter_batches(columns=[field], use_threads=False):
                     counts.update(key_text([value]) for value in batch.column(0).to_pylist() if value is not None)
         found[i] = [(json.loads(key)[0], count) for key, count in sorted(counts.items())]
@@ -95,7 +95,7 @@ def comparison_counts(comparisons: Mapping[int, Comparison], plan: Plan, plugin_
 
 def _content_counts(comparison: Comparison, plugin_paths: Sequence[str]) -> Counts:
     manifest, split = comparison.manifest, comparison.split
-    instance = open_instance(manifest.place, plugin_paths=plugin_paths)
+    instance = open_instance(manifest.location, plugin_paths=plugin_paths)
     chain, kind = instance.recorded.deferred(split), instance.recorded.kind
     content = manifest.image_field or ""
     levels: Counter[str] = Counter()

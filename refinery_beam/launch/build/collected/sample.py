@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.launch.build.collected.shard_rows import read_shards, sorted_shards
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.sample import SamplePlan
@@ -16,7 +16,7 @@ def read_sample(plan: Plan, work: str) -> tuple[ShardRow, ...]:
     """The rows of the sample's shards, by split and number; none where the recipe asks for no sample."""
     if plan.sample is None:
         return ()
-    return sorted_shards(read_shards(places.join(work, "sample")), plan.split.splits)
+    return sorted_shards(read_shards(locations.join(work, "sample")), plan.split.splits)
 
 
 def sample_entry(step: SamplePlan, rows: Sequence[ShardRow]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def one_row_a_shard(rows: Sequence[ShardRow]) -> list[ShardRow]:
             raise EngineError(
                 f"two attempts at shard {row.shard} of {row.split} gave different bytes",
                 code="nondeterminism",
-                place=row.file,
+                at=row.file,
                 value=f"{other.sha256} and {row.sha256}",
                 rule="the same records give the same shard",
                 remedy="an op or a plugin is not a pure function of its record; report it with the recipe",

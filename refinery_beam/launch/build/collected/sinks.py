@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.errors import DataError, RefineryError, display, raise_all
 from refinery_beam.job.row_files import read_rows
 from refinery_beam.planning.nodes import Plan
@@ -24,7 +24,7 @@ def read_sinks(plan: Plan, work: str) -> dict[str, list[SinkRow]]:
     """The files that a job wrote for the plan's sinks. Raises DataError ``sink-collision``."""
     found: dict[str, list[SinkRow]] = {step.name: [] for step in plan.sinks}
     if plan.sinks:
-        for row in sorted(set(read_rows(places.join(work, "sinks"), SinkRow))):
+        for row in sorted(set(read_rows(locations.join(work, "sinks"), SinkRow))):
             found[row.sink].append(row)
         raise_all(collisions(found))
     return found
@@ -42,7 +42,7 @@ def collisions(sinks: SinkFiles) -> list[RefineryError]:
                     DataError(
                         f"the sink {sink!r} writes {display(other.record_id)} and {display(row.record_id)} to one file, {row.path}",
                         code="sink-collision",
-                        place=f"sinks/{sink}/{row.path}",
+                        at=f"sinks/{sink}/{row.path}",
                         value=row.path,
                         rule="every record has a file of its own, upper and lower case being one",
                         remedy="add {record_id} or another field that tells records apart to path_template",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from refinery_beam import places
+from refinery_beam import locations
 from refinery_beam.job.row_files import read_rows
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.variants import aggressive
@@ -37,7 +37,7 @@ def read_step_counts(plan: Plan, work: str) -> StepCounts:
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
     tally: dict[tuple[str, str, str], int] = {}
-    rows: list[GrowthRow] = sorted(set(read_rows(places.join(work, "growth"), GrowthRow)))
+    rows: list[GrowthRow] = sorted(set(read_rows(locations.join(work, "growth"), GrowthRow)))
     for row in rows:
         tally[row.split, row.step, row.kind] = row.records
         if row.kind in ("generated", "replaced"):

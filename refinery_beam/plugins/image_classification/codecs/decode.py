@@ -237,7 +237,7 @@ def _high_bytes(image: Image.Image) -> Image.Image:
     if image.mode == "I":
         # 4 bytes a value, in the machine's order.
         high, rest = (1, (2, 3)) if sys.byteorder == "little" else (2, (1, 0))
-        if any(any(raw[place::4]) for place in rest):
+        if any(any(raw[channel::4]) for channel in rest):
             raise BadRecord("unsupported_mode", "32-bit integer pixels beyond 0..65535, which have no agreed 8-bit form")
         return Image.frombytes("L", image.size, raw[high::4])
     big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")

@@ -98,12 +98,12 @@ def glass_blur(image: Array, severity: int, stream: Stream) -> Array:
     smooth = np.floor(np.clip(gaussian(image, sigma), 0.0, 1.0) * 255.0)
     height, width = image.shape[:2]
     rows, columns = np.arange(height - reach, reach, -1), np.arange(width - reach, reach, -1)
-    places = (rows[:, None] * width + columns[None, :]).ravel()
+    positions = (rows[:, None] * width + columns[None, :]).ravel()
     source = list(range(height * width))
     for _ in range(rounds):
-        moves = integers(stream, (len(places), 2), -reach, reach)
-        others = places + moves[:, 1] * width + moves[:, 0]
-        for here, there in zip(places.tolist(), others.tolist(), strict=True):
+        moves = integers(stream, (len(positions), 2), -reach, reach)
+        others = positions + moves[:, 1] * width + moves[:, 0]
+        for here, there in zip(positions.tolist(), others.tolist(), strict=True):
             source[here] = source[there]
     shuffled = smooth.reshape(height * width, -1)[np.array(source)].reshape(image.shape)
     return gaussian(shuffled / 255.0, sigma)

@@ -134,9 +134,9 @@ def zoom(image: Array, factor: float) -> Array:
     for axis in (0, 1):
         n = image.shape[axis]
         centre = (n - 1) / 2.0
-        place = (np.arange(n) - centre) / factor + centre
-        low = np.clip(np.floor(place), 0, n - 1)
-        part = place - low
+        position = (np.arange(n) - centre) / factor + centre
+        low = np.clip(np.floor(position), 0, n - 1)
+        part = position - low
         low = low.astype(np.int64)
         high = np.minimum(low + 1, n - 1)
         shape = [1, 1, 1]

@@ -36,14 +36,14 @@ def translated(url: str) -> Iterator[None]:
         raise OSError(_number(error), _clean(error), url) from None
 
 
-def fault(error: OSError, doing: str, place: str) -> StoreError:
+def fault(error: OSError, doing: str, location: str) -> StoreError:
     """The StoreError for what a store refused, with the remedy that fits; `places.fault` is this."""
-    scheme = place.partition("://")[0]
+    scheme = location.partition("://")[0]
     reason = error.strerror or str(error) or type(error).__name__
 
     def told(*, code: str, remedy: str, reason: str = reason) -> StoreError:
         rule = "a location is a place that this machine can reach and may use"
-        return StoreError(f"cannot {doing} {place}: {reason}", code=code, place=place, value=reason, rule=rule, remedy=remedy)
+        return StoreError(f"cannot {doing} {location}: {reason}", code=code, at=location, value=reason, rule=rule, remedy=remedy)
 
     if isinstance(error, FileNotFoundError):
         return told(code="store-missing", reason="there is no such bucket or object", remedy="create the bucket, or mend its name")

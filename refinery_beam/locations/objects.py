@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from refinery_beam.errors import StoreError
-from refinery_beam.object_faults import translated
+from refinery_beam.locations.faults import translated
 
 
 class Entry(NamedTuple):
@@ -264,7 +264,7 @@ def _filesystem(url: str) -> Any:
         raise StoreError(
             f"nothing here reads {scheme}://",
             code="store-scheme",
-            place=url,
+            at=url,
             value=scheme,
             rule="a location is a path, or a URL whose scheme fsspec knows",
             remedy="gs:// and s3:// come with the extras 'gcs' and 's3'; others with their own fsspec package",
@@ -275,7 +275,7 @@ def _lacking(url: str, scheme: str, extra: str, package: str) -> StoreError:
     return StoreError(
         f"{scheme}:// needs the Python package {package}, which is not installed",
         code="store-extra",
-        place=url,
+        at=url,
         value=package,
         rule="object stores are extras",
         remedy=f"pip install 'refinery-beam[{extra}]'" if extra else f"pip install {package}",

@@ -1,4 +1,4 @@
-"""The small functions over places, locally and on fsspec's store in memory. Real servers: tests/stores."""
+"""The small functions over locations, locally and on fsspec's store in memory. Real servers: tests/stores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from refinery_beam import object_faults, objects, places
+from refinery_beam import locations
 from refinery_beam.errors import StoreError, UsageError
+from refinery_beam.locations import faults, objects
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -20,55 +21,55 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def test_a_file_is_written_read_listed_and_removed(folder: str) -> None:
-    below = places.join(folder, "a", "b")
-    places.make_folder(below)
-    places.write(places.join(below, "two.txt"), b"two")
-    places.write(places.join(below, "two.txt"), b"zwei")
-    places.write(places.join(folder, "a", "one.txt"), b"")
-    assert places.read(places.join(below, "two.txt")) == b"zwei"
-    assert places.size(places.join(below, "two.txt")) == 4
-    assert places.size(places.join(folder, "a", "one.txt")) == 0
-    assert places.size(below) is None and places.size(places.join(folder, "no")) is None
-    assert places.names(places.join(folder, "a")) == ["b", "one.txt"]
-    assert places.names(places.join(folder, "nowhere")) == []
-    assert [(e.path, e.size) for e in places.walk(folder)] == [("a/b/two.txt", 4), ("a/one.txt", 0)]
-    assert places.is_folder(below) and not places.is_folder(places.join(folder, "nowhere"))
-    places.remove_all([places.join(below, "two.txt"), places.join(folder, "a/one.txt"), places.join(folder, "never")])
-    places.remove(places.join(folder, "never"))
-    assert places.walk(folder) == []
+    below = locations.join(folder, "a", "b")
+    locations.make_folder(below)
+    locations.write(locations.join(below, "two.txt"), b"two")
+    locations.write(locations.join(below, "two.txt"), b"zwei")
+    locations.write(locations.join(folder, "a", "one.txt"), b"")
+    assert locations.read(locations.join(below, "two.txt")) == b"zwei"
+    assert locations.size(locations.join(below, "two.txt")) == 4
+    assert locations.size(locations.join(folder, "a", "one.txt")) == 0
+    assert locations.size(below) is None and locations.size(locations.join(folder, "no")) is None
+    assert locations.names(locations.join(folder, "a")) == ["b", "one.txt"]
+    assert locations.names(locations.join(folder, "nowhere")) == []
+    assert [(e.path, e.size) for e in locations.walk(folder)] == [("a/b/two.txt", 4), ("a/one.txt", 0)]
+    assert locations.is_folder(below) and not locations.is_folder(locations.join(folder, "nowhere"))
+    locations.remove_all([locations.join(below, "two.txt"), locations.join(folder, "a/one.txt"), locations.join(folder, "never")])
+    locations.remove(locations.join(folder, "never"))
+    assert locations.walk(folder) == []
     with pytest.raises(FileNotFoundError):
-        places.read(places.join(below, "two.txt"))
+        locations.read(locations.join(below, "two.txt"))
 
 
 def test_names_that_look_like_patterns_are_names(folder: str) -> None:
     names = ["a*", "ab", "a?", "a[b]", "b"]
-    places.make_folder(folder)
+    locations.make_folder(folder)
     for name in names:
-        places.write(places.join(folder, name), name.encode())
-    places.remove_all([places.join(folder, name) for name in ("a*", "a?", "b")])
-    assert [e.path for e in places.walk(folder)] == ["a[b]", "ab"]
-    assert places.read(places.join(folder, "a[b]")) == b"a[b]"
+        locations.write(locations.join(folder, name), name.encode())
+    locations.remove_all([locations.join(folder, name) for name in ("a*", "a?", "b")])
+    assert [e.path for e in locations.walk(folder)] == ["a[b]", "ab"]
+    assert locations.read(locations.join(folder, "a[b]")) == b"a[b]"
 
 
 def test_one_of_many_writers_wins(folder: str) -> None:
-    place, won = places.join(folder, "race"), []
-    if not places.is_url(folder):
-        places.make_folder(folder)
+    location, won = locations.join(folder, "race"), []
+    if not locations.is_url(folder):
+        locations.make_folder(folder)
 
     def writer(n: int) -> None:
-        if places.put_if_absent(place, bytes([n]) * 10):
+        if locations.put_if_absent(location, bytes([n]) * 10):
             won.append(n)
 
     # The store in memory looks and then writes: only a real store decides between threads. Here one after the other.
     threads = [threading.Thread(target=writer, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
-        if places.is_url(folder):
+        if locations.is_url(folder):
             thread.join()
     for thread in threads:
         thread.join()
     assert len(won) == 1
-    assert places.read(place) == bytes(won) * 10
+    assert locations.read(location) == bytes(won) * 10
 
 
 def test_a_finished_file_moves_to_its_place_and_opens_there(folder: str, tmp_path: Path) -> None:
@@ -77,21 +78,21 @@ def test_a_finished_file_moves_to_its_place_and_opens_there(folder: str, tmp_pat
 
     local = str(tmp_path / "finished")
     pq.write_table(pa.table({"n": [1, 2, 3]}), local)
-    with places.scratch(places.join(folder, "scratch")) as scratch:
-        assert not places.is_url(scratch) and (places.is_url(folder) or scratch == os.path.join(folder, "scratch"))
-    places.put_file(local, places.join(folder, "t.parquet"))
+    with locations.scratch(locations.join(folder, "scratch")) as scratch:
+        assert not locations.is_url(scratch) and (locations.is_url(folder) or scratch == os.path.join(folder, "scratch"))
+    locations.put_file(local, locations.join(folder, "t.parquet"))
     assert not os.path.exists(local)
-    with places.opened(places.join(folder, "t.parquet")) as source, pq.ParquetFile(source) as file:
+    with locations.opened(locations.join(folder, "t.parquet")) as source, pq.ParquetFile(source) as file:
         assert file.read().to_pydict() == {"n": [1, 2, 3]}
 
 
 def test_what_is_a_url_and_how_names_join() -> None:
-    assert places.absolute("gs://b") == "gs://b"
-    assert places.join("gs://b", "instances", "a/b") == "gs://b/instances/a/b"
-    assert places.parent("gs://b/x/y") == "gs://b/x" and places.basename("gs://b/x/y") == "y"
-    assert places.absolute("x") == os.path.join(os.getcwd(), "x")
+    assert locations.absolute("gs://b") == "gs://b"
+    assert locations.join("gs://b", "instances", "a/b") == "gs://b/instances/a/b"
+    assert locations.parent("gs://b/x/y") == "gs://b/x" and locations.basename("gs://b/x/y") == "y"
+    assert locations.absolute("x") == os.path.join(os.getcwd(), "x")
     with pytest.raises(UsageError) as caught:
-        places.absolute("s3://key:hidden@bucket/x")
+        locations.absolute("s3://key:hidden@bucket/x")
     assert caught.value.code == "secret-in-url" and "hidden" not in caught.value.render()
 
 
@@ -101,24 +102,24 @@ def test_options_go_to_fsspec_and_their_values_into_no_text(monkeypatch: pytest.
     monkeypatch.setattr("fsspec.config.conf", dict(conf))
     monkeypatch.setitem(os.environ, "FSSPEC_ZZ", '{"old": 1}')
     monkeypatch.setitem(os.environ, "FSSPEC_ZZ_SECRET", "stale-value")
-    places.use_options(["zz.secret=tell-nobody", "zz.anon=true", 'zz.more={"a": [1]}', "zz.text=12"])
+    locations.use_options(["zz.secret=tell-nobody", "zz.anon=true", 'zz.more={"a": [1]}', "zz.text=12"])
     import json
 
     assert json.loads(os.environ["FSSPEC_ZZ"]) == {"old": 1, "secret": "tell-nobody", "anon": True, "more": {"a": [1]}, "text": "12"}
     assert "FSSPEC_ZZ_SECRET" not in os.environ
-    assert object_faults._clean(ValueError("no: tell-nobody at http://h/x?sig=abc\nmore")) == "no: *** at http://h/x"
+    assert faults._clean(ValueError("no: tell-nobody at http://h/x?sig=abc\nmore")) == "no: *** at http://h/x"
     with pytest.raises(UsageError) as caught:
-        places.use_options(["secret=tell-nobody"])
+        locations.use_options(["secret=tell-nobody"])
     assert caught.value.code == "storage-option" and "tell-nobody" not in caught.value.render()
 
 
 def test_an_unknown_scheme_and_a_missing_package_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StoreError) as caught:
-        places.read("nosuch://a/b")
+        locations.read("nosuch://a/b")
     assert (caught.value.code, caught.value.value, caught.value.exit_code) == ("store-scheme", "nosuch", 3)
     monkeypatch.setattr(objects.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StoreError) as caught:
-        places.size("gs://bucket/x")
+        locations.size("gs://bucket/x")
     assert (caught.value.code, caught.value.remedy) == ("store-extra", "pip install 'refinery-beam[gcs]'")
 
 
@@ -142,22 +143,22 @@ def test_every_failure_is_an_oserror_and_then_an_error_with_a_remedy(error: Exce
 
     monkeypatch.setattr(objects, "_filesystem", lambda url: Broken())
     with pytest.raises(OSError) as caught:
-        places.read("s3://bucket/x")
-    told = places.fault(caught.value, "read", "s3://bucket/x")
-    assert told.code == code and told.remedy and told.place == "s3://bucket/x" and "token" not in told.render()
+        locations.read("s3://bucket/x")
+    told = locations.fault(caught.value, "read", "s3://bucket/x")
+    assert told.code == code and told.remedy and told.at == "s3://bucket/x" and "token" not in told.render()
 
 
 def test_what_nobody_put_in_words_is_put_in_words() -> None:
-    with pytest.raises(StoreError) as caught, places.put_in_words():
-        places.read("memory://nowhere/at/all")
-    assert (caught.value.code, caught.value.place) == ("store-missing", "memory://nowhere/at/all")
-    with pytest.raises(FileNotFoundError), places.put_in_words():
-        places.read("/nowhere/at/all")
+    with pytest.raises(StoreError) as caught, locations.put_in_words():
+        locations.read("memory://nowhere/at/all")
+    assert (caught.value.code, caught.value.at) == ("store-missing", "memory://nowhere/at/all")
+    with pytest.raises(FileNotFoundError), locations.put_in_words():
+        locations.read("/nowhere/at/all")
 
 
 def test_local_places_import_nothing_of_stores() -> None:
     code = (
-        "import sys; from refinery_beam import places; places.names('/'); places.size('/x'); places.absolute('x');"
+        "import sys; from refinery_beam import locations; locations.names('/'); locations.size('/x'); locations.absolute('x');"
         "print([m for m in ('fsspec', 'numpy', 'pyarrow', 'apache_beam') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

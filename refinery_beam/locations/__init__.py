@@ -22,11 +22,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
-from refinery_beam import objects
 from refinery_beam.errors import UsageError
-from refinery_beam.object_faults import fault
-from refinery_beam.objects import Child, Entry
-from refinery_beam.storage_options import use_options
+from refinery_beam.locations import objects
+from refinery_beam.locations.faults import fault
+from refinery_beam.locations.objects import Child, Entry
+from refinery_beam.locations.storage_options import use_options
 
 __all__ = [
     "Child",
@@ -61,16 +61,16 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
 
 
-def is_url(place: str) -> bool:
+def is_url(location: str) -> bool:
     """Whether a place is on a store. ``file://`` is not: `absolute` makes a path of it.
 
     >>> is_url("s3://bucket/a"), is_url("/data"), is_url("file:///data"), is_url("a:b")
     (True, False, False, False)
     """
-    return bool(_SCHEME.match(place)) and not place.startswith("file://")
+    return bool(_SCHEME.match(location)) and not location.startswith("file://")
 
 
-def absolute(place: str) -> str:
+def absolute(location: str) -> str:
     """A place that means the same in every process: an absolute path, or a URL without a slash at its end.
 
     UsageError for a URL with a password in it: URLs are printed.
@@ -78,88 +78,88 @@ def absolute(place: str) -> str:
     >>> absolute("s3://bucket/a/"), absolute("file:///data/x")
     ('s3://bucket/a', '/data/x')
     """
-    if place.startswith("file://"):
-        return os.path.abspath(place[len("file://") :])
-    if not is_url(place):
-        return os.path.abspath(place)
-    if _USER_INFO.match(place):
-        shown = re.sub(r"://[^/]*@", "://***@", place)
+    if location.startswith("file://"):
+        return os.path.abspath(location[len("file://") :])
+    if not is_url(location):
+        return os.path.abspath(location)
+    if _USER_INFO.match(location):
+        shown = re.sub(r"://[^/]*@", "://***@", location)
         raise UsageError(
             f"{shown} holds a password",
             code="secret-in-url",
-            place=shown,
+            at=shown,
             rule="a location is printed and written to journals; secrets are storage options",
             remedy="give the secret by --storage-option, or by the environment",
         )
-    scheme, _, rest = place.partition("://")
+    scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.strip('/')}"
 
 
-def join(place: str, *parts: str) -> str:
+def join(location: str, *parts: str) -> str:
     """The place of something below another. Parts may hold several names with slashes between them.
 
     >>> join("s3://bucket/a", "b/c", "d"), join("/data", "b/c")
     ('s3://bucket/a/b/c/d', '/data/b/c')
     """
-    if is_url(place):
-        return "/".join([place.rstrip("/"), *(part.strip("/") for part in parts if part)])
-    return os.path.join(place, *(name for part in parts for name in part.split("/")))
+    if is_url(location):
+        return "/".join([location.rstrip("/"), *(part.strip("/") for part in parts if part)])
+    return os.path.join(location, *(name for part in parts for name in part.split("/")))
 
 
-def parent(place: str) -> str:
+def parent(location: str) -> str:
     """The folder a place is in.
 
     >>> parent("s3://bucket/a/b"), parent("/data/x")
     ('s3://bucket/a', '/data')
     """
-    return place.rstrip("/").rpartition("/")[0] if is_url(place) else os.path.dirname(place)
+    return location.rstrip("/").rpartition("/")[0] if is_url(location) else os.path.dirname(location)
 
 
-def basename(place: str) -> str:
+def basename(location: str) -> str:
     """The last name of a place."""
-    return place.rstrip("/").rpartition("/")[2] if is_url(place) else os.path.basename(place)
+    return location.rstrip("/").rpartition("/")[2] if is_url(location) else os.path.basename(location)
 
 
-def inside(place: str, folder: str) -> bool:
+def inside(location: str, folder: str) -> bool:
     """Whether a place is a folder or lies in it. Local ones are compared after symbolic links are followed; a local one and one on a store
     never meet.
 
     >>> inside("gs://bucket/photos/cache", "gs://bucket/photos/"), inside("/photos-2", "/photos"), inside("gs://bucket/a", "/a")
     (True, False, False)
     """
-    if is_url(place) != is_url(folder):
+    if is_url(location) != is_url(folder):
         return False
-    one, other = (absolute(p) if is_url(p) else os.path.realpath(absolute(p)) for p in (place, folder))
+    one, other = (absolute(p) if is_url(p) else os.path.realpath(absolute(p)) for p in (location, folder))
     return one == other or one.startswith(other.rstrip("/") + "/")
 
 
-def read(place: str) -> bytes:
+def read(location: str) -> bytes:
     """The whole file. Safe to call from many threads at once."""
-    if is_url(place):
-        return objects.read(place)
-    with open(place, "rb") as file:
+    if is_url(location):
+        return objects.read(location)
+    with open(location, "rb") as file:
         return file.read()
 
 
-def opened(place: str) -> AbstractContextManager[Any]:
+def opened(location: str) -> AbstractContextManager[Any]:
     """What pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
-    return objects.opened(place) if is_url(place) else nullcontext(place)
+    return objects.opened(location) if is_url(location) else nullcontext(location)
 
 
-def size(place: str) -> int | None:
+def size(location: str) -> int | None:
     """The bytes of a file, or None when there is no such file (a folder is none, and neither is a link)."""
-    if is_url(place):
-        return objects.size(place)
+    if is_url(location):
+        return objects.size(location)
     try:
-        facts = os.stat(place, follow_symlinks=False)
+        facts = os.stat(location, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return facts.st_size if (facts.st_mode & 0o170000) == 0o100000 else None
 
 
-def is_folder(place: str) -> bool:
+def is_folder(location: str) -> bool:
     """Whether there is a folder; on a store, whether any object lies below the place."""
-    return objects.is_folder(place) if is_url(place) else os.path.isdir(place)
+    return objects.is_folder(location) if is_url(location) else os.path.isdir(location)
 
 
 def names(folder: str) -> list[str]:
@@ -189,43 +189,43 @@ def walk(folder: str) -> list[Entry]:
     return sorted(found)
 
 
-def modified(place: str) -> datetime:
+def modified(location: str) -> datetime:
     """When a file was last written, by the clock of what keeps it, which need not agree with this machine's."""
-    if is_url(place):
-        return objects.modified(place)
-    return datetime.fromtimestamp(os.stat(place).st_mtime, UTC)
+    if is_url(location):
+        return objects.modified(location)
+    return datetime.fromtimestamp(os.stat(location).st_mtime, UTC)
 
 
-def make_folder(place: str) -> None:
+def make_folder(location: str) -> None:
     """Make a folder and those above it where there are folders."""
-    if not is_url(place):
-        os.makedirs(place, exist_ok=True)
+    if not is_url(location):
+        os.makedirs(location, exist_ok=True)
 
 
-def write(place: str, data: bytes) -> None:
+def write(location: str, data: bytes) -> None:
     """Write a whole file over whatever is there. Nobody ever sees a part of it. The local folder must be there."""
-    if is_url(place):
-        objects.write(place, data)
+    if is_url(location):
+        objects.write(location, data)
         return
-    temporary = _beside(place)
+    temporary = _beside(location)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
-        os.replace(temporary, place)
+        os.replace(temporary, location)
     except BaseException:
         _forget(temporary)
         raise
 
 
-def put_if_absent(place: str, data: bytes) -> bool:
+def put_if_absent(location: str, data: bytes) -> bool:
     """Create a file, or leave alone what is there and give False. What must survive a power cut: `cache.LocalStore`."""
-    if is_url(place):
-        return objects.put_if_absent(place, data)
-    temporary = _beside(place)
+    if is_url(location):
+        return objects.put_if_absent(location, data)
+    temporary = _beside(location)
     try:
         with open(temporary, "xb") as file:
             file.write(data)
-        os.link(temporary, place)
+        os.link(temporary, location)
     except FileExistsError:
         return False
     finally:
@@ -233,44 +233,44 @@ def put_if_absent(place: str, data: bytes) -> bool:
     return True
 
 
-def put_file(local: str, place: str) -> None:
+def put_file(local: str, location: str) -> None:
     """Move a finished local file to its place, over whatever is there: a rename, or an upload (and `local` is gone afterwards)."""
-    if is_url(place):
-        objects.upload(local, place)
+    if is_url(location):
+        objects.upload(local, location)
         os.unlink(local)
     else:
-        os.replace(local, place)
+        os.replace(local, location)
 
 
-def remove(place: str) -> None:
+def remove(location: str) -> None:
     """Remove a file; one that is gone already is no error."""
-    if is_url(place):
-        objects.remove([place])
+    if is_url(location):
+        objects.remove([location])
     else:
-        _forget(place)
+        _forget(location)
 
 
-def remove_all(places: Iterable[str]) -> None:
+def remove_all(locations: Iterable[str]) -> None:
     """`remove` for many; on a store they go in as few requests as it allows."""
-    every = list(places)
-    urls = [place for place in every if is_url(place)]
+    every = list(locations)
+    urls = [location for location in every if is_url(location)]
     if urls:
         objects.remove(urls)
-    for place in every:
-        if not is_url(place):
-            _forget(place)
+    for location in every:
+        if not is_url(location):
+            _forget(location)
 
 
 @contextmanager
-def written(place: str) -> Iterator[str]:
+def written(location: str) -> Iterator[str]:
     """The local path to write a file to: the place itself, or a temporary file that is uploaded when the block ends well."""
-    if not is_url(place):
-        yield place
+    if not is_url(location):
+        yield location
         return
-    with scratch(place) as folder:
+    with scratch(location) as folder:
         local = os.path.join(folder, "file")
         yield local
-        put_file(local, place)
+        put_file(local, location)
 
 
 @contextmanager
@@ -291,15 +291,15 @@ def put_in_words() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = str(error.filename or "")
-        if not is_url(place):
+        location = str(error.filename or "")
+        if not is_url(location):
             raise
-        raise fault(error, "use", place) from error
+        raise fault(error, "use", location) from error
 
 
-def _beside(place: str) -> str:
+def _beside(location: str) -> str:
     # A name of its own, because two processes may write one file at a time; it is gone before the call ends.
-    return os.path.join(os.path.dirname(place), f".{os.path.basename(place)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    return os.path.join(os.path.dirname(location), f".{os.path.basename(location)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _forget(path: str) -> None:
