@@ -2,11 +2,28 @@
 
     import refinery_beam as rb
 
-    result = rb.run("recipe.yaml", cache_root="cache")
-    for row in rb.open_instance(result.path).split("train"):
-        row["image"], row["label"]
+    data = rb.run("recipe.yaml")                 # built, or found in the cache
+    data["train"][0]["image"], len(data["train"])
+    data.verify(deep=True)                       # every byte is what the manifest says
+    data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
-Importing the package imports nothing heavy: each public name loads its room when it is first used.
+Verbs
+    run, plan, validate, status, verify, draw, init, schema: as on the command line, with the same options as keywords (`Options`).
+    open_instance opens what a run has made; Replay is the recipe's chain for one file.
+
+Results
+    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader
+    for each split, and its Manifest.
+
+Engines
+    Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
+
+Errors
+    RefineryError is the base of all; RecipeError and DataError are the recipe's and the data's fault, UsageError the caller's,
+    EnvironmentFault, PluginError and StoreError the machine's, EngineError the engine's, Interrupted the user's. Each has `code`, `at`,
+    `value`, `rule` and `remedy`; an ErrorGroup holds several.
+
+Importing the package imports nothing heavy: each name loads its room when it is first used.
 """
 
 from __future__ import annotations
@@ -16,27 +33,108 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from refinery_beam.cache.manifest import Manifest
+    from refinery_beam.cache.verify import VerifyReport
+    from refinery_beam.errors import (
+        DataError,
+        EngineError,
+        EnvironmentFault,
+        ErrorGroup,
+        Interrupted,
+        PluginError,
+        RecipeError,
+        RefineryError,
+        StoreError,
+        UsageError,
+    )
+    from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
-    from refinery_beam.launch.run import plan_recipe, run
+    from refinery_beam.launch.options import Options
+    from refinery_beam.launch.pictures import DrawResult, draw
+    from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
+    from refinery_beam.launch.run import RunResult, run
+    from refinery_beam.launch.status import StatusResult, status, verify
+    from refinery_beam.launch.validate import ValidateResult, validate
+    from refinery_beam.reading.instance import Instance
+    from refinery_beam.reading.readers import SplitReader
     from refinery_beam.reading.replay import Replay
-    from refinery_beam.recipe import load_recipe
+    from refinery_beam.recipe.load import Recipe, load_recipe
+    from refinery_beam.runners.engines import Dataflow, Direct, Engine, Flink, Prism, Spark
 
-_HOMES = {
-    "load_recipe": "refinery_beam.recipe",
-    "open_instance": "refinery_beam.launch.opening",
-    "plan_recipe": "refinery_beam.launch",
-    "Replay": "refinery_beam.reading.replay",
-    "run": "refinery_beam.launch",
+_ROOMS = {
+    "cache.manifest": "Manifest",
+    "cache.verify": "VerifyReport",
+    "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.init": "InitResult init schema",
+    "launch.opening": "open_instance",
+    "launch.options": "Options",
+    "launch.pictures": "DrawResult draw",
+    "launch.plan": "PlanResult plan plan_recipe",
+    "launch.run": "RunResult run",
+    "launch.status": "StatusResult status verify",
+    "launch.validate": "ValidateResult validate",
+    "reading.instance": "Instance",
+    "reading.readers": "SplitReader",
+    "reading.replay": "Replay",
+    "recipe.load": "Recipe load_recipe",
+    "runners.engines": "Dataflow Direct Engine Flink Prism Spark",
 }
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
-__all__ = ["Replay", "__version__", "load_recipe", "open_instance", "plan_recipe", "run"]
+__all__ = [
+    "DataError",
+    "Dataflow",
+    "Direct",
+    "DrawResult",
+    "Engine",
+    "EngineError",
+    "EnvironmentFault",
+    "ErrorGroup",
+    "Flink",
+    "InitResult",
+    "Instance",
+    "Interrupted",
+    "Manifest",
+    "Options",
+    "PlanResult",
+    "PluginError",
+    "Prism",
+    "Recipe",
+    "RecipeError",
+    "RefineryError",
+    "Replay",
+    "RunResult",
+    "Spark",
+    "SplitReader",
+    "StatusResult",
+    "StoreError",
+    "UsageError",
+    "ValidateResult",
+    "VerifyReport",
+    "__version__",
+    "draw",
+    "init",
+    "load_recipe",
+    "open_instance",
+    "plan",
+    "plan_recipe",
+    "run",
+    "schema",
+    "status",
+    "validate",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
-        value = getattr(import_module(_HOMES[name]), name)
+        value = getattr(import_module(f"refinery_beam.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'refinery_beam' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

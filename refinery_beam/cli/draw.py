@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import CONTRACT, print_json
-from refinery_beam.errors import StoreError
-from refinery_beam.launch.prepare import prepare
+from refinery_beam.cli.output import CONTRACT, print_json, print_remarks
 
 
 @shared
@@ -22,25 +20,12 @@ def draw(
 ) -> None:
     """Draw the recipe's Visualizations from its instance, which a run has made. Nothing is built."""
     # A door: the other verbs draw nothing.
-    from refinery_beam.launch.pictures import draw_pictures
+    from refinery_beam.launch.pictures import draw_with
 
-    prepared = prepare(recipe, options.settings())
-    found = prepared.lookup()
-    if found.manifest is None:
-        raise StoreError(
-            f"{recipe} has no instance below {options.settings().cache_root}",
-            code="instance-missing",
-            at=str(recipe),
-            value=prepared.location,
-            rule="pictures are drawn from stored rows",
-            remedy=f"refinery-beam run {recipe}",
-        )
-    drawn = draw_pictures(prepared, found.manifest, exploration=True, names=names or ())
+    result = draw_with(recipe, options.settings(), names=names or ())
     if options.json:
-        print_json({"contract": CONTRACT, "pictures": dict(drawn.pictures), "notes": list(drawn.notes)})
+        print_json({"contract": CONTRACT, "pictures": dict(result.pictures), "notes": list(result.notes)})
         return
-    for name, path in drawn.pictures.items():
+    for name, path in result.pictures.items():
         print(f"{name}  {path}")
-    if not options.quiet:
-        for note in drawn.notes:
-            typer.echo(f"note: {note}", err=True)
+    print_remarks(options, notes=result.notes)

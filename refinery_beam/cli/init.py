@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import CONTRACT, print_json
+from refinery_beam.cli.output import print_json
 from refinery_beam.errors import UsageError
-from refinery_beam.scaffold import SCHEMA_FILE, scaffold
+from refinery_beam.launch.init import init as write_recipe
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
 Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]
@@ -33,12 +33,10 @@ def init(
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
-    seen = scaffold(str(source), str(output), force=force, plugin_paths=options.plugin_paths())
-    location = os.path.abspath(output)
-    schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
+    result = write_recipe(source, output=output, force=force, plugin_paths=options.settings().plugin_paths)
     if options.json:
-        print_json({"contract": CONTRACT, "status": "written", "recipe": location, "schema": schema, "layout": seen.layout})
+        print_json(result.to_dict())
         return
-    print(f"{seen.layout}: wrote {output} and {SCHEMA_FILE} beside it")
+    print(f"{result.layout}: wrote {output} and {os.path.basename(result.schema)} in the same folder")
     if not options.quiet:
         typer.echo(f"next: refinery-beam run {output}", err=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from refinery_beam.cli.options import Options
 from refinery_beam.errors import RefineryError
 
 CONTRACT = 1
@@ -27,6 +28,14 @@ def print_failure(error: RefineryError, *, as_json: bool) -> None:
     if len(found) > 1:
         text += f"\n{len(found)} errors"
     print(text, file=sys.stderr)
+
+
+def print_remarks(options: Options, *, notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> None:
+    """Notes and warnings on stderr, as far as the log level lets them through."""
+    said = [f"note: {note}" for note in notes] if not options.quiet else []
+    said += [f"warning: {warning}" for warning in warnings] if options.warns else []
+    for line in said:
+        print(line, file=sys.stderr)
 
 
 def rows(pairs: Sequence[tuple[str, object]]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from refinery_beam import locations
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, rows
+from refinery_beam.cli.output import print_json, print_remarks, rows
 from refinery_beam.launch.run import RunResult, run_with
 
 
@@ -21,11 +21,8 @@ def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
         print_json(result.to_dict())
         return
     print(summary(result))
-    if not options.quiet:
-        for note in result.notes:
-            typer.echo(f"note: {note}", err=True)
-        for warning in result.manifest.raw["warnings"]:
-            typer.echo(f"warning: {warning['message']} [{warning['code']}]", err=True)
+    warnings = [f"{warning['message']} [{warning['code']}]" for warning in result.manifest.warnings]
+    print_remarks(options, notes=result.notes, warnings=warnings)
 
 
 def summary(result: RunResult) -> str:

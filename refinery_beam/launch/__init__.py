@@ -1,16 +1,17 @@
-"""From a recipe to an answer: the only room that knows all the others, and the whole of what the command line calls.
+"""From a recipe to an answer: the only room that knows all the others. Each verb of the command line is a function here.
 
-``settings``   the execution context
+``options``    what a caller may say, every option once
+``settings``   the execution context: the options, checked, and what this package adds
 ``prepare``    everything before the cache look-up; imports neither Beam, NumPy nor PyArrow
 ``related``    other instances that a recipe names
 ``run``        look in the cache, and build what is not there
-``opening``    an instance by the recipe that made it
-``pictures``   what ``Visualizations`` asks for
+``plan``, ``validate``, ``status`` (and ``verify``), ``init`` (and ``schema``), ``opening``    the other verbs
+``pictures``   what ``Visualizations`` asks for, and ``draw``
 ``build/``     everything behind a miss
 """
 
-from refinery_beam.launch.prepare import Prepared, check_recipe, prepare, resolve
-from refinery_beam.launch.run import RunResult, plan_recipe, run
+from refinery_beam.launch.prepare import Prepared, check_recipe, prepare
+from refinery_beam.launch.run import RunResult, run
 from refinery_beam.launch.settings import Settings
 
-__all__ = ["Prepared", "RunResult", "Settings", "check_recipe", "plan_recipe", "prepare", "resolve", "run"]
+__all__ = ["Prepared", "RunResult", "Settings", "check_recipe", "prepare", "run"]

@@ -17,7 +17,10 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.identity import value_digest
-from refinery_beam.launch.prepare import Prepared
+from refinery_beam.launch.options import Options, keywords, option
+from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.settings import Settings
+from refinery_beam.locations import StrPath
 from refinery_beam.plugins.base import Params, PictureOp
 from refinery_beam.recipe.params import op_params
 
@@ -25,7 +28,7 @@ INDEX = "pictures.json"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawResult:
     """Pictures by name, as absolute paths or URLs, and notes about those that could not be drawn."""
 
     pictures: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +43,42 @@ class _Wanted:
     key: str
 
 
-def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool = False, names: Collection[str] = ()) -> Drawn:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DrawOptions(Options):
+    """`Options`, and which pictures `draw` draws."""
+
+    names: Sequence[str] = option((), "Pictures to draw; all of the recipe's if none is named.")
+
+
+@keywords(DrawOptions)
+def draw(recipe: StrPath, options: DrawOptions) -> DrawResult:
+    """Draw the recipe's Visualizations, those for exploration too, from its instance, which a run has made. Nothing is built.
+
+    >>> import refinery_beam as rb                                       # doctest: +SKIP
+    >>> rb.draw("recipe.yaml", names=["examples"]).pictures              # doctest: +SKIP
+    {'examples': '/data/cache/pictures/.../examples.png'}
+    """
+    return draw_with(recipe, Settings.of(options), names=options.names)
+
+
+def draw_with(recipe: StrPath, settings: Settings, *, names: Collection[str] = ()) -> DrawResult:
+    """`draw` with its settings in one value; what the command line calls."""
+    with locations.put_in_words():
+        prepared = prepare(recipe, settings)
+        found = prepared.lookup()
+        if found.manifest is None:
+            raise StoreError(
+                f"{recipe} has no instance below {settings.root}",
+                code="instance-missing",
+                at=str(recipe),
+                value=prepared.location,
+                rule="pictures are drawn from stored rows",
+                remedy=f"refinery-beam run {recipe}",
+            )
+        return draw_pictures(prepared, found.manifest, exploration=True, names=names)
+
+
+def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool = False, names: Collection[str] = ()) -> DrawResult:
     """Draw the reporting pictures of a recipe, with `exploration` the others too, or those of `names`. Imports nothing when all are there.
 
     Raises UsageError ``unknown-picture``, and StoreError where the folder cannot be written.
@@ -60,14 +98,14 @@ def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool =
         _wanted(prepared, manifest, i) for i, v in enumerate(every) if (v.name in names if names else exploration or v.mode == "reporting")
     ]
     if not wanted:
-        return Drawn()
-    folder = locations.join(locations.absolute(prepared.settings.cache_root), "pictures", *prepared.key.parts)
+        return DrawResult()
+    folder = locations.join(locations.absolute(prepared.settings.root), "pictures", *prepared.key.parts)
     have = _read_index(folder)
     there = set(locations.names(folder))
     missing = [w for w in wanted if have.get(w.name) != w.key or locations.basename(_file(folder, w.name)) not in there]
     notes = _draw(prepared, manifest, folder, missing, have) if missing else ()
     failed = {w.name for w in missing if have.get(w.name) != w.key}
-    return Drawn({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
+    return DrawResult({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
 
 
 def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from refinery_beam import locations
@@ -17,6 +16,7 @@ from refinery_beam.index import Index, build_index
 from refinery_beam.launch.related import NOBODY, Asking, Comparison, find_borrowed, find_comparisons
 from refinery_beam.launch.remote_digests import digest_remote
 from refinery_beam.launch.settings import Settings
+from refinery_beam.locations import StrPath
 from refinery_beam.planning.build import build_plan
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
@@ -46,18 +46,18 @@ class Prepared:
     @property
     def location(self) -> str:
         """The absolute directory or URL of the instance, there or not."""
-        return instance_dir(self.settings.cache_root, self.key)
+        return instance_dir(self.settings.root, self.key)
 
     def lookup(self) -> Found:
         """What the cache holds under this key."""
-        return find(self.settings.cache_root, self.key)
+        return find(self.settings.root, self.key)
 
 
-def check_recipe(source: str | Path, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
+def check_recipe(source: StrPath, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
     """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
     recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
     plugin = _plugin_of(recipe, settings.plugin_paths)
-    checks = run_checks(recipe, plugin, cache_root=settings.cache_root)
+    checks = run_checks(recipe, plugin, cache_root=settings.root)
     errors = [e for c in checks if c.status == "fail" for e in c.errors]
     later = refuse_unexecuted(recipe, plugin)
     planned = not errors and not later and not _splits_from_layout(recipe)
@@ -82,20 +82,22 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
         raise RecipeError(error.message, code=error.code, at=error.at, value=error.value, rule=error.rule, remedy=error.remedy) from error
 
 
-def prepare(source: str | Path, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
+def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
     Reads file contents only where no hint says what they are. `asking` are the recipes that name this one, and wait for it.
     """
+    if not asking.recipes:
+        settings.check()
     locations.use_options(settings.storage_options)
     recipe, plugin, checks, errors = check_recipe(source, settings)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     if not asking.recipes:
         engine = read_options(settings.runner, settings.beam_options)
-        check_locations(engine, cache_root=settings.cache_root, sources=roots, shared_files=settings.shared_files)
-    refuse_inside_sources(settings.cache_root, roots)
-    hints = hints_path(settings.cache_root)
+        check_locations(engine, cache_root=settings.root, sources=roots, shared_files=settings.shared_files)
+    refuse_inside_sources(settings.root, roots)
+    hints = hints_path(settings.root)
     index = build_index(
         recipe,
         plugin,
@@ -151,30 +153,9 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
     }
 
 
-def digest_of_recipe(path: str | Path, *, plugin_paths: Sequence[str] = ()) -> str:
-    """The digest of what a recipe file means, apart from where its sources lie: ``recipe_digest`` in a manifest."""
-    recipe = load_recipe(path)
-    return value_digest("recipe", canonical(recipe, find_plugin(recipe.model.plugin, paths=read_plugin_paths(plugin_paths))))
-
-
 def hints_path(cache_root: str) -> str:
     """The hint cache of a cache root: in it, or for one on a store in its folder on this machine."""
     return os.path.join(home(cache_root), "hints.sqlite")
-
-
-def resolve(
-    source: str | Path,
-    *,
-    cache_root: str = "cache",
-    overlays: Sequence[str] = (),
-    seed: int | None = None,
-    plugin_paths: Sequence[str] = (),
-    digest: str = "auto",
-) -> str | None:
-    """The instance directory of a recipe if it is complete in the cache, else None. Computes nothing but the key."""
-    settings = Settings(cache_root=cache_root, overlays=tuple(overlays), seed=seed, plugin_paths=tuple(plugin_paths), digest=digest)
-    prepared = prepare(source, settings)
-    return prepared.location if prepared.lookup().manifest is not None else None
 
 
 def _splits_from_layout(recipe: Recipe) -> bool:

@@ -124,12 +124,12 @@ def _borrow(
     manifest = other.lookup().manifest
     if manifest is None:
         raise RecipeError(
-            f"the recipe {wanted['recipe']!r} has no instance in {locations.absolute(settings.cache_root)}",
+            f"the recipe {wanted['recipe']!r} has no instance in {locations.absolute(settings.root)}",
             code="stats-no-instance",
             at=at,
             value=wanted["recipe"],
             rule="statistics are imported from an instance that is there; reading never builds",
-            remedy=f"refinery-beam --cache-root {settings.cache_root} run {location}",
+            remedy=f"refinery-beam --cache-root {settings.root} run {location}",
         )
     body = _statistics(manifest, wanted["op_id"], operation, at)
     if (body.get("op"), body.get("version")) != (operation.op, other.plugin.ops[operation.op].spec.version):

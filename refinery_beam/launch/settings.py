@@ -1,39 +1,97 @@
-"""The execution context of a call."""
+"""The execution context of a call: what the caller said, checked, and what the caller's kind adds to it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from refinery_beam.errors import UsageError, raise_all
+from refinery_beam.launch.options import LOG_LEVELS, Options
+from refinery_beam.runners.options import check_locations, read_options
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Where and how a recipe is carried out. What is made follows from the recipe alone, with three exceptions: `seed`, `overlays` and
-    `digest`, which says what kind of digest names the content of files on stores. These enter the key of the instance.
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings(Options):
+    """`Options`, and what only this package's own callers set.
 
     `forked`: a run whose workers are threads goes into a child process, so that the caller survives a codec that crashes. `runner_factory`
-    makes the runner of the local engine from Beam's pipeline options; without it, it is `runners.local.constructed_runner`.
+    makes the runner of the local engine from Beam's pipeline options; without it, it is `runners.local.constructed_runner`. `say` takes
+    what is said at log level debug, by default stderr does.
     """
 
-    cache_root: str = "cache"
-    overlays: tuple[str, ...] = ()
-    seed: int | None = None
-    workers: int | None = None
-    mode: str = "auto"
-    runner: str = "direct"
-    beam_options: tuple[str, ...] = ()
-    shared_files: bool = False
-    digest: str = "auto"
-    progress: bool = False
     debug: bool = False
     forked: bool = False
-    plugin_paths: tuple[str, ...] = ()
-    storage_options: tuple[str, ...] = field(default=(), repr=False)
-    say: Callable[[str], None] | None = None
-    runner_factory: Callable[[Any], Any] | None = None
+    say: Callable[[str], None] | None = field(default=None, repr=False)
+    runner_factory: Callable[[Any], Any] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, options: Options) -> Settings:
+        """The settings of a call from Python."""
+        # The engine is in runner and beam_options already.
+        return cls(**{f.name: getattr(options, f.name) for f in fields(Options) if f.name != "engine"})
+
+    @property
+    def talks(self) -> bool:
+        """Whether somebody wants to read what is decided on the way."""
+        return self.say is not None or self.log_level == "debug"
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress is drawn."""
+        return self.progress or self.log_level in ("info", "debug")
 
     def tell(self, text: str) -> None:
         """Say something to a person who asked for more words."""
         if self.say is not None:
             self.say(text)
+        elif self.talks:
+            sys.stderr.write(f"{text}\n")
+
+    def check(self) -> None:
+        """Refuse impossible options before any work. Raises UsageError, all of them at once."""
+        errors: list[UsageError] = []
+        if self.mode not in ("auto", "threads", "processes"):
+            errors.append(
+                UsageError(
+                    f"the mode {self.mode!r} does not exist",
+                    code="unknown-mode",
+                    value=self.mode,
+                    rule="--mode is auto, threads or processes",
+                    remedy="leave --mode out",
+                )
+            )
+        if self.digest not in ("auto", "sha256"):
+            errors.append(
+                UsageError(
+                    f"the digest {self.digest!r} does not exist",
+                    code="unknown-digest",
+                    value=self.digest,
+                    rule="--digest is auto or sha256",
+                    remedy="leave --digest out: the checksums of stores are taken where every file has one",
+                )
+            )
+        if self.workers is not None and self.workers < 1:
+            errors.append(
+                UsageError(
+                    f"--workers {self.workers} is not a number of workers",
+                    code="workers-range",
+                    value=self.workers,
+                    rule="--workers is at least 1",
+                    remedy="leave --workers out to use every core",
+                )
+            )
+        if self.log_level not in LOG_LEVELS:
+            errors.append(
+                UsageError(
+                    f"the log level {self.log_level!r} does not exist",
+                    code="unknown-log-level",
+                    value=self.log_level,
+                    rule="--log-level is " + ", ".join(LOG_LEVELS),
+                    remedy="leave --log-level out",
+                )
+            )
+        raise_all(errors)
+        engine = read_options(self.runner, self.beam_options)
+        check_locations(engine, cache_root=self.root, sources=(), shared_files=self.shared_files)

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import objects
@@ -31,6 +31,7 @@ from refinery_beam.locations.storage_options import use_options
 __all__ = [
     "Child",
     "Entry",
+    "StrPath",
     "absolute",
     "basename",
     "children",
@@ -56,6 +57,9 @@ __all__ = [
     "write",
     "written",
 ]
+
+StrPath: TypeAlias = str | os.PathLike[str]
+"""A location as callers give it."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")

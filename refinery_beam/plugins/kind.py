@@ -179,6 +179,11 @@ class Kind(Protocol):
     def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
         """What a third-party loader made of a file, held to what `decode` gives. Raises BadRecord; ``origin`` names the loader."""
 
+    def accept(self, value: Any, policy: Any, limits: Any) -> Content:
+        """The content of what a program holds already (for images: a Pillow image, an array), as `decode` gives it for a lossless file of
+        it. Raises BadRecord.
+        """
+
     def plain(self, content: Content) -> Content:
         """Content in the one form in which it is stored, compared and shown to assertions (for images: a C-order array)."""
 

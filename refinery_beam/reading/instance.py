@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Literal
 
-from refinery_beam import locations
-from refinery_beam.cache import Manifest, look_at
+from refinery_beam.cache import Manifest
 from refinery_beam.cache.listed import sample_manifest
-from refinery_beam.errors import StoreError, UsageError, did_you_mean
-from refinery_beam.plugins.discovery import read_plugin_paths
+from refinery_beam.cache.verify import VerifyReport, verify
+from refinery_beam.errors import UsageError, did_you_mean
+from refinery_beam.locations import StrPath
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
-from refinery_beam.reading.recorded import Recorded
+from refinery_beam.reading.recorded import Recorded, open_recorded, read_listed
+from refinery_beam.reading.replay import Replay
 
 _STATISTICS = "fitted_statistics/"
+_REPORT = "report/report.md"
+
+Status = Literal["built", "hit", "opened"]
+
+
+class Report(str):
+    """The text of an instance's report, in Markdown; notebooks show it as such."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
 
 
 class Instance:
-    """A complete instance, read-only. Made by `open_instance`; can be pickled and shared."""
+    """A complete instance, read-only: a mapping of split names to rows. Made by `run` and `open_instance`; can be pickled and shared.
+
+    ::
+
+        data = rb.run("recipe.yaml")
+        len(data["train"]), data["train"][0]["image"]
+        for split in data:
+            for row in data[split]: ...
+    """
+
+    status: Status = "opened"
+    """How this call came to it: a run ``built`` it, or found it (a ``hit``); ``opened`` without a run."""
 
     def __init__(self, manifest: Manifest, *, code: tuple[PathCode, ...] = ()) -> None:
         self.recorded = Recorded(manifest, code=code)
+
+    # -- what it is ---------------------------------------------------------------------------------------------------------------
 
     @property
     def manifest(self) -> Manifest:
@@ -41,8 +65,14 @@ class Instance:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows by split."""
+        """Rows by split, in the recipe's order."""
         return dict(self.manifest.counts)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels of all splits, each once, as text in the order of code points; empty where no record has a label."""
+        by_split = self.manifest.raw.get("classes", {})
+        return tuple(sorted({label for labels in by_split.values() for label in labels}))
 
     @property
     def schema(self) -> dict[str, dict[str, Any]]:
@@ -52,26 +82,37 @@ class Instance:
         return {name: schema[name] for name in order if name in schema}
 
     @property
-    def statistics_names(self) -> tuple[str, ...]:
-        """The names of the fitted statistics, sorted."""
-        paths = (f.path for f in self.manifest.files if f.path.startswith(_STATISTICS) and f.path.endswith(".json"))
-        return tuple(sorted(path.removeprefix(_STATISTICS).removesuffix(".json") for path in paths))
+    def report(self) -> Report:
+        """The text of ``report/report.md``, proved by the manifest's digest. StoreError ``damaged``."""
+        return Report(read_listed(self.manifest, _REPORT).decode())
 
-    def statistics(self, name: str) -> dict[str, Any]:
-        """The fitted statistics of one op: integers, and the floats derived from them, proved by the manifest's digest.
+    # -- rows ---------------------------------------------------------------------------------------------------------------------
 
-        UsageError ``unknown-statistics`` names the closest known one; StoreError ``damaged``.
-        """
-        if name not in self.statistics_names:
-            raise UsageError(
-                f"there are no fitted statistics called {name!r}",
-                code="unknown-statistics",
-                at=self.path,
-                value=name,
-                rule="statistics bear the name of their op in the recipe",
-                remedy=did_you_mean(name, self.statistics_names),
-            )
-        return self.recorded.statistics(f"{_STATISTICS}{name}.json")
+    def __getitem__(self, split: str) -> SplitReader:
+        """The rows of one split. UsageError ``unknown-split``."""
+        return self.split(split)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.splits)
+
+    def __len__(self) -> int:
+        """How many splits there are."""
+        return len(self.splits)
+
+    def __contains__(self, split: object) -> bool:
+        return split in self.splits
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the splits."""
+        return self.splits
+
+    def values(self) -> tuple[SplitReader, ...]:
+        """The rows of each split."""
+        return tuple(self[split] for split in self.splits)
+
+    def items(self) -> tuple[tuple[str, SplitReader], ...]:
+        """Each split's name with its rows."""
+        return tuple((split, self[split]) for split in self.splits)
 
     def split(
         self,
@@ -118,37 +159,67 @@ class Instance:
             )
         return SplitReader(Recorded(manifest, code=self.recorded.code), name, raw=raw, columns=columns, cache_bytes=cache_bytes)
 
+    # -- what was fitted, and the chain -------------------------------------------------------------------------------------------
+
+    @property
+    def statistics_names(self) -> tuple[str, ...]:
+        """The names of the fitted statistics, sorted."""
+        paths = (f.path for f in self.manifest.files if f.path.startswith(_STATISTICS) and f.path.endswith(".json"))
+        return tuple(sorted(path.removeprefix(_STATISTICS).removesuffix(".json") for path in paths))
+
+    def statistics(self, name: str) -> dict[str, Any]:
+        """The fitted statistics of one op: integers, and the floats derived from them, proved by the manifest's digest.
+
+        UsageError ``unknown-statistics`` names the closest known one; StoreError ``damaged``.
+        """
+        if name not in self.statistics_names:
+            raise UsageError(
+                f"there are no fitted statistics called {name!r}",
+                code="unknown-statistics",
+                at=self.path,
+                value=name,
+                rule="statistics bear the name of their op in the recipe",
+                remedy=did_you_mean(name, self.statistics_names),
+            )
+        return self.recorded.statistics(f"{_STATISTICS}{name}.json")
+
+    @cached_property
+    def replay(self) -> Replay:
+        """The recipe's chain, for files that are not in the dataset: ``data.replay("photo.jpg")``. See `Replay`, which also takes the name
+        of a split where splits have different chains (UsageError ``split-needed``).
+        """
+        return Replay(self.recorded)
+
+    def verify(self, *, deep: bool = False) -> VerifyReport:
+        """Hash every file again and compare; with ``deep`` read every row too. The report is false where something does not hold."""
+        # A door: this imports the room of recipes, which no reader of rows needs.
+        from refinery_beam.recipe.digest import digest_of_recipe
+
+        code = self.recorded.code
+        return verify(self.path, deep=deep, recipe_digest=lambda path: digest_of_recipe(path, code=code), code=code)
+
+    # -- how it looks -------------------------------------------------------------------------------------------------------------
+
     def __repr__(self) -> str:
-        counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())
-        return f"<instance {self.path}: {counts}>"
+        splits = ", ".join(f"{split}: {count:,} rows" for split, count in self.counts.items())
+        return f"<{type(self).__name__} {splits}; {', '.join(self.schema)}; {self.status}, {self.path}>"
+
+    def _repr_html_(self) -> str:
+        # A door: only notebooks ask for it.
+        from refinery_beam.reading.notebook import html_of
+
+        return html_of(self.manifest, {split: self.split(split, raw=True) for split in self.splits}, status=self.status)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "replay"}
 
 
-def open_instance(path: str | os.PathLike[str], *, plugin_paths: Sequence[str] = ()) -> Instance:
+def open_instance(path: StrPath, *, plugin_paths: Sequence[str] = ()) -> Instance:
     """Open a finished instance by its directory or URL, or by its manifest.json. (``refinery_beam.open_instance`` also takes a recipe.)
 
     ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
     """
-    location = locations.absolute(os.fspath(path))
-    if locations.basename(location) == "manifest.json":
-        location = locations.parent(location)
-    found = look_at(location)
-    if found.manifest is not None:
-        return Instance(found.manifest, code=read_plugin_paths(plugin_paths))
-    if found.damage is not None:
-        raise StoreError(
-            f"the instance cannot be trusted: {found.damage}",
-            code="damaged",
-            at=location,
-            value=found.damage,
-            rule="an instance is as its manifest says",
-            remedy="run the recipe again: damaged instances are rebuilt",
-        )
-    raise StoreError(
-        f"there is no instance at {location}",
-        code="instance-missing",
-        at=location,
-        rule="an instance is a directory with a manifest.json",
-        remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
-    )
+    recorded = open_recorded(path, plugin_paths=plugin_paths)
+    return Instance(recorded.manifest, code=recorded.code)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest
-from refinery_beam.errors import DataError, PluginError, UsageError, did_you_mean
+from refinery_beam.cache import Manifest, look_at
+from refinery_beam.errors import DataError, PluginError, StoreError, UsageError, did_you_mean
+from refinery_beam.locations import StrPath
 from refinery_beam.plugins.base import (
     ArrayType,
     AugmentOp,
@@ -31,7 +33,7 @@ from refinery_beam.plugins.base import (
     TransformOp,
     Use,
 )
-from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.faults import damaged, unreadable
 from refinery_beam.record.source import Decoder
@@ -89,6 +91,14 @@ class Recorded:
             self.decoder.check_size(len(data))
             with self.plugin.named(location):
                 return self.decoder.decode(data, loader=loader, hint=hint)
+        except BadRecord as error:
+            raise unusable(error, location) from error
+
+    def accept(self, value: Any, *, location: str) -> Content:
+        """The content of an image, an array, or whatever else the kind takes in place of a file. DataError as `decode` raises it."""
+        try:
+            with self.plugin.named(location):
+                return self.decoder.accept(value)
         except BadRecord as error:
             raise unusable(error, location) from error
 
@@ -232,8 +242,37 @@ class Recorded:
         )
 
 
-def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
-    """A fitted statistic of an instance, proved by its manifest. StoreError ``damaged``."""
+def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] = ()) -> Recorded:
+    """A finished instance by its directory or URL, or by its manifest.json. Checks that every listed file is there with its size.
+
+    StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
+    """
+    location = locations.absolute(os.fspath(path))
+    if locations.basename(location) == "manifest.json":
+        location = locations.parent(location)
+    found = look_at(location)
+    if found.manifest is not None:
+        return Recorded(found.manifest, code=read_plugin_paths(plugin_paths))
+    if found.damage is not None:
+        raise StoreError(
+            f"the instance cannot be trusted: {found.damage}",
+            code="damaged",
+            at=location,
+            value=found.damage,
+            rule="an instance is as its manifest says",
+            remedy="run the recipe again: damaged instances are rebuilt",
+        )
+    raise StoreError(
+        f"there is no instance at {location}",
+        code="instance-missing",
+        at=location,
+        rule="an instance is a directory with a manifest.json",
+        remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
+    )
+
+
+def read_listed(manifest: Manifest, path: str) -> bytes:
+    """A file of an instance, proved by its manifest. StoreError ``damaged``."""
     entry = manifest.file(path)
     location = locations.join(manifest.location, path)
     try:
@@ -242,8 +281,14 @@ def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
         raise unreadable(location, error) from error
     if entry is None or hashlib.sha256(data).hexdigest() != entry.sha256:
         raise damaged(location, "it is not the file that the manifest lists")
+    return data
+
+
+def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
+    """A fitted statistic of an instance, proved by its manifest. StoreError ``damaged``."""
+    location = locations.join(manifest.location, path)
     try:
-        value = json.loads(data)
+        value = json.loads(read_listed(manifest, path))
     except ValueError as error:
         raise damaged(location, f"it is not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -7,14 +7,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import DataError, EnvironmentFault, UsageError, did_you_mean
+from refinery_beam.locations import StrPath
 from refinery_beam.plugins.base import BadRecord, Content, Encoding
-from refinery_beam.reading.instance import open_instance
-from refinery_beam.reading.recorded import Recorded, declared_type, owned, unusable
+from refinery_beam.reading.recorded import Recorded, declared_type, open_recorded, owned, unusable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+
+@runtime_checkable
+class SupportsRead(Protocol):
+    """A file object."""
+
+    def read(self, size: int = ..., /) -> Any: ...
+
+
+Replayed: TypeAlias = "bytes | bytearray | memoryview | StrPath | SupportsRead | Image.Image | np.ndarray[Any, Any]"
+"""What `Replay` takes."""
 
 
 class Replay:
@@ -63,7 +78,7 @@ class Replay:
     @classmethod
     def from_instance(
         cls,
-        path: str | os.PathLike[str],
+        path: StrPath,
         *,
         split: str | None = None,
         strict: bool = True,
@@ -77,18 +92,19 @@ class Replay:
         (EnvironmentFault ``codec-fingerprint``); without it they become `warnings`. ``source`` matters only where a third-party loader
         decodes some of the sources. ``plugin_paths`` as for `open_instance`.
         """
-        instance = open_instance(path, plugin_paths=plugin_paths)
-        return cls(instance.recorded, split=split, strict=strict, source=source)
+        return cls(open_recorded(path, plugin_paths=plugin_paths), split=split, strict=strict, source=source)
 
-    def __call__(self, file: bytes | bytearray | memoryview | str | os.PathLike[str], *, raw: bool = False) -> Any:
-        """The prepared content of a file, given as its bytes or as a path; ``raw`` leaves out the deferred tail.
+    def __call__(self, file: Replayed, *, raw: bool = False) -> Any:
+        """The prepared content of one file: a path or URL, bytes, or a binary file object; ``raw`` leaves out the deferred tail.
+
+        Of images also a Pillow image or an array (h, w) or (h, w, c): they count as a lossless file of the same pixels, so a recipe that
+        lets the JPEG decoder shrink (``draft``) gives other pixels for them than for the JPEG file.
 
         Of images an array of the shape and dtype that readers give. DataError with the reason word as its code (``truncated``,
         ``not_an_image``, ``too_large_file``, ``unreadable``, ``schema:image``, ...) for a file that a run would have refused too.
         """
-        data, location = self._read(file)
         recorded, kind = self._recorded, self._recorded.kind
-        decoded = recorded.decode(data, self.split, location=location, loader=self._loader)
+        decoded, location = self._decoded(file)
         content = self._settled(recorded.run(decoded, self._eager, record=location), location)
         if not recorded.encoding.lossless:
             # What readers get went through the encoder, so this does as well.
@@ -96,6 +112,29 @@ class Replay:
         if raw or not self._deferred.steps:
             return owned(content)
         return kind.plain(recorded.run(content, self._deferred, record=location))
+
+    def _decoded(self, file: Replayed) -> tuple[Content, str]:
+        """The decoded content, and what messages call it."""
+        recorded = self._recorded
+        if isinstance(file, bytes | bytearray | memoryview):
+            data, location = bytes(file), "<bytes>"
+        elif isinstance(file, str | os.PathLike):
+            data, location = self._read(os.fspath(file)), os.fspath(file)
+        elif isinstance(file, SupportsRead):
+            # One byte more than is allowed tells that there are too many.
+            data, location = file.read(recorded.decoder.limits.max_bytes + 1), str(getattr(file, "name", "<file>"))
+            if not isinstance(data, bytes | bytearray):
+                raise UsageError(
+                    f"{location} is open as text",
+                    code="text-file",
+                    at=location,
+                    rule="replay reads the bytes of a file",
+                    remedy='open it with mode "rb"',
+                )
+            data = bytes(data)
+        else:
+            return recorded.accept(file, location=f"<{type(file).__name__}>"), f"<{type(file).__name__}>"
+        return recorded.decode(data, self.split, location=location, loader=self._loader), location
 
     def _through(self, encoding: Encoding, content: Content, location: str) -> Any:
         try:
@@ -111,13 +150,11 @@ class Replay:
         except BadRecord as error:
             raise unusable(error, location) from error
 
-    def _read(self, file: bytes | bytearray | memoryview | str | os.PathLike[str]) -> tuple[bytes, str]:
-        if isinstance(file, bytes | bytearray | memoryview):
-            return bytes(file), "<bytes>"
-        location = os.fspath(file)
+    def _read(self, location: str) -> bytes:
         try:
-            self._recorded.decoder.check_size((locations.size(location) or 0) if locations.is_url(location) else os.stat(location).st_size)
-            return locations.read(location), location
+            on_store = locations.is_url(location)
+            self._recorded.decoder.check_size((locations.size(location) or 0) if on_store else os.stat(location).st_size)
+            return locations.read(location)
         except BadRecord as error:
             raise unusable(error, location) from error
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refinery_beam.recipe.canonical import canonical
 from refinery_beam.recipe.checks import CheckResult, complete, refuse_unexecuted, run_checks
+from refinery_beam.recipe.digest import digest_of_recipe
 from refinery_beam.recipe.effective import effective_yaml
 from refinery_beam.recipe.load import Recipe, load_recipe
 from refinery_beam.recipe.model import RecipeModel
@@ -19,6 +20,7 @@ __all__ = [
     "complete",
     "decode_limits",
     "decode_policy",
+    "digest_of_recipe",
     "effective_yaml",
     "full_params",
     "json_schema",

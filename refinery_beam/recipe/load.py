@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
+from refinery_beam.locations import StrPath
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
 from refinery_beam.recipe.overlays import apply_overlays, rename_variants
@@ -96,7 +96,7 @@ class Recipe:
         return f"{self.path}:1:1"
 
 
-def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int | None = None, text: str | None = None) -> Recipe:
+def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | None = None, text: str | None = None) -> Recipe:
     """Load a recipe file (or `text` under the name `source`), apply overlays, and validate its shape.
 
     Accepts schema_version 1, 2 and 3; the model is always in the words of 3. Raises RecipeError, or an ErrorGroup of everything found at
@@ -108,7 +108,7 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
     >>> recipe.model.Input.sources[0].name, recipe.at("Input.sources[0].path")
     ('a', 'r.yaml:3:55')
     """
-    name = str(source)
+    name = os.fspath(source)
     if seed is not None and (isinstance(seed, bool) or not SEED_MIN <= seed <= SEED_MAX):
         raise UsageError(
             f"the seed {seed} is out of range",

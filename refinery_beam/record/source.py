@@ -55,6 +55,13 @@ class Decoder:
         except BadRecord as error:
             raise _at_input(error) from error
 
+    def accept(self, value: Any) -> Content:
+        """The content of what a program holds already, as `decode` gives it for a lossless file of it. Raises BadRecord, PluginFailed."""
+        try:
+            return call_plugin("decode", self._word, self.kind.accept, value, self.policy, self.limits)
+        except BadRecord as error:
+            raise _at_input(error) from error
+
     def header(self, data: bytes) -> Mapping[str, int]:
         """What the head of a file says; nothing is decoded. Raises BadRecord, PluginFailed."""
         try:

@@ -20,7 +20,7 @@ from refinery_beam.planning.splits.refs import make_refs
 
 def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance without the records of `poison`. Gives 'hit' when another run of the same key was first."""
-    with open_attempt(prepared.settings.cache_root, prepared.key) as staging:
+    with open_attempt(prepared.settings.root, prepared.key) as staging:
         work = _run_job(prepared, staging, poison)
         collected = collect(prepared, staging.output, work)
         body = manifest_body(prepared, staging.instance, collected)

@@ -31,7 +31,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
-    local = home(settings.cache_root)
+    local = home(settings.root)
     run = Run(
         plan=prepared.plan,
         records=records,

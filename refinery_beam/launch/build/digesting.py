@@ -21,12 +21,12 @@ from refinery_beam.runners.options import check_locations, read_options
 def digest_pass(source: Source, files: Iterable[FileFact], count: int, settings: Settings) -> Iterator[DigestRow]:
     """A row for each of the `count` files of a source, with its digest or the reason why there is none. Raises what the engine raises."""
     options = read_options(settings.runner, settings.beam_options)
-    check_locations(options, cache_root=settings.cache_root, sources=[source.root], shared_files=settings.shared_files)
+    check_locations(options, cache_root=settings.root, sources=[source.root], shared_files=settings.shared_files)
     settings.tell(f"source {source.name!r}: reading {count} files for their digests")
     # An attempt like that of an instance: locked while it lives, swept when its run died, never promoted.
     name = value_digest("digests", [source.name, source.root])
     key = InstanceKey(recipe_hash=name, input_hash=name, seed=0)
-    with open_attempt(settings.cache_root, key) as staging:
+    with open_attempt(settings.root, key) as staging:
         engine = Engine.of(settings, staging, records=count, noun="files")
         write_index(locations.join(engine.work, "index"), _refs(source, files), count=count)
         passed = DigestFiles(source.root, engine.work, records=count, heartbeat=engine.heartbeat)

@@ -63,7 +63,7 @@ class Engine:
     @property
     def heartbeat(self) -> bool:
         """Whether workers write heartbeats. On Dataflow there may be a thousand of them, and it shows Beam's counters while they work."""
-        return self.settings.progress and self.options.runner != "dataflow"
+        return self.settings.shows_progress and self.options.runner != "dataflow"
 
     def run(self, build: Callable[[Any], None]) -> None:
         """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
@@ -113,8 +113,8 @@ class Engine:
                 self.records,
                 noun=self.noun,
                 stream=stream,
-                enabled=settings.progress,
-                plain=settings.say is not None,
+                enabled=settings.shows_progress,
+                plain=settings.talks,
                 counts=told.counts if cloud else None,
             ) as told.say,
         ):

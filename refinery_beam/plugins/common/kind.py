@@ -67,6 +67,10 @@ class PlainKind(ABC):
             raise BadRecord("unsupported_mode", f"{origin} gives {found}, not {wanted}")
         return content
 
+    def accept(self, value: Any, policy: Any, limits: Any) -> Content:
+        """The value, if it is of the decoded type."""
+        return self.held(value, policy, limits, origin="the caller")
+
     def plain(self, content: Content) -> Content:
         """The content as it is."""
         return content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plugins.image_classification.codecs.decode import decode, looks_whole, read_header
+from refinery_beam.plugins.image_classification.codecs.decode import accept, decode, looks_whole, read_header
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
@@ -69,6 +69,10 @@ class ImageKind:
     def held(self, content: Any, policy: DecodePolicy, limits: DecodeLimits, *, origin: str) -> Pixels:
         """A Pillow image of the policy's mode, within the limits."""
         return held(content, origin=origin, mode=policy.mode, max_pixels=limits.max_pixels)
+
+    def accept(self, value: Any, policy: DecodePolicy, limits: DecodeLimits) -> Pixels:
+        """A Pillow image or an array (h, w) or (h, w, c), by the policy: orientation, colour, 8 bits."""
+        return accept(value, policy=policy, limits=limits)
 
     def plain(self, content: Pixels) -> Array:
         """A C-order array."""

@@ -42,6 +42,7 @@ import io
 import re
 import sys
 import warnings
+from typing import Any
 
 from PIL import (
     BmpImagePlugin,
@@ -66,6 +67,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
+_ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
 _SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
 
@@ -100,6 +102,51 @@ def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: t
         raise
     except Exception as error:
         raise _verdict(error, data, kind, image) from error
+
+
+def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.Image:
+    """A Pillow image or an array (h, w) or (h, w, c) as `decode` gives it for a lossless file of it.
+
+    Arrays are bool, uint8 or, without a channel axis, uint16; channels are grey, grey and alpha, RGB, or RGBA. The orientation of a Pillow
+    image is the one its metadata states. The caller's image is not changed. Raises BadRecord too_many_pixels, unsupported_mode, and what
+    `decode` says of an image that Pillow has opened and not read.
+
+    >>> accept(Image.new("L", (3, 2), 7), policy=DecodePolicy(), limits=DecodeLimits()).getpixel((0, 0))
+    (7, 7, 7)
+    """
+    image = value if isinstance(value, Image.Image) else _of_array(value)
+    _check_size(image.size, limits)
+    if image.mode not in _MODES and not (policy.mode == "keep" and image.mode == "F"):
+        raise BadRecord("unsupported_mode", f"an image of Pillow mode {image.mode}")
+    kind = (image.format or "").lower()
+    try:
+        # Pillow's TIFF reader turns an image as it loads it, and forgets that it has.
+        turn = _tiff_turn(image) if kind == "tiff" else 1
+        image.load()
+        if kind != "tiff":
+            turn = orientation_of(image.info)
+        done = _coloured(_turned(image, turn, kind, policy), policy)
+    except BadRecord:
+        raise
+    except Exception as error:
+        raise _verdict(error, b"", "image", None) from error
+    if done is value:
+        done = done.copy()
+    done.info = {}
+    return done
+
+
+def _of_array(value: Any) -> Image.Image:
+    """An array as a Pillow image that means the same."""
+    shape, dtype = getattr(value, "shape", None), str(getattr(value, "dtype", ""))
+    if shape is None:
+        raise BadRecord("unsupported_mode", f"{type(value).__name__} is no file, no image and no array")
+    if len(shape) == 3 and shape[2] == 1:
+        value = value.reshape(shape[:2])
+    form = (len(value.shape), value.shape[2] if len(value.shape) == 3 else 1, dtype)
+    if 0 in shape or form not in _ARRAYS:
+        raise BadRecord("unsupported_mode", f"an array of {dtype}{list(shape)}; images are (h, w) or (h, w, c), of uint8")
+    return Image.fromarray(value)
 
 
 def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> tuple[int, int]:
@@ -157,20 +204,24 @@ def _check_size(size: tuple[int, int] | None, limits: DecodeLimits) -> None:
 
 def _stated_turn(image: ImageFile.ImageFile, data: bytes, kind: str) -> int:
     if kind == "tiff":
-        try:
-            stated = image.getexif().get(0x0112, 1)
-        except Exception:
-            # Pillow raises a dozen kinds of errors over malformed TIFF tags. Broken metadata says nothing of the pixels: the
-            # image stands as stored.
-            return 1
-        return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
+        return _tiff_turn(image)
     info = image.info
     if "exif" not in info and kind == "png" and (late := png_orientation_chunk(data)):
         info = {**info, "exif": late}
     return orientation_of(info)
 
 
-def _turned(image: ImageFile.ImageFile, turn: int, kind: str, policy: DecodePolicy) -> Image.Image:
+def _tiff_turn(image: Image.Image) -> int:
+    try:
+        stated = image.getexif().get(0x0112, 1)
+    except Exception:
+        # Pillow raises a dozen kinds of errors over malformed TIFF tags. Broken metadata says nothing of the pixels: the image stands as
+        # stored.
+        return 1
+    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
+
+
+def _turned(image: Image.Image, turn: int, kind: str, policy: DecodePolicy) -> Image.Image:
     if turn == 1:
         return image
     if kind == "tiff":

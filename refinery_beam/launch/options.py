@@ -1,0 +1,210 @@
+"""What a caller may say of a run: every option once, with its help, its words on the command line and its environment variable.
+
+The functions of the library take these as keywords (`keywords`), the verbs of the command line as options.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial, update_wrapper
+from inspect import Parameter, Signature, get_annotations, signature
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from refinery_beam.errors import UsageError
+from refinery_beam.locations import StrPath
+from refinery_beam.runners.engines import Engine
+
+P = ParamSpec("P")
+First = TypeVar("First")
+O = TypeVar("O", bound="Options")  # noqa: E741
+R = TypeVar("R")
+
+LOG_LEVELS = ("error", "warning", "info", "debug")
+"""What is written to stderr: errors; also warnings; also remarks and progress; also what was decided on the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Help:
+    """What is known of an option besides its name, type and default: ``words`` of the command line (none: the library alone has it)."""
+
+    text: str
+    words: tuple[str, ...] = ()
+    metavar: str = ""
+    variable: str = ""
+    default: str = ""
+
+
+def _from_environment(variable: str, default: Any) -> Any:
+    """The value of a variable in the form of the default, which it is where the variable is not set or empty. Raises UsageError."""
+    text = os.environ.get(variable, "")
+    if not text:
+        return default
+    if isinstance(default, tuple):
+        return tuple(part for part in text.split(os.pathsep) if part)
+    if default is not None:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(
+            f"{variable} is {text!r}",
+            code="workers-range",
+            at=variable,
+            value=text,
+            rule="a number of workers is a whole number of at least 1",
+            remedy=f"set {variable} to a number, or unset it",
+        ) from None
+
+
+def option(default: Any, text: str, *words: str, metavar: str = "", variable: str = "", shown: str = "") -> Any:
+    """A field of `Options`. With a ``variable`` the environment gives the default; ``shown`` is the default in words."""
+    about = {
+        "help": Help(
+            text=text, words=words, metavar=metavar, variable=variable, default=shown or (default if isinstance(default, str) else "")
+        )
+    }
+    if variable:
+        return field(default_factory=partial(_from_environment, variable, default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where and how a recipe is carried out. What is made follows from the recipe alone, with three exceptions: `seed`, `overlays` and
+    `digest`, which says what kind of digest names the content of files on stores. These enter the key of the instance.
+
+    An option that is left out is taken from its environment variable, where it has one.
+    """
+
+    cache_root: StrPath = option(
+        "cache",
+        "Where instances live: a folder, or a URL like gs://bucket/x.",
+        "--cache-root",
+        metavar="DIR",
+        variable="REFINERY_BEAM_CACHE_ROOT",
+        shown="./cache",
+    )
+    workers: int | None = option(
+        None,
+        "Threads or processes of the local engine.",
+        "--workers",
+        metavar="N",
+        variable="REFINERY_BEAM_WORKERS",
+        shown="every core",
+    )
+    mode: str = option("auto", "auto, threads or processes.", "--mode", metavar="MODE")
+    runner: str = option(
+        "direct",
+        "Which engine runs the job: direct, prism, flink, spark or dataflow. Options for it stand behind --.",
+        "--runner",
+        metavar="NAME",
+        variable="REFINERY_BEAM_RUNNER",
+    )
+    beam_options: Sequence[str] = option((), "Options of Beam for the runner: what stands behind -- on the command line.")
+    engine: Engine | None = option(None, "The runner and its options as a value: rb.Flink(parallelism=8).")
+    shared_files: bool = option(
+        False, "Workers on other machines see the same files under the same paths, by a network file system or volume.", "--shared-files"
+    )
+    digest: str = option(
+        "auto",
+        "How the content of files on stores is named: auto (the store's MD5 where every file has one) or sha256.",
+        "--digest",
+        metavar="KIND",
+    )
+    seed: int | None = option(
+        None, "Override the recipe's seed. It is part of the instance's identity.", "--seed", metavar="N", shown="the recipe's"
+    )
+    overlays: Sequence[str] = option(
+        (), "Apply a named overlay of the recipe; repeatable, in order.", "--overlay", "--variant", metavar="NAME"
+    )
+    plugin_paths: Sequence[str] = option(
+        (),
+        "A .py file or a folder of them that defines plugins; repeatable.",
+        "--plugin-path",
+        metavar="PATH",
+        variable="REFINERY_BEAM_PLUGIN_PATH",
+    )
+    storage_options: Sequence[str] = option(
+        (),
+        "An option of fsspec for a protocol, as s3.endpoint_url=http://...; for this process and the workers it starts; repeatable.",
+        "--storage-option",
+        metavar="PROTOCOL.NAME=VALUE",
+    )
+    log_level: str = option(
+        "warning",
+        "What is written to stderr: error, warning, info (remarks and progress too) or debug.",
+        "--log-level",
+        metavar="LEVEL",
+        variable="REFINERY_BEAM_LOG_LEVEL",
+        shown="info",
+    )
+    progress: bool = option(False, "Show progress on stderr, whatever the log level.")
+
+    def __post_init__(self) -> None:
+        put = partial(object.__setattr__, self)
+        put("cache_root", os.fspath(self.cache_root))
+        for f in fields(self):
+            if f.type == "Sequence[str]":
+                value = getattr(self, f.name)
+                # One word is meant as one, not as its letters.
+                put(f.name, tuple(map(os.fspath, [value] if isinstance(value, str | os.PathLike) else value)))
+        if self.engine is not None:
+            if self.beam_options:
+                raise UsageError(
+                    "engine and beam_options are given",
+                    code="two-engines",
+                    rule="an engine carries its own Beam options",
+                    remedy="give them as the engine's own: rb.Flink(options={...})",
+                )
+            put("runner", self.engine.runner)
+            put("beam_options", self.engine.beam_options())
+
+    def __repr__(self) -> str:
+        # Options of stores may be secrets.
+        said = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "storage_options" and f.repr)
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    @property
+    def root(self) -> str:
+        """The cache root, as it was given."""
+        return str(self.cache_root)
+
+
+def keywords(
+    options: Callable[P, O],
+) -> Callable[[Callable[[First, O], R]], Callable[Concatenate[First, P], R]]:
+    """Turn ``verb(target, options)`` into ``verb(target, **options)``, with the fields of the class as keywords that `help` and editors
+    know by name, type and default."""
+
+    def wrap(verb: Callable[[First, O], R]) -> Callable[Concatenate[First, P], R]:
+        def call(first: First, /, *args: P.args, **given: P.kwargs) -> R:
+            return verb(first, options(*args, **given))
+
+        update_wrapper(call, verb)
+        own, types = signature(verb), get_annotations(options)
+        target = next(iter(own.parameters.values()))
+        named = [
+            Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=types.get(f.name, f.type))
+            for f in fields(options)  # type: ignore[arg-type]
+        ]
+        call.__signature__ = Signature([target, *named], return_annotation=own.return_annotation)  # type: ignore[attr-defined]
+        return call
+
+    return wrap
+
+
+class _Shown:
+    """A default as `help` shows it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _default(one: Any) -> str:
+    factory = one.default_factory
+    return repr(factory.args[1]) if isinstance(factory, partial) else repr(one.default)

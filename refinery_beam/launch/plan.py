@@ -1,0 +1,94 @@
+"""`plan`: what `run` would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from refinery_beam import locations
+from refinery_beam.launch.options import Options, keywords
+from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.run import CONTRACT, listing_notes
+from refinery_beam.launch.settings import Settings
+from refinery_beam.locations import StrPath
+from refinery_beam.planning.explain import explain
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanResult:
+    """What `run` would do: a ``hit`` or a ``miss``, the key and where the instance is or will be. As text, the whole plan in words.
+
+    `damage` says why an instance that is there does not count; `notes` are what listing the sources noticed.
+    """
+
+    status: Literal["hit", "miss"]
+    path: str
+    recipe_hash: str
+    input_hash: str
+    seed: int
+    records_in: int
+    digest: str
+    splits: tuple[str, ...]
+    damage: str | None = None
+    notes: tuple[str, ...] = ()
+    prepared: Prepared = field(repr=False, compare=False)
+
+    def explain(self) -> str:
+        """The plan in words: sources, splits, the chain of each split, what is fitted and stored."""
+        return explain(self.prepared.plan, records=self.records_in, sources=[(s.name, s.type) for s in self.prepared.index.sources])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object `plan --json` prints (contract 1)."""
+        plan = self.prepared.plan
+        return {
+            "contract": CONTRACT,
+            "status": self.status,
+            "instance": self.path,
+            "recipe_hash": self.recipe_hash,
+            "input_hash": self.input_hash,
+            "seed": self.seed,
+            "records_in": self.records_in,
+            "digest": self.digest,
+            "splits": list(self.splits),
+            "op_versions": dict(plan.op_versions),
+            "node_keys": plan.node_keys(self.input_hash),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.explain()}\n\n{self.status}: {self.path}" + (f"\n      ({self.damage})" if self.damage else "")
+
+
+@keywords(Options)
+def plan(recipe: StrPath, options: Options) -> PlanResult:
+    """Say what `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints.
+
+    >>> import refinery_beam as rb                                       # doctest: +SKIP
+    >>> print(rb.plan("recipe.yaml"))                                    # doctest: +SKIP
+    """
+    return plan_with(recipe, Settings.of(options))
+
+
+def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
+    """`plan` with its settings in one value; what the command line calls."""
+    with locations.put_in_words():
+        prepared = prepare(recipe, settings)
+        found = prepared.lookup()
+    return PlanResult(
+        status="miss" if found.manifest is None else "hit",
+        path=prepared.location,
+        recipe_hash=prepared.key.recipe_hash,
+        input_hash=prepared.key.input_hash,
+        seed=prepared.key.seed,
+        records_in=prepared.index.records_in,
+        digest=prepared.index.kind,
+        splits=tuple(prepared.plan.split.splits),
+        damage=found.damage,
+        notes=listing_notes(prepared),
+        prepared=prepared,
+    )
+
+
+@keywords(Options)
+def plan_recipe(recipe: StrPath, options: Options) -> Prepared:
+    """The older name of `plan`, which gives what it was made from: recipe, plugin, plan, index and key."""
+    return prepare(recipe, Settings.of(options))

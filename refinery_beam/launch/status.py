@@ -1,0 +1,148 @@
+"""`status` and `verify`: what the cache holds for a recipe, what an instance directory is, and whether every byte of it holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from refinery_beam import locations
+from refinery_beam.cache import Found, Manifest, VerifyReport, look_at
+from refinery_beam.cache import verify as verify_instance
+from refinery_beam.errors import StoreError
+from refinery_beam.launch.options import Options, keywords, option
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.run import CONTRACT
+from refinery_beam.launch.settings import Settings
+from refinery_beam.locations import StrPath
+from refinery_beam.plugins.discovery import read_plugin_paths
+from refinery_beam.recipe import digest_of_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusResult:
+    """What the cache holds: a ``hit``, a ``miss``, or a ``damaged`` instance, of which `damage` says what is wrong.
+
+    `key` is that of the recipe that was asked for, empty where an instance was.
+    """
+
+    path: str
+    manifest: Manifest | None
+    damage: str | None = None
+    key: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> Literal["hit", "miss", "damaged"]:
+        """In one word."""
+        return "hit" if self.manifest is not None else "damaged" if self.damage else "miss"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object `status --json` prints (contract 1): the keys of `run --json` that make sense."""
+        body: dict[str, Any] = {"contract": CONTRACT, "status": self.status, "instance": self.path, **self.key}
+        if self.manifest is None:
+            return body | ({"damage": self.damage} if self.damage else {})
+        raw = self.manifest.raw
+        shared = ("recipe_hash", "input_hash", "seed", "logical_digest", "files_digest")
+        counts = {split: raw["counts"][split] for split in raw["splits"]}
+        return body | {name: raw[name] for name in shared} | {"counts": counts, "ledger": raw["ledger"], "warnings": raw["warnings"]}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class VerifyOptions(Options):
+    """`Options`, and how much `verify` reads."""
+
+    deep: bool = option(False, "Also read every row again and prove the digests of rows.")
+
+
+@keywords(Options)
+def status(target: StrPath, options: Options) -> StatusResult:
+    """Say whether the instance of a recipe is there and what it holds, or what a directory or URL of an instance is. Builds nothing.
+
+    >>> import refinery_beam as rb                                       # doctest: +SKIP
+    >>> rb.status("recipe.yaml").status                                  # doctest: +SKIP
+    'miss'
+    """
+    return status_with(target, Settings.of(options))
+
+
+def status_with(target: StrPath, settings: Settings) -> StatusResult:
+    """`status` with its settings in one value; what the command line calls."""
+    with locations.put_in_words():
+        location, found, key = _found(target, settings)
+    if found.manifest is None and not key:
+        raise StoreError(
+            f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(location, 'it')}",
+            code="not-an-instance",
+            at=location,
+            rule="an instance directory holds manifest.json and every file it lists",
+            remedy="name a recipe to see where its instance is, or run it again to rebuild",
+        )
+    return StatusResult(path=location, manifest=found.manifest, damage=found.damage, key=key)
+
+
+@keywords(VerifyOptions)
+def verify(target: StrPath, options: VerifyOptions) -> VerifyReport:
+    """Hash every file of an instance again and compare: the instance of a recipe, or the one at a directory or URL. With ``deep`` read
+    every row too. The report is false where something does not hold.
+
+    >>> import refinery_beam as rb                                       # doctest: +SKIP
+    >>> rb.verify("recipe.yaml", deep=True).ok                           # doctest: +SKIP
+    True
+    """
+    return verify_with(target, Settings.of(options), deep=options.deep)
+
+
+def verify_with(target: StrPath, settings: Settings, *, deep: bool = False) -> VerifyReport:
+    """`verify` with its settings in one value; what the command line calls."""
+    with locations.put_in_words():
+        return _verify_with(target, settings, deep=deep)
+
+
+def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyReport:
+    if names_an_instance(target):
+        locations.use_options(settings.storage_options)
+        location = locations.absolute(os.fspath(target))
+        if not _was_an_instance(location):
+            raise StoreError(
+                "this folder is not an instance: it has no manifest.json",
+                code="not-an-instance",
+                at=location,
+                rule="verify takes a recipe, or a folder that `run` named as an instance",
+                remedy="refinery-beam status RECIPE names the instance of a recipe",
+            )
+    else:
+        location, found, _ = _found(target, settings)
+        if found == (None, None):
+            raise StoreError(
+                f"{target} has no instance in {settings.root}",
+                code="no-instance",
+                at=location,
+                rule="verify checks an instance that is there",
+                remedy=f"refinery-beam run {target}",
+            )
+    code = read_plugin_paths(settings.plugin_paths)
+    return verify_instance(location, deep=deep, recipe_digest=partial(digest_of_recipe, code=code), code=code)
+
+
+def names_an_instance(target: StrPath) -> bool:
+    """Whether it is a directory or a URL, and so no recipe."""
+    return locations.is_url(os.fspath(target)) or os.path.isdir(target)
+
+
+def _found(target: StrPath, settings: Settings) -> tuple[str, Found, dict[str, Any]]:
+    """Where the instance is, what is there, and the key of the recipe, if it is one."""
+    if names_an_instance(target):
+        settings.check()
+        locations.use_options(settings.storage_options)
+        location = locations.absolute(os.fspath(target))
+        return location, look_at(location), {}
+    prepared = prepare(target, settings)
+    key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}
+    return prepared.location, prepared.lookup(), key
+
+
+def _was_an_instance(location: str) -> bool:
+    """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
+    inside = {"manifest.json", "dataset"} & set(locations.names(location))
+    return bool(inside) or location.split("/")[-4:-3] == ["instances"]
