@@ -54,6 +54,9 @@ class VerifyReport:
         """Whether nothing was found."""
         return not self.findings
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     def to_dict(self) -> dict[str, Any]:
         """The machine-readable form (contract 1)."""
         return {

@@ -27,6 +27,7 @@ class Options:
     given: Mapping[str, Any]
     json: bool = False
     debug: bool = False
+    verbose: bool = False
 
     @property
     def quiet(self) -> bool:
@@ -38,16 +39,12 @@ class Options:
         """Whether warnings are shown."""
         return self._level != "error"
 
-    @property
-    def verbose(self) -> bool:
-        """Whether every check is listed."""
-        return self._level == "debug"
-
     def over(self, earlier: Options | None) -> Options:
         """These options, with what they leave out taken from those that stood before the verb."""
         if earlier is None:
             return self
-        return Options(given={**earlier.given, **self.given}, json=self.json or earlier.json, debug=self.debug or earlier.debug)
+        flags = {name: getattr(self, name) or getattr(earlier, name) for name in ("json", "debug", "verbose")}
+        return Options(given={**earlier.given, **self.given}, **flags)
 
     def settings(self) -> Settings:
         """The execution context of the call."""
@@ -96,7 +93,7 @@ def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> O
     # None, False and an empty list are options that do not stand there.
     given = {name: taken[name] for name in HELP if taken[name] is not None and taken[name] is not False and taken[name] != []}
     quiet, verbose = taken["quiet"], taken["verbose"]
-    if (quiet or verbose) and ((quiet and verbose) or "log_level" in given):
+    if (quiet or verbose) and "log_level" in given:
         raise UsageError(
             "-q, -v and --log-level say the same thing",
             code="usage",
@@ -107,7 +104,8 @@ def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> O
         given["log_level"] = "warning" if quiet else "debug"
     if beam_options:
         given["beam_options"] = beam_options
-    return Options(given=given, json=taken["json"], debug=taken["debug"])
+    verbose = verbose or given.get("log_level") == "debug"
+    return Options(given=given, json=taken["json"], debug=taken["debug"], verbose=verbose)
 
 
 def _signed(wrapper: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:

@@ -33,7 +33,9 @@ def print_failure(error: RefineryError, *, as_json: bool) -> None:
 def print_remarks(options: Options, *, notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> None:
     """Notes and warnings on stderr, as far as the log level lets them through."""
     said = [f"note: {note}" for note in notes] if not options.quiet else []
-    said += [f"warning: {warning}" for warning in warnings] if options.warns else []
+    if options.warns:
+        # Rule and remedy are for who reads remarks.
+        said += [f"warning: {warning.splitlines()[0] if options.quiet else warning}" for warning in warnings]
     for line in said:
         print(line, file=sys.stderr)
 

@@ -5,11 +5,12 @@ The functions of the library take these as keywords (`keywords`), the verbs of t
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial, update_wrapper
-from inspect import Parameter, Signature, get_annotations, signature
+from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from refinery_beam.errors import UsageError
@@ -183,16 +184,23 @@ def keywords(
             return verb(first, options(*args, **given))
 
         update_wrapper(call, verb)
-        own, types = signature(verb), get_annotations(options)
+        call.__doc__ = f"{inspect.cleandoc(verb.__doc__ or '')}\n\nOptions\n-------\n{_described(options)}"
+        own = signature(verb)
         target = next(iter(own.parameters.values()))
         named = [
-            Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=types.get(f.name, f.type))
+            Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=f.type)
             for f in fields(options)  # type: ignore[arg-type]
         ]
         call.__signature__ = Signature([target, *named], return_annotation=own.return_annotation)  # type: ignore[attr-defined]
         return call
 
     return wrap
+
+
+def _described(options: Any) -> str:
+    """A line for each option: what it says, and its environment variable."""
+    about: list[tuple[str, Help]] = [(f.name, f.metadata["help"]) for f in fields(options)]
+    return "\n".join(f"{name}: {help.text}" + (f" [{help.variable}]" if help.variable else "") for name, help in about)
 
 
 class _Shown:

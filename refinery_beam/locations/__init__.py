@@ -303,7 +303,8 @@ def put_in_words() -> Iterator[None]:
 
 def _beside(location: str) -> str:
     # A name of its own, because two processes may write one file at a time; it is gone before the call ends.
-    return os.path.join(os.path.dirname(location), f".{os.path.basename(location)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    folder, name = os.path.split(location)
+    return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _forget(path: str) -> None:

@@ -138,9 +138,11 @@ class SplitReader(Sequence[Row]):
             raise UsageError(f"a batch of {size} rows", code="batch-size", value=size, rule="a batch has at least one row")
         return self._batches(size, drop_last=drop_last)
 
-    def columns(self, *names: str) -> SplitReader:
-        """A reader of fewer fields (``record_id`` stays); other columns are not read from disk. UsageError for an unknown name."""
-        return self._with(columns=names)
+    def columns(self, *names: str | Sequence[str]) -> SplitReader:
+        """A reader of fewer fields (``record_id`` stays), named one by one or as a list; other columns are not read from disk. UsageError
+        for an unknown name.
+        """
+        return self._with(columns=[one for name in names for one in ([name] if isinstance(name, str) else name)])
 
     def epoch(self, number: int) -> SplitReader:
         """The split as it is in one epoch of training: with the recipe's lazy augmentations, drawn anew for every epoch.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class SupportsRead(Protocol):
     """A file object."""
 
-    def read(self, size: int = ..., /) -> Any: ...
+    def read(self, size: int, /) -> Any: ...
 
 
 Replayed: TypeAlias = "bytes | bytearray | memoryview | StrPath | SupportsRead | Image.Image | np.ndarray[Any, Any]"

@@ -30,20 +30,24 @@ class Engine:
     runner: ClassVar[str]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        said = (f"{f.name}={value!r}" for f in fields(self) if (value := getattr(self, f.name)) not in ("", None, False, {}))
+        return f"{type(self).__name__}({', '.join(said)})"
+
     def beam_options(self) -> tuple[str, ...]:
         """The options as they stand behind ``--`` on the command line."""
         own = {f.metadata["option"]: getattr(self, f.name) for f in fields(self) if "option" in f.metadata}
         return tuple(flag for name, value in {**own, **self.options}.items() for flag in _flags(name, value))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Direct(Engine):
     """Beam's local engine, in this process or several; it takes no Beam options: ``workers`` and ``mode`` are options of the run."""
 
     runner = "direct"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Prism(Engine):
     """Beam's portable engine for tests. ``location`` is its binary."""
 
@@ -51,7 +55,7 @@ class Prism(Engine):
     location: str = _option("prism_location")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Flink(Engine):
     """Apache Flink, started for the job, or a cluster of yours at ``master`` (``host:port``).
 
@@ -68,7 +72,7 @@ class Flink(Engine):
     environment_config: str = _option("environment_config")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Spark(Engine):
     """Apache Spark, started for the job (``master="local[4]"``), or by a job server at ``job_endpoint``."""
 
@@ -80,7 +84,7 @@ class Spark(Engine):
     environment_config: str = _option("environment_config")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Dataflow(Engine):
     """Google Cloud Dataflow. ``temp_location`` is in Cloud Storage; ``sdk_container_image`` is the image of the workers."""
 

@@ -148,9 +148,12 @@ def test_run_for_people(built: dict[str, Any], say: Say) -> None:
 
 
 def test_quiet_and_verbose(built: dict[str, Any], say: Say) -> None:
-    assert say("run", "recipe.yaml", "-q").err == ""
-    assert say("-q", "run", "recipe.yaml").err == ""
-    assert say("validate", "recipe.yaml", "-q").err == ""
+    for quiet in (["-q"], ["--log-level", "warning"]):
+        assert [line[:9] for line in say("run", "recipe.yaml", *quiet).err.splitlines()] == ["warning: "]
+        assert [line[:9] for line in say(*quiet, "validate", "recipe.yaml").err.splitlines()] == ["warning: "]
+    assert say("run", "recipe.yaml", "--log-level", "error").err == ""
+    assert say("validate", "recipe.yaml", "--log-level", "error").err == ""
+    assert say("run", "recipe.yaml", "-q", "--log-level", "info").code == 2
     short, long = say("validate", "recipe.yaml", "-q"), say("validate", "recipe.yaml", "-v", "-q")
     assert len(long.out.splitlines()) > 40 > len(short.out.splitlines())
 
@@ -198,7 +201,7 @@ def test_validate_never_contradicts_itself(say: Say, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     text = RECIPE.replace("path: my-images", f"path: {os.getcwd()}/my-images")
     broken.write_text(text.replace("[16, 16, 3]", "[9, 9, 3]"))
-    said = say("validate", str(broken), "-q")
+    said = say("validate", str(broken), "--log-level", "error")
     assert (said.code, said.out) == (
         1,
         "warn    8 splits_partition_correctly\nfail  108 schema_reachable\ninvalid: 1 error; 41 of 43 checks passed, 1 not made\n",

@@ -18,7 +18,8 @@ from refinery_beam.cache import verify
 from refinery_beam.errors import DataError, RefineryError
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.build.build import build
-from refinery_beam.launch.prepare import digest_of_recipe, prepare
+from refinery_beam.launch.prepare import prepare
+from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.awkward import awkward_folders
 
 RECIPE = """\

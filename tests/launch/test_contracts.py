@@ -16,8 +16,8 @@ from refinery_beam.cache import verify
 from refinery_beam.errors import DataError, ErrorGroup, RecipeError, RefineryError
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
-from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.plugins.distances import distance
+from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.engine import replayed
 
 V1 = """\

@@ -14,7 +14,7 @@ from launch_helpers import Run
 import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.launch import RunResult
-from refinery_beam.launch.prepare import digest_of_recipe
+from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.engine import hostile
 
 RECIPE = """\

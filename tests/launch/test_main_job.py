@@ -20,7 +20,7 @@ from refinery_beam.cache import verify
 from refinery_beam.exact import sqrt_float
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
-from refinery_beam.launch.prepare import digest_of_recipe
+from refinery_beam.recipe import digest_of_recipe
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from refinery_beam.cache import verify
 from refinery_beam.errors import UsageError
 from refinery_beam.identity import derive_seed, record_key
 from refinery_beam.launch import RunResult
-from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.planning.splits.quotas import position
+from refinery_beam.recipe import digest_of_recipe
 
 
 def sample(selector: str) -> Any:

@@ -17,7 +17,8 @@ import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.errors import DataError, ErrorGroup, RefineryError
 from refinery_beam.launch import RunResult, Settings
-from refinery_beam.launch.prepare import check_recipe, digest_of_recipe
+from refinery_beam.launch.prepare import check_recipe
+from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.record.sinks import MAX_NAME, BadPath, escape, sink_path
 
 PNG = '{name: pictures, stage: post_pipeline, field: image, format: png_per_record, path_template: "{split}/{label|upper}/{path|stem}.png"}'

@@ -13,9 +13,10 @@ import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.errors import RefineryError
 from refinery_beam.launch import RunResult, Settings
-from refinery_beam.launch.prepare import check_recipe, digest_of_recipe, prepare
+from refinery_beam.launch.prepare import check_recipe, prepare
 from refinery_beam.launch.run import run_with
 from refinery_beam.planning.explain import explain
+from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.images import draw
 
 TEXT = """\

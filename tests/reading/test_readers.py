@@ -39,7 +39,7 @@ def test_an_instance_says_what_it_is(instance: Instance) -> None:
     assert instance.splits == ("train", "val")
     assert instance.counts == {"train": 14, "val": 3}
     assert instance.schema["image"] == {"dtype": "uint8", "shape": [4, 5, 3]}
-    assert repr(instance).endswith("train 14, val 3>")
+    assert repr(instance).startswith("<Instance train: 14 rows, val: 3 rows; ")
     assert open_instance(os.path.join(instance.path, "manifest.json")).path == instance.path
     assert pickle.loads(pickle.dumps(instance)).counts == instance.counts  # noqa: S301
 

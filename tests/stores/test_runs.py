@@ -21,7 +21,7 @@ import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.cache import RemoteStaging, home, read_journal, verify
 from refinery_beam.errors import DataError, StoreError
-from refinery_beam.launch.prepare import digest_of_recipe
+from refinery_beam.recipe import digest_of_recipe
 
 pytestmark = pytest.mark.stores
 
