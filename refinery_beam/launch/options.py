@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
+from refinery_beam.plugins.discovery import PLUGIN_PATH_VARIABLE
 from refinery_beam.runners.engines import Engine
 
 P = ParamSpec("P")
@@ -125,7 +126,7 @@ class Options:
         "A .py file or a folder of them that defines plugins; repeatable.",
         "--plugin-path",
         metavar="PATH",
-        variable="REFINERY_BEAM_PLUGIN_PATH",
+        variable=PLUGIN_PATH_VARIABLE,
     )
     storage_options: Sequence[str] = option(
         (),

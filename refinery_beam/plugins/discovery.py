@@ -8,6 +8,7 @@ not import stops the run with its name rather than changing what a recipe means.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,8 +51,14 @@ def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
     return tuple(sorted(_registry(tuple(paths))))
 
 
-def read_plugin_paths(paths: Iterable[str]) -> tuple[PathCode, ...]:
-    """The code of plugin paths, each once, in order. Raises PluginError."""
+PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
+"""Plugin paths as PATH holds paths, for whoever names none."""
+
+
+def read_plugin_paths(paths: Iterable[str] | None) -> tuple[PathCode, ...]:
+    """The code of plugin paths, each once, in order; of those in the environment where `paths` is None. Raises PluginError."""
+    if paths is None:
+        paths = [path for path in os.environ.get(PLUGIN_PATH_VARIABLE, "").split(os.pathsep) if path]
     return tuple(dict.fromkeys(read_path(path) for path in paths))
 
 

@@ -214,10 +214,11 @@ class Instance:
         return {name: value for name, value in self.__dict__.items() if name != "replay"}
 
 
-def open_instance(path: StrPath, *, plugin_paths: Sequence[str] = ()) -> Instance:
+def open_instance(path: StrPath, *, plugin_paths: Sequence[str] | None = None) -> Instance:
     """Open a finished instance by its directory or URL, or by its manifest.json. (``refinery_beam.open_instance`` also takes a recipe.)
 
-    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run.
+    ``plugin_paths`` name the files of third-party plugins that are not installed, as ``--plugin-path`` did for the run; left out, they are
+    those of REFINERY_BEAM_PLUGIN_PATH.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
     """

@@ -242,7 +242,7 @@ class Recorded:
         )
 
 
-def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] = ()) -> Recorded:
+def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] | None = None) -> Recorded:
     """A finished instance by its directory or URL, or by its manifest.json. Checks that every listed file is there with its size.
 
     StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.

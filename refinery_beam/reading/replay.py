@@ -83,7 +83,7 @@ class Replay:
         split: str | None = None,
         strict: bool = True,
         source: str | None = None,
-        plugin_paths: Sequence[str] = (),
+        plugin_paths: Sequence[str] | None = None,
     ) -> Replay:
         """The chain of an instance: its directory or URL, or its manifest.json.
 
