@@ -5,15 +5,12 @@ FnApiRunner does not report it: the thread that waits for the worker process rai
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from refinery_beam.crashes.endings import name_of_end
 from refinery_beam.crashes.markers import Marker, read_markers
 from refinery_beam.errors import EngineError
 
@@ -42,55 +39,64 @@ def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
     )
 
 
-@contextmanager
-def raises_worker_deaths(work: str) -> Iterator[None]:
-    """While the body runs, the death of a worker process ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
+class Deaths:
+    """What happened to the workers of a running job."""
 
-    Beam does neither. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in the
-    threads mode runs on the main thread, comes back wrapped in a RuntimeError of the engine.
+    def __init__(self, work: str) -> None:
+        self._work = work
+        self.first: JobDied | None = None
+        self.interrupted = False
+        self.on_interrupt: Callable[[], None] = lambda: None
+
+    def worker_died(self, how: str) -> None:
+        """Take down the first death, with the records that the dead process was working on: the markers of the others do not count while
+        these still run.
+        """
+        if self.first is None:
+            self.first = worker_died(how, read_markers(self._work))
+
+
+@contextmanager
+def raises_worker_deaths(work: str) -> Iterator[Deaths]:
+    """While the body runs, Ctrl-C ends it with KeyboardInterrupt; if a worker has died, a failure of the body is JobDied. `work` has the
+    markers.
+
+    A KeyboardInterrupt raised inside a DoFn, which in the threads mode runs on the main thread, comes back wrapped in a RuntimeError of the
+    engine. Where this process was started to ignore SIGINT (``nohup``, ``&`` in a script), it goes on ignoring it.
     """
-    dead: list[JobDied] = []
-    interrupted: list[bool] = []
+    deaths = Deaths(work)
     hook_before = threading.excepthook
     main = threading.current_thread() is threading.main_thread()
-    handler_before = signal.getsignal(signal.SIGINT) if main else None
-    over: list[bool] = []
+    before = signal.getsignal(signal.SIGINT) if main else signal.SIG_IGN
 
     def hook(args: Any) -> None:
-        text = str(args.exc_value)
-        if "Worker subprocess exited" in text:
-            # The other workers end too, some of them after the run is over. The first death is reported, and the markers are read at once,
-            # while the others' processes still live and do not count.
-            if not dead and not over:
-                dead.append(worker_died(_how(text), read_markers(work)))
-                os.kill(os.getpid(), signal.SIGINT)
-        elif not _is_about_a_closed_connection(args):
+        if not _is_about_a_closed_connection(args):
             hook_before(args)
 
     def handler(number: int, frame: Any) -> None:
-        interrupted.append(True)
+        deaths.interrupted = True
+        deaths.on_interrupt()
         signal.default_int_handler(number, frame)
 
     threading.excepthook = hook
-    if main:
+    if before != signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
     failed = True
     try:
-        yield
+        yield deaths
         failed = False
     except BaseException as error:
-        if dead:
-            raise dead[0] from error
-        if interrupted:
+        if deaths.interrupted:
             raise KeyboardInterrupt from error
+        if deaths.first is not None:
+            raise deaths.first from error
         raise
     finally:
-        over.append(True)
         if not failed:
             threading.excepthook = hook_before
         # After a failure the hook stays: threads of the dead job still end, and would print tracebacks nobody can use.
-        if main:
-            signal.signal(signal.SIGINT, handler_before)
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, before)
 
 
 def _is_about_a_closed_connection(args: Any) -> bool:
@@ -98,9 +104,3 @@ def _is_about_a_closed_connection(args: Any) -> bool:
     name = args.thread.name if args.thread is not None else ""
     kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
     return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))
-
-
-def _how(text: str) -> str:
-    """How a worker process ended, from the engine's message about it."""
-    code = re.search(r"return code (-?\d+)", text)
-    return name_of_end(int(code[1])) if code else text

@@ -93,19 +93,23 @@ def available_cpus() -> int:
 def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str, talk: bool = False) -> None:
     """Run the pipeline that `build` makes, to its end. Raises EngineError, or whatever the worker code raised.
 
-    Call it on the main thread: a dead worker interrupts that one. `work` is the job's work folder, where workers leave their markers.
+    `work` is the job's work folder, where workers leave their markers.
     `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
+    with quiet_beam(enabled=not talk), raises_worker_deaths(work) as deaths:
         import apache_beam as beam
+
+        from refinery_beam.runners.worker_processes import worker_processes
 
         pipeline_options = _pipeline_options(options)
         make_runner = options.runner_factory or constructed_runner
         pipeline = beam.Pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
-        result = pipeline.run()
-        result.wait_until_finish()
+        with worker_processes(deaths.worker_died) as workers:
+            deaths.on_interrupt = workers.end
+            result = pipeline.run()
+            result.wait_until_finish()
     if str(result.state) != "DONE":
         raise EngineError(f"the local engine ended in state {result.state}", code="engine-state", value=str(result.state))
 

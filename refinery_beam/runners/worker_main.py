@@ -1,0 +1,48 @@
+"""``python -m refinery_beam.runners.worker_main PIPE PARENT``: a worker process of the local engine, which ends with its driver.
+
+The first thing it does is to watch the pipe. Nobody writes to it: it is at its end when the driver is gone, however that came about, or
+when the driver wants its workers to end. So no phase of a worker's life, its imports included, outlives the driver.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from refinery_beam.crashes.parent_death import die_with_parent
+
+
+def end_with(pipe: int) -> None:
+    """Wait for the end of the pipe in a thread of its own, and end this process then."""
+
+    def watch() -> None:
+        while True:
+            try:
+                if not os.read(pipe, 1):
+                    os._exit(1)
+            except InterruptedError:
+                continue
+            except OSError:
+                os._exit(1)
+
+    threading.Thread(target=watch, name="watches the driver", daemon=True).start()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Be a worker, until the driver ends it."""
+    pipe, parent = int(arguments[0]), int(arguments[1])
+    end_with(pipe)
+    if sys.platform == "linux":
+        # Where the interpreter is held for long, the kernel is quicker than the thread that watches.
+        die_with_parent()
+    if os.getppid() != parent:
+        return
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main([])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
