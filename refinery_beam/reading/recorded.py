@@ -102,8 +102,7 @@ class Recorded:
                 "the sources of this instance are decoded in different ways",
                 code="source-needed",
                 at=self.manifest.location,
-                rule="a record is decoded as those of its source",
-                remedy=f"pass source=, one of: {', '.join(sorted(loaders))}",
+                sources=sorted(loaders),
             )
         if source is not None and source not in loaders:
             raise UsageError(
@@ -111,7 +110,6 @@ class Recorded:
                 code="unknown-source",
                 at=self.manifest.location,
                 value=source,
-                rule="sources are those of the recipe",
                 remedy=did_you_mean(source, loaders),
             )
         word = loaders[source] if source is not None else next(iter(loaders.values()))
@@ -222,14 +220,7 @@ class Recorded:
         message = f"{entry['op']} is version {bound.op.spec.version} here, the instance was built for version {entry['version']}"
         if not strict:
             return bound, [message]
-        raise PluginError(
-            message,
-            code="op-version",
-            at=location,
-            value=bound.op.spec.version,
-            rule="another version of an op gives other bytes",
-            remedy=f"install the release that built the instance, run the recipe again, or {otherwise}",
-        )
+        raise PluginError(message, code="op-version", at=location, value=bound.op.spec.version, otherwise=otherwise)
 
 
 def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Context:
         return self.recipe.model
 
     def error(self, message: str, *path: Step, key: bool = False, **words: Any) -> Finding:
-        """An error at a path of the recipe; `words` are code, value, rule, remedy."""
+        """An error at a path of the recipe; `words` are code, value and facts, or a rule and remedy of its own."""
         return Finding("error", RecipeError(message, at=self.recipe.at(path, key=key), **words))
 
     def unknown(
@@ -57,14 +57,14 @@ class Context:
     ) -> Finding:
         """A name that is not one of the `known`, which are `what` ("fields"); the remedy is the closest of them."""
         words = list(known)
-        rule = f"{what or 'fields'}: {', '.join(words) or 'none'}"
-        return self.error(message, *path, code=code, value=name, rule=rule, remedy=did_you_mean(str(name), words))
+        rule = f"{what}: {', '.join(words) or 'none'}" if what else None
+        return self.error(message, *path, code=code, value=name, rule=rule, remedy=did_you_mean(str(name), words), known=words or "none")
 
     def unknown_split(self, message: str, name: Any, *path: Step) -> Finding:
         """A name that is no split of the recipe."""
         if not self.split_names:
-            return self.error(message, *path, code="unknown-split", value=name, rule="defined splits: none", remedy="define splits first")
-        return self.unknown(message, name, self.split_names, *path, code="unknown-split", what="defined splits")
+            return self.error(message, *path, code="unknown-split", value=name, known="none", remedy="define splits first")
+        return self.unknown(message, name, self.split_names, *path, code="unknown-split")
 
     def warning(self, message: str, *path: Step, **words: Any) -> Finding:
         """A warning at a path of the recipe."""

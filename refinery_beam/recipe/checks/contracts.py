@@ -38,9 +38,7 @@ def assertion_params(c: Context) -> Findings:
             if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
                 continue  # refused as not executed yet
             if kind not in c.plugin.assertions:
-                yield c.unknown(
-                    f"unknown assertion kind {kind!r}", kind, c.plugin.assertions, *at, "kind", code="unknown-assertion", what="kinds"
-                )
+                yield c.unknown(f"unknown assertion kind {kind!r}", kind, c.plugin.assertions, *at, "kind", code="unknown-assertion")
                 continue
             spec = c.plugin.assertions[kind].spec
             fields = contract.assertion.get("fields")
@@ -53,7 +51,6 @@ def assertion_params(c: Context) -> Findings:
                     code="assertion-field",
                     value=c.content,
                     rule="records are counted by values that can be equal",
-                    remedy="name another field",
                 )
             if spec.content == "no" and contract.field == c.content:
                 yield c.error(
@@ -65,18 +62,9 @@ def assertion_params(c: Context) -> Findings:
                     value=c.content,
                     rule=f"of {c.plugin.kind.noun}: "
                     + ", ".join(sorted(k for k, a in c.plugin.assertions.items() if a.spec.content != "no")),
-                    remedy="name another field",
                 )
             if spec.output_only and section == "InputContracts":
-                yield c.error(
-                    f"{kind} is for OutputExpectations",
-                    *at,
-                    "kind",
-                    code="assertion-section",
-                    value=kind,
-                    rule="input contracts are checked before splits are made",
-                    remedy="move it to OutputExpectations",
-                )
+                yield c.error(f"{kind} is for OutputExpectations", *at, "kind", code="assertion-section", value=kind)
             if spec.field != (contract.field is not None):
                 yield c.error(
                     f"{kind} {'needs a field' if spec.field else 'takes no field'}",

@@ -22,8 +22,7 @@ def labels_resolvable(c: Context) -> Findings:
             "field",
             code="label-not-in-schema",
             value=labels.field,
-            rule="the label is a field of Output.record_schema",
-            remedy=_closest(labels.field, c.model.Output.record_schema) or f"add '{labels.field}: {{dtype: str}}' to Output.record_schema",
+            remedy=_closest(labels.field, c.model.Output.record_schema) or None,
         )
     yield from (Finding("error", error) for error in label_rule(c.recipe, c.plugin).errors)
     if labels.source.kind == "direct" and labels.source.derivation is not None:
@@ -34,8 +33,6 @@ def labels_resolvable(c: Context) -> Findings:
             "derivation",
             code="label-derivation-unused",
             value=labels.source.derivation,
-            rule="direct labels come from the folder or the label table; a derivation belongs to kind: derived",
-            remedy="write 'kind: derived', or remove the derivation",
         )
 
 
@@ -53,32 +50,16 @@ def label_from_spec_resolves(c: Context) -> Findings:
                 "label_from",
                 code="two-label-sources",
                 value=source.type,
-                rule=f"a source of type {source.type} takes labels from its folders",
-                remedy=f"use type: {c.type_arranged('flat')} with label_from, or remove label_from",
+                type=source.type,
+                flat=c.type_arranged("flat"),
             )
         if arrangement == "flat" and table is None and not source.unlabeled and not derived:
-            yield c.error(
-                f"the source {source.name!r} has no labels",
-                *at,
-                code="no-label-source",
-                value=source.name,
-                rule="a flat source needs label_from, or 'unlabeled: true' with a partition",
-                remedy="add label_from, or set Labels.source.kind to derived",
-            )
+            yield c.error(f"the source {source.name!r} has no labels", *at, code="no-label-source", value=source.name)
         columns = c.sidecars.get(i)
         if table is None or columns is None:
             continue
         if not columns:
-            yield c.error(
-                f"the label table {table.path!r} is empty",
-                *at,
-                "label_from",
-                "path",
-                code="label-table-empty",
-                value=table.path,
-                rule="a label table has a header row and a row for each image",
-                remedy="check the path",
-            )
+            yield c.error(f"the label table {table.path!r} is empty", *at, "label_from", "path", code="label-table-empty", value=table.path)
             continue
         for role in ("label_field", "id_field"):
             column = getattr(table, role)
@@ -90,8 +71,8 @@ def label_from_spec_resolves(c: Context) -> Findings:
                     role,
                     code="label-column-missing",
                     value=column,
-                    rule=f"its columns are {', '.join(columns[:20])}",
                     remedy=did_you_mean(column, columns[:100]),
+                    columns=columns[:20],
                 )
 
 
@@ -109,18 +90,11 @@ def tree_layout_label_source(c: Context) -> Findings:
                     "layout",
                     code="layout-misplaced",
                     value=source.layout,
-                    rule=f"layout belongs to {tree} sources",
-                    remedy=f"write 'type: {tree}', or remove layout",
+                    tree=tree,
                 )
             continue
         if source.layout is None:
-            yield c.error(
-                f"the source {source.name!r} has no layout",
-                *at,
-                code="layout-missing",
-                rule=f"the layout of a source of type {source.type} says how its paths are built",
-                remedy="add for example 'layout: \"{label}/{file}\"'",
-            )
+            yield c.error(f"the source {source.name!r} has no layout", *at, code="layout-missing", type=source.type)
             continue
         try:
             layout_segments(source.layout)
@@ -131,8 +105,8 @@ def tree_layout_label_source(c: Context) -> Findings:
                 "layout",
                 code="bad-layout",
                 value=source.layout,
-                rule=LAYOUT_RULE,
                 remedy=error.remedy,
+                grammar=LAYOUT_RULE,
             )
         found = ("{label}" in source.layout) + (source.label_from is not None)
         if source.unlabeled and "{label}" in source.layout:
@@ -142,7 +116,6 @@ def tree_layout_label_source(c: Context) -> Findings:
                 "layout",
                 code="unlabeled-with-labels",
                 value=source.layout,
-                rule="an unlabeled source has no labels",
                 remedy="write '*' instead of {label}",
             )
         elif not source.unlabeled and (found > 1 or (found == 0 and not derived)):
@@ -171,8 +144,8 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
                 "output_field",
                 code="reserved-field",
                 value=f.output_field,
-                rule=f"the loader fills {', '.join(sorted(reserved))}",
-                remedy="write Labels.source.kind: derived" if f.output_field == c.label else "choose another name",
+                remedy="write Labels.source.kind: derived" if f.output_field == c.label else None,
+                reserved=sorted(reserved),
             )
         elif f.output_field in seen:
             yield c.error(
@@ -194,7 +167,7 @@ def source_types_known(c: Context) -> Findings:
     for i, source in enumerate(c.model.Input.sources):
         if source.type not in known:
             message, at = f"unknown source type {source.type!r}", ("Input", "sources", i, "type")
-            yield c.unknown(message, source.type, known, *at, code="unknown-source-type", what="source types")
+            yield c.unknown(message, source.type, known, *at, code="unknown-source-type")
 
 
 def _closest(word: str, known: Iterable[str]) -> str:

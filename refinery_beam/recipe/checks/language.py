@@ -26,7 +26,6 @@ def plugin_name_discoverable(c: Context) -> Findings:
             "plugin",
             code="plugin-mismatch",
             value=c.model.plugin,
-            rule="a recipe runs with the plugin it names",
             remedy=did_you_mean(c.model.plugin, [c.plugin.name]),
         )
 
@@ -42,8 +41,7 @@ def section_names_valid_for_plugin(c: Context) -> Findings:
                 key=True,
                 code="section-unknown-to-plugin",
                 value=section,
-                rule="a plugin offers operations for some sections",
-                remedy=f"remove {section}",
+                section=section,
             )
 
 
@@ -70,8 +68,6 @@ def extension_keys_declared(c: Context) -> Findings:
                     key=True,
                     code="unknown-extension",
                     value=key or namespace,
-                    rule="extensions are read by plugins that declare them",
-                    remedy="remove it",
                 )
 
 
@@ -95,8 +91,7 @@ def op_names_unique(c: Context) -> Findings:
                     *path,
                     code="duplicate-name",
                     value=name,
-                    rule=f"names of {kind} are unique, upper and lower case being one",
-                    remedy="rename one of the two",
+                    kind=kind,
                 )
             else:
                 seen[folded] = (name, path)
@@ -113,8 +108,8 @@ def names_path_safe(c: Context) -> Findings:
                 key=bool(path) and path[-1] == name,
                 code="unsafe-name",
                 value=name[:200],
-                rule=f"names are letters, digits, '.', '_' and '-', do not start with a dot, and have at most {MAX_NAME} characters",
-                remedy=f"rename it, for example {safe(name)!r}",
+                limit=MAX_NAME,
+                safe=safe(name),
             )
     folded: dict[str, str] = {}
     for name in c.split_names:
@@ -126,7 +121,6 @@ def names_path_safe(c: Context) -> Findings:
                 code="duplicate-name",
                 value=name,
                 rule="split names are folder names, and some file systems do not tell case apart",
-                remedy="rename one of the two",
             )
 
 

@@ -35,8 +35,6 @@ def output_inside_source(c: Context) -> Findings:
                 "path",
                 code="output-inside-source",
                 value=source.path,
-                rule="what is written must not become input",
-                remedy="choose another --cache-root",
             )
 
 
@@ -59,8 +57,7 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
             *path,
             code="path-not-a-folder" if other else "path-missing",
             value=location,
-            rule="relative paths count from the recipe's folder",
-            remedy=_neighbour(location, resolved) or "check the path",
+            remedy=_neighbour(location, resolved) or None,
         )
 
 

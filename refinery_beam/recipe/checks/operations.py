@@ -25,8 +25,7 @@ def operations_declare_stages_and_splits(c: Context) -> Findings:
                 i,
                 *(["splits"] if "splits" in operation.model_fields_set else []),
                 code="no-splits",
-                rule="a filter after the split, a transformation, an augmentation and a featurization say which splits they run on",
-                remedy=f"add 'splits: [{', '.join(c.split_names) or 'train'}]'",
+                splits=c.split_names or "train",
             )
 
 
@@ -36,15 +35,7 @@ def augmentations_train_only(c: Context) -> Findings:
         for j, name in enumerate(operation.splits):
             if name != "train":
                 yield c.error(
-                    f"the augmentation {operation.name!r} runs on {name!r}",
-                    section,
-                    i,
-                    "splits",
-                    j,
-                    code="augmentation-split",
-                    value=name,
-                    rule="augmentations run on train only",
-                    remedy="write 'splits: [train]'",
+                    f"the augmentation {operation.name!r} runs on {name!r}", section, i, "splits", j, code="augmentation-split", value=name
                 )
 
 
@@ -64,8 +55,6 @@ def fit_on_train_uses_train_split(c: Context) -> Findings:
                     "fit_source",
                     code="fit-source-unused",
                     value=source,
-                    rule="fit_source belongs to fitted operations",
-                    remedy="remove fit_source",
                 )
         elif source is not None and source != "train":
             yield c.error(
@@ -120,8 +109,7 @@ def generation_output_schema_consistent(c: Context) -> Findings:
                     key=True,
                     code="generation-schema",
                     value=name,
-                    rule="generated records have the fields of Output.record_schema, with the same dtype and shape",
-                    remedy=did_you_mean(name, schema) if wanted is None else "write 'output_schema: matches_input'",
+                    remedy=did_you_mean(name, schema) if wanted is None else None,
                 )
 
 
@@ -151,8 +139,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
                 "op",
                 code="op-section",
                 value=operation.op,
-                rule="an op belongs to one section",
-                remedy=f"move it to {at_home}",
+                section=at_home,
             )
         for error in c.params(section, i, operation)[1]:
             if error.code in ("unknown-field", "missing-field"):
@@ -180,13 +167,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         at = (section, i, "params", "stats_from_instance")
         problem = _import_problem(imported)
         if problem:
-            yield c.error(
-                f"stats_from_instance of {operation.name!r} {problem}",
-                *at,
-                code="stats-import",
-                rule="stats_from_instance is {recipe: path, op_id: name}",
-                remedy="write both, and nothing else",
-            )
+            yield c.error(f"stats_from_instance of {operation.name!r} {problem}", *at, code="stats-import")
         if operation.fit_source is not None:
             yield c.error(
                 f"{operation.name!r} has fit_source and stats_from_instance",
@@ -234,14 +215,7 @@ def stats_source_resolves(c: Context) -> Findings:
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
-            yield c.error(
-                f"the recipe {imported['recipe']!r} does not exist",
-                *path,
-                code="path-missing",
-                value=imported["recipe"],
-                rule="relative paths count from the recipe's folder",
-                remedy="check the path",
-            )
+            yield c.error(f"the recipe {imported['recipe']!r} does not exist", *path, code="path-missing", value=imported["recipe"])
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
@@ -264,8 +238,7 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
                 i,
                 code="dtype-before-augmentation",
                 value=operation.op,
-                rule="aggressive augmentations take what is stored before such operations",
-                remedy=f"declare {c.content!r} as uint8 in Output.record_schema, so that it is applied by readers",
+                content=c.content,
             )
 
 

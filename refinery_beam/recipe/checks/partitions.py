@@ -24,8 +24,6 @@ def partitions_consistent(c: Context) -> Findings:
                 "partition",
                 code="partition-twice",
                 value=source.partition,
-                rule="the partition is declared once",
-                remedy="remove one of the two",
             )
         if c.partitioned and source.partition is None and not has_token:
             yield c.error(
@@ -35,8 +33,6 @@ def partitions_consistent(c: Context) -> Findings:
                 i,
                 code="partition-missing",
                 value=source.name,
-                rule="either every source declares its partition or none does",
-                remedy="add 'partition: train' (or another name) to it",
             )
     if "partition" in c.model.Output.record_schema and c.label == "partition":
         yield c.error(
@@ -67,8 +63,7 @@ def partitions_consistent(c: Context) -> Findings:
             "Splits",
             "ratios",
             code="ratios-with-partitions",
-            rule="partitions are the splits; ratios divide one of them, named by applies_to",
-            remedy=f"add 'applies_to: {_to_divide(c.partitions)}' to Splits, or remove ratios",
+            partition=_to_divide(c.partitions),
         )
     if splits.applies_to is not None and splits.ratios is None:
         yield c.error(
@@ -77,17 +72,11 @@ def partitions_consistent(c: Context) -> Findings:
             "applies_to",
             code="applies-to-without-ratios",
             value=splits.applies_to,
-            rule="applies_to names the partition that ratios divide",
-            remedy="add ratios, or remove applies_to",
+            divided="partition",
         )
     if splits.key_assignment is not None:
         yield c.error(
-            "key_assignment is given, but the sources are partitioned",
-            "Splits",
-            "key_assignment",
-            code="key-assignment-with-partitions",
-            rule="partitions already are the splits",
-            remedy="remove the partitions or key_assignment",
+            "key_assignment is given, but the sources are partitioned", "Splits", "key_assignment", code="key-assignment-with-partitions"
         )
     for name in splits.ratios or ():
         if name != splits.applies_to and name in c.partitions:
@@ -100,8 +89,7 @@ def partitions_consistent(c: Context) -> Findings:
                 key=True,
                 code="split-name-collision",
                 value=name,
-                rule="splits carved by ratios and partitions passed through have different names",
-                remedy="rename one of the two",
+                others="partitions passed through",
             )
 
 
@@ -117,8 +105,7 @@ def _tag_splits(c: Context) -> Findings:
             "applies_to",
             code="applies-to-without-ratios",
             value=splits.applies_to,
-            rule="applies_to names the tag of the records that ratios divide",
-            remedy="add ratios, or remove applies_to",
+            divided="tag of the records",
         )
     for name in splits.ratios or ():
         if name != splits.applies_to and name in c.early_tags:
@@ -130,8 +117,7 @@ def _tag_splits(c: Context) -> Findings:
                 key=True,
                 code="split-name-collision",
                 value=name,
-                rule="splits carved by ratios and splits named by tags have different names",
-                remedy="rename one of them",
+                others="splits named by tags",
             )
 
 
@@ -144,25 +130,12 @@ def unlabeled_consistency(c: Context) -> Findings:
             continue
         if source.partition is None and "{split}" not in (source.layout or ""):
             yield c.error(
-                f"the unlabeled source {source.name!r} has no partition",
-                *at,
-                "unlabeled",
-                code="unlabeled-without-partition",
-                value=True,
-                rule="unlabeled records are a partition of their own",
-                remedy="add 'partition: test' (or another name)",
+                f"the unlabeled source {source.name!r} has no partition", *at, "unlabeled", code="unlabeled-without-partition", value=True
             )
         elif source.partition is not None:
             unlabeled.add(source.partition)
         if source.label_from is not None:
-            yield c.error(
-                f"the unlabeled source {source.name!r} has a label table",
-                *at,
-                "label_from",
-                code="unlabeled-with-labels",
-                rule="an unlabeled source has no labels",
-                remedy="remove unlabeled or label_from",
-            )
+            yield c.error(f"the unlabeled source {source.name!r} has a label table", *at, "label_from", code="unlabeled-with-labels")
         if c.arrangement(source) == "folder":
             yield c.error(
                 f"the unlabeled source {source.name!r} is of type {source.type}, whose folders are classes",
@@ -170,8 +143,7 @@ def unlabeled_consistency(c: Context) -> Findings:
                 "type",
                 code="unlabeled-type",
                 value=source.type,
-                rule="class folders are labels, and an unlabeled source has none",
-                remedy=f"write 'type: {c.type_arranged('flat')}'",
+                flat=c.type_arranged("flat"),
             )
     splits = c.model.Splits
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:
@@ -197,7 +169,6 @@ def unlabeled_consistency(c: Context) -> Findings:
                 "splits",
                 code="label-of-unlabeled",
                 value=touched[0],
-                rule="what reads labels runs on labeled splits only",
                 remedy=f"remove {touched[0]} from its splits",
             )
         elif labels and unlabeled and section == "Filters" and "pre_split" in operation.stages:
@@ -207,7 +178,6 @@ def unlabeled_consistency(c: Context) -> Findings:
                 i,
                 code="label-of-unlabeled",
                 value=operation.op,
-                rule="what reads labels runs on labeled splits only",
                 remedy="write 'stages: [post_split]' and the labeled splits",
             )
 

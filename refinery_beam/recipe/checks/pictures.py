@@ -12,14 +12,7 @@ def visualization_well_formed(c: Context) -> Findings:
         section = v.stage.removeprefix("post_")
         if section not in ("pipeline", "Splits") and not getattr(c.model, section):
             yield c.error(
-                f"{v.name!r} draws {v.stage}, but {section} is empty",
-                "Visualizations",
-                i,
-                "stage",
-                code="empty-stage",
-                value=v.stage,
-                rule="a picture shows the records after a section that has entries",
-                remedy="write 'stage: post_pipeline'",
+                f"{v.name!r} draws {v.stage}, but {section} is empty", "Visualizations", i, "stage", code="empty-stage", value=v.stage
             )
         splits = v.params.get("splits")
         for j, name in enumerate(splits if isinstance(splits, list | tuple) else ()):
@@ -42,8 +35,7 @@ def visualization_well_formed(c: Context) -> Findings:
                 "op",
                 code="picture-without-image",
                 value=v.op,
-                rule="pictures are drawn from stored rows",
-                remedy=f"add {c.content} to Output.record_schema",
+                content=c.content,
             )
 
 

@@ -28,7 +28,6 @@ def sinks(c: Context) -> Findings:
                 code="duplicate-name",
                 value=sink.name,
                 rule="sinks have names of their own",
-                remedy="rename one of the two",
             )
         seen.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
@@ -59,8 +58,6 @@ def sinks(c: Context) -> Findings:
                 "path_template",
                 code="bad-template",
                 value=sink.path_template,
-                rule="a template is a relative path of text, {field}, {field|stem} (stem, lower, upper, str) and {split}",
-                remedy="for example images/{split}/{path|stem}.png",
             )
 
 
@@ -111,6 +108,4 @@ def npy_sink_targets_pre_normalize_field(c: Context) -> Findings:
                 "field",
                 code="sink-after-fit",
                 value=sink.field,
-                rule="npy sinks keep values as they are before normalization",
-                remedy="name the field that goes into it",
             )

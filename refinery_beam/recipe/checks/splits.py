@@ -13,23 +13,9 @@ def splits_partition_correctly(c: Context) -> Findings:
     splits = c.model.Splits
     rules = [name for name in ("ratios", "key_assignment") if getattr(splits, name) is not None]
     if len(rules) == 2:
-        yield c.error(
-            "Splits has ratios and key_assignment",
-            "Splits",
-            "key_assignment",
-            key=True,
-            code="two-split-rules",
-            rule="one rule makes the splits",
-            remedy="remove one of the two",
-        )
+        yield c.error("Splits has ratios and key_assignment", "Splits", "key_assignment", key=True, code="two-split-rules")
     if not rules and not c.partitioned:
-        yield c.error(
-            "nothing says how records become splits",
-            "Splits",
-            code="no-split-rule",
-            rule="Splits needs ratios or key_assignment, unless every source has a partition",
-            remedy="add 'ratios: {train: 0.8, test: 0.2}' to Splits",
-        )
+        yield c.error("nothing says how records become splits", "Splits", code="no-split-rule")
     if splits.key_assignment is not None and not splits.key_assignment.mapping:
         yield c.error(
             "key_assignment.mapping is empty",
@@ -54,27 +40,12 @@ def splits_partition_correctly(c: Context) -> Findings:
         return
     for name, ratio in splits.ratios.items():
         if ratio < 0:
-            yield c.error(
-                f"the ratio of {name!r} is {ratio}",
-                "Splits",
-                "ratios",
-                name,
-                code="negative-ratio",
-                value=ratio,
-                rule="a ratio is at least 0",
-                remedy="write a share between 0 and 1",
-            )
+            yield c.error(f"the ratio of {name!r} is {ratio}", "Splits", "ratios", name, code="negative-ratio", value=ratio)
     total = math.fsum(splits.ratios.values())
     if total > 1 + 1e-9:
         shown = int(total) if total == int(total) else round(total, 9)
         yield c.error(
-            f"the ratios sum to {shown}",
-            "Splits",
-            "ratios",
-            code="ratios-above-one",
-            value=shown,
-            rule="ratios are shares of 1: they sum to at most 1",
-            remedy=_shares(splits.ratios, total),
+            f"the ratios sum to {shown}", "Splits", "ratios", code="ratios-above-one", value=shown, remedy=_shares(splits.ratios, total)
         )
     elif total < 1 - 1e-9 and all(ratio >= 0 for ratio in splits.ratios.values()):
         yield c.warning(
@@ -83,8 +54,6 @@ def splits_partition_correctly(c: Context) -> Findings:
             "ratios",
             code="ratios-below-one",
             value=round(total, 9),
-            rule="records beyond the ratios are left out and counted in the ledger",
-            remedy="raise one of them if that is not meant",
         )
 
 
@@ -125,13 +94,7 @@ def class_imbalance_strategy_in_one_place(c: Context) -> Findings:
     for i, f in enumerate(c.model.Filters):
         if f.op == "class_balance" or f.name == "class_balance" or "class_balance" in f.params:
             yield c.error(
-                f"class balance is set in Splits and by the filter {f.name!r}",
-                "Filters",
-                i,
-                code="class-balance-twice",
-                value=f.name,
-                rule="one place decides on class balance",
-                remedy="remove one of the two",
+                f"class balance is set in Splits and by the filter {f.name!r}", "Filters", i, code="class-balance-twice", value=f.name
             )
     if isinstance(balance, str):
         return
@@ -169,8 +132,7 @@ def split_references_defined(c: Context) -> Findings:
             "applies_to",
             code="unknown-partition",
             value=splits.applies_to,
-            rule="applies_to names a partition of the sources, or a tag that a filter gives before the split",
-            remedy="add pre_split to the stages of its filter" if late else "give the sources partitions, or remove applies_to",
+            remedy="add pre_split to the stages of its filter" if late else None,
         )
 
 
@@ -185,8 +147,6 @@ def sample_data_strict_subset(c: Context) -> Findings:
             "the selector has both n and fraction" if selector.n is not None else "the selector has neither n nor fraction",
             *at,
             code="sample-size",
-            rule="a sample is n records or a fraction of them",
-            remedy="write one of the two",
         )
     if selector.n is not None and selector.n < 1:
         yield c.error(

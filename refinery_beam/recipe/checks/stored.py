@@ -16,15 +16,7 @@ def output_options(c: Context) -> Findings:
     for name, declared in output.record_schema.items():
         if declared.dtype not in DTYPES:
             yield c.unknown(
-                f"unknown dtype {declared.dtype!r}",
-                declared.dtype,
-                DTYPES,
-                "Output",
-                "record_schema",
-                name,
-                "dtype",
-                code="unknown-dtype",
-                what="dtypes",
+                f"unknown dtype {declared.dtype!r}", declared.dtype, DTYPES, "Output", "record_schema", name, "dtype", code="unknown-dtype"
             )
     kind, at = c.plugin.kind, ("Output", "encoding")
     content = output.record_schema.get(kind.field)
@@ -37,12 +29,7 @@ def output_options(c: Context) -> Findings:
         return
     if content is None:
         yield c.warning(
-            f"an encoding is given, but no {kind.field} is stored",
-            *at,
-            code="encoding-unused",
-            value=output.encoding,
-            rule=f"the encoding is that of the field {kind.field!r}",
-            remedy=f"add {kind.field} to Output.record_schema, or remove encoding",
+            f"an encoding is given, but no {kind.field} is stored", *at, code="encoding-unused", value=output.encoding, field=kind.field
         )
         return
     unknown = kind.decoded(decode_policy(c.recipe, c.plugin)).shape if _policy_holds(c) else ()
@@ -59,18 +46,12 @@ def output_options(c: Context) -> Findings:
                     *at,
                     code="encoding-source",
                     value=output.encoding,
-                    rule=f"{encoding.name} is legal only when no op changes content ({c.recipe.at((section, i))})",
-                    remedy="choose another encoding, or remove the operation",
+                    encoding=encoding.name,
+                    op_at=c.recipe.at((section, i)),
                 )
     if "quality" in output.model_fields_set and encoding.lossless:
         yield c.warning(
-            f"quality has no effect with encoding: {encoding.name}",
-            "Output",
-            "quality",
-            code="quality-unused",
-            value=output.quality,
-            rule="quality belongs to encodings that lose something",
-            remedy="remove it",
+            f"quality has no effect with encoding: {encoding.name}", "Output", "quality", code="quality-unused", value=output.quality
         )
 
 
