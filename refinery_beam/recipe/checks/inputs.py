@@ -18,8 +18,7 @@ def labels_resolvable(c: Context) -> Findings:
     if labels.field not in c.model.Output.record_schema:
         yield c.error(
             f"the label field {labels.field!r} is not in Output.record_schema",
-            "Labels",
-            "field",
+            ("Labels", "field"),
             code="label-not-in-schema",
             value=labels.field,
             remedy=_closest(labels.field, c.model.Output.record_schema) or None,
@@ -28,9 +27,7 @@ def labels_resolvable(c: Context) -> Findings:
     if labels.source.kind == "direct" and labels.source.derivation is not None:
         yield c.error(
             "a derivation is given, but Labels.source.kind is direct",
-            "Labels",
-            "source",
-            "derivation",
+            ("Labels", "source", "derivation"),
             code="label-derivation-unused",
             value=labels.source.derivation,
         )
@@ -46,29 +43,28 @@ def label_from_spec_resolves(c: Context) -> Findings:
         if arrangement == "folder" and table is not None:
             yield c.error(
                 f"the source {source.name!r} has class folders and a label table",
-                *at,
-                "label_from",
+                (*at, "label_from"),
                 code="two-label-sources",
                 value=source.type,
                 type=source.type,
                 flat=c.type_arranged("flat"),
             )
         if arrangement == "flat" and table is None and not source.unlabeled and not derived:
-            yield c.error(f"the source {source.name!r} has no labels", *at, code="no-label-source", value=source.name)
+            yield c.error(f"the source {source.name!r} has no labels", at, code="no-label-source", value=source.name)
         columns = c.sidecars.get(i)
         if table is None or columns is None:
             continue
         if not columns:
-            yield c.error(f"the label table {table.path!r} is empty", *at, "label_from", "path", code="label-table-empty", value=table.path)
+            yield c.error(
+                f"the label table {table.path!r} is empty", (*at, "label_from", "path"), code="label-table-empty", value=table.path
+            )
             continue
         for role in ("label_field", "id_field"):
             column = getattr(table, role)
             if column is not None and column not in columns:
                 yield c.error(
                     f"the label table {table.path!r} has no column {column!r}",
-                    *at,
-                    "label_from",
-                    role,
+                    (*at, "label_from", role),
                     code="label-column-missing",
                     value=column,
                     remedy=did_you_mean(column, columns[:100]),
@@ -86,23 +82,21 @@ def tree_layout_label_source(c: Context) -> Findings:
             if source.layout is not None:
                 yield c.error(
                     f"the source {source.name!r} of type {source.type} has a layout",
-                    *at,
-                    "layout",
+                    (*at, "layout"),
                     code="layout-misplaced",
                     value=source.layout,
                     tree=tree,
                 )
             continue
         if source.layout is None:
-            yield c.error(f"the source {source.name!r} has no layout", *at, code="layout-missing", type=source.type)
+            yield c.error(f"the source {source.name!r} has no layout", at, code="layout-missing", type=source.type)
             continue
         try:
             layout_segments(source.layout)
         except LayoutError as error:
             yield c.error(
                 f"the layout {source.layout!r} {error.problem}",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="bad-layout",
                 value=source.layout,
                 remedy=error.remedy,
@@ -112,8 +106,7 @@ def tree_layout_label_source(c: Context) -> Findings:
         if source.unlabeled and "{label}" in source.layout:
             yield c.error(
                 f"the unlabeled source {source.name!r} has {{label}} in its layout",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="unlabeled-with-labels",
                 value=source.layout,
                 remedy="write '*' instead of {label}",
@@ -121,8 +114,7 @@ def tree_layout_label_source(c: Context) -> Findings:
         elif not source.unlabeled and (found > 1 or (found == 0 and not derived)):
             yield c.error(
                 f"the source {source.name!r} has {'two label sources' if found else 'no label source'}",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="two-label-sources" if found else "no-label-source",
                 value=source.layout,
                 rule="a labeled tree takes labels from {label} in its layout or from label_from, not both",
@@ -139,9 +131,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
         if f.output_field in reserved:
             yield c.error(
                 f"{f.name!r} writes {f.output_field!r}, which the loader fills",
-                "Featurizations",
-                i,
-                "output_field",
+                ("Featurizations", i, "output_field"),
                 code="reserved-field",
                 value=f.output_field,
                 remedy="write Labels.source.kind: derived" if f.output_field == c.label else None,
@@ -150,9 +140,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
         elif f.output_field in seen:
             yield c.error(
                 f"{f.name!r} writes {f.output_field!r}, as {seen[f.output_field]!r} does",
-                "Featurizations",
-                i,
-                "output_field",
+                ("Featurizations", i, "output_field"),
                 code="duplicate-name",
                 value=f.output_field,
                 rule="each featurization writes a field of its own",
@@ -167,7 +155,7 @@ def source_types_known(c: Context) -> Findings:
     for i, source in enumerate(c.model.Input.sources):
         if source.type not in known:
             message, at = f"unknown source type {source.type!r}", ("Input", "sources", i, "type")
-            yield c.unknown(message, source.type, known, *at, code="unknown-source-type")
+            yield c.unknown(message, source.type, known, at, code="unknown-source-type")
 
 
 def _closest(word: str, known: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ def plugin_name_discoverable(c: Context) -> Findings:
     if c.model.plugin != c.plugin.name:
         yield c.error(
             f"the recipe asks for plugin {c.model.plugin!r}, the one bound is {c.plugin.name!r}",
-            "plugin",
+            ("plugin",),
             code="plugin-mismatch",
             value=c.model.plugin,
             remedy=did_you_mean(c.model.plugin, [c.plugin.name]),
@@ -37,7 +37,7 @@ def section_names_valid_for_plugin(c: Context) -> Findings:
         if getattr(c.model, section) and section not in has:
             yield c.error(
                 f"the plugin {c.plugin.name!r} has no section {section}",
-                section,
+                (section,),
                 key=True,
                 code="section-unknown-to-plugin",
                 value=section,
@@ -62,9 +62,7 @@ def extension_keys_declared(c: Context) -> Findings:
             if key not in declared.get(namespace, ()):
                 yield c.error(
                     f"the plugin {c.plugin.name!r} declares no extension {namespace}{'.' if key else ''}{key}",
-                    "extensions",
-                    namespace,
-                    *([key] if key else []),
+                    ("extensions", namespace, *([key] if key else [])),
                     key=True,
                     code="unknown-extension",
                     value=key or namespace,
@@ -88,7 +86,7 @@ def op_names_unique(c: Context) -> Findings:
                     f"two {kind} are named {name!r}"
                     + ("" if first == name else f" and {first!r}, which differ in letter case only")
                     + f"; the first is at {c.recipe.at(where)}",
-                    *path,
+                    path,
                     code="duplicate-name",
                     value=name,
                     kind=kind,
@@ -104,7 +102,7 @@ def names_path_safe(c: Context) -> Findings:
         if reason:
             yield c.error(
                 f"the {what} {name[:MAX_NAME]!r} {reason}",
-                *path,
+                path,
                 key=bool(path) and path[-1] == name,
                 code="unsafe-name",
                 value=name[:200],
@@ -117,7 +115,7 @@ def names_path_safe(c: Context) -> Findings:
         if other != name:
             yield c.error(
                 f"the splits {other!r} and {name!r} differ in letter case only",
-                "Splits",
+                ("Splits",),
                 code="duplicate-name",
                 value=name,
                 rule="split names are folder names, and some file systems do not tell case apart",

@@ -21,9 +21,7 @@ def operations_declare_stages_and_splits(c: Context) -> Findings:
         if needs and not operation.splits:
             yield c.error(
                 f"{operation.name!r} names no splits",
-                section,
-                i,
-                *(["splits"] if "splits" in operation.model_fields_set else []),
+                (section, i, *(["splits"] if "splits" in operation.model_fields_set else [])),
                 code="no-splits",
                 splits=c.split_names or "train",
             )
@@ -35,7 +33,10 @@ def augmentations_train_only(c: Context) -> Findings:
         for j, name in enumerate(operation.splits):
             if name != "train":
                 yield c.error(
-                    f"the augmentation {operation.name!r} runs on {name!r}", section, i, "splits", j, code="augmentation-split", value=name
+                    f"the augmentation {operation.name!r} runs on {name!r}",
+                    (section, i, "splits", j),
+                    code="augmentation-split",
+                    value=name,
                 )
 
 
@@ -50,18 +51,14 @@ def fit_on_train_uses_train_split(c: Context) -> Findings:
             if source is not None:
                 yield c.warning(
                     f"{operation.name!r} has a fit_source, but {operation.op} fits nothing",
-                    section,
-                    i,
-                    "fit_source",
+                    (section, i, "fit_source"),
                     code="fit-source-unused",
                     value=source,
                 )
         elif source is not None and source != "train":
             yield c.error(
                 f"{operation.name!r} fits on {source!r}",
-                section,
-                i,
-                "fit_source",
+                (section, i, "fit_source"),
                 code="fit-source",
                 value=source,
                 rule="statistics are fitted on train only",
@@ -70,8 +67,7 @@ def fit_on_train_uses_train_split(c: Context) -> Findings:
         elif source is None and "stats_from_instance" not in operation.params and not _pinned(c, section, i, operation):
             yield c.error(
                 f"{operation.name!r} is fitted, but does not say on what",
-                section,
-                i,
+                (section, i),
                 code="fit-source",
                 rule="a fitted operation names the split its statistics come from",
                 remedy="add 'fit_source: train'",
@@ -85,7 +81,7 @@ def operations_reference_declared_fields(c: Context) -> Findings:
         for j, name in enumerate(f.inputs):
             if name not in known and not c.open_fields:
                 yield c.unknown(
-                    f"{f.name!r} reads {name!r}, which is no field", name, known, "Featurizations", i, "inputs", j, what="fields here"
+                    f"{f.name!r} reads {name!r}, which is no field", name, known, ("Featurizations", i, "inputs", j), what="fields here"
                 )
 
 
@@ -102,10 +98,7 @@ def generation_output_schema_consistent(c: Context) -> Findings:
                 yield c.error(
                     f"{g.name!r} declares {name!r} "
                     + ("which is not in Output.record_schema" if wanted is None else "with another type than Output.record_schema"),
-                    "Generation",
-                    i,
-                    "output_schema",
-                    name,
+                    ("Generation", i, "output_schema", name),
                     key=True,
                     code="generation-schema",
                     value=name,
@@ -123,9 +116,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
             words += [n for n, s in c.plugin.known.items() if s == section]
             yield c.error(
                 f"unknown op {operation.op!r}",
-                section,
-                i,
-                "op",
+                (section, i, "op"),
                 code="unknown-op",
                 value=operation.op,
                 rule=f"{section} knows {', '.join(sorted(set(words))) or 'no ops'}",
@@ -134,9 +125,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
         elif at_home != section:
             yield c.error(
                 f"the op {operation.op!r} belongs to {at_home}, not to {section}",
-                section,
-                i,
-                "op",
+                (section, i, "op"),
                 code="op-section",
                 value=operation.op,
                 section=at_home,
@@ -167,13 +156,11 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         at = (section, i, "params", "stats_from_instance")
         problem = _import_problem(imported)
         if problem:
-            yield c.error(f"stats_from_instance of {operation.name!r} {problem}", *at, code="stats-import")
+            yield c.error(f"stats_from_instance of {operation.name!r} {problem}", at, code="stats-import")
         if operation.fit_source is not None:
             yield c.error(
                 f"{operation.name!r} has fit_source and stats_from_instance",
-                section,
-                i,
-                "fit_source",
+                (section, i, "fit_source"),
                 code="stats-import",
                 value=operation.fit_source,
                 rule="statistics are fitted here or imported, not both",
@@ -183,7 +170,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         if spec is not None and spec.fitted and not c.params(section, i, operation)[1] and _pinned(c, section, i, operation):
             yield c.error(
                 f"{operation.name!r} states its statistics and imports them",
-                *at,
+                at,
                 key=True,
                 code="stats-import",
                 rule="statistics are stated, fitted here or imported: one of the three",
@@ -192,7 +179,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         if spec is not None and not spec.fitted:
             yield c.error(
                 f"{operation.name!r} imports statistics, but {operation.op} uses none",
-                *at,
+                at,
                 key=True,
                 code="stats-import",
                 value=operation.op,
@@ -215,7 +202,7 @@ def stats_source_resolves(c: Context) -> Findings:
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
-            yield c.error(f"the recipe {imported['recipe']!r} does not exist", *path, code="path-missing", value=imported["recipe"])
+            yield c.error(f"the recipe {imported['recipe']!r} does not exist", path, code="path-missing", value=imported["recipe"])
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
@@ -234,8 +221,7 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
         if not deferred:
             yield c.error(
                 f"{operation.name!r} changes the dtype before the aggressive augmentation {aggressive[touched[0]]!r}",
-                section,
-                i,
+                (section, i),
                 code="dtype-before-augmentation",
                 value=operation.op,
                 content=c.content,

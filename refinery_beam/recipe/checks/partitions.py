@@ -18,27 +18,21 @@ def partitions_consistent(c: Context) -> Findings:
         if source.partition is not None and has_token:
             yield c.error(
                 f"the source {source.name!r} has a partition and a {{split}} layout",
-                "Input",
-                "sources",
-                i,
-                "partition",
+                ("Input", "sources", i, "partition"),
                 code="partition-twice",
                 value=source.partition,
             )
         if c.partitioned and source.partition is None and not has_token:
             yield c.error(
                 f"the source {source.name!r} has no partition, others have",
-                "Input",
-                "sources",
-                i,
+                ("Input", "sources", i),
                 code="partition-missing",
                 value=source.name,
             )
     if "partition" in c.model.Output.record_schema and c.label == "partition":
         yield c.error(
             "the label cannot be called partition",
-            "Labels",
-            "field",
+            ("Labels", "field"),
             code="reserved-field",
             value="partition",
             rule="'partition' is the declared partition of a record",
@@ -50,8 +44,7 @@ def partitions_consistent(c: Context) -> Findings:
     if splits.applies_to is not None and not c.split_layouts and splits.applies_to not in c.partitions:
         yield c.error(
             f"Splits.applies_to names {splits.applies_to!r}, which is no partition",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="unknown-partition",
             value=splits.applies_to,
             rule="applies_to names the partition that ratios divide",
@@ -60,32 +53,28 @@ def partitions_consistent(c: Context) -> Findings:
     if splits.ratios is not None and splits.applies_to is None:
         yield c.error(
             "ratios are given, but the sources are partitioned",
-            "Splits",
-            "ratios",
+            ("Splits", "ratios"),
             code="ratios-with-partitions",
             partition=_to_divide(c.partitions),
         )
     if splits.applies_to is not None and splits.ratios is None:
         yield c.error(
             "Splits.applies_to needs ratios",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="applies-to-without-ratios",
             value=splits.applies_to,
             divided="partition",
         )
     if splits.key_assignment is not None:
         yield c.error(
-            "key_assignment is given, but the sources are partitioned", "Splits", "key_assignment", code="key-assignment-with-partitions"
+            "key_assignment is given, but the sources are partitioned", ("Splits", "key_assignment"), code="key-assignment-with-partitions"
         )
     for name in splits.ratios or ():
         if name != splits.applies_to and name in c.partitions:
             at = next(i for i in named if sources[i].partition == name)
             yield c.error(
                 f"the split {name!r} of ratios is also a partition ({c.recipe.at(('Input', 'sources', at, 'partition'))})",
-                "Splits",
-                "ratios",
-                name,
+                ("Splits", "ratios", name),
                 key=True,
                 code="split-name-collision",
                 value=name,
@@ -101,8 +90,7 @@ def _tag_splits(c: Context) -> Findings:
     if splits.ratios is None:
         yield c.error(
             "Splits.applies_to needs ratios",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="applies-to-without-ratios",
             value=splits.applies_to,
             divided="tag of the records",
@@ -111,9 +99,7 @@ def _tag_splits(c: Context) -> Findings:
         if name != splits.applies_to and name in c.early_tags:
             yield c.error(
                 f"the split {name!r} of ratios is also a tag",
-                "Splits",
-                "ratios",
-                name,
+                ("Splits", "ratios", name),
                 key=True,
                 code="split-name-collision",
                 value=name,
@@ -130,17 +116,16 @@ def unlabeled_consistency(c: Context) -> Findings:
             continue
         if source.partition is None and "{split}" not in (source.layout or ""):
             yield c.error(
-                f"the unlabeled source {source.name!r} has no partition", *at, "unlabeled", code="unlabeled-without-partition", value=True
+                f"the unlabeled source {source.name!r} has no partition", (*at, "unlabeled"), code="unlabeled-without-partition", value=True
             )
         elif source.partition is not None:
             unlabeled.add(source.partition)
         if source.label_from is not None:
-            yield c.error(f"the unlabeled source {source.name!r} has a label table", *at, "label_from", code="unlabeled-with-labels")
+            yield c.error(f"the unlabeled source {source.name!r} has a label table", (*at, "label_from"), code="unlabeled-with-labels")
         if c.arrangement(source) == "folder":
             yield c.error(
                 f"the unlabeled source {source.name!r} is of type {source.type}, whose folders are classes",
-                *at,
-                "type",
+                (*at, "type"),
                 code="unlabeled-type",
                 value=source.type,
                 flat=c.type_arranged("flat"),
@@ -149,8 +134,7 @@ def unlabeled_consistency(c: Context) -> Findings:
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:
         yield c.error(
             f"stratify_by {c.label!r} on the unlabeled partition {splits.applies_to!r}",
-            "Splits",
-            "stratify_by",
+            ("Splits", "stratify_by"),
             code="label-of-unlabeled",
             value=splits.stratify_by,
             rule="unlabeled records cannot be stratified by label",
@@ -164,9 +148,7 @@ def unlabeled_consistency(c: Context) -> Findings:
         if reads and touched:
             yield c.error(
                 f"{operation.name!r} reads the label of the unlabeled split {touched[0]!r}",
-                section,
-                i,
-                "splits",
+                (section, i, "splits"),
                 code="label-of-unlabeled",
                 value=touched[0],
                 remedy=f"remove {touched[0]} from its splits",
@@ -174,8 +156,7 @@ def unlabeled_consistency(c: Context) -> Findings:
         elif labels and unlabeled and section == "Filters" and "pre_split" in operation.stages:
             yield c.error(
                 f"{operation.name!r} filters by label before the split, where unlabeled records are too",
-                section,
-                i,
+                (section, i),
                 code="label-of-unlabeled",
                 value=operation.op,
                 remedy="write 'stages: [post_split]' and the labeled splits",

@@ -22,40 +22,22 @@ def sinks(c: Context) -> Findings:
         if sink.name.casefold() in seen:
             yield c.error(
                 f"two sinks are named {sink.name!r}",
-                "Sinks",
-                i,
-                "name",
+                ("Sinks", i, "name"),
                 code="duplicate-name",
                 value=sink.name,
                 rule="sinks have names of their own",
             )
         seen.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
-            yield c.unknown(
-                f"the sink {sink.name!r} writes {sink.field!r}, which is no field",
-                sink.field,
-                known,
-                "Sinks",
-                i,
-                "field",
-            )
+            yield c.unknown(f"the sink {sink.name!r} writes {sink.field!r}, which is no field", sink.field, known, ("Sinks", i, "field"))
         for j, name in enumerate(sink.splits or ()):
             if name not in c.split_names and name != "_records" and not c.split_layouts:
-                yield c.unknown_split(
-                    f"unknown split {name!r}",
-                    name,
-                    "Sinks",
-                    i,
-                    "splits",
-                    j,
-                )
+                yield c.unknown_split(f"unknown split {name!r}", name, ("Sinks", i, "splits", j))
         problem = template_problem(sink.path_template, known if not c.open_fields else None)
         if problem:
             yield c.error(
                 f"the path_template {sink.path_template!r} {problem}",
-                "Sinks",
-                i,
-                "path_template",
+                ("Sinks", i, "path_template"),
                 code="bad-template",
                 value=sink.path_template,
             )
@@ -103,9 +85,7 @@ def npy_sink_targets_pre_normalize_field(c: Context) -> Findings:
         if sink.format == "npy_per_record" and sink.field in fitted:
             yield c.error(
                 f"the sink {sink.name!r} writes {sink.field!r}, the output of the fitted {fitted[sink.field]!r}",
-                "Sinks",
-                i,
-                "field",
+                ("Sinks", i, "field"),
                 code="sink-after-fit",
                 value=sink.field,
             )

@@ -16,7 +16,11 @@ def output_options(c: Context) -> Findings:
     for name, declared in output.record_schema.items():
         if declared.dtype not in DTYPES:
             yield c.unknown(
-                f"unknown dtype {declared.dtype!r}", declared.dtype, DTYPES, "Output", "record_schema", name, "dtype", code="unknown-dtype"
+                f"unknown dtype {declared.dtype!r}",
+                declared.dtype,
+                DTYPES,
+                ("Output", "record_schema", name, "dtype"),
+                code="unknown-dtype",
             )
     kind, at = c.plugin.kind, ("Output", "encoding")
     content = output.record_schema.get(kind.field)
@@ -25,25 +29,25 @@ def output_options(c: Context) -> Findings:
     encoding = c.plugin.encodings.get(output.encoding)
     if encoding is None:
         message, what = f"unknown encoding {output.encoding!r}", f"encodings of {kind.noun}"
-        yield c.unknown(message, output.encoding, c.plugin.encodings, *at, code="bad-value", what=what)
+        yield c.unknown(message, output.encoding, c.plugin.encodings, at, code="bad-value", what=what)
         return
     if content is None:
         yield c.warning(
-            f"an encoding is given, but no {kind.field} is stored", *at, code="encoding-unused", value=output.encoding, field=kind.field
+            f"an encoding is given, but no {kind.field} is stored", at, code="encoding-unused", value=output.encoding, field=kind.field
         )
         return
     unknown = kind.decoded(decode_policy(c.recipe, c.plugin)).shape if _policy_holds(c) else ()
     type = ArrayType(content.dtype, tuple(content.shape) if content.shape is not None else tuple(None for _ in unknown))
     refusal = encoding.refuse(type)
     if refusal is not None:
-        yield c.error(refusal.message, *at, code=refusal.code, value=output.encoding, rule=refusal.rule, remedy=refusal.remedy)
+        yield c.error(refusal.message, at, code=refusal.code, value=output.encoding, rule=refusal.rule, remedy=refusal.remedy)
     if encoding.from_source:
         for section, i, operation in c.operations("Transformations"):
             spec = c.spec(section, operation)
             if spec is not None and spec.pixel_altering:
                 yield c.error(
                     f"encoding: {encoding.name} stores the files untouched, but {operation.name!r} changes their content",
-                    *at,
+                    at,
                     code="encoding-source",
                     value=output.encoding,
                     encoding=encoding.name,
@@ -51,7 +55,7 @@ def output_options(c: Context) -> Findings:
                 )
     if "quality" in output.model_fields_set and encoding.lossless:
         yield c.warning(
-            f"quality has no effect with encoding: {encoding.name}", "Output", "quality", code="quality-unused", value=output.quality
+            f"quality has no effect with encoding: {encoding.name}", ("Output", "quality"), code="quality-unused", value=output.quality
         )
 
 
