@@ -220,7 +220,7 @@ class Recorded:
         message = f"{entry['op']} is version {bound.op.spec.version} here, the instance was built for version {entry['version']}"
         if not strict:
             return bound, [message]
-        raise PluginError(message, code="op-version", at=location, value=bound.op.spec.version, otherwise=otherwise)
+        raise PluginError(message, code="op-version", at=location, value=bound.op.spec.version, alternative=otherwise)
 
 
 def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ INPUTS = {
     "unsafe-name": Rule(
         "a name that could not be a file's",
         "names are letters, digits, '.', '_' and '-', do not start with a dot, and have at most {limit} characters",
-        "rename it, for example {safe!r}",
+        "rename it, for example {name!r}",
     ),
     "path-missing": Rule("a source or label table is not there", "relative paths count from the recipe's folder", "check the path"),
     "path-not-a-folder": Rule("a source is a file", "relative paths count from the recipe's folder", "check the path"),
@@ -32,13 +32,13 @@ INPUTS = {
         "what a run writes must not become the next run's input",
         "name a --cache-root outside the source",
     ),
-    "unknown-source-type": Rule("no such type of source", "source types: {known}", "write one of these"),
+    "unknown-source-type": Rule("no such type of source", "source types: {known}", "write a type that is known"),
     "layout-missing": Rule(
         "an `image_tree` source without a layout",
         "the layout of a source of type {type} says how its paths are built",
         "add for example 'layout: \"{{label}}/{{file}}\"'",
     ),
-    "layout-misplaced": Rule("a layout on another type", "layout belongs to {tree} sources", "write 'type: {tree}', or remove layout"),
+    "layout-misplaced": Rule("a layout on another type", "layout belongs to {type} sources", "write 'type: {type}', or remove layout"),
     "bad-layout": Rule(
         "a layout that does not follow the grammar", "{grammar}", "correct it, for example '{{label}}/{{file}}' or '{{split}}/{{label}}/**'"
     ),
@@ -74,7 +74,7 @@ INPUTS = {
     "unlabeled-type": Rule(
         "a type of source whose folders are classes",
         "class folders are labels, and an unlabeled source has none",
-        "write 'type: {flat}'",
+        "write 'type: {type}'",
     ),
     "unlabeled-with-labels": Rule(
         "an unlabelled source with a label table or `{label}`", "an unlabeled source has no labels", "remove unlabeled or label_from"
@@ -96,15 +96,15 @@ INPUTS = {
     ),
     "two-label-sources": Rule(
         "folders and a table",
-        "a source of type {type} takes labels from its folders",
-        "use type: {flat} with label_from, or remove label_from",
+        "a source of type {value} takes labels from its folders",
+        "use type: {type} with label_from, or remove label_from",
     ),
     "label-column-missing": Rule("the table lacks a column", "its columns are {columns}", "name one of its columns"),
     "label-table-empty": Rule("the table has no row", "a label table has a header row and a row for each image", "check the path"),
     "label-not-in-schema": Rule(
         "the label is not in `Output.record_schema`",
         "the label is a field of Output.record_schema",
-        "add '{value}: {{dtype: str}}' to Output.record_schema",
+        "add '{field}: {{dtype: str}}' to Output.record_schema",
     ),
     "label-not-made": Rule(
         "a derived label that nothing derives",

@@ -10,13 +10,13 @@ STEPS = {
         "a filter after the split, a transformation, an augmentation and a featurization say which splits they run on",
         "add 'splits: [{splits}]'",
     ),
-    "unknown-split": Rule("no such split", "defined splits: {known}", "name one of them"),
+    "unknown-split": Rule("no such split", "defined splits: {known}", "name a split of the recipe"),
     "unknown-op": Rule("no such op", "an op of section {section}", "name an op of that section"),
     "op-section": Rule("an op in a section that is not its own", "an op belongs to one section", "move it to {section}"),
     "op-type": Rule(
         "an op cannot take what comes before it", "an op takes what comes before it", "reorder the operations, or change what comes before"
     ),
-    "unknown-field-name": Rule("no such field", "fields: {known}", "name one of them"),
+    "unknown-field-name": Rule("no such field", "fields: {known}", "name a field that is there"),
     "unknown-tag": Rule("no earlier filter gives this tag", "tags are given by {givers}", "name a tag of an earlier filter"),
     "fit-source": Rule(
         "a fitted op without `fit_source: train`, or that does not run on train",
@@ -27,7 +27,7 @@ STEPS = {
     "stats-import": Rule(
         "a malformed `stats_from_instance`, or one that excludes what stands beside it or does not fit the images",
         "stats_from_instance is {{recipe: path, op_id: name}}",
-        "write both, and nothing else",
+        "write recipe and op_id, and nothing else",
     ),
     "stats-no-instance": Rule(
         "the recipe that statistics come from has no instance in the cache",
@@ -56,8 +56,8 @@ STEPS = {
         "generated records have the fields of Output.record_schema, with the same dtype and shape",
         "write 'output_schema: matches_input'",
     ),
-    "sample-size": Rule("a sample without a sensible size", "a sample is n records or a fraction of them", "write one of the two"),
-    "unknown-dtype": Rule("no such dtype", "dtypes: {known}", "write one of these"),
+    "sample-size": Rule("a sample without a sensible size", "a sample is n records or a fraction of them", "write either n or fraction"),
+    "unknown-dtype": Rule("no such dtype", "dtypes: {known}", "write a dtype that is known"),
     "schema-reachable": Rule(
         "no rule gives a declared field, or the image has another type",
         "every stored row has every field of Output.record_schema",
@@ -85,7 +85,7 @@ STEPS = {
         "add {field} to Output.record_schema, or remove encoding",
     ),
     "quality-unused": Rule("warning: the encoding has no quality", "quality belongs to encodings that lose something", "remove it"),
-    "unknown-assertion": Rule("no such kind of assertion", "kinds: {known}", "write one of these"),
+    "unknown-assertion": Rule("no such kind of assertion", "kinds: {known}", "write a kind that is known"),
     "assertion-field": Rule(
         "an assertion with a field too many or too few",
         "an assertion speaks of a field that it can look at, or of records",

@@ -8,7 +8,7 @@ DATA = {
     "init-layout": Rule(
         "a folder that `init` makes nothing of",
         "init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
-        "point it at such a folder, or write the recipe by hand: docs/recipes.md",
+        "point it at class folders or a folder with a table, or write the recipe by hand: docs/recipes.md",
     ),
     "source-path": Rule(
         "a source is not a readable folder",
@@ -55,9 +55,9 @@ DATA = {
         "check path and permissions",
     ),
     "label-table": Rule(
-        "the table of labels cannot be read",
-        "one row a file",
-        "fill the table",
+        "the table of labels cannot be read, or is empty",
+        "label_from.path is a file or URL that can be read; relative paths start at the recipe file's folder",
+        "correct the path",
     ),
     "label-encoding": Rule(
         "the table is not UTF-8",
@@ -81,7 +81,7 @@ DATA = {
     "label-ids": Rule(
         "no form of id fits",
         "ids are relative paths, file names or stems of the source's files",
-        "name the right id_field, or write the ids as one of these",
+        "name the right id_field, or write the ids as paths, file names or stems",
     ),
     "label-ambiguous": Rule("an id fits several images", "an id fits one file", "write the ids as {form}"),
     "label-count": Rule(

@@ -56,7 +56,7 @@ ENVIRONMENT = {
     "op-version": Rule(
         "the instance was made by another version of an op",
         "another version of an op gives other bytes",
-        "install the release that built the instance, run the recipe again, or {otherwise}",
+        "install the release that built the instance, run the recipe again, or {alternative}",
     ),
     "codec-fingerprint": Rule(
         "the codecs here do other things to pixels than those an instance was made with",

@@ -54,7 +54,7 @@ USAGE = {
         "give the secret by --storage-option, or by the environment",
     ),
     "epoch-number": Rule("an epoch below 0", "epochs are counted from 0", "pass 0 or more"),
-    "unknown-source": Rule("replay: no such source", "sources are those of the recipe", "name one of them"),
+    "unknown-source": Rule("replay: no such source", "sources are those of the recipe", "name a source of the recipe"),
     "source-needed": Rule(
         "replay of sources that are decoded in different ways: which one",
         "a record is decoded as those of its source",
@@ -63,7 +63,7 @@ USAGE = {
     "split-needed": Rule(
         "splits with different chains: name one", "replay applies the chain of one split", "pass split=, one of: {splits}"
     ),
-    "unknown-picture": Rule("`draw` names a picture that the recipe has not", "pictures: {known}", "name one of them"),
+    "unknown-picture": Rule("`draw` names a picture that the recipe has not", "pictures: {known}", "name a picture of the recipe"),
     "unknown-statistics": Rule(
         "no such fitted statistics", "statistics bear the name of their op in the recipe", "name a fitted op of the recipe"
     ),

@@ -31,7 +31,7 @@ def test_facts_go_into_the_texts() -> None:
 
 
 def test_the_value_is_a_fact() -> None:
-    assert RecipeError("x", code="label-not-in-schema", value="kind").remedy == "add 'kind: {dtype: str}' to Output.record_schema"
+    assert RecipeError("x", code="two-label-sources", value="image_folder").rule.startswith("a source of type image_folder takes")
 
 
 def test_the_words_of_the_place_come_first() -> None:
@@ -47,7 +47,7 @@ def test_a_code_of_a_plugin_says_what_it_says() -> None:
 
 def test_a_missing_fact_leaves_its_name() -> None:
     assert RecipeError("x", code="no-splits").remedy == "add 'splits: [SPLITS]'"
-    assert RecipeError("x", code="unsafe-name").remedy == "rename it, for example 'SAFE'"
+    assert RecipeError("x", code="unsafe-name").remedy == "rename it, for example 'NAME'"
 
 
 @pytest.mark.parametrize("code", sorted(RULES))

@@ -60,8 +60,6 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
             spec,
             f"cannot read label table {spec.title!r}: {(error.strerror or 'unreadable').lower()}",
             code="label-table",
-            rule="label_from.path is a file or URL that can be read; relative paths start at the recipe file's folder",
-            remedy="correct the path",
         ) from None
     sha256 = hashlib.sha256(data).hexdigest()
     form = table_form(spec.path)
@@ -82,7 +80,7 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
         if keep:
             fields.append({name: _plain(row.get(name)) for name in keep})
     if not labels:
-        raise fault(spec, f"label table {spec.title!r} has no rows", code="label-table")
+        raise fault(spec, f"label table {spec.title!r} has no rows", code="label-table", rule="one row a file", remedy="fill the table")
     return Table(labels, ids, lines, fields, columns, sha256)
 
 
@@ -140,7 +138,7 @@ def _delimited(spec: LabelSpec, text: str) -> tuple[Rows, tuple[str, ...]]:
     head = read_head(text, path=spec.path, names=_needed(spec), columns=len(spec.header or ()))
     columns = spec.header if spec.header is not None else tuple(head.cells)
     if not head.cells:
-        raise fault(spec, f"label table {spec.title!r} is empty", code="label-table")
+        raise fault(spec, f"label table {spec.title!r} is empty", code="label-table", rule="one row a file", remedy="fill the table")
     _check_columns(spec, columns)
     return _delimited_rows(spec, text, head.separator, columns), columns
 

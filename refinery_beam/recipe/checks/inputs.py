@@ -22,6 +22,7 @@ def labels_resolvable(c: Context) -> Findings:
             code="label-not-in-schema",
             value=labels.field,
             remedy=_closest(labels.field, c.model.Output.record_schema) or None,
+            field=labels.field,
         )
     yield from (Finding("error", error) for error in label_rule(c.recipe, c.plugin).errors)
     if labels.source.kind == "direct" and labels.source.derivation is not None:
@@ -46,8 +47,7 @@ def label_from_spec_resolves(c: Context) -> Findings:
                 (*at, "label_from"),
                 code="two-label-sources",
                 value=source.type,
-                type=source.type,
-                flat=c.type_arranged("flat"),
+                type=c.type_arranged("flat"),
             )
         if arrangement == "flat" and table is None and not source.unlabeled and not derived:
             yield c.error(f"the source {source.name!r} has no labels", at, code="no-label-source", value=source.name)
@@ -85,7 +85,7 @@ def tree_layout_label_source(c: Context) -> Findings:
                     (*at, "layout"),
                     code="layout-misplaced",
                     value=source.layout,
-                    tree=tree,
+                    type=tree,
                 )
             continue
         if source.layout is None:

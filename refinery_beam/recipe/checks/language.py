@@ -107,7 +107,7 @@ def names_path_safe(c: Context) -> Findings:
                 code="unsafe-name",
                 value=name[:200],
                 limit=MAX_NAME,
-                safe=safe(name),
+                name=safe(name),
             )
     folded: dict[str, str] = {}
     for name in c.split_names:

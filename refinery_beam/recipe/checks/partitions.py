@@ -128,7 +128,7 @@ def unlabeled_consistency(c: Context) -> Findings:
                 (*at, "type"),
                 code="unlabeled-type",
                 value=source.type,
-                flat=c.type_arranged("flat"),
+                type=c.type_arranged("flat"),
             )
     splits = c.model.Splits
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:
