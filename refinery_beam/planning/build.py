@@ -222,6 +222,7 @@ def _fields(
                     at=recipe.at(("Featurizations", i)),
                     value=f.op,
                     rule=str(error),
+                    remedy="name inputs that the op takes",
                 )
             )
             continue

@@ -73,9 +73,9 @@ class LabelFrom(Section):
             )
         if self.header is not None:
             if not self.header:
-                raise broken_rule("has an empty header", at="header", rule="header names every column, in order")
+                raise broken_rule("has an empty header", at="header", rule="header names every column, in order", remedy="name the columns")
             if len(set(self.header)) != len(self.header):
-                raise broken_rule("names a column twice", at="header", rule="column names are unique")
+                raise broken_rule("names a column twice", at="header", rule="column names are unique", remedy="rename one of them")
             for role in ("label_field", "id_field"):
                 column = getattr(self, role)
                 if column is not None and column not in self.header:
