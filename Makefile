@@ -14,7 +14,7 @@ READY := .venv/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest lint-stages lint format bench bench-scale lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest lint-stages lint format docs-errors bench bench-scale lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -55,6 +55,9 @@ lint: $(READY)  ## ruff and mypy
 format: $(READY)  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs-errors: $(READY)  ## write docs/errors.md from the catalogue in refinery_beam/rules
+	$(BIN)/python -m refinery_beam.rules > docs/errors.md
 
 bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
 	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")

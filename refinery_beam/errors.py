@@ -17,6 +17,8 @@ code  meaning                                  class
 ...                     rule="resize takes size, method, mode, fill", remedy="did you mean 'method'?")
 >>> error.exit_code, error.to_dict()["place"]
 (1, 'r.yaml:3:5')
+>>> RecipeError("'resize' names no splits", code="no-splits", splits=["train", "test"]).remedy
+"add 'splits: [train, test]'"
 """
 
 from __future__ import annotations
@@ -25,20 +27,40 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from refinery_beam.rules import RULES, Rule, fill
+
+_UNKNOWN = Rule("", "", "")
+"""What is said of a code that a plugin made: nothing but what it says itself."""
+
 
 class RefineryError(Exception):
-    """Base of the tree. ``code`` is a stable kebab-case word that other programs may match on."""
+    """Base of the tree. ``code`` is a stable kebab-case word that other programs may match on.
+
+    ``rule`` and ``remedy`` are those of the code in the catalogue (`refinery_beam.rules`), with ``facts`` filled in, where none are given.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, code: str, at: str = "", value: Any = None, rule: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        at: str = "",
+        value: Any = None,
+        rule: str | None = None,
+        remedy: str | None = None,
+        **facts: object,
+    ) -> None:
         super().__init__(message)
+        known = RULES.get(code, _UNKNOWN)
+        facts["value"] = value
         self.message = message
         self.code = code
         self.at = at
         self.value = value
-        self.rule = rule
-        self.remedy = remedy
+        self.rule = fill(known.rule, facts) if rule is None else rule
+        self.remedy = fill(known.remedy, facts) if remedy is None else remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send exceptions to the driver by pickling: keep every field.

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from refinery_beam.rules.reasons import REASONS
+
 TAGS_FIELD = "sample_per_class_tags"
 """The record field that holds the tags of sampling filters, a list of text; empty where there are none."""
 
@@ -17,7 +19,7 @@ TAGS_FIELD = "sample_per_class_tags"
 UNASSIGNED = "unassigned"
 """The reason, and the pseudo split, of records that ratios summing to less than one leave over."""
 
-ASKED_FOR = frozenset({"filtered", "duplicate", UNASSIGNED})
+ASKED_FOR = frozenset(word for word, reason in REASONS.items() if reason.asked_for)
 """Ledger reasons that the recipe asked for. Every other reason is a bad record: it is listed, and counts against max_bad_fraction."""
 
 

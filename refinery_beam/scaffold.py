@@ -59,13 +59,7 @@ def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Seq
     texts = {location: recipe_text(seen, os.path.dirname(location)), schema: schema_text(plugin_paths)}
     for path, text in texts.items():
         if not force and os.path.lexists(path) and not (path == schema and _same(path, text)):
-            raise UsageError(
-                f"{path} exists",
-                code="init-exists",
-                at=path,
-                rule="init never overwrites a file",
-                remedy="name another file with --output, or overwrite it with --force",
-            )
+            raise UsageError(f"{path} exists", code="init-exists", at=path)
     for path, text in texts.items():
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -309,10 +303,4 @@ def _same(path: str, text: str) -> bool:
 
 
 def _nothing(folder: str, why: str) -> DataError:
-    return DataError(
-        f"init makes nothing of {folder}: {why}",
-        code="init-layout",
-        at=folder,
-        rule="init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
-        remedy="point it at such a folder, or write the recipe by hand: docs/recipes.md",
-    )
+    return DataError(f"init makes nothing of {folder}: {why}", code="init-layout", at=folder)

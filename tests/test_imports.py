@@ -19,19 +19,20 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "locations", "processes"}
+GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "locations", "processes", "rules"}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
-    "errors": set(),
+    "rules": set(),
+    "errors": {"rules"},
     "locations": {"errors"},
     "processes": set(),
     "identity": set(),
     "moments": set(),
     "exact": {"identity", "moments"},
     "randoms": {"identity"},
-    "records": {"identity"},
+    "records": {"identity", "rules"},
     "rows": {"dtypes", "identity"},
     "sorting": {"errors"},
     "plugins": GROUND,

@@ -137,11 +137,7 @@ def prepare_root(root: str) -> str:
     location = os.path.abspath(root)
     if os.path.lexists(location) and not os.path.isdir(location):
         raise StoreError(
-            f"the cache root {location} is not a directory",
-            code="cache-not-a-directory",
-            at=location,
-            rule="the cache root is a directory, created when absent",
-            remedy="name another --cache-root",
+            f"the cache root {location} is not a directory", code="cache-not-a-directory", at=location, remedy="name another --cache-root"
         )
     staging = staging_root(location)
     # The name is ours alone, so that runs that start together do not meet; a probe is the only honest answer on network file systems.
@@ -160,23 +156,9 @@ def refuse_inside_sources(root: str, source_roots: Iterable[str]) -> None:
     """UsageError when the cache would be listed as input, or an instance directory is itself the input."""
     for source in source_roots:
         if locations.inside(root, source):
-            raise UsageError(
-                f"the cache root {root} lies inside the source {source}",
-                code="output-inside-source",
-                at=root,
-                value=root,
-                rule="what a run writes must not become the next run's input",
-                remedy="name a --cache-root outside the source",
-            )
+            raise UsageError(f"the cache root {root} lies inside the source {source}", code="output-inside-source", at=root, value=root)
         if any(locations.inside(source, locations.join(root, name)) for name in ("instances", "staging")):
-            raise UsageError(
-                f"the source {source} lies inside the cache {root}",
-                code="source-inside-cache",
-                at=source,
-                value=source,
-                rule="files in the cache may be replaced or cleaned away",
-                remedy="copy the files out of the cache, or use another root",
-            )
+            raise UsageError(f"the source {source} lies inside the cache {root}", code="source-inside-cache", at=source, value=source)
 
 
 def _has_entries(location: str) -> bool:
@@ -195,10 +177,5 @@ def _refuse_clash(location: str, key: InstanceKey, manifest: Manifest) -> None:
     ):
         if mine != theirs:
             raise StoreError(
-                f"{location} belongs to another {name}: {theirs}, this run has {mine}",
-                code="prefix-clash",
-                at=location,
-                value=theirs,
-                rule="the names of directories are the first 16 digits; the full digests must agree",
-                remedy="use another --cache-root for one of the two",
+                f"{location} belongs to another {name}: {theirs}, this run has {mine}", code="prefix-clash", at=location, value=theirs
             )

@@ -35,9 +35,7 @@ def walk_files(folder: str) -> dict[str, int]:
                     found[path] = facts.st_size
                 else:
                     odd = os.path.join(folder, path)
-                    raise StoreError(
-                        f"{odd} is neither a file nor a directory", code="odd-file", at=odd, rule="an instance holds plain files only"
-                    )
+                    raise StoreError(f"{odd} is neither a file nor a directory", code="odd-file", at=odd)
     return found
 
 

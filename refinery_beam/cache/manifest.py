@@ -177,7 +177,6 @@ def parse_manifest(text: bytes, *, location: str) -> Manifest:
             code="manifest-contract",
             at=f"{location}/{MANIFEST_NAME}",
             value=contract,
-            remedy="upgrade refinery-beam, or use another --cache-root",
         )
     if contract != CONTRACT:
         raise ManifestDamage(f"{MANIFEST_NAME} in {location} names no contract")

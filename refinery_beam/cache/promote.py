@@ -90,7 +90,6 @@ def promote(
             f"the instance just promoted cannot be read back: {found.damage or 'it is gone'}",
             code="promotion-lost",
             at=target,
-            rule="nothing but refinery-beam works in the cache",
             remedy="look for a cleaning job or a failing disk, then run again",
         )
     return status, found.manifest
@@ -176,14 +175,7 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
         if found.manifest is not None:
             difference = first_difference(mine, found.manifest)
             if difference:
-                raise EngineError(
-                    f"two builds of one key differ: {difference}",
-                    code="nondeterminism",
-                    at=target,
-                    value=difference,
-                    rule="same recipe, same input bytes, same seed, same environment: the same bytes",
-                    remedy="run `verify --deep` on the instance in the cache; if it is sound, the difference is a defect to report",
-                )
+                raise EngineError(f"two builds of one key differ: {difference}", code="nondeterminism", at=target, value=difference)
             return "hit"
         if found.damage is not None:
             if isinstance(staging, Staging):
@@ -191,13 +183,7 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
             elif staging.alone():
                 # What is broken came while this run worked. Nobody else is near promoting: a run that begins now has yet to build.
                 store.set_aside(target, "")
-    raise StoreError(
-        f"cannot put an instance at {target}: something broken keeps appearing there",
-        code="promotion-lost",
-        at=target,
-        rule="nothing but refinery-beam works in the cache",
-        remedy="look for another program that writes there",
-    )
+    raise StoreError(f"cannot put an instance at {target}: something broken keeps appearing there", code="promotion-lost", at=target)
 
 
 def _heal(store: Store, staging: Staging, target: str) -> None:
@@ -242,13 +228,7 @@ def _sync_tree(folder: str, files: Iterable[FileEntry]) -> None:
 
 
 def _incomplete(message: str, folder: str) -> EngineError:
-    return EngineError(
-        message,
-        code="incomplete-output",
-        at=folder,
-        rule="what is promoted is what was counted and hashed while it was written",
-        remedy="run again; if it stays, a worker or the disk loses files",
-    )
+    return EngineError(message, code="incomplete-output", at=folder)
 
 
 def _inconsistent(message: str, staging: Attempt) -> EngineError:

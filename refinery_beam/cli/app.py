@@ -80,7 +80,7 @@ def call(given: list[str]) -> int:
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error
     except KeyboardInterrupt as error:
-        failure, cause = Interrupted("interrupted", code="interrupted", remedy="run again to start over"), error
+        failure, cause = Interrupted("interrupted", code="interrupted"), error
     except BrokenPipeError:
         return 0
     except Exception as error:

@@ -71,7 +71,7 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
             verb(*args, **values, options=mine.over(ctx.obj))
         except KeyboardInterrupt as error:
             # Caught here: the option parser would make an exit code of it, without a word.
-            raise Interrupted("interrupted: nothing was promoted", code="interrupted", remedy="run again to start over") from error
+            raise Interrupted("interrupted: nothing was promoted", code="interrupted") from error
 
     return _signed(wrapper, verb)
 

@@ -128,7 +128,6 @@ def _poison_record(plan: Plan, suspect: Suspect) -> EngineError:
         code="poison-record",
         at=_file(plan, suspect.marker),
         value=how,
-        rule="no record ends the process that works on it",
         remedy=remedy,
     )
 

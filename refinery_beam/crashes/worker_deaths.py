@@ -29,14 +29,7 @@ class JobDied(EngineError):
 
 def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
     """The error for a dead worker process, or for a run in threads that a codec crashed; ``how`` is a signal's name."""
-    return JobDied(
-        f"the process at work died ({how})",
-        markers=markers,
-        code="worker-died",
-        value=how,
-        rule="worker processes live until the job is done",
-        remedy="memory ran out, most likely, or somebody ended it: try fewer --workers, or run again; nothing was promoted",
-    )
+    return JobDied(f"the process at work died ({how})", markers=markers, code="worker-died", value=how)
 
 
 class Deaths:

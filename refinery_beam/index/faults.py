@@ -79,8 +79,6 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
             code="bad-name",
             at=source.at,
             value=unnamed.first,
-            rule="a record is named by its path, so file names are UTF-8 text",
-            remedy="rename them (convmv does it in bulk), or set Input.on_error: quarantine",
         )
     if unlabelled.count:
         yield DataError(
@@ -88,8 +86,7 @@ def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> 
             code="label-missing",
             at=source.label_from.at if source.label_from else source.at,
             value=unlabelled.first,
-            rule=f"every {source.noun} of a labeled source has a label that is not empty",
-            remedy=f"add the labels, take the {source.noun}s out of the source, or set Input.on_error: quarantine",
+            noun=source.noun,
         )
 
 
@@ -119,6 +116,5 @@ def _twice(one: tuple[Source, FileFact], two: tuple[Source, FileFact]) -> DataEr
         code="record-id-twice",
         at=record_id,
         value=record_id,
-        rule="a record id is the source's name and the relative path in Unicode NFC, and names one file",
         remedy="rename one of the two files" if source is other else "rename one of the sources",
     )

@@ -47,4 +47,4 @@ def cancel(work: str, *, seconds: float = 10.0) -> bool:
 
 
 def _stopped() -> EngineError:
-    return EngineError("the job was stopped", code="cancelled", rule="a stopped job writes nothing more")
+    return EngineError("the job was stopped", code="cancelled")

@@ -41,8 +41,6 @@ def refuse_other_versions(driver: Versions) -> None:
         f"a worker has {worker}; this run began with " + ", ".join(f"{name} {theirs}" for name, _, theirs in other),
         code="worker-differs",
         value=worker,
-        rule="workers run the driver's versions: others could write other bytes",
-        remedy="install one release and its requirements.lock on both, or build the workers' image from its Dockerfile again",
     )
 
 

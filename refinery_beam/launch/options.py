@@ -157,8 +157,6 @@ class Options:
                 raise UsageError(
                     "engine and beam_options are given",
                     code="two-engines",
-                    rule="an engine carries its own Beam options",
-                    remedy="give them as the engine's own: rb.Flink(options={...})",
                 )
             put("runner", self.engine.runner)
             put("beam_options", self.engine.beam_options())

@@ -91,8 +91,8 @@ def draw_pictures(prepared: Prepared, manifest: Manifest, *, exploration: bool =
                 f"the recipe has no picture {name!r}",
                 code="unknown-picture",
                 value=name,
-                rule="pictures: " + (", ".join(known) or "none"),
                 remedy=did_you_mean(name, known),
+                known=known or "none",
             )
     wanted = [
         _wanted(prepared, manifest, i) for i, v in enumerate(every) if (v.name in names if names else exploration or v.mode == "reporting")

@@ -117,8 +117,6 @@ def _borrow(
             code="stats-cycle",
             at=at,
             value=wanted["recipe"],
-            rule="imports of statistics never lead back",
-            remedy="fit in one of the two recipes",
         )
     other = prepare(location, replace(settings, overlays=(), seed=None), asking=asking)
     manifest = other.lookup().manifest
@@ -128,8 +126,8 @@ def _borrow(
             code="stats-no-instance",
             at=at,
             value=wanted["recipe"],
-            rule="statistics are imported from an instance that is there; reading never builds",
-            remedy=f"refinery-beam --cache-root {settings.root} run {location}",
+            root=settings.root,
+            recipe=location,
         )
     body = _statistics(manifest, wanted["op_id"], operation, at)
     if (body.get("op"), body.get("version")) != (operation.op, other.plugin.ops[operation.op].spec.version):
@@ -138,8 +136,6 @@ def _borrow(
             code="stats-other-op",
             at=at,
             value=wanted["op_id"],
-            rule="statistics are imported from the same op of the same version",
-            remedy="name an op of the same kind",
         )
     key = other.key
     origin = {"recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed, "op_id": wanted["op_id"]}
@@ -155,7 +151,6 @@ def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict
             code="stats-no-op",
             at=at,
             value=op_id,
-            rule="op_id is the name of a fitted operation of the other recipe",
             remedy=did_you_mean(op_id, names) if names else "the other recipe fits nothing",
         )
     return read_statistics(manifest, path)
@@ -201,11 +196,4 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare
 
 def refuse_comparison(problem: str, value: Any, at: str, remedy: str) -> RecipeError:
     """The error of a comparison that cannot be made."""
-    return RecipeError(
-        f"the reference {value} {problem}",
-        code="contract-reference",
-        at=at,
-        value=value,
-        rule="an assertion is compared with a split of a finished instance: a directory, or the recipe that made it",
-        remedy=remedy,
-    )
+    return RecipeError(f"the reference {value} {problem}", code="contract-reference", at=at, value=value, remedy=remedy)

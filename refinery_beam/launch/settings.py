@@ -58,8 +58,6 @@ class Settings(Options):
                     f"the mode {self.mode!r} does not exist",
                     code="unknown-mode",
                     value=self.mode,
-                    rule="--mode is auto, threads or processes",
-                    remedy="leave --mode out",
                 )
             )
         if self.digest not in ("auto", "sha256"):
@@ -68,8 +66,6 @@ class Settings(Options):
                     f"the digest {self.digest!r} does not exist",
                     code="unknown-digest",
                     value=self.digest,
-                    rule="--digest is auto or sha256",
-                    remedy="leave --digest out: the checksums of stores are taken where every file has one",
                 )
             )
         if self.workers is not None and self.workers < 1:
@@ -78,8 +74,6 @@ class Settings(Options):
                     f"--workers {self.workers} is not a number of workers",
                     code="workers-range",
                     value=self.workers,
-                    rule="--workers is at least 1",
-                    remedy="leave --workers out to use every core",
                 )
             )
         if self.log_level not in LOG_LEVELS:
@@ -88,8 +82,7 @@ class Settings(Options):
                     f"the log level {self.log_level!r} does not exist",
                     code="unknown-log-level",
                     value=self.log_level,
-                    rule="--log-level is " + ", ".join(LOG_LEVELS),
-                    remedy="leave --log-level out",
+                    known=LOG_LEVELS,
                 )
             )
         raise_all(errors)

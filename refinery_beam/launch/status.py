@@ -75,8 +75,6 @@ def status_with(target: StrPath, settings: Settings) -> StatusResult:
             f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(location, 'it')}",
             code="not-an-instance",
             at=location,
-            rule="an instance directory holds manifest.json and every file it lists",
-            remedy="name a recipe to see where its instance is, or run it again to rebuild",
         )
     return StatusResult(path=location, manifest=found.manifest, damage=found.damage, key=key)
 
@@ -118,7 +116,6 @@ def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyRe
                 f"{target} has no instance in {settings.root}",
                 code="no-instance",
                 at=location,
-                rule="verify checks an instance that is there",
                 remedy=f"refinery-beam run {target}",
             )
     code = read_plugin_paths(settings.plugin_paths)

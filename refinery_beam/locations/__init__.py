@@ -88,13 +88,7 @@ def absolute(location: str) -> str:
         return os.path.abspath(location)
     if _USER_INFO.match(location):
         shown = re.sub(r"://[^/]*@", "://***@", location)
-        raise UsageError(
-            f"{shown} holds a password",
-            code="secret-in-url",
-            at=shown,
-            rule="a location is printed and written to journals; secrets are storage options",
-            remedy="give the secret by --storage-option, or by the environment",
-        )
+        raise UsageError(f"{shown} holds a password", code="secret-in-url", at=shown)
     scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.strip('/')}"
 

@@ -41,21 +41,20 @@ def fault(error: OSError, doing: str, location: str) -> StoreError:
     scheme = location.partition("://")[0]
     reason = error.strerror or str(error) or type(error).__name__
 
-    def told(*, code: str, remedy: str, reason: str = reason) -> StoreError:
-        rule = "a location is a place that this machine can reach and may use"
-        return StoreError(f"cannot {doing} {location}: {reason}", code=code, at=location, value=reason, rule=rule, remedy=remedy)
+    def told(*, code: str, reason: str = reason, **words: str) -> StoreError:
+        return StoreError(f"cannot {doing} {location}: {reason}", code=code, at=location, value=reason, **words)
 
     if isinstance(error, FileNotFoundError):
-        return told(code="store-missing", reason="there is no such bucket or object", remedy="create the bucket, or mend its name")
+        return told(code="store-missing", reason="there is no such bucket or object")
     if error.errno in (errno.EACCES, errno.EPERM):
-        remedy = (
-            f"give credentials by --storage-option {scheme}.NAME=VALUE or the environment; a cache root is listed, read, written, cleared"
-        )
-        return told(code="store-permission", remedy=remedy)
+        return told(code="store-permission", scheme=scheme)
     if error.errno == errno.EHOSTUNREACH:
-        remedy = f"check the network, and the end point (--storage-option {scheme}.endpoint_url=...)"
-        return told(code="store-unreachable", remedy=remedy)
-    return told(code="store-io", remedy="look whether the store is well, and run again: nothing was promoted that is not whole")
+        return told(code="store-unreachable", scheme=scheme)
+    return told(
+        code="store-io",
+        rule="a location is a place that this machine can reach and may use",
+        remedy="look whether the store is well, and run again: nothing was promoted that is not whole",
+    )
 
 
 def _number(error: Exception) -> int:

@@ -261,14 +261,7 @@ def _filesystem(url: str) -> Any:
     except ValueError as error:
         if "not known" not in str(error):
             raise
-        raise StoreError(
-            f"nothing here reads {scheme}://",
-            code="store-scheme",
-            at=url,
-            value=scheme,
-            rule="a location is a path, or a URL whose scheme fsspec knows",
-            remedy="gs:// and s3:// come with the extras 'gcs' and 's3'; others with their own fsspec package",
-        ) from None
+        raise StoreError(f"nothing here reads {scheme}://", code="store-scheme", at=url, value=scheme) from None
 
 
 def _lacking(url: str, scheme: str, extra: str, package: str) -> StoreError:
@@ -277,6 +270,5 @@ def _lacking(url: str, scheme: str, extra: str, package: str) -> StoreError:
         code="store-extra",
         at=url,
         value=package,
-        rule="object stores are extras",
         remedy=f"pip install 'refinery-beam[{extra}]'" if extra else f"pip install {package}",
     )

@@ -25,11 +25,7 @@ def use_options(options: Iterable[str]) -> None:
         match = _OPTION.fullmatch(word)
         if match is None:
             raise UsageError(
-                f"the storage option {word.partition('=')[0]!r} is not understood",
-                code="storage-option",
-                value=word.partition("=")[0],
-                rule="--storage-option is PROTOCOL.NAME=VALUE, with the names of the fsspec package for the protocol",
-                remedy="for example --storage-option s3.endpoint_url=http://127.0.0.1:9000",
+                f"the storage option {word.partition('=')[0]!r} is not understood", code="storage-option", value=word.partition("=")[0]
             )
         protocol, name, value = match.groups()
         found.setdefault(protocol.lower(), {})[name] = _parsed(value)

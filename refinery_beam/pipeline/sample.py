@@ -77,8 +77,6 @@ class WriteSample(ShardWriter):
                     code="changed-during-run",
                     at=row.record_id,
                     value=row.reason,
-                    rule="files stay as they are while a run reads them",
-                    remedy="run again when nothing writes to the source",
                 )
         yield written.row
 

@@ -56,7 +56,6 @@ def fitted_field_problem(
             at=recipe.at(("Featurizations", index, "name")),
             value=f.name,
             rule="fitted operations have names of their own",
-            remedy="rename one of the two",
         )
     if f.fit_source is not None and (f.fit_source not in splits or f.fit_source not in f.splits):
         return RecipeError(
@@ -64,7 +63,6 @@ def fitted_field_problem(
             code="fit-source",
             at=recipe.at(("Featurizations", index)),
             value=f.fit_source,
-            rule="a fitted op learns from the values it will see, so it must run on its fit_source",
-            remedy=f"add {f.fit_source!r} to its splits",
+            split=f.fit_source,
         )
     return None

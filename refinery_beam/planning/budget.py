@@ -22,6 +22,5 @@ def check_budget(plan: Plan, records_in: int, ledger: Sequence[LedgerRow], *, at
             code="too-many-bad-records",
             at=at,
             value=len(bad) / records_in,
-            rule=f"at most {plan.max_bad_fraction:g} of the records may be bad (Input.max_bad_fraction)",
-            remedy="mend or remove the files, or raise Input.max_bad_fraction",
+            fraction=f"{plan.max_bad_fraction:g}",
         )

@@ -222,6 +222,7 @@ def _fields(
                     at=recipe.at(("Featurizations", i)),
                     value=f.op,
                     rule=str(error),
+                    remedy="name inputs that the op takes",
                 )
             )
             continue
@@ -261,9 +262,7 @@ def _params(model: Any, written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unknown(recipe: Recipe, path: tuple[Any, ...], op: str, section: str) -> RecipeError:
-    return RecipeError(
-        f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, rule=f"an op of section {section}"
-    )
+    return RecipeError(f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, section=section)
 
 
 def _jsonable(value: Any) -> Any:

@@ -131,8 +131,7 @@ def check_storable(
                 code="output-options",
                 at=recipe.at(("Output", "encoding")),
                 value=recipe.model.Output.encoding,
-                rule="source is legal only when no op changes what is stored",
-                remedy="use another encoding",
+                encoding="source",
             )
         )
 
@@ -154,6 +153,4 @@ def _odd_type(recipe: Recipe, path: tuple[Any, ...], name: str, op: str, before:
 
 
 def _unknown(recipe: Recipe, path: tuple[Any, ...], op: str, section: str) -> RecipeError:
-    return RecipeError(
-        f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, rule=f"an op of section {section}"
-    )
+    return RecipeError(f"{op!r} is not an op of {section}", code="unknown-op", at=recipe.at(path), value=op, section=section)

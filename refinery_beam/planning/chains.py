@@ -94,8 +94,7 @@ def build_fits(
                     code="fit-source",
                     at=recipe.at(("Transformations", i)),
                     value=source,
-                    rule="a fitted op learns from the values it will see, so it must run on its fit_source",
-                    remedy=f"add {source or 'train'!r} to its splits",
+                    split=source or "train",
                 )
             )
             continue
@@ -135,7 +134,7 @@ def _infer(
                     code="unknown-op",
                     at=recipe.at(("Transformations", i, "op")),
                     value=t.op,
-                    rule="an op of section Transformations",
+                    section="Transformations",
                 )
             )
             return None

@@ -43,7 +43,6 @@ def build_output(
                     code="schema-reachable",
                     at=at,
                     value=name,
-                    rule="every stored row has every field of Output.record_schema",
                     remedy="add the splits to the featurization, or drop the field from the schema",
                 )
             )

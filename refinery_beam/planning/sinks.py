@@ -42,14 +42,7 @@ def build_sinks(
         problem = _sink_problem(sink, plugin, fields, content)
         if problem:
             errors.append(
-                RecipeError(
-                    f"the sink {sink.name!r} {problem}",
-                    code="sink-field",
-                    at=recipe.at(("Sinks", i, "field")),
-                    value=sink.field,
-                    rule="png_per_record writes 8-bit images of 1, 3 or 4 channels; npy_per_record writes images and fields of numbers",
-                    remedy="name another field or format",
-                )
+                RecipeError(f"the sink {sink.name!r} {problem}", code="sink-field", at=recipe.at(("Sinks", i, "field")), value=sink.field)
             )
         for j, name in enumerate(sink.splits or ()):
             if name not in splits:
@@ -59,8 +52,8 @@ def build_sinks(
                         code="unknown-split",
                         at=recipe.at(("Sinks", i, "splits", j)),
                         value=name,
-                        rule="defined splits: " + ", ".join(splits),
                         remedy=did_you_mean(name, splits),
+                        known=splits,
                     )
                 )
         wanted = tuple(s for s in splits if sink.splits is None or s in sink.splits)

@@ -303,24 +303,21 @@ class Plugin:
         """
         op = self.ops.get(step.op)
         if not isinstance(op, protocol):
-            raise self._lacks(f"op {step.op!r} that is a {protocol.__name__}", code="unknown-op", at=step.name, value=step.op)
+            raise PluginError(
+                f"plugin {self.name!r} has no op {step.op!r} that is a {protocol.__name__}",
+                code="unknown-op",
+                at=step.name,
+                value=step.op,
+                rule="the words of a dataset are those of the plugin that built it",
+                remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
+            )
         return BoundOp(step.name, op, op.spec.params.model_validate(dict(step.params)))
 
     def encoding(self, word: str) -> Encoding:
         """The encoding of that word. Raises PluginError ``unknown-encoding``."""
         if word not in self.encodings:
-            raise self._lacks(f"encoding {word!r}", code="unknown-encoding", at="", value=word)
+            raise PluginError(f"plugin {self.name!r} has no encoding {word!r}", code="unknown-encoding", value=word)
         return self.encodings[word]
-
-    def _lacks(self, asked: str, *, code: str, at: str, value: str) -> PluginError:
-        return PluginError(
-            f"plugin {self.name!r} has no {asked}",
-            code=code,
-            at=at,
-            value=value,
-            rule="the words of a dataset are those of the plugin that built it",
-            remedy="install the plugin that built the instance, or name its file with --plugin-path (plugin_paths= in Python)",
-        )
 
     @contextmanager
     def named(self, record_id: str = "") -> Iterator[None]:
@@ -341,8 +338,8 @@ class Plugin:
             code="op-failed",
             at=display(record_id),
             value=failed.step,
-            rule=f"the {what} of a plugin raises BadRecord for a record it cannot take, and nothing else",
-            remedy=f"mend the {what} (--debug shows where it failed)" if whose else "report this with the recipe and the file",
+            remedy=None if whose else "report this with the recipe and the file",
+            what=what,
         )
 
     def used_origins(self, **words: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -87,8 +87,8 @@ def find_plugin(name: str, *, paths: Sequence[PathCode] = ()) -> Plugin:
         f"unknown plugin {name!r}",
         code="unknown-plugin",
         value=name,
-        rule="plugin is one of: " + ", ".join(known),
         remedy=did_you_mean(name, known) + ("" if closest(name, known) else "; install it, or name its file with --plugin-path"),
+        known=known,
     )
 
 
@@ -105,8 +105,6 @@ def plugin_of_plan(plan: Any) -> Plugin:
                 f"the plugin {name!r} of this machine is not the one the run began with",
                 code="plugin-differs",
                 value=have[name].digest[:16] if name in have else None,
-                rule="every worker runs the plugin code that the key was made of",
-                remedy="install the same release on every worker",
             )
     return plugin
 
@@ -264,20 +262,9 @@ def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable
 
 def _duplicate(what: str, name: str, first: str, second: str) -> PluginError:
     return PluginError(
-        f"the {what} {name!r} of {second} exists already: {first}",
-        code="plugin-duplicate",
-        at=second,
-        value=name,
-        rule=f"every {what} has a name of its own",
-        remedy="rename one of the two, or leave one out",
+        f"the {what} {name!r} of {second} exists already: {first}", code="plugin-duplicate", at=second, value=name, what=what
     )
 
 
-def _protocol(location: str, problem: str, remedy: str = "") -> PluginError:
-    return PluginError(
-        f"the plugin {location} {problem}",
-        code="plugin-protocol",
-        at=location,
-        rule="PLUGIN is a refinery_beam.plugins.base.Plugin or Extension",
-        remedy=remedy or "see docs/plugins.md",
-    )
+def _protocol(location: str, problem: str, remedy: str | None = None) -> PluginError:
+    return PluginError(f"the plugin {location} {problem}", code="plugin-protocol", at=location, remedy=remedy)

@@ -90,15 +90,9 @@ def read_path(path: str) -> PathCode:
     return code
 
 
-def path_error(location: str, problem: str, *, remedy: str = "") -> PluginError:
+def path_error(location: str, problem: str, *, remedy: str | None = None) -> PluginError:
     """The PluginError of a plugin path."""
-    return PluginError(
-        f"the plugin path {location} {problem}",
-        code="plugin-path",
-        at=location,
-        rule="--plugin-path names a .py file or a folder of .py files, at least one of which defines PLUGIN",
-        remedy=remedy or "correct --plugin-path (or REFINERY_BEAM_PLUGIN_PATH)",
-    )
+    return PluginError(f"the plugin path {location} {problem}", code="plugin-path", at=location, remedy=remedy)
 
 
 def load_path(code: PathCode) -> list[tuple[Any, str]]:
@@ -121,14 +115,7 @@ def load_path(code: PathCode) -> list[tuple[Any, str]]:
 def import_error(location: str, error: BaseException) -> PluginError:
     """The PluginError of a plugin that does not import."""
     line = f"{type(error).__name__}: {error}"
-    return PluginError(
-        f"the plugin {location} does not import: {line}",
-        code="plugin-import",
-        at=location,
-        value=line,
-        rule="every plugin that is installed or named must import",
-        remedy="mend it, uninstall it, or leave its path out; --debug shows the traceback",
-    )
+    return PluginError(f"the plugin {location} does not import: {line}", code="plugin-import", at=location, value=line)
 
 
 def package_digest(module: ModuleType) -> str:

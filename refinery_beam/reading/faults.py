@@ -20,6 +20,5 @@ def damaged(location: str, problem: str) -> StoreError:
         code="damaged",
         at=location,
         value=problem,
-        rule="an instance is as its manifest says",
         remedy="run `refinery-beam verify` on the instance, then run the recipe again: damaged instances are rebuilt",
     )

@@ -178,7 +178,6 @@ class Instance:
                 code="unknown-statistics",
                 at=self.path,
                 value=name,
-                rule="statistics bear the name of their op in the recipe",
                 remedy=did_you_mean(name, self.statistics_names),
             )
         return self.recorded.statistics(f"{_STATISTICS}{name}.json")

@@ -135,7 +135,7 @@ class SplitReader(Sequence[Row]):
         The last batch may be shorter; ``drop_last`` leaves it out then. UsageError when size is below 1.
         """
         if size < 1:
-            raise UsageError(f"a batch of {size} rows", code="batch-size", value=size, rule="a batch has at least one row")
+            raise UsageError(f"a batch of {size} rows", code="batch-size", value=size)
         return self._batches(size, drop_last=drop_last)
 
     def columns(self, *names: str | Sequence[str]) -> SplitReader:
@@ -152,13 +152,7 @@ class SplitReader(Sequence[Row]):
         below 0.
         """
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            raise UsageError(
-                f"there is no epoch {number!r}",
-                code="epoch-number",
-                value=number,
-                rule="epochs are counted from 0",
-                remedy="pass 0 or more",
-            )
+            raise UsageError(f"there is no epoch {number!r}", code="epoch-number", value=number)
         return self._with(augment=True, epoch_number=number)
 
     def _with(self, **changes: Any) -> SplitReader:

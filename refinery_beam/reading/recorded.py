@@ -112,8 +112,7 @@ class Recorded:
                 "the sources of this instance are decoded in different ways",
                 code="source-needed",
                 at=self.manifest.location,
-                rule="a record is decoded as those of its source",
-                remedy=f"pass source=, one of: {', '.join(sorted(loaders))}",
+                sources=sorted(loaders),
             )
         if source is not None and source not in loaders:
             raise UsageError(
@@ -121,7 +120,6 @@ class Recorded:
                 code="unknown-source",
                 at=self.manifest.location,
                 value=source,
-                rule="sources are those of the recipe",
                 remedy=did_you_mean(source, loaders),
             )
         word = loaders[source] if source is not None else next(iter(loaders.values()))
@@ -232,14 +230,7 @@ class Recorded:
         message = f"{entry['op']} is version {bound.op.spec.version} here, the instance was built for version {entry['version']}"
         if not strict:
             return bound, [message]
-        raise PluginError(
-            message,
-            code="op-version",
-            at=location,
-            value=bound.op.spec.version,
-            rule="another version of an op gives other bytes",
-            remedy=f"install the release that built the instance, run the recipe again, or {otherwise}",
-        )
+        raise PluginError(message, code="op-version", at=location, value=bound.op.spec.version, alternative=otherwise)
 
 
 def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] | None = None) -> Recorded:
@@ -259,15 +250,11 @@ def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] | None = None) -
             code="damaged",
             at=location,
             value=found.damage,
-            rule="an instance is as its manifest says",
-            remedy="run the recipe again: damaged instances are rebuilt",
         )
     raise StoreError(
         f"there is no instance at {location}",
         code="instance-missing",
         at=location,
-        rule="an instance is a directory with a manifest.json",
-        remedy="give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
     )
 
 

@@ -71,8 +71,6 @@ class Replay:
                 self.warnings[0],
                 code="codec-fingerprint",
                 at=manifest.location,
-                rule="served pixels equal prepared pixels only where the codecs do the same",
-                remedy="install the package versions of the manifest's `environment`, run the recipe again here, or pass strict=False",
             )
 
     @classmethod
@@ -128,8 +126,6 @@ class Replay:
                     f"{location} is open as text",
                     code="text-file",
                     at=location,
-                    rule="replay reads the bytes of a file",
-                    remedy='open it with mode "rb"',
                 )
             data = bytes(data)
         else:
@@ -159,9 +155,7 @@ class Replay:
             raise unusable(error, location) from error
         except OSError as error:
             reason = error.strerror or str(error)
-            raise DataError(
-                f"{location} cannot be read: {reason}", code="unreadable", at=location, value=reason, remedy="check path and permissions"
-            ) from error
+            raise DataError(f"{location} cannot be read: {reason}", code="unreadable", at=location, value=reason) from error
 
 
 def _one_split(manifest: Manifest, split: str | None) -> str:
@@ -185,7 +179,6 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
             f"the splits {first!r} and {odd[0]!r} have different chains: {chains[first]} and {chains[odd[0]]}",
             code="split-needed",
             at=manifest.location,
-            rule="replay applies the chain of one split",
             remedy=f"pass split=, one of: {', '.join(manifest.splits)}",
         )
     return first

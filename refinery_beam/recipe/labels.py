@@ -58,8 +58,6 @@ def label_rule(recipe: Recipe, plugin: Plugin) -> LabelRule:
                     code="label-made-twice",
                     at=at,
                     value=written,
-                    rule="one rule makes the label",
-                    remedy="make both the same, or remove one",
                 )
             )
         else:
@@ -71,8 +69,6 @@ def label_rule(recipe: Recipe, plugin: Plugin) -> LabelRule:
                 code="label-not-made",
                 at=recipe.at(("Labels", "source")),
                 value=labels.field,
-                rule="a derived label has a derivation, or a featurization that reads it off a path",
-                remedy="add 'derivation: parent_directory_name' to Labels.source",
             )
         )
     return LabelRule(None if errors else found, tuple(errors))

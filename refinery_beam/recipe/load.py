@@ -84,8 +84,7 @@ class Recipe:
                 code="env-missing",
                 at=self._at_of_location(location),
                 value=location,
-                rule="${env:NAME} in a location stands for the value of that variable",
-                remedy=f"set {match[1]}, or write the path itself",
+                name=match[1],
             )
         return value + location[match.end() :]
 
@@ -110,21 +109,13 @@ def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | No
     """
     name = os.fspath(source)
     if seed is not None and (isinstance(seed, bool) or not SEED_MIN <= seed <= SEED_MAX):
-        raise UsageError(
-            f"the seed {seed} is out of range",
-            code="bad-seed",
-            value=seed,
-            rule=f"a seed is a whole number from {SEED_MIN} to {SEED_MAX}",
-            remedy="choose a smaller number",
-        )
+        raise UsageError(f"the seed {seed} is out of range", code="bad-seed", value=seed, least=SEED_MIN, most=SEED_MAX)
     root = yaml_parse.parse_yaml(text if text is not None else _read(name), name=name)
     if not root.is_map:
         raise RecipeError(
             "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(to_data(root))}",
             code="not-a-mapping",
             at=position_in(root, name, ()),
-            rule="a recipe is a mapping that starts with schema_version",
-            remedy="write 'schema_version: 3' and the sections below it",
         )
     rename_variants(root, file=name)
     root = apply_overlays(root, tuple(overlays), file=name)
@@ -199,14 +190,7 @@ def _read(name: str) -> bytes:
             return file.read(yaml_parse.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (getattr(error, "strerror", None) or str(error)).lower()
-        raise RecipeError(
-            f"cannot read the recipe: {reason}",
-            code="recipe-unreadable",
-            at=name,
-            value=name,
-            rule="the recipe is a readable file",
-            remedy="check the path",
-        ) from None
+        raise RecipeError(f"cannot read the recipe: {reason}", code="recipe-unreadable", at=name, value=name) from None
 
 
 def _gate(root: Node, file: str) -> int:
@@ -227,8 +211,7 @@ def _gate(root: Node, file: str) -> int:
             code="schema-version",
             at=position_in(root, file, ("schema_version",)),
             value=plain(value),
-            rule="schema_version is the whole number 1, 2 or 3",
-            remedy="remove the quotes" if quoted else "write 'schema_version: 3'",
+            remedy="remove the quotes" if quoted else None,
         )
     return value
 
@@ -242,17 +225,7 @@ def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
         at = position_in(root, file, path)
         if not is_location(path):
             if "${env:" in value:
-                errors.append(
-                    RecipeError(
-                        f"{dotted(path)} uses an environment variable",
-                        code="env-not-location",
-                        at=at,
-                        value=value,
-                        rule="${env:NAME} is legal in locations only (path, label_from.path, stats_from_instance.recipe): "
-                        "a recipe means the same on every machine",
-                        remedy="write the value itself, or use an overlay",
-                    )
-                )
+                errors.append(RecipeError(f"{dotted(path)} uses an environment variable", code="env-not-location", at=at, value=value))
         elif not _ENV.match(value) or value.count("${") > 1:
             errors.append(
                 RecipeError(
@@ -260,7 +233,6 @@ def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
                     code="bad-location",
                     at=at,
                     value=value,
-                    rule="a variable stands at the start of a location: ${env:NAME} or ${env:NAME}/sub",
                     remedy="write ${env:NAME}/rest/of/the/path",
                 )
             )

@@ -69,13 +69,7 @@ def _filter_from_v1(item: Node, fail: Callable[..., None]) -> None:
     if predicate is None:
         return  # already in the newer spelling; a missing op is reported by the model
     if "op" in item.value:
-        fail(
-            "a filter has 'op' or 'predicate', not both",
-            predicate,
-            code="v1-filter",
-            rule="schema_version 1 names the op inside predicate, later versions beside it",
-            remedy="remove one of the two",
-        )
+        fail("a filter has 'op' or 'predicate', not both", predicate, code="v1-filter")
         del item.value["predicate"]
         return
     op = predicate.get("op")
@@ -114,13 +108,7 @@ def _generation_from_v1(item: Node, fail: Callable[..., None]) -> None:
     applies = item.value.get("applies_at")
     if applies is not None:
         if "splits" in item.value:
-            fail(
-                "a generation has 'splits' or 'applies_at', not both",
-                applies,
-                code="v1-generation",
-                rule="applies_at is the older name of splits",
-                remedy="remove applies_at",
-            )
+            fail("a generation has 'splits' or 'applies_at', not both", applies, code="v1-generation")
         else:
             item.value["splits"] = applies
         del item.value["applies_at"]
@@ -175,13 +163,7 @@ def _seed_of_filter(item: Node, fail: Callable[..., None]) -> None:
         return
     outer = item.get("seed")
     if outer is not None and outer.value is not None and inner.value is not None and _plain(outer) != _plain(inner):
-        fail(
-            "the filter has two different seeds",
-            inner,
-            code="two-seeds",
-            rule="a filter's seed stands beside op, or inside params in older recipes",
-            remedy="remove one of the two",
-        )
+        fail("the filter has two different seeds", inner, code="two-seeds")
     del params.value["seed"]
     if outer is None or outer.value is None:
         item.value["seed"] = inner

@@ -65,12 +65,17 @@ class LabelFrom(Section):
     @model_validator(mode="after")
     def _columns(self) -> LabelFrom:
         if self.join == "by_id" and self.id_field is None:
-            raise broken_rule("lacks 'id_field'", code="missing-field", rule="join: by_id needs id_field, the column of image names")
+            raise broken_rule(
+                "lacks 'id_field'",
+                code="missing-field",
+                rule="join: by_id needs id_field, the column of image names",
+                remedy="add 'id_field:' here",
+            )
         if self.header is not None:
             if not self.header:
-                raise broken_rule("has an empty header", at="header", rule="header names every column, in order")
+                raise broken_rule("has an empty header", at="header", rule="header names every column, in order", remedy="name the columns")
             if len(set(self.header)) != len(self.header):
-                raise broken_rule("names a column twice", at="header", rule="column names are unique")
+                raise broken_rule("names a column twice", at="header", rule="column names are unique", remedy="rename one of them")
             for role in ("label_field", "id_field"):
                 column = getattr(self, role)
                 if column is not None and column not in self.header:

@@ -125,7 +125,7 @@ def _with_kind(value: Any) -> Any:
         raise PydanticCustomError(
             "recipe_rule",
             "needs a 'kind', a word",
-            {"code": "missing-field", "rule": "an assertion is {kind: word, ...parameters}", "remedy": "", "at": "kind"},
+            {"code": "missing-field", "rule": "an assertion is {kind: word, ...parameters}", "remedy": "add 'kind:' here", "at": "kind"},
         )
     return value
 

@@ -20,13 +20,7 @@ def rename_variants(root: Node, *, file: str) -> None:
         return
     if "overlays" in root.value:
         line, column = old.key or old.at
-        raise RecipeError(
-            "a recipe has 'variants' or 'overlays', not both",
-            code="variants-and-overlays",
-            at=f"{file}:{line}:{column}",
-            rule="variants is the older name of overlays",
-            remedy="move these entries under overlays",
-        )
+        raise RecipeError("a recipe has 'variants' or 'overlays', not both", code="variants-and-overlays", at=f"{file}:{line}:{column}")
     root.value["overlays"] = root.value.pop("variants")
 
 
@@ -52,7 +46,6 @@ def apply_overlays(root: Node, names: Sequence[str], *, file: str) -> Node:
                     code="unknown-overlay",
                     at=f"{file}:{line}:{column}",
                     value=name,
-                    rule="an overlay is declared under 'overlays' (or 'variants')",
                     remedy=did_you_mean(name, known) if known else "this recipe declares none",
                 )
             )

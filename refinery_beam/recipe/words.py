@@ -160,8 +160,8 @@ def _value(path: Path, details: list[Any], data: Any, model: type[BaseModel], pr
             "message": f"{name}: {own['msg']}",
             "code": context.get("code", "bad-value"),
             "value": plain(inner if context.get("at") else value),
-            "rule": context.get("rule", ""),
-            "remedy": context.get("remedy", ""),
+            "rule": context.get("rule"),
+            "remedy": context.get("remedy"),
             "path": at,
             "at_key": False,
         }
@@ -172,7 +172,6 @@ def _value(path: Path, details: list[Any], data: Any, model: type[BaseModel], pr
             "code": "bad-value",
             "value": plain(value),
             "rule": bare[0],
-            "remedy": "change the value",
             "path": path,
             "at_key": False,
         }

@@ -11,11 +11,7 @@ from refinery_beam.errors import DataError, display
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.records import LedgerRow, Ref
-
-_REMEDIES = {
-    "changed_during_run": "run again when nothing writes to the source",
-    "unreadable": "check the file's permissions",
-}
+from refinery_beam.rules.reasons import reason_of
 
 
 def lost(plan: Plan, ref: Ref, error: BadRecord) -> LedgerRow:
@@ -27,10 +23,8 @@ def lost(plan: Plan, ref: Ref, error: BadRecord) -> LedgerRow:
 
 def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
     """A bad record as the error that stops a run under ``on_error: fail``: it names the file, the reason and what to do."""
-    fix = _REMEDIES.get(error.reason, "mend or remove the file")
     who = display(ref.record_id)
     if error.reason.startswith("schema:"):
-        fix = "correct Output.record_schema or the operations of the split"
         who += f" of split {ref.split}"
     return DataError(
         f"{error.reason}: {error.detail} (record {who})",
@@ -38,5 +32,6 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
         at=display(os.path.join(source_root, *ref.path.split("/"))),
         value=error.detail,
         rule="every record is readable and has the declared schema (Input.on_error: fail)",
-        remedy=fix + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",
+        remedy=reason_of(error.reason).remedy
+        + ", or set Input.on_error: quarantine with Input.max_bad_fraction to go on without such records",
     )

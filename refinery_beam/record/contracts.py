@@ -61,8 +61,7 @@ class Outcome:
             code="contract",
             at=self.step.at,
             value=self.step.kind,
-            rule=", ".join(f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in sorted(self.step.params.items()) if v is not None),
-            remedy="mend the data or the assertion; 'severity: warning' reports it and goes on",
+            asked=", ".join((f"{k}: {json.dumps(v, ensure_ascii=False)}" for k, v in sorted(self.step.params.items()) if v is not None)),
         )
 
 

@@ -36,8 +36,6 @@ def mixed_channels(point: FitPoint, detail: str, *, record_id: str) -> DataError
         code="mixed-channels",
         at=display(record_id) or "Transformations",
         value=", ".join(point.steps),
-        rule="a statistic has one value a channel, so all images it is fitted on have the same channels",
-        remedy="set Input.decode.mode to RGB or L, put to_rgb or to_grayscale first, or declare the channels in Output.record_schema.image",
     )
 
 

@@ -265,7 +265,6 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
         code="no-space" if full else "store-io",
         at=folder,
         value=error.errno,
-        rule="the cache root has room for the whole dataset",
         remedy="free some space, or name another --cache-root; nothing was promoted" if full else "check the disk; nothing was promoted",
     )
 

@@ -141,6 +141,5 @@ def _differs(location: str, path: str) -> EngineError:
         code="nondeterminism",
         at=location,
         value=path,
-        rule="same recipe, same input bytes, same seed, same environment: the same bytes",
         remedy="give every record a path of its own; if they have, let other runs of this recipe end, then run again",
     )

@@ -123,12 +123,7 @@ class Worker:
         partial = type(self.partial(point)).loads(merged) if merged else self.partial(point)
         if not partial.count:
             raise DataError(
-                f"no record of split {point.split!r} is left to fit {', '.join(point.steps)} on",
-                code="empty-fit",
-                at=point.split,
-                value=0,
-                rule="a fitted statistic needs at least one readable record of its fit_source",
-                remedy="check the split ratios, the filters and the ledger",
+                f"no record of split {point.split!r} is left to fit {', '.join(point.steps)} on", code="empty-fit", at=point.split, value=0
             )
         found: dict[str, dict[str, Any]] = {}
         for index in range(point.index, len(chain.steps)):

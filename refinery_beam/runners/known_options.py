@@ -34,7 +34,7 @@ def refuse_unknown(given: EngineOptions, options: Any) -> None:
             code="beam-option",
             value=f"--{name}",
             rule="an option that nobody knows would be dropped without a word",
-            remedy=did_you_mean(name, known) if closest(name, known) else "leave it out",
+            remedy=did_you_mean(name, known) if closest(name, known) else None,
         )
         for name in names
         if name not in known

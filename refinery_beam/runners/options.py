@@ -44,13 +44,7 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
     flags, errors = _flags(given)
     options = EngineOptions(runner=runner, flags=flags)
     errors += [
-        UsageError(
-            f"the Beam option --{name} cannot be given",
-            code="beam-option",
-            value=f"--{name}",
-            rule=why,
-            remedy="leave it out",
-        )
+        UsageError(f"the Beam option --{name} cannot be given", code="beam-option", value=f"--{name}", rule=why)
         for name, why in OURS.items()
         if options.given(name)
     ]
@@ -84,7 +78,6 @@ def check_locations(options: EngineOptions, *, cache_root: str, sources: Sequenc
             f"{what} {location} is a folder of this machine, and the engine is on {options.master}",
             code="local-place",
             value=location,
-            rule="workers on other machines read sources and write the cache themselves",
             remedy="keep it in Cloud Storage (gs://BUCKET/FOLDER), or use --runner direct" if away else shared,
         )
         for what, location in local
@@ -107,7 +100,6 @@ def _flags(given: Sequence[str]) -> tuple[tuple[str, ...], list[RefineryError]]:
                     f"{word!r} is no Beam option",
                     code="beam-option",
                     value=word,
-                    rule="behind -- stand options of Beam: --name=value, or --name value",
                     remedy="put the recipe and the options of refinery-beam before the --",
                 )
             )
@@ -117,15 +109,7 @@ def _flags(given: Sequence[str]) -> tuple[tuple[str, ...], list[RefineryError]]:
 def _environment_errors(options: EngineOptions) -> list[RefineryError]:
     kind = options.value("environment_type")
     if kind and kind not in ENVIRONMENTS:
-        return [
-            UsageError(
-                f"workers cannot be started as {kind!r}",
-                code="worker-environment",
-                value=kind,
-                rule="--environment_type is one of: " + ", ".join(ENVIRONMENTS),
-                remedy="PROCESS starts workers from the Python environment of each machine",
-            )
-        ]
+        return [UsageError(f"workers cannot be started as {kind!r}", code="worker-environment", value=kind, known=ENVIRONMENTS)]
     if not options.environment:
         return [
             UsageError(
@@ -154,6 +138,5 @@ def _unknown_runner(runner: str) -> RefineryError:
         f"the runner {runner!r} is refused: {REFUSED[runner]}" if runner in REFUSED else f"there is no runner {runner!r}",
         code="unknown-runner",
         value=runner,
-        rule="--runner is one of: " + ", ".join(RUNNERS),
-        remedy="leave --runner out to run on this machine",
+        known=RUNNERS,
     )

@@ -86,13 +86,7 @@ class RemoteStaging:
     def check_alive(self) -> None:
         """StoreError ``lease-lost`` when others may take this run for dead."""
         if self._lease.lost:
-            raise StoreError(
-                "the store could not be told for a long time that this run is alive",
-                code="lease-lost",
-                at=self._lease.folder,
-                rule="a run renews its lease; one that cannot may have been taken for dead, and what it wrote been swept",
-                remedy="look whether the store can be reached all the time, then run again",
-            )
+            raise StoreError("the store could not be told for a long time that this run is alive", code="lease-lost", at=self._lease.folder)
 
     def alone(self) -> bool:
         """Whether no other run of the key is alive."""

@@ -168,16 +168,16 @@ def store_error(error: OSError, doing: str, path: str) -> StoreError:
     if locations.is_url(path):
         return locations.fault(error, doing, path)
     reason = error.strerror or str(error)
-    code, remedy = "store-io", "check the file system, or name another --cache-root"
+    code = "store-io"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        code, remedy = "no-space", "free some space, or name a --cache-root on another disk"
+        code = "no-space"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        code, remedy = "cache-not-writable", "mend the permissions, or name a --cache-root you may write to"
+        code = "cache-not-writable"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        code, remedy = "cache-not-a-directory", "a file stands where a directory is needed: move it, or name another --cache-root"
+        code = "cache-not-a-directory"
     elif error.errno == errno.ENAMETOOLONG:
-        code, remedy = "cache-path-too-long", "name a shorter --cache-root"
-    return StoreError(f"cannot {doing} {path}: {reason}", code=code, at=path, value=reason, remedy=remedy)
+        code = "cache-path-too-long"
+    return StoreError(f"cannot {doing} {path}: {reason}", code=code, at=path, value=reason)
 
 
 def _link(temporary: str, path: str, data: bytes) -> None:

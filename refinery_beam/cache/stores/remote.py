@@ -114,7 +114,6 @@ class RemoteStore:
             code="nondeterminism",
             at=location,
             value=path,
-            rule="same recipe, same input bytes, same seed, same environment: the same bytes",
             remedy="another run of this recipe is going on in another environment: let it end, then run again",
         )
 
@@ -132,11 +131,5 @@ def prepare_remote_root(root: str) -> str:
     except OSError as error:
         raise locations.fault(error, "prepare the cache root", location) from error
     if not first or second:
-        raise StoreError(
-            f"{location} overwrites objects that were to be created only if absent",
-            code="store-create-only",
-            at=location,
-            rule="of several runs at once exactly one may make an instance, which only the store can decide",
-            remedy="use a store with conditional puts (GCS, S3), or a local --cache-root",
-        )
+        raise StoreError(f"{location} overwrites objects that were to be created only if absent", code="store-create-only", at=location)
     return location

@@ -66,8 +66,6 @@ def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined
             f"label table {spec.title!r} has {plural(len(table.labels), 'row')} for {plural(len(paths), 'file')}",
             code="label-count",
             value=f"{len(table.labels)} rows, {len(paths)} files",
-            rule="by_row_order gives row k to the k-th file in the order of relative paths, so the counts are equal",
-            remedy="complete the table, or join by_id",
         )
     return Joined(list(table.labels), table.fields or [NO_FIELDS] * len(paths), [], [])
 
@@ -105,8 +103,6 @@ def _row_of_id(spec: LabelSpec, table: Table) -> dict[str, int]:
                 f"label table {spec.title!r}: id {raw!r} stands in lines " + ", ".join(str(line) for line in same[:5]),
                 code="label-duplicate",
                 value=raw,
-                rule="an id stands in one row",
-                remedy="keep one of these rows",
             )
     return rows
 
@@ -128,8 +124,6 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
             f"label table {spec.title!r}: no id of column {spec.id_field!r} names a file (ids: {shown}; files: {first_few(paths, 3)})",
             code="label-ids",
             value=spec.id_field,
-            rule="ids are relative paths, file names or stems of the source's files",
-            remedy="name the right id_field, or write the ids as one of these",
         )
     if clashes[best] is not None:
         # Another form will do if every file finds a row under it.
@@ -141,8 +135,7 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
                 f"label table {spec.title!r}: {forms[best][0]} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
                 code="label-ambiguous",
                 value=display(key),
-                rule="an id fits one file",
-                remedy="write the ids as file names with extension" if forms[best][0] == "stem" else "write the ids as relative paths",
+                form="file names with extension" if forms[best][0] == "stem" else "relative paths",
             )
         best = fitting[0]
     return forms[best]

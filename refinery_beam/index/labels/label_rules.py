@@ -68,10 +68,5 @@ def label_files(listing: SourceListing, derivation: Derivation | None, *, wanted
     if parse_layout(source).has_label:
         return Labelling(lambda k, file: Given(file.label))
     raise DataError(
-        f"source {source.name!r} ({source.type}) says nowhere what its labels are",
-        code="no-labels",
-        at=source.at,
-        value=source.type,
-        rule="labels come from class folders, a {label} in layout, label_from, or Labels.source.derivation",
-        remedy="add label_from, or set unlabeled: true with a partition",
+        f"source {source.name!r} ({source.type}) says nowhere what its labels are", code="no-labels", at=source.at, value=source.type
     )

@@ -60,8 +60,6 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
             spec,
             f"cannot read label table {spec.title!r}: {(error.strerror or 'unreadable').lower()}",
             code="label-table",
-            rule="label_from.path is a file or URL that can be read; relative paths start at the recipe file's folder",
-            remedy="correct the path",
         ) from None
     sha256 = hashlib.sha256(data).hexdigest()
     form = table_form(spec.path)
@@ -86,9 +84,9 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
     return Table(labels, ids, lines, fields, columns, sha256)
 
 
-def fault(spec: LabelSpec, message: str, *, code: str, rule: str, remedy: str, value: Any = None) -> DataError:
+def fault(spec: LabelSpec, message: str, *, code: str, value: Any = None, **words: Any) -> DataError:
     """A DataError at the place where the recipe names the table."""
-    return DataError(message, code=code, at=spec.at, value=spec.title if value is None else value, rule=rule, remedy=remedy)
+    return DataError(message, code=code, at=spec.at, value=spec.title if value is None else value, **words)
 
 
 def _needed(spec: LabelSpec) -> list[str]:
@@ -105,7 +103,6 @@ def _check_columns(spec: LabelSpec, columns: Sequence[str]) -> None:
                 f"label table {spec.title!r} has no column {name!r}; it has {present}",
                 code="label-column",
                 value=name,
-                rule="id_field and label_field name columns of the table, letter by letter",
                 remedy=did_you_mean(name, columns)
                 + ("" if closest(name, columns) else "; a table without a header row needs label_from.header"),
             )
@@ -130,8 +127,7 @@ def _decode(spec: LabelSpec, data: bytes) -> str:
             spec,
             f"label table {spec.title!r} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}",
             code="label-encoding",
-            rule="label tables are UTF-8 text, with or without a byte order mark",
-            remedy=f"convert it: iconv -f {'utf-16' if utf16 else 'latin1'} -t utf-8 labels.csv > labels.utf8.csv",
+            encoding="utf-16" if utf16 else "latin1",
         ) from None
 
 
@@ -162,8 +158,8 @@ def _delimited_rows(spec: LabelSpec, text: str, separator: str, columns: tuple[s
                     f"{spec.title}:{line}: {len(cells)} values where there are {len(columns)} columns",
                     code="label-row",
                     value=separator.join(cells),
-                    rule="every row has one value a column: " + ", ".join(columns),
                     remedy="quote values that hold the separator" if len(cells) > len(columns) else "complete the row",
+                    columns=columns,
                 )
             yield line, dict(zip(columns, cells, strict=True))
     except BrokenRow as error:
@@ -250,12 +246,7 @@ def _text(spec: LabelSpec, value: Any, line: int, column: str) -> str:
     if isinstance(value, int):
         return str(value)
     raise fault(
-        spec,
-        f"{spec.title}:{line}: {column} holds {value!r}, which is neither text nor an integer",
-        code="label-value",
-        value=repr(value),
-        rule="ids and labels are text or integers",
-        remedy="write the column as text or integers",
+        spec, f"{spec.title}:{line}: {column} holds {value!r}, which is neither text nor an integer", code="label-value", value=repr(value)
     )
 
 

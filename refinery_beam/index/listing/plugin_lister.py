@@ -57,18 +57,11 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
             code="no-images",
             at=source.at,
             value=display(source.root),
-            rule="a source selects at least one file",
-            remedy="correct the path or the type of the source",
         )
     return SourceListing(source, files, {}, ())
 
 
 def _fault(source: Source, problem: str) -> PluginError:
     return PluginError(
-        f"source {source.name!r}: the loader of {source.type} {problem}",
-        code="plugin-loader",
-        at=source.at,
-        value=source.type,
-        rule="a loader names regular files below the source's folder, each once",
-        remedy="report it to the plugin's authors",
+        f"source {source.name!r}: the loader of {source.type} {problem}", code="plugin-loader", at=source.at, value=source.type
     )

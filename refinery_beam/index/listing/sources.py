@@ -154,8 +154,8 @@ class Selection:
                 code="no-class-folder",
                 at=source.at,
                 value=display(source.root),
-                rule=f"{source.type} expects one folder a class, with the {source.noun}s in it",
-                remedy="point path at the folder that holds the class folders, or use a flat type with label_from",
+                type=source.type,
+                noun=source.noun,
             )
         if not len(self.files):
             raise _no_file(source, self.skipped)
@@ -216,7 +216,7 @@ def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
         at=(tree and source.layout_at) or source.at,
         value=source.layout if tree else display(source.root),
         rule="a source selects at least one file ending in " + ", ".join(source.extensions),
-        remedy="correct the layout" if tree else "correct the path or the type of the source",
+        remedy="correct the layout" if tree else None,
     )
 
 

@@ -74,22 +74,12 @@ def _reason(error: OSError) -> str:
 
 def _not_a_folder(source: Source, why: str) -> DataError:
     return DataError(
-        f"source {source.name!r}: {display(source.root)!r} {why}",
-        code="source-path",
-        at=source.at,
-        value=display(source.root),
-        rule="a source's path is a folder that can be read; relative paths start at the recipe file's folder",
-        remedy="correct the path, or mount what should be there",
+        f"source {source.name!r}: {display(source.root)!r} {why}", code="source-path", at=source.at, value=display(source.root)
     )
 
 
 def _unreadable(source: Source, relative: str, error: OSError) -> DataError:
     where = display(os.path.join(source.root, relative))
     return DataError(
-        f"source {source.name!r}: cannot read {where!r}: {_reason(error)}",
-        code="unreadable-folder",
-        at=source.at,
-        value=where,
-        rule="every folder below a source must be readable: what cannot be listed cannot be counted",
-        remedy="give this user read and search permission, or move the folder out of the source",
+        f"source {source.name!r}: cannot read {where!r}: {_reason(error)}", code="unreadable-folder", at=source.at, value=where
     )

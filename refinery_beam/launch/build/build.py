@@ -28,7 +28,6 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
             code="no-records",
             at=prepared.recipe.at(("Input", "sources")),
             value=0,
-            rule="an instance has at least one record",
             remedy="check the ledger reasons above, or the source paths",
         )
     local = home(settings.root)

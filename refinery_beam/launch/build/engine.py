@@ -79,12 +79,7 @@ class Engine:
             self._run(build)
             finished = True
         except KeyboardInterrupt as error:
-            raise Interrupted(
-                "interrupted: nothing was promoted",
-                code="interrupted",
-                rule="an instance is promoted whole or not at all",
-                remedy="run again to start over",
-            ) from error
+            raise Interrupted("interrupted: nothing was promoted", code="interrupted") from error
         except Exception as error:
             failures = read_failures(self.work)
             if failures:
@@ -92,12 +87,7 @@ class Engine:
             if isinstance(error, RefineryError):
                 raise
             raise JobDied(
-                f"the engine failed: {_last_line(error)}",
-                markers=read_markers(self.work),
-                code="engine-failed",
-                value=type(error).__name__,
-                rule="the pipeline runs to its end",
-                remedy="run again with --debug to see the whole traceback; nothing was promoted",
+                f"the engine failed: {_last_line(error)}", markers=read_markers(self.work), code="engine-failed", value=type(error).__name__
             ) from error
         finally:
             if not finished:

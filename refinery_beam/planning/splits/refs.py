@@ -147,12 +147,7 @@ def _value_group(ref: Ref, name: str, label_field: str) -> bytes:
     value = field_value(ref, name, label_field)
     if value is None:
         raise DataError(
-            f"{ref.record_id} has no value for {name!r}, by which splits are grouped",
-            code="group-missing",
-            at=ref.record_id,
-            value=None,
-            rule="with Splits.group_by every record has the field",
-            remedy="fill the column, or drop group_by",
+            f"{ref.record_id} has no value for {name!r}, by which splits are grouped", code="group-missing", at=ref.record_id, value=None
         )
     return digest("group-field", canonical_bytes(value))
 

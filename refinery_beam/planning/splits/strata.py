@@ -123,8 +123,7 @@ def tag_split(ref: Ref, tag: str) -> Ref | None:
             code="two-tags",
             at=ref.record_id,
             value=", ".join(tags),
-            rule=f"with Splits.applies_to {tag!r} every other record is in the split named by its only tag",
-            remedy="let each sampling filter exclude_already_labeled the tags of those before it",
+            tag=tag,
         )
     return ref._replace(split=tags[0] if tags else "")
 

@@ -15,7 +15,7 @@ def generation_fields(c: Context, index: int, step: GenerationStep) -> Findings:
     for j, name in enumerate(step.inputs):
         if name not in known and not c.open_fields:
             yield c.unknown(
-                f"{step.name!r} reads {name!r}, which is no field", name, known, "Generation", index, "inputs", j, what="fields here"
+                f"{step.name!r} reads {name!r}, which is no field", name, known, ("Generation", index, "inputs", j), what="fields here"
             )
     op = c.plugin.op(step.op)
     params, _ = c.params("Generation", index, step)
@@ -29,7 +29,7 @@ def generation_fields(c: Context, index: int, step: GenerationStep) -> Findings:
         if name in taken:
             yield c.error(
                 f"the tag {word} of {step.name!r} would overwrite the field {name!r}",
-                *at,
+                at,
                 code="generation-schema",
                 value=name,
                 rule="tags are fields of their own",
@@ -38,7 +38,7 @@ def generation_fields(c: Context, index: int, step: GenerationStep) -> Findings:
         elif name not in schema and "tag_fields" in step.params:
             yield c.error(
                 f"{step.name!r} tags records with {name!r}, which is not in Output.record_schema",
-                *at,
+                at,
                 code="generation-schema",
                 value=name,
                 rule="the tag fields that a recipe names are stored, so the schema declares them",
@@ -47,9 +47,7 @@ def generation_fields(c: Context, index: int, step: GenerationStep) -> Findings:
         elif name in schema and not _fits(schema[name], wanted.dtype):
             yield c.error(
                 f"Output.record_schema declares {name!r} as {schema[name].dtype}, the tag {word} is {wanted.dtype}",
-                "Output",
-                "record_schema",
-                name,
+                ("Output", "record_schema", name),
                 code="generation-schema",
                 value=schema[name].dtype,
                 rule="a tag has its own type",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.model import InputSource, RecipeModel
 
 Step: TypeAlias = "str | int"
+Path: TypeAlias = "tuple[str | int, ...]"
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,25 @@ class Context:
         """The recipe's model."""
         return self.recipe.model
 
-    def error(self, message: str, *path: Step, key: bool = False, **words: Any) -> Finding:
-        """An error at a path of the recipe; `words` are code, value, rule, remedy."""
+    def error(self, message: str, path: Path, *, key: bool = False, **words: Any) -> Finding:
+        """An error at a path of the recipe; `words` are code, value and facts, or a rule and remedy of its own."""
         return Finding("error", RecipeError(message, at=self.recipe.at(path, key=key), **words))
 
     def unknown(
-        self, message: str, name: Any, known: Iterable[str], *path: Step, code: str = "unknown-field-name", what: str = ""
+        self, message: str, name: Any, known: Iterable[str], path: Path, *, code: str = "unknown-field-name", what: str = ""
     ) -> Finding:
         """A name that is not one of the `known`, which are `what` ("fields"); the remedy is the closest of them."""
         words = list(known)
-        rule = f"{what or 'fields'}: {', '.join(words) or 'none'}"
-        return self.error(message, *path, code=code, value=name, rule=rule, remedy=did_you_mean(str(name), words))
+        rule = f"{what}: {', '.join(words) or 'none'}" if what else None
+        return self.error(message, path, code=code, value=name, rule=rule, remedy=did_you_mean(str(name), words), known=words or "none")
 
-    def unknown_split(self, message: str, name: Any, *path: Step) -> Finding:
+    def unknown_split(self, message: str, name: Any, path: Path) -> Finding:
         """A name that is no split of the recipe."""
         if not self.split_names:
-            return self.error(message, *path, code="unknown-split", value=name, rule="defined splits: none", remedy="define splits first")
-        return self.unknown(message, name, self.split_names, *path, code="unknown-split", what="defined splits")
+            return self.error(message, path, code="unknown-split", value=name, known="none", remedy="define splits first")
+        return self.unknown(message, name, self.split_names, path, code="unknown-split")
 
-    def warning(self, message: str, *path: Step, **words: Any) -> Finding:
+    def warning(self, message: str, path: Path, **words: Any) -> Finding:
         """A warning at a path of the recipe."""
         return Finding("warning", RecipeError(message, at=self.recipe.at(path), **words))
 

@@ -21,12 +21,7 @@ def contract_fields_exist_at_stage(c: Context) -> Findings:
                 named += [(f, (section, i, "assertion", "fields", j)) for j, f in enumerate(fields) if isinstance(f, str)]
             for name, path in named:
                 if name not in known and not c.open_fields:
-                    yield c.unknown(
-                        f"{section} asserts something of {name!r}, which is no field there",
-                        name,
-                        known,
-                        *path,
-                    )
+                    yield c.unknown(f"{section} asserts something of {name!r}, which is no field there", name, known, path)
 
 
 def assertion_params(c: Context) -> Findings:
@@ -38,51 +33,33 @@ def assertion_params(c: Context) -> Findings:
             if kind in reserved.ASSERTIONS and kind not in c.plugin.assertions:
                 continue  # refused as not executed yet
             if kind not in c.plugin.assertions:
-                yield c.unknown(
-                    f"unknown assertion kind {kind!r}", kind, c.plugin.assertions, *at, "kind", code="unknown-assertion", what="kinds"
-                )
+                yield c.unknown(f"unknown assertion kind {kind!r}", kind, c.plugin.assertions, (*at, "kind"), code="unknown-assertion")
                 continue
             spec = c.plugin.assertions[kind].spec
             fields = contract.assertion.get("fields")
             if isinstance(fields, list) and c.content in fields:
                 yield c.error(
                     f"{kind} does not count {c.plugin.kind.noun}",
-                    *at,
-                    "fields",
-                    fields.index(c.content),
+                    (*at, "fields", fields.index(c.content)),
                     code="assertion-field",
                     value=c.content,
                     rule="records are counted by values that can be equal",
-                    remedy="name another field",
                 )
             if spec.content == "no" and contract.field == c.content:
                 yield c.error(
                     f"{kind} does not look at {c.plugin.kind.noun}",
-                    section,
-                    i,
-                    "field",
+                    (section, i, "field"),
                     code="assertion-field",
                     value=c.content,
                     rule=f"of {c.plugin.kind.noun}: "
                     + ", ".join(sorted(k for k, a in c.plugin.assertions.items() if a.spec.content != "no")),
-                    remedy="name another field",
                 )
             if spec.output_only and section == "InputContracts":
-                yield c.error(
-                    f"{kind} is for OutputExpectations",
-                    *at,
-                    "kind",
-                    code="assertion-section",
-                    value=kind,
-                    rule="input contracts are checked before splits are made",
-                    remedy="move it to OutputExpectations",
-                )
+                yield c.error(f"{kind} is for OutputExpectations", (*at, "kind"), code="assertion-section", value=kind)
             if spec.field != (contract.field is not None):
                 yield c.error(
                     f"{kind} {'needs a field' if spec.field else 'takes no field'}",
-                    section,
-                    i,
-                    *([] if spec.field else ["field"]),
+                    (section, i, *([] if spec.field else ["field"])),
                     code="assertion-field",
                     value=contract.field,
                     rule=f"{kind} speaks of {'one field' if spec.field else 'records'}",

@@ -38,7 +38,7 @@ def _tags(c: Context, index: int, f: Filter, name: str, named: Sequence[str]) ->
         remedy = f"remove it; to drop classes use {by_class}" if by_class else "remove it"
         yield c.error(
             f"{f.name!r} names the tag {tag!r}, which no filter before it gives",
-            *at,
+            at,
             code="unknown-tag",
             value=tag,
             rule=f"tags are given by {', '.join(givers)}" + (f"; here: {', '.join(every)}" if every else ""),
@@ -54,9 +54,6 @@ def _field(c: Context, section: str, index: int, f: Filter, parameter: str, name
         f"{f.op} names {name!r}, which is no field of the records when filters run",
         name,
         known,
-        section,
-        index,
-        "params",
-        parameter,
+        (section, index, "params", parameter),
         what="fields known before splits",
     )

@@ -18,24 +18,19 @@ def labels_resolvable(c: Context) -> Findings:
     if labels.field not in c.model.Output.record_schema:
         yield c.error(
             f"the label field {labels.field!r} is not in Output.record_schema",
-            "Labels",
-            "field",
+            ("Labels", "field"),
             code="label-not-in-schema",
             value=labels.field,
-            rule="the label is a field of Output.record_schema",
-            remedy=_closest(labels.field, c.model.Output.record_schema) or f"add '{labels.field}: {{dtype: str}}' to Output.record_schema",
+            remedy=_closest(labels.field, c.model.Output.record_schema) or None,
+            field=labels.field,
         )
     yield from (Finding("error", error) for error in label_rule(c.recipe, c.plugin).errors)
     if labels.source.kind == "direct" and labels.source.derivation is not None:
         yield c.error(
             "a derivation is given, but Labels.source.kind is direct",
-            "Labels",
-            "source",
-            "derivation",
+            ("Labels", "source", "derivation"),
             code="label-derivation-unused",
             value=labels.source.derivation,
-            rule="direct labels come from the folder or the label table; a derivation belongs to kind: derived",
-            remedy="write 'kind: derived', or remove the derivation",
         )
 
 
@@ -49,35 +44,19 @@ def label_from_spec_resolves(c: Context) -> Findings:
         if arrangement == "folder" and table is not None:
             yield c.error(
                 f"the source {source.name!r} has class folders and a label table",
-                *at,
-                "label_from",
+                (*at, "label_from"),
                 code="two-label-sources",
                 value=source.type,
-                rule=f"a source of type {source.type} takes labels from its folders",
-                remedy=f"use type: {c.type_arranged('flat')} with label_from, or remove label_from",
+                type=c.type_arranged("flat"),
             )
         if arrangement == "flat" and table is None and not source.unlabeled and not derived:
-            yield c.error(
-                f"the source {source.name!r} has no labels",
-                *at,
-                code="no-label-source",
-                value=source.name,
-                rule="a flat source needs label_from, or 'unlabeled: true' with a partition",
-                remedy="add label_from, or set Labels.source.kind to derived",
-            )
+            yield c.error(f"the source {source.name!r} has no labels", at, code="no-label-source", value=source.name)
         columns = c.sidecars.get(i)
         if table is None or columns is None:
             continue
         if not columns:
             yield c.error(
-                f"the label table {table.path!r} is empty",
-                *at,
-                "label_from",
-                "path",
-                code="label-table-empty",
-                value=table.path,
-                rule="a label table has a header row and a row for each image",
-                remedy="check the path",
+                f"the label table {table.path!r} is empty", (*at, "label_from", "path"), code="label-table-empty", value=table.path
             )
             continue
         for role in ("label_field", "id_field"):
@@ -85,13 +64,11 @@ def label_from_spec_resolves(c: Context) -> Findings:
             if column is not None and column not in columns:
                 yield c.error(
                     f"the label table {table.path!r} has no column {column!r}",
-                    *at,
-                    "label_from",
-                    role,
+                    (*at, "label_from", role),
                     code="label-column-missing",
                     value=column,
-                    rule=f"its columns are {', '.join(columns[:20])}",
                     remedy=did_you_mean(column, columns[:100]),
+                    columns=columns[:20],
                 )
 
 
@@ -105,51 +82,39 @@ def tree_layout_label_source(c: Context) -> Findings:
             if source.layout is not None:
                 yield c.error(
                     f"the source {source.name!r} of type {source.type} has a layout",
-                    *at,
-                    "layout",
+                    (*at, "layout"),
                     code="layout-misplaced",
                     value=source.layout,
-                    rule=f"layout belongs to {tree} sources",
-                    remedy=f"write 'type: {tree}', or remove layout",
+                    type=tree,
                 )
             continue
         if source.layout is None:
-            yield c.error(
-                f"the source {source.name!r} has no layout",
-                *at,
-                code="layout-missing",
-                rule=f"the layout of a source of type {source.type} says how its paths are built",
-                remedy="add for example 'layout: \"{label}/{file}\"'",
-            )
+            yield c.error(f"the source {source.name!r} has no layout", at, code="layout-missing", type=source.type)
             continue
         try:
             layout_segments(source.layout)
         except LayoutError as error:
             yield c.error(
                 f"the layout {source.layout!r} {error.problem}",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="bad-layout",
                 value=source.layout,
-                rule=LAYOUT_RULE,
                 remedy=error.remedy,
+                grammar=LAYOUT_RULE,
             )
         found = ("{label}" in source.layout) + (source.label_from is not None)
         if source.unlabeled and "{label}" in source.layout:
             yield c.error(
                 f"the unlabeled source {source.name!r} has {{label}} in its layout",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="unlabeled-with-labels",
                 value=source.layout,
-                rule="an unlabeled source has no labels",
                 remedy="write '*' instead of {label}",
             )
         elif not source.unlabeled and (found > 1 or (found == 0 and not derived)):
             yield c.error(
                 f"the source {source.name!r} has {'two label sources' if found else 'no label source'}",
-                *at,
-                "layout",
+                (*at, "layout"),
                 code="two-label-sources" if found else "no-label-source",
                 value=source.layout,
                 rule="a labeled tree takes labels from {label} in its layout or from label_from, not both",
@@ -166,20 +131,16 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
         if f.output_field in reserved:
             yield c.error(
                 f"{f.name!r} writes {f.output_field!r}, which the loader fills",
-                "Featurizations",
-                i,
-                "output_field",
+                ("Featurizations", i, "output_field"),
                 code="reserved-field",
                 value=f.output_field,
-                rule=f"the loader fills {', '.join(sorted(reserved))}",
-                remedy="write Labels.source.kind: derived" if f.output_field == c.label else "choose another name",
+                remedy="write Labels.source.kind: derived" if f.output_field == c.label else None,
+                reserved=sorted(reserved),
             )
         elif f.output_field in seen:
             yield c.error(
                 f"{f.name!r} writes {f.output_field!r}, as {seen[f.output_field]!r} does",
-                "Featurizations",
-                i,
-                "output_field",
+                ("Featurizations", i, "output_field"),
                 code="duplicate-name",
                 value=f.output_field,
                 rule="each featurization writes a field of its own",
@@ -194,7 +155,7 @@ def source_types_known(c: Context) -> Findings:
     for i, source in enumerate(c.model.Input.sources):
         if source.type not in known:
             message, at = f"unknown source type {source.type!r}", ("Input", "sources", i, "type")
-            yield c.unknown(message, source.type, known, *at, code="unknown-source-type", what="source types")
+            yield c.unknown(message, source.type, known, at, code="unknown-source-type")
 
 
 def _closest(word: str, known: Iterable[str]) -> str:

@@ -23,10 +23,9 @@ def plugin_name_discoverable(c: Context) -> Findings:
     if c.model.plugin != c.plugin.name:
         yield c.error(
             f"the recipe asks for plugin {c.model.plugin!r}, the one bound is {c.plugin.name!r}",
-            "plugin",
+            ("plugin",),
             code="plugin-mismatch",
             value=c.model.plugin,
-            rule="a recipe runs with the plugin it names",
             remedy=did_you_mean(c.model.plugin, [c.plugin.name]),
         )
 
@@ -38,12 +37,11 @@ def section_names_valid_for_plugin(c: Context) -> Findings:
         if getattr(c.model, section) and section not in has:
             yield c.error(
                 f"the plugin {c.plugin.name!r} has no section {section}",
-                section,
+                (section,),
                 key=True,
                 code="section-unknown-to-plugin",
                 value=section,
-                rule="a plugin offers operations for some sections",
-                remedy=f"remove {section}",
+                section=section,
             )
 
 
@@ -64,14 +62,10 @@ def extension_keys_declared(c: Context) -> Findings:
             if key not in declared.get(namespace, ()):
                 yield c.error(
                     f"the plugin {c.plugin.name!r} declares no extension {namespace}{'.' if key else ''}{key}",
-                    "extensions",
-                    namespace,
-                    *([key] if key else []),
+                    ("extensions", namespace, *([key] if key else [])),
                     key=True,
                     code="unknown-extension",
                     value=key or namespace,
-                    rule="extensions are read by plugins that declare them",
-                    remedy="remove it",
                 )
 
 
@@ -92,11 +86,10 @@ def op_names_unique(c: Context) -> Findings:
                     f"two {kind} are named {name!r}"
                     + ("" if first == name else f" and {first!r}, which differ in letter case only")
                     + f"; the first is at {c.recipe.at(where)}",
-                    *path,
+                    path,
                     code="duplicate-name",
                     value=name,
-                    rule=f"names of {kind} are unique, upper and lower case being one",
-                    remedy="rename one of the two",
+                    kind=kind,
                 )
             else:
                 seen[folded] = (name, path)
@@ -109,12 +102,12 @@ def names_path_safe(c: Context) -> Findings:
         if reason:
             yield c.error(
                 f"the {what} {name[:MAX_NAME]!r} {reason}",
-                *path,
+                path,
                 key=bool(path) and path[-1] == name,
                 code="unsafe-name",
                 value=name[:200],
-                rule=f"names are letters, digits, '.', '_' and '-', do not start with a dot, and have at most {MAX_NAME} characters",
-                remedy=f"rename it, for example {safe(name)!r}",
+                limit=MAX_NAME,
+                name=safe(name),
             )
     folded: dict[str, str] = {}
     for name in c.split_names:
@@ -122,11 +115,10 @@ def names_path_safe(c: Context) -> Findings:
         if other != name:
             yield c.error(
                 f"the splits {other!r} and {name!r} differ in letter case only",
-                "Splits",
+                ("Splits",),
                 code="duplicate-name",
                 value=name,
                 rule="split names are folder names, and some file systems do not tell case apart",
-                remedy="rename one of the two",
             )
 
 

@@ -29,14 +29,9 @@ def output_inside_source(c: Context) -> Findings:
         if meets:
             yield c.error(
                 f"the cache root {c.cache_root!r} lies inside the source {source.name!r}",
-                "Input",
-                "sources",
-                i,
-                "path",
+                ("Input", "sources", i, "path"),
                 code="output-inside-source",
                 value=source.path,
-                rule="what is written must not become input",
-                remedy="choose another --cache-root",
             )
 
 
@@ -56,11 +51,10 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
         shown = "" if "${env:" in location else f" (that is {resolved})"
         yield c.error(
             f"{location!r}{shown} is not a folder" if other else f"{location!r}{shown} does not exist",
-            *path,
+            path,
             code="path-not-a-folder" if other else "path-missing",
             value=location,
-            rule="relative paths count from the recipe's folder",
-            remedy=_neighbour(location, resolved) or "check the path",
+            remedy=_neighbour(location, resolved) or None,
         )
 
 

@@ -21,12 +21,9 @@ def operations_declare_stages_and_splits(c: Context) -> Findings:
         if needs and not operation.splits:
             yield c.error(
                 f"{operation.name!r} names no splits",
-                section,
-                i,
-                *(["splits"] if "splits" in operation.model_fields_set else []),
+                (section, i, *(["splits"] if "splits" in operation.model_fields_set else [])),
                 code="no-splits",
-                rule="a filter after the split, a transformation, an augmentation and a featurization say which splits they run on",
-                remedy=f"add 'splits: [{', '.join(c.split_names) or 'train'}]'",
+                splits=c.split_names or "train",
             )
 
 
@@ -37,14 +34,9 @@ def augmentations_train_only(c: Context) -> Findings:
             if name != "train":
                 yield c.error(
                     f"the augmentation {operation.name!r} runs on {name!r}",
-                    section,
-                    i,
-                    "splits",
-                    j,
+                    (section, i, "splits", j),
                     code="augmentation-split",
                     value=name,
-                    rule="augmentations run on train only",
-                    remedy="write 'splits: [train]'",
                 )
 
 
@@ -59,20 +51,14 @@ def fit_on_train_uses_train_split(c: Context) -> Findings:
             if source is not None:
                 yield c.warning(
                     f"{operation.name!r} has a fit_source, but {operation.op} fits nothing",
-                    section,
-                    i,
-                    "fit_source",
+                    (section, i, "fit_source"),
                     code="fit-source-unused",
                     value=source,
-                    rule="fit_source belongs to fitted operations",
-                    remedy="remove fit_source",
                 )
         elif source is not None and source != "train":
             yield c.error(
                 f"{operation.name!r} fits on {source!r}",
-                section,
-                i,
-                "fit_source",
+                (section, i, "fit_source"),
                 code="fit-source",
                 value=source,
                 rule="statistics are fitted on train only",
@@ -81,8 +67,7 @@ def fit_on_train_uses_train_split(c: Context) -> Findings:
         elif source is None and "stats_from_instance" not in operation.params and not _pinned(c, section, i, operation):
             yield c.error(
                 f"{operation.name!r} is fitted, but does not say on what",
-                section,
-                i,
+                (section, i),
                 code="fit-source",
                 rule="a fitted operation names the split its statistics come from",
                 remedy="add 'fit_source: train'",
@@ -96,7 +81,7 @@ def operations_reference_declared_fields(c: Context) -> Findings:
         for j, name in enumerate(f.inputs):
             if name not in known and not c.open_fields:
                 yield c.unknown(
-                    f"{f.name!r} reads {name!r}, which is no field", name, known, "Featurizations", i, "inputs", j, what="fields here"
+                    f"{f.name!r} reads {name!r}, which is no field", name, known, ("Featurizations", i, "inputs", j), what="fields here"
                 )
 
 
@@ -113,15 +98,11 @@ def generation_output_schema_consistent(c: Context) -> Findings:
                 yield c.error(
                     f"{g.name!r} declares {name!r} "
                     + ("which is not in Output.record_schema" if wanted is None else "with another type than Output.record_schema"),
-                    "Generation",
-                    i,
-                    "output_schema",
-                    name,
+                    ("Generation", i, "output_schema", name),
                     key=True,
                     code="generation-schema",
                     value=name,
-                    rule="generated records have the fields of Output.record_schema, with the same dtype and shape",
-                    remedy=did_you_mean(name, schema) if wanted is None else "write 'output_schema: matches_input'",
+                    remedy=did_you_mean(name, schema) if wanted is None else None,
                 )
 
 
@@ -135,9 +116,7 @@ def plugin_operation_params_validate(c: Context) -> Findings:
             words += [n for n, s in c.plugin.known.items() if s == section]
             yield c.error(
                 f"unknown op {operation.op!r}",
-                section,
-                i,
-                "op",
+                (section, i, "op"),
                 code="unknown-op",
                 value=operation.op,
                 rule=f"{section} knows {', '.join(sorted(set(words))) or 'no ops'}",
@@ -146,13 +125,10 @@ def plugin_operation_params_validate(c: Context) -> Findings:
         elif at_home != section:
             yield c.error(
                 f"the op {operation.op!r} belongs to {at_home}, not to {section}",
-                section,
-                i,
-                "op",
+                (section, i, "op"),
                 code="op-section",
                 value=operation.op,
-                rule="an op belongs to one section",
-                remedy=f"move it to {at_home}",
+                section=at_home,
             )
         for error in c.params(section, i, operation)[1]:
             if error.code in ("unknown-field", "missing-field"):
@@ -180,19 +156,11 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         at = (section, i, "params", "stats_from_instance")
         problem = _import_problem(imported)
         if problem:
-            yield c.error(
-                f"stats_from_instance of {operation.name!r} {problem}",
-                *at,
-                code="stats-import",
-                rule="stats_from_instance is {recipe: path, op_id: name}",
-                remedy="write both, and nothing else",
-            )
+            yield c.error(f"stats_from_instance of {operation.name!r} {problem}", at, code="stats-import")
         if operation.fit_source is not None:
             yield c.error(
                 f"{operation.name!r} has fit_source and stats_from_instance",
-                section,
-                i,
-                "fit_source",
+                (section, i, "fit_source"),
                 code="stats-import",
                 value=operation.fit_source,
                 rule="statistics are fitted here or imported, not both",
@@ -202,7 +170,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         if spec is not None and spec.fitted and not c.params(section, i, operation)[1] and _pinned(c, section, i, operation):
             yield c.error(
                 f"{operation.name!r} states its statistics and imports them",
-                *at,
+                at,
                 key=True,
                 code="stats-import",
                 rule="statistics are stated, fitted here or imported: one of the three",
@@ -211,7 +179,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
         if spec is not None and not spec.fitted:
             yield c.error(
                 f"{operation.name!r} imports statistics, but {operation.op} uses none",
-                *at,
+                at,
                 key=True,
                 code="stats-import",
                 value=operation.op,
@@ -234,14 +202,7 @@ def stats_source_resolves(c: Context) -> Findings:
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
-            yield c.error(
-                f"the recipe {imported['recipe']!r} does not exist",
-                *path,
-                code="path-missing",
-                value=imported["recipe"],
-                rule="relative paths count from the recipe's folder",
-                remedy="check the path",
-            )
+            yield c.error(f"the recipe {imported['recipe']!r} does not exist", path, code="path-missing", value=imported["recipe"])
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
@@ -260,12 +221,10 @@ def dtype_altering_with_aggressive(c: Context) -> Findings:
         if not deferred:
             yield c.error(
                 f"{operation.name!r} changes the dtype before the aggressive augmentation {aggressive[touched[0]]!r}",
-                section,
-                i,
+                (section, i),
                 code="dtype-before-augmentation",
                 value=operation.op,
-                rule="aggressive augmentations take what is stored before such operations",
-                remedy=f"declare {c.content!r} as uint8 in Output.record_schema, so that it is applied by readers",
+                content=c.content,
             )
 
 

@@ -18,31 +18,21 @@ def partitions_consistent(c: Context) -> Findings:
         if source.partition is not None and has_token:
             yield c.error(
                 f"the source {source.name!r} has a partition and a {{split}} layout",
-                "Input",
-                "sources",
-                i,
-                "partition",
+                ("Input", "sources", i, "partition"),
                 code="partition-twice",
                 value=source.partition,
-                rule="the partition is declared once",
-                remedy="remove one of the two",
             )
         if c.partitioned and source.partition is None and not has_token:
             yield c.error(
                 f"the source {source.name!r} has no partition, others have",
-                "Input",
-                "sources",
-                i,
+                ("Input", "sources", i),
                 code="partition-missing",
                 value=source.name,
-                rule="either every source declares its partition or none does",
-                remedy="add 'partition: train' (or another name) to it",
             )
     if "partition" in c.model.Output.record_schema and c.label == "partition":
         yield c.error(
             "the label cannot be called partition",
-            "Labels",
-            "field",
+            ("Labels", "field"),
             code="reserved-field",
             value="partition",
             rule="'partition' is the declared partition of a record",
@@ -54,8 +44,7 @@ def partitions_consistent(c: Context) -> Findings:
     if splits.applies_to is not None and not c.split_layouts and splits.applies_to not in c.partitions:
         yield c.error(
             f"Splits.applies_to names {splits.applies_to!r}, which is no partition",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="unknown-partition",
             value=splits.applies_to,
             rule="applies_to names the partition that ratios divide",
@@ -64,44 +53,32 @@ def partitions_consistent(c: Context) -> Findings:
     if splits.ratios is not None and splits.applies_to is None:
         yield c.error(
             "ratios are given, but the sources are partitioned",
-            "Splits",
-            "ratios",
+            ("Splits", "ratios"),
             code="ratios-with-partitions",
-            rule="partitions are the splits; ratios divide one of them, named by applies_to",
-            remedy=f"add 'applies_to: {_to_divide(c.partitions)}' to Splits, or remove ratios",
+            partition=_to_divide(c.partitions),
         )
     if splits.applies_to is not None and splits.ratios is None:
         yield c.error(
             "Splits.applies_to needs ratios",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="applies-to-without-ratios",
             value=splits.applies_to,
-            rule="applies_to names the partition that ratios divide",
-            remedy="add ratios, or remove applies_to",
+            divided="partition",
         )
     if splits.key_assignment is not None:
         yield c.error(
-            "key_assignment is given, but the sources are partitioned",
-            "Splits",
-            "key_assignment",
-            code="key-assignment-with-partitions",
-            rule="partitions already are the splits",
-            remedy="remove the partitions or key_assignment",
+            "key_assignment is given, but the sources are partitioned", ("Splits", "key_assignment"), code="key-assignment-with-partitions"
         )
     for name in splits.ratios or ():
         if name != splits.applies_to and name in c.partitions:
             at = next(i for i in named if sources[i].partition == name)
             yield c.error(
                 f"the split {name!r} of ratios is also a partition ({c.recipe.at(('Input', 'sources', at, 'partition'))})",
-                "Splits",
-                "ratios",
-                name,
+                ("Splits", "ratios", name),
                 key=True,
                 code="split-name-collision",
                 value=name,
-                rule="splits carved by ratios and partitions passed through have different names",
-                remedy="rename one of the two",
+                others="partitions passed through",
             )
 
 
@@ -113,25 +90,20 @@ def _tag_splits(c: Context) -> Findings:
     if splits.ratios is None:
         yield c.error(
             "Splits.applies_to needs ratios",
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="applies-to-without-ratios",
             value=splits.applies_to,
-            rule="applies_to names the tag of the records that ratios divide",
-            remedy="add ratios, or remove applies_to",
+            divided="tag of the records",
         )
     for name in splits.ratios or ():
         if name != splits.applies_to and name in c.early_tags:
             yield c.error(
                 f"the split {name!r} of ratios is also a tag",
-                "Splits",
-                "ratios",
-                name,
+                ("Splits", "ratios", name),
                 key=True,
                 code="split-name-collision",
                 value=name,
-                rule="splits carved by ratios and splits named by tags have different names",
-                remedy="rename one of them",
+                others="splits named by tags",
             )
 
 
@@ -144,41 +116,25 @@ def unlabeled_consistency(c: Context) -> Findings:
             continue
         if source.partition is None and "{split}" not in (source.layout or ""):
             yield c.error(
-                f"the unlabeled source {source.name!r} has no partition",
-                *at,
-                "unlabeled",
-                code="unlabeled-without-partition",
-                value=True,
-                rule="unlabeled records are a partition of their own",
-                remedy="add 'partition: test' (or another name)",
+                f"the unlabeled source {source.name!r} has no partition", (*at, "unlabeled"), code="unlabeled-without-partition", value=True
             )
         elif source.partition is not None:
             unlabeled.add(source.partition)
         if source.label_from is not None:
-            yield c.error(
-                f"the unlabeled source {source.name!r} has a label table",
-                *at,
-                "label_from",
-                code="unlabeled-with-labels",
-                rule="an unlabeled source has no labels",
-                remedy="remove unlabeled or label_from",
-            )
+            yield c.error(f"the unlabeled source {source.name!r} has a label table", (*at, "label_from"), code="unlabeled-with-labels")
         if c.arrangement(source) == "folder":
             yield c.error(
                 f"the unlabeled source {source.name!r} is of type {source.type}, whose folders are classes",
-                *at,
-                "type",
+                (*at, "type"),
                 code="unlabeled-type",
                 value=source.type,
-                rule="class folders are labels, and an unlabeled source has none",
-                remedy=f"write 'type: {c.type_arranged('flat')}'",
+                type=c.type_arranged("flat"),
             )
     splits = c.model.Splits
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:
         yield c.error(
             f"stratify_by {c.label!r} on the unlabeled partition {splits.applies_to!r}",
-            "Splits",
-            "stratify_by",
+            ("Splits", "stratify_by"),
             code="label-of-unlabeled",
             value=splits.stratify_by,
             rule="unlabeled records cannot be stratified by label",
@@ -192,22 +148,17 @@ def unlabeled_consistency(c: Context) -> Findings:
         if reads and touched:
             yield c.error(
                 f"{operation.name!r} reads the label of the unlabeled split {touched[0]!r}",
-                section,
-                i,
-                "splits",
+                (section, i, "splits"),
                 code="label-of-unlabeled",
                 value=touched[0],
-                rule="what reads labels runs on labeled splits only",
                 remedy=f"remove {touched[0]} from its splits",
             )
         elif labels and unlabeled and section == "Filters" and "pre_split" in operation.stages:
             yield c.error(
                 f"{operation.name!r} filters by label before the split, where unlabeled records are too",
-                section,
-                i,
+                (section, i),
                 code="label-of-unlabeled",
                 value=operation.op,
-                rule="what reads labels runs on labeled splits only",
                 remedy="write 'stages: [post_split]' and the labeled splits",
             )
 

@@ -22,45 +22,24 @@ def sinks(c: Context) -> Findings:
         if sink.name.casefold() in seen:
             yield c.error(
                 f"two sinks are named {sink.name!r}",
-                "Sinks",
-                i,
-                "name",
+                ("Sinks", i, "name"),
                 code="duplicate-name",
                 value=sink.name,
                 rule="sinks have names of their own",
-                remedy="rename one of the two",
             )
         seen.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
-            yield c.unknown(
-                f"the sink {sink.name!r} writes {sink.field!r}, which is no field",
-                sink.field,
-                known,
-                "Sinks",
-                i,
-                "field",
-            )
+            yield c.unknown(f"the sink {sink.name!r} writes {sink.field!r}, which is no field", sink.field, known, ("Sinks", i, "field"))
         for j, name in enumerate(sink.splits or ()):
             if name not in c.split_names and name != "_records" and not c.split_layouts:
-                yield c.unknown_split(
-                    f"unknown split {name!r}",
-                    name,
-                    "Sinks",
-                    i,
-                    "splits",
-                    j,
-                )
+                yield c.unknown_split(f"unknown split {name!r}", name, ("Sinks", i, "splits", j))
         problem = template_problem(sink.path_template, known if not c.open_fields else None)
         if problem:
             yield c.error(
                 f"the path_template {sink.path_template!r} {problem}",
-                "Sinks",
-                i,
-                "path_template",
+                ("Sinks", i, "path_template"),
                 code="bad-template",
                 value=sink.path_template,
-                rule="a template is a relative path of text, {field}, {field|stem} (stem, lower, upper, str) and {split}",
-                remedy="for example images/{split}/{path|stem}.png",
             )
 
 
@@ -106,11 +85,7 @@ def npy_sink_targets_pre_normalize_field(c: Context) -> Findings:
         if sink.format == "npy_per_record" and sink.field in fitted:
             yield c.error(
                 f"the sink {sink.name!r} writes {sink.field!r}, the output of the fitted {fitted[sink.field]!r}",
-                "Sinks",
-                i,
-                "field",
+                ("Sinks", i, "field"),
                 code="sink-after-fit",
                 value=sink.field,
-                rule="npy sinks keep values as they are before normalization",
-                remedy="name the field that goes into it",
             )

@@ -13,29 +13,13 @@ def splits_partition_correctly(c: Context) -> Findings:
     splits = c.model.Splits
     rules = [name for name in ("ratios", "key_assignment") if getattr(splits, name) is not None]
     if len(rules) == 2:
-        yield c.error(
-            "Splits has ratios and key_assignment",
-            "Splits",
-            "key_assignment",
-            key=True,
-            code="two-split-rules",
-            rule="one rule makes the splits",
-            remedy="remove one of the two",
-        )
+        yield c.error("Splits has ratios and key_assignment", ("Splits", "key_assignment"), key=True, code="two-split-rules")
     if not rules and not c.partitioned:
-        yield c.error(
-            "nothing says how records become splits",
-            "Splits",
-            code="no-split-rule",
-            rule="Splits needs ratios or key_assignment, unless every source has a partition",
-            remedy="add 'ratios: {train: 0.8, test: 0.2}' to Splits",
-        )
+        yield c.error("nothing says how records become splits", ("Splits",), code="no-split-rule")
     if splits.key_assignment is not None and not splits.key_assignment.mapping:
         yield c.error(
             "key_assignment.mapping is empty",
-            "Splits",
-            "key_assignment",
-            "mapping",
+            ("Splits", "key_assignment", "mapping"),
             code="no-splits",
             rule="the mapping names the split of each value",
             remedy="add entries such as 'a: train'",
@@ -45,8 +29,7 @@ def splits_partition_correctly(c: Context) -> Findings:
     if not splits.ratios or not any(ratio > 0 for ratio in splits.ratios.values()):
         yield c.error(
             "ratios name no split" if not splits.ratios else "every ratio is 0",
-            "Splits",
-            "ratios",
+            ("Splits", "ratios"),
             code="no-splits",
             rule="ratios give each split its share",
             remedy="for example {train: 0.8, test: 0.2}",
@@ -54,37 +37,19 @@ def splits_partition_correctly(c: Context) -> Findings:
         return
     for name, ratio in splits.ratios.items():
         if ratio < 0:
-            yield c.error(
-                f"the ratio of {name!r} is {ratio}",
-                "Splits",
-                "ratios",
-                name,
-                code="negative-ratio",
-                value=ratio,
-                rule="a ratio is at least 0",
-                remedy="write a share between 0 and 1",
-            )
+            yield c.error(f"the ratio of {name!r} is {ratio}", ("Splits", "ratios", name), code="negative-ratio", value=ratio)
     total = math.fsum(splits.ratios.values())
     if total > 1 + 1e-9:
         shown = int(total) if total == int(total) else round(total, 9)
         yield c.error(
-            f"the ratios sum to {shown}",
-            "Splits",
-            "ratios",
-            code="ratios-above-one",
-            value=shown,
-            rule="ratios are shares of 1: they sum to at most 1",
-            remedy=_shares(splits.ratios, total),
+            f"the ratios sum to {shown}", ("Splits", "ratios"), code="ratios-above-one", value=shown, remedy=_shares(splits.ratios, total)
         )
     elif total < 1 - 1e-9 and all(ratio >= 0 for ratio in splits.ratios.values()):
         yield c.warning(
             f"the ratios sum to {round(total, 9)}; the rest of the records stays unassigned",
-            "Splits",
-            "ratios",
+            ("Splits", "ratios"),
             code="ratios-below-one",
             value=round(total, 9),
-            rule="records beyond the ratios are left out and counted in the ledger",
-            remedy="raise one of them if that is not meant",
         )
 
 
@@ -112,7 +77,7 @@ def stratification_keys_exist(c: Context) -> Findings:
             + ("does not exist yet when splits are made" if declared else "is no field of the records"),
             name,
             early,
-            *path,
+            path,
             what="fields known before splits",
         )
 
@@ -125,20 +90,14 @@ def class_imbalance_strategy_in_one_place(c: Context) -> Findings:
     for i, f in enumerate(c.model.Filters):
         if f.op == "class_balance" or f.name == "class_balance" or "class_balance" in f.params:
             yield c.error(
-                f"class balance is set in Splits and by the filter {f.name!r}",
-                "Filters",
-                i,
-                code="class-balance-twice",
-                value=f.name,
-                rule="one place decides on class balance",
-                remedy="remove one of the two",
+                f"class balance is set in Splits and by the filter {f.name!r}", ("Filters", i), code="class-balance-twice", value=f.name
             )
     if isinstance(balance, str):
         return
     for i, name in enumerate(balance.applies_to):
         if name not in c.split_names and not c.split_layouts:
             message = f"class_balance.applies_to names the unknown split {name!r}"
-            yield c.unknown_split(message, name, "Splits", "class_balance", "applies_to", i)
+            yield c.unknown_split(message, name, ("Splits", "class_balance", "applies_to", i))
 
 
 def split_references_defined(c: Context) -> Findings:
@@ -151,26 +110,24 @@ def split_references_defined(c: Context) -> Findings:
     for section, i, operation in c.operations():
         for j, name in enumerate(operation.splits):
             if name not in c.split_names:
-                yield c.unknown_split(f"unknown split {name!r}", name, section, i, "splits", j)
+                yield c.unknown_split(f"unknown split {name!r}", name, (section, i, "splits", j))
         source = getattr(operation, "fit_source", None)
         if source is not None and source not in c.split_names:
-            yield c.unknown_split(f"unknown split {source!r}", source, section, i, "fit_source")
+            yield c.unknown_split(f"unknown split {source!r}", source, (section, i, "fit_source"))
     sample = c.model.SampleData
     for j, name in enumerate((sample.selector.splits or ()) if sample else ()):
         if name not in c.split_names:
-            yield c.unknown_split(f"unknown split {name!r}", name, "SampleData", "selector", "splits", j)
+            yield c.unknown_split(f"unknown split {name!r}", name, ("SampleData", "selector", "splits", j))
     splits = c.model.Splits
     if splits.applies_to is not None and not c.partitioned and splits.applies_to not in c.early_tags:
         late = splits.applies_to in c.tags
         yield c.error(
             f"Splits.applies_to names {splits.applies_to!r}, "
             + ("a tag that is given only after the split" if late else "which is neither a partition nor a tag"),
-            "Splits",
-            "applies_to",
+            ("Splits", "applies_to"),
             code="unknown-partition",
             value=splits.applies_to,
-            rule="applies_to names a partition of the sources, or a tag that a filter gives before the split",
-            remedy="add pre_split to the stages of its filter" if late else "give the sources partitions, or remove applies_to",
+            remedy="add pre_split to the stages of its filter" if late else None,
         )
 
 
@@ -183,20 +140,17 @@ def sample_data_strict_subset(c: Context) -> Findings:
     if (selector.n is None) == (selector.fraction is None):
         yield c.error(
             "the selector has both n and fraction" if selector.n is not None else "the selector has neither n nor fraction",
-            *at,
+            at,
             code="sample-size",
-            rule="a sample is n records or a fraction of them",
-            remedy="write one of the two",
         )
     if selector.n is not None and selector.n < 1:
         yield c.error(
-            f"n is {selector.n}", *at, "n", code="sample-size", value=selector.n, rule="n is at least 1", remedy="write 1 or more"
+            f"n is {selector.n}", (*at, "n"), code="sample-size", value=selector.n, rule="n is at least 1", remedy="write 1 or more"
         )
     if selector.fraction is not None and not 0 < selector.fraction < 1:
         yield c.error(
             f"fraction is {selector.fraction}",
-            *at,
-            "fraction",
+            (*at, "fraction"),
             code="sample-size",
             value=selector.fraction,
             rule="a fraction lies between 0 and 1, both excluded",
@@ -210,8 +164,7 @@ def splits_operate_at_clip_level(c: Context) -> Findings:
     if name in ("window_index", "source_record_id") and any(g.replace_input_records for g in c.model.Generation):
         yield c.error(
             f"stratify_by {name!r} is made by a Generation, after splits",
-            "Splits",
-            "stratify_by",
+            ("Splits", "stratify_by"),
             code="unknown-field-name",
             value=name,
             rule="splits are made of whole clips, before windows are cut",

@@ -19,12 +19,8 @@ def output_options(c: Context) -> Findings:
                 f"unknown dtype {declared.dtype!r}",
                 declared.dtype,
                 DTYPES,
-                "Output",
-                "record_schema",
-                name,
-                "dtype",
+                ("Output", "record_schema", name, "dtype"),
                 code="unknown-dtype",
-                what="dtypes",
             )
     kind, at = c.plugin.kind, ("Output", "encoding")
     content = output.record_schema.get(kind.field)
@@ -33,44 +29,33 @@ def output_options(c: Context) -> Findings:
     encoding = c.plugin.encodings.get(output.encoding)
     if encoding is None:
         message, what = f"unknown encoding {output.encoding!r}", f"encodings of {kind.noun}"
-        yield c.unknown(message, output.encoding, c.plugin.encodings, *at, code="bad-value", what=what)
+        yield c.unknown(message, output.encoding, c.plugin.encodings, at, code="bad-value", what=what)
         return
     if content is None:
         yield c.warning(
-            f"an encoding is given, but no {kind.field} is stored",
-            *at,
-            code="encoding-unused",
-            value=output.encoding,
-            rule=f"the encoding is that of the field {kind.field!r}",
-            remedy=f"add {kind.field} to Output.record_schema, or remove encoding",
+            f"an encoding is given, but no {kind.field} is stored", at, code="encoding-unused", value=output.encoding, field=kind.field
         )
         return
     unknown = kind.decoded(decode_policy(c.recipe, c.plugin)).shape if _policy_holds(c) else ()
     type = ArrayType(content.dtype, tuple(content.shape) if content.shape is not None else tuple(None for _ in unknown))
     refusal = encoding.refuse(type)
     if refusal is not None:
-        yield c.error(refusal.message, *at, code=refusal.code, value=output.encoding, rule=refusal.rule, remedy=refusal.remedy)
+        yield c.error(refusal.message, at, code=refusal.code, value=output.encoding, rule=refusal.rule, remedy=refusal.remedy)
     if encoding.from_source:
         for section, i, operation in c.operations("Transformations"):
             spec = c.spec(section, operation)
             if spec is not None and spec.pixel_altering:
                 yield c.error(
                     f"encoding: {encoding.name} stores the files untouched, but {operation.name!r} changes their content",
-                    *at,
+                    at,
                     code="encoding-source",
                     value=output.encoding,
-                    rule=f"{encoding.name} is legal only when no op changes content ({c.recipe.at((section, i))})",
-                    remedy="choose another encoding, or remove the operation",
+                    encoding=encoding.name,
+                    op_at=c.recipe.at((section, i)),
                 )
     if "quality" in output.model_fields_set and encoding.lossless:
         yield c.warning(
-            f"quality has no effect with encoding: {encoding.name}",
-            "Output",
-            "quality",
-            code="quality-unused",
-            value=output.quality,
-            rule="quality belongs to encodings that lose something",
-            remedy="remove it",
+            f"quality has no effect with encoding: {encoding.name}", ("Output", "quality"), code="quality-unused", value=output.quality
         )
 
 

@@ -35,14 +35,7 @@ def refuse_unexecuted(recipe: Recipe, plugin: Plugin) -> list[RefineryError]:
 
 
 def _no(c: Context, what: str, *path: Step, value: str | int, remedy: str = "remove it", key: bool = False) -> RecipeError:
-    return RecipeError(
-        f"{what} is not executed yet",
-        code="not-executed-yet",
-        at=c.recipe.at(path, key=key),
-        value=value,
-        rule="this release reads the whole language and carries out a part of it; the rest is refused, not ignored",
-        remedy=remedy,
-    )
+    return RecipeError(f"{what} is not executed yet", code="not-executed-yet", at=c.recipe.at(path, key=key), value=value, remedy=remedy)
 
 
 def _sections(c: Context) -> Iterator[RecipeError]:

@@ -87,13 +87,7 @@ class _Builder:
             if event.anchor is not None:
                 raise self.refuse_alias(event)
             if self.nodes > MAX_NODES:
-                raise self.error(
-                    f"more than {MAX_NODES} values",
-                    code="yaml-too-many-values",
-                    mark=event.start_mark,
-                    rule=f"a recipe holds at most {MAX_NODES} keys and values",
-                    remedy="keep long tables in files of their own (label_from, ...)",
-                )
+                raise self.error(f"more than {MAX_NODES} values", code="yaml-too-many-values", mark=event.start_mark, limit=MAX_NODES)
             if isinstance(event, yaml.CollectionStartEvent):
                 self.depth += 1
                 if self.depth > MAX_DEPTH:
@@ -103,22 +97,10 @@ class _Builder:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                raise self.error(
-                    "a second YAML document starts here",
-                    code="yaml-many-documents",
-                    mark=event.start_mark,
-                    rule="a recipe is one YAML document",
-                    remedy="remove the '---' line or keep the documents in files of their own",
-                )
+                raise self.error("a second YAML document starts here", code="yaml-many-documents", mark=event.start_mark)
 
     def too_deep(self, mark: Any) -> RecipeError:
-        return self.error(
-            f"nested deeper than {MAX_DEPTH} levels",
-            code="yaml-too-deep",
-            mark=mark,
-            rule=f"a recipe nests at most {MAX_DEPTH} levels",
-            remedy="flatten this part",
-        )
+        return self.error(f"nested deeper than {MAX_DEPTH} levels", code="yaml-too-deep", mark=mark, limit=MAX_DEPTH)
 
     def take(self, event: Any) -> None:
         """The second pass: one event into the tree."""
@@ -144,19 +126,12 @@ class _Builder:
             try:
                 value = resolve_scalar(text)
             except ValueError as error:
-                self.report(
-                    self.error(
-                        f"{event.value[:60]!r} is {error}",
-                        code="yaml-number",
-                        mark=mark,
-                        value=event.value[:60],
-                        rule="numbers in a recipe are finite and fit a double",
-                        remedy="write an ordinary number, or quote it if it is text",
-                    )
-                )
+                self.report(self.error(f"{event.value[:60]!r} is {error}", code="yaml-number", mark=mark, value=event.value[:60]))
                 value = 0
         elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            raise self.error("half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode")
+            raise self.error(
+                "half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode", remedy="remove it"
+            )
         self.put(Node(value, mark.line + 1, mark.column + 1, None, plain and text == ""))
 
     def check_tag(self, event: Any) -> None:
@@ -167,20 +142,13 @@ class _Builder:
                     code="yaml-tag",
                     mark=event.start_mark,
                     value=event.tag[:80],
-                    rule="a recipe is plain data; its values carry no tags",
-                    remedy="remove the tag; quote the value if it shall be text",
                 )
             )
 
     def refuse_alias(self, event: Any) -> RecipeError:
         kind, sign = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         return self.error(
-            f"the {kind} {sign}{event.anchor} is not allowed",
-            code="yaml-alias",
-            mark=event.start_mark,
-            value=f"{sign}{event.anchor}",
-            rule="a recipe has no anchors and no aliases: each value stands where it is used",
-            remedy="write the value out in each place",
+            f"the {kind} {sign}{event.anchor} is not allowed", code="yaml-alias", mark=event.start_mark, value=f"{sign}{event.anchor}"
         )
 
     def put(self, node: Node) -> None:
@@ -212,7 +180,6 @@ class _Builder:
                     code="yaml-key-not-text",
                     at=where,
                     value=shown,
-                    rule="keys are text",
                     remedy=f'write it in quotes: "{shown}"' if not isinstance(node.value, dict | list) else "use a name as key",
                 )
             )
@@ -226,8 +193,6 @@ class _Builder:
                     code="yaml-duplicate-key",
                     at=where,
                     value=node.value,
-                    rule="a mapping has each key once",
-                    remedy="remove one of the two",
                 )
             )
             return None
@@ -247,8 +212,6 @@ class _Builder:
                 f"the character U+{ord(self.text[at]):04X} is not allowed in YAML" if at < len(self.text) else "unreadable text",
                 code="yaml-characters",
                 at=(line, column),
-                rule="a recipe is printable UTF-8 text",
-                remedy='write it as an escape in double quotes, such as "\\x07", or remove it',
             )
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         problem = getattr(error, "problem", None) or "malformed YAML"
@@ -264,24 +227,13 @@ class _Builder:
         elif "mapping values are not allowed" in problem:
             remedy = "put text that holds ': ' in quotes, or check the indentation"
         return self.error(
-            f"malformed YAML: {problem}" + (f" ({context}{since})" if context else ""),
-            code="yaml-syntax",
-            mark=mark,
-            rule="the recipe must be valid YAML",
-            remedy=remedy,
+            f"malformed YAML: {problem}" + (f" ({context}{since})" if context else ""), code="yaml-syntax", mark=mark, remedy=remedy
         )
 
 
 def too_large(name: str, size: int) -> RecipeError:
     """The refusal of a recipe of more than `MAX_BYTES`."""
-    return RecipeError(
-        f"the recipe has {size} bytes",
-        code="yaml-too-large",
-        at=f"{name}:1:1",
-        value=size,
-        rule=f"a recipe has at most {MAX_BYTES} bytes",
-        remedy="keep tables and lists of files in files of their own (label_from, ...)",
-    )
+    return RecipeError(f"the recipe has {size} bytes", code="yaml-too-large", at=f"{name}:1:1", value=size, limit=MAX_BYTES)
 
 
 def _decode(text: str | bytes, name: str) -> str:
@@ -292,12 +244,7 @@ def _decode(text: str | bytes, name: str) -> str:
             encoded = text.encode()
         except UnicodeEncodeError as error:
             line, column = _line_column(text, error.start)
-            raise RecipeError(
-                "half of a surrogate pair is no character",
-                code="yaml-not-utf8",
-                at=f"{name}:{line}:{column}",
-                rule="a recipe is UTF-8 text",
-            ) from None
+            raise RecipeError("half of a surrogate pair is no character", code="yaml-not-utf8", at=f"{name}:{line}:{column}") from None
     else:
         encoded = text
     if len(encoded) > MAX_BYTES:
@@ -308,11 +255,7 @@ def _decode(text: str | bytes, name: str) -> str:
         before = encoded[: error.start]
         line, column = _line_column(before.decode("utf-8", "replace"), len(before.decode("utf-8", "replace")))
         raise RecipeError(
-            f"the byte 0x{encoded[error.start]:02X} is not UTF-8",
-            code="yaml-not-utf8",
-            at=f"{name}:{line}:{column}",
-            rule="a recipe is UTF-8 text",
-            remedy="save the file as UTF-8",
+            f"the byte 0x{encoded[error.start]:02X} is not UTF-8", code="yaml-not-utf8", at=f"{name}:{line}:{column}"
         ) from None
 
 

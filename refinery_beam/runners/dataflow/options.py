@@ -65,7 +65,6 @@ def _refused(options: EngineOptions) -> Iterator[RefineryError]:
                 code="beam-option",
                 value=given,
                 rule="Beam 2.77 runs on Dataflow's Runner v2 only, with one Python process a core",
-                remedy="leave it out",
             )
 
 
@@ -96,14 +95,7 @@ def _code(options: EngineOptions) -> Iterator[RefineryError]:
             remedy="build it from this release, or say --sdk_container_image",
         )
     if not wrong and not options.value("sdk_container_image") and not setup and not any(map(_is_ours, packages)):
-        yield UsageError(
-            "how workers get refinery-beam is not said",
-            code="worker-code",
-            value="",
-            rule="Dataflow's own containers do not hold this package",
-            remedy="build an image from the Dockerfile of this release, push it, and say --sdk_container_image=IMAGE; "
-            "launchers/dataflow has the commands",
-        )
+        yield UsageError("how workers get refinery-beam is not said", code="worker-code", value="")
 
 
 def _is_ours(package: str) -> bool:
@@ -133,9 +125,5 @@ def require_extra() -> None:
         found = None
     if not found:
         raise EnvironmentFault(
-            "Dataflow needs Google's client libraries, and they are not installed",
-            code="missing-extra",
-            value="dataflow",
-            rule="they come with the extra named dataflow",
-            remedy="pip install 'refinery-beam[dataflow]'",
+            "Dataflow needs Google's client libraries, and they are not installed", code="missing-extra", value="dataflow", extra="dataflow"
         )

@@ -135,11 +135,7 @@ def _submit(pipeline: Any, options: EngineOptions) -> DataflowJob:
         result = pipeline.run()
     except Exception as error:
         raise EngineError(
-            f"the job could not be submitted: {_one_line(error)}",
-            code="job-submission",
-            value=type(error).__name__,
-            rule="the submitter may write to the staging location and create jobs in the project",
-            remedy="gcloud auth application-default login, or correct the options; --debug shows all that Beam says",
+            f"the job could not be submitted: {_one_line(error)}", code="job-submission", value=type(error).__name__
         ) from error
     name = result.job_id()
     page = f"https://console.cloud.google.com/dataflow/jobs/{options.value('region')}/{name}?project={options.value('project')}"
@@ -215,21 +211,13 @@ def _cancel(job: DataflowJob, told: Told) -> None:
 def _failed(job: DataflowJob, state: str) -> EngineError:
     """The error of a job that ended otherwise than done, in its own words."""
     if state != "FAILED":
-        return EngineError(
-            f"the Dataflow job was ended from outside, in state {state}",
-            code="engine-state",
-            at=job.page,
-            value=state,
-            rule="the pipeline runs to its end",
-            remedy="run again to start over; nothing was promoted",
-        )
+        return EngineError(f"the Dataflow job was ended from outside, in state {state}", code="engine-state", at=job.page, value=state)
     words = last_words(_error_messages(job))
     return EngineError(
         "the Dataflow job failed" + (": " + "\n  ".join(words) if words else ", and gave no reason"),
         code="engine-failed",
         at=job.page,
         value=state,
-        rule="the pipeline runs to its end",
         remedy="the page above has the logs of its workers; nothing was promoted",
     )
 

@@ -93,8 +93,6 @@ def _await_server(process: subprocess.Popen[bytes], endpoint: str, log: str) -> 
                 "the job server of the engine did not start",
                 code="job-server",
                 value=" / ".join(said) or process.args[0],  # type: ignore[index]
-                rule="Prism is a Go binary; Flink and Spark need Java 11 or 17",
-                remedy="docs/engines.md says what each engine needs; --debug shows what Beam says",
             )
 
 

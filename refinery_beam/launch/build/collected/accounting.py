@@ -64,6 +64,4 @@ def _unaccounted(step: str, records_in: int, out: int, lost: int) -> EngineError
         code="unaccounted",
         at=step,
         value=records_in - out - lost,
-        rule="every record comes out or is in the ledger, of each step and in each split",
-        remedy="nothing was promoted; report this with the recipe",
     )

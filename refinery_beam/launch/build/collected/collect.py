@@ -107,8 +107,7 @@ def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, at: 
             code="no-records",
             at=at,
             value=0,
-            rule="an instance has at least one record",
-            remedy="; ".join(hints) or "check the filters, the split ratios and the input",
+            remedy="; ".join(hints) or None,
         )
 
 

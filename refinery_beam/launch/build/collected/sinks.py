@@ -44,8 +44,6 @@ def collisions(sinks: SinkFiles) -> list[RefineryError]:
                         code="sink-collision",
                         at=f"sinks/{sink}/{row.path}",
                         value=row.path,
-                        rule="every record has a file of its own, upper and lower case being one",
-                        remedy="add {record_id} or another field that tells records apart to path_template",
                     )
                 )
     return errors

@@ -1,0 +1,135 @@
+"""Codes of errors in the data: sources, label tables, and what a run makes of them."""
+
+from __future__ import annotations
+
+from refinery_beam.rules.rule import Rule
+
+DATA = {
+    "init-layout": Rule(
+        "a folder that `init` makes nothing of",
+        "init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
+        "point it at class folders or a folder with a table, or write the recipe by hand: docs/recipes.md",
+    ),
+    "source-path": Rule(
+        "a source is not a readable folder",
+        "a source's path is a folder that can be read; relative paths start at the recipe file's folder",
+        "correct the path, or mount what should be there",
+    ),
+    "unreadable-folder": Rule(
+        "a folder below a source cannot be read",
+        "every folder below a source must be readable: what cannot be listed cannot be counted",
+        "give this user read and search permission, or move the folder out of the source",
+    ),
+    "no-class-folder": Rule(
+        "no class folder in the source",
+        "{type} expects one folder a class, with the {noun}s in it",
+        "point path at the folder that holds the class folders, or use a flat type with label_from",
+    ),
+    "no-images": Rule("no image in the source", "a source selects at least one file", "correct the path or the type of the source"),
+    "picture-without-image": Rule(
+        "a picture of images where none are stored", "pictures are drawn from stored rows", "add {content} to Output.record_schema"
+    ),
+    "bad-name": Rule(
+        "file names that are not UTF-8",
+        "a record is named by its path, so file names are UTF-8 text",
+        "rename them (convmv does it in bulk), or set Input.on_error: quarantine",
+    ),
+    "two-tags": Rule(
+        "with splits by tags, a record has two that name a split",
+        "with Splits.applies_to {tag!r} every other record is in the split named by its only tag",
+        "let each sampling filter exclude_already_labeled the tags of those before it",
+    ),
+    "record-id-twice": Rule(
+        "two files of one record id",
+        "a record id is the source's name and the relative path in Unicode NFC, and names one file",
+        "rename one of the two files, or one of the sources",
+    ),
+    "changed-during-run": Rule(
+        "files changed while they were listed and hashed",
+        "files stay as they are while a run reads them",
+        "run again when nothing writes to the source",
+    ),
+    "unreadable": Rule(
+        "files that cannot be read",
+        "files are readable by the user who runs this",
+        "check path and permissions",
+    ),
+    "label-table": Rule(
+        "the table of labels cannot be read, or is empty",
+        "label_from.path is a file or URL that can be read; relative paths start at the recipe file's folder",
+        "correct the path",
+    ),
+    "label-encoding": Rule(
+        "the table is not UTF-8",
+        "label tables are UTF-8 text, with or without a byte order mark",
+        "convert it: iconv -f {encoding} -t utf-8 labels.csv > labels.utf8.csv",
+    ),
+    "label-column": Rule(
+        "its columns are not as declared",
+        "id_field and label_field name columns of the table, letter by letter",
+        "name one of its columns; a table without a header row needs label_from.header",
+    ),
+    "label-row": Rule(
+        "a row of another length",
+        "every row has one value a column: {columns}",
+        "complete the row, or quote values that hold the separator",
+    ),
+    "label-value": Rule(
+        "a label that is neither text nor integer", "ids and labels are text or integers", "write the column as text or integers"
+    ),
+    "label-duplicate": Rule("an id in two rows", "an id stands in one row", "keep one of these rows"),
+    "label-ids": Rule(
+        "no form of id fits",
+        "ids are relative paths, file names or stems of the source's files",
+        "name the right id_field, or write the ids as paths, file names or stems",
+    ),
+    "label-ambiguous": Rule("an id fits several images", "an id fits one file", "write the ids as {form}"),
+    "label-count": Rule(
+        "rows and images differ in number",
+        "by_row_order gives row k to the k-th file in the order of relative paths, so the counts are equal",
+        "complete the table, or join by_id",
+    ),
+    "label-missing": Rule(
+        "images without a label",
+        "every {noun} of a labeled source has a label that is not empty",
+        "add the labels, take the {noun}s out of the source, or set Input.on_error: quarantine",
+    ),
+    "no-labels": Rule(
+        "a source that says nowhere what its labels are",
+        "labels come from class folders, a {{label}} in layout, label_from, or Labels.source.derivation",
+        "add label_from, or set unlabeled: true with a partition",
+    ),
+    "group-missing": Rule(
+        "a record without the field of `group_by`",
+        "with Splits.group_by every record has the field",
+        "fill the column, or drop group_by",
+    ),
+    "no-records": Rule(
+        "nothing is left to prepare", "an instance has at least one record", "check the filters, the split ratios and the input"
+    ),
+    "mixed-channels": Rule(
+        "grey, colour and transparent images met in one statistic",
+        "a statistic has one value a channel, so all images it is fitted on have the same channels",
+        "set Input.decode.mode to RGB or L, put to_rgb or to_grayscale first, or declare the channels in Output.record_schema.image",
+    ),
+    "empty-fit": Rule(
+        "no record is left to fit on",
+        "a fitted statistic needs at least one readable record of its fit_source",
+        "check the split ratios, the filters and the ledger",
+    ),
+    "contract": Rule(
+        "an assertion of severity error does not hold",
+        "{asked}",
+        "mend the data or the assertion; 'severity: warning' reports it and goes on",
+    ),
+    "sink-collision": Rule(
+        "two records make one path",
+        "every record has a file of its own, upper and lower case being one",
+        "add {{record_id}} or another field that tells records apart to path_template",
+    ),
+    "too-many-bad-records": Rule(
+        "more bad records than `max_bad_fraction`",
+        "at most {fraction} of the records may be bad (Input.max_bad_fraction)",
+        "mend or remove the files, or raise Input.max_bad_fraction",
+    ),
+}

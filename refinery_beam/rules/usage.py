@@ -1,0 +1,77 @@
+"""Codes of usage: the command line, and the arguments of the Python interface."""
+
+from __future__ import annotations
+
+from refinery_beam.rules.rule import Rule
+
+USAGE = {
+    "usage": Rule("the command line", "{usage}", "{command} --help"),
+    "bad-seed": Rule("a seed out of range", "a seed is a whole number from {least} to {most}", "choose a smaller number"),
+    "workers-range": Rule("`--workers` below 1", "--workers is at least 1", "leave --workers out to use every core"),
+    "init-exists": Rule(
+        "`init` would overwrite a file", "init never overwrites a file", "name another file with --output, or overwrite it with --force"
+    ),
+    "unknown-runner": Rule(
+        "no such engine, or one that is refused", "--runner is one of: {known}", "leave --runner out to run on this machine"
+    ),
+    "beam-option": Rule("what stands behind `--`", "behind -- stand options of Beam: --name=value, or --name value", "leave it out"),
+    "worker-environment": Rule(
+        "how an engine is to start workers",
+        "--environment_type is one of: {known}",
+        "PROCESS starts workers from the Python environment of each machine",
+    ),
+    "worker-code": Rule(
+        "how Dataflow's workers get this package",
+        "Dataflow's own containers do not hold this package",
+        "build an image from the Dockerfile of this release, push it, and say --sdk_container_image=IMAGE; "
+        "launchers/dataflow has the commands",
+    ),
+    "local-place": Rule(
+        "a folder of this machine, for workers on others",
+        "workers on other machines read sources and write the cache themselves",
+        "keep it where all of them reach it",
+    ),
+    "unknown-mode": Rule("no such mode", "--mode is auto, threads or processes", "leave --mode out"),
+    "unknown-log-level": Rule("no such log level", "--log-level is one of: {known}", "leave --log-level out"),
+    "two-engines": Rule(
+        "an engine as a value, and Beam options beside it",
+        "an engine carries its own Beam options",
+        "give them as the engine's own: rb.Flink(options={{...}})",
+    ),
+    "text-file": Rule("`Replay` was given a file that is open as text", "replay reads the bytes of a file", 'open it with mode "rb"'),
+    "unknown-digest": Rule(
+        "no such kind of digest",
+        "--digest is auto or sha256",
+        "leave --digest out: the checksums of stores are taken where every file has one",
+    ),
+    "source-inside-cache": Rule(
+        "a source lies in the cache",
+        "files in the cache may be replaced or cleaned away",
+        "copy the files out of the cache, or use another root",
+    ),
+    "batch-size": Rule("a batch of no rows", "a batch has at least one row", "pass 1 or more"),
+    "storage-option": Rule(
+        "not of the form PROTOCOL.NAME=VALUE",
+        "--storage-option is PROTOCOL.NAME=VALUE, with the names of the fsspec package for the protocol",
+        "for example --storage-option s3.endpoint_url=http://127.0.0.1:9000",
+    ),
+    "secret-in-url": Rule(
+        "a location with a password in it",
+        "a location is printed and written to journals; secrets are storage options",
+        "give the secret by --storage-option, or by the environment",
+    ),
+    "epoch-number": Rule("an epoch below 0", "epochs are counted from 0", "pass 0 or more"),
+    "unknown-source": Rule("replay: no such source", "sources are those of the recipe", "name a source of the recipe"),
+    "source-needed": Rule(
+        "replay of sources that are decoded in different ways: which one",
+        "a record is decoded as those of its source",
+        "pass source=, one of: {sources}",
+    ),
+    "split-needed": Rule(
+        "splits with different chains: name one", "replay applies the chain of one split", "pass split=, one of: {splits}"
+    ),
+    "unknown-picture": Rule("`draw` names a picture that the recipe has not", "pictures: {known}", "name a picture of the recipe"),
+    "unknown-statistics": Rule(
+        "no such fitted statistics", "statistics bear the name of their op in the recipe", "name a fitted op of the recipe"
+    ),
+}
