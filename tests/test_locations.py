@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from refinery_beam import locations
 from refinery_beam.errors import StoreError, UsageError
 from refinery_beam.locations import faults, objects
+from refinery_beam.locations.patience import patient
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -162,3 +164,23 @@ def test_local_places_import_nothing_of_stores() -> None:
         "print([m for m in ('fsspec', 'numpy', 'pyarrow', 'apache_beam') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("number", "tries"), [(errno.EIO, 3), (errno.EHOSTUNREACH, 3), (errno.ENOENT, 1), (errno.EACCES, 1)])
+def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, number: int, tries: int) -> None:
+    monkeypatch.setattr("refinery_beam.locations.patience.WAITS", (0.0, 0.0))
+    asked = []
+
+    @patient
+    def ask(name: str) -> str:
+        asked.append(name)
+        if len(asked) < 3:
+            raise OSError(number, "no")
+        return name
+
+    if tries == 3:
+        assert ask("a") == "a"
+    else:
+        with pytest.raises(OSError, match="no"):
+            ask("a")
+    assert len(asked) == tries

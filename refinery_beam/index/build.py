@@ -158,8 +158,7 @@ def assemble(
     gathered = Gathered(scratch, kind=kind)
     for listing, labelling in zip(listings, labellings, strict=True):
         gathered.add_source(listing.source.name, labelling, digest(listing))
-    if strict:
-        raise_all(gathered.faults.errors())
+    raise_all(gathered.faults.errors(strict=strict))
     sources = [listing.source for listing in listings]
     repeats = find_repeats(gathered.contents)
     return Index(

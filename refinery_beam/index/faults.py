@@ -52,11 +52,15 @@ class ReadingFaults:
         reason, detail = problem
         self._found.setdefault(reason, (Few(), detail))[0].add(record_id)
 
-    def errors(self) -> list[DataError]:
-        """One error a reason."""
+    def errors(self, *, strict: bool) -> list[DataError]:
+        """One error a reason. If not `strict`, files that cannot be read are none: the key holds that they could not. Bytes that changed
+        while they were hashed are named by no key.
+        """
         errors = []
         for reason, (few, detail) in sorted(self._found.items()):
             gone = reason == "unreadable"
+            if gone and not strict:
+                continue
             errors.append(
                 DataError(
                     f"{plural(few.count, 'file')} {'could not be read' if gone else 'changed while being read'}: "
@@ -65,8 +69,9 @@ class ReadingFaults:
                     at=few.first,
                     value=few.first,
                     rule="selected files stay as they are, and readable, from listing to the end of the run",
-                    remedy=("give this user read permission, " if gone else "wait until they are complete, ")
-                    + "take them out of the source, or set Input.on_error: quarantine",
+                    remedy="give this user read permission, take them out of the source, or set Input.on_error: quarantine"
+                    if gone
+                    else "run again when nothing writes to the source",
                 )
             )
         return errors

@@ -53,36 +53,15 @@ class Settings(Options):
         """Refuse impossible options before any work. Raises UsageError, all of them at once."""
         errors: list[UsageError] = []
         if self.mode not in ("auto", "threads", "processes"):
-            errors.append(
-                UsageError(
-                    f"the mode {self.mode!r} does not exist",
-                    code="unknown-mode",
-                    value=self.mode,
-                )
-            )
+            errors.append(UsageError(f"the mode {self.mode!r} does not exist", code="unknown-mode", value=self.mode))
         if self.digest not in ("auto", "sha256"):
-            errors.append(
-                UsageError(
-                    f"the digest {self.digest!r} does not exist",
-                    code="unknown-digest",
-                    value=self.digest,
-                )
-            )
+            errors.append(UsageError(f"the digest {self.digest!r} does not exist", code="unknown-digest", value=self.digest))
         if self.workers is not None and self.workers < 1:
-            errors.append(
-                UsageError(
-                    f"--workers {self.workers} is not a number of workers",
-                    code="workers-range",
-                    value=self.workers,
-                )
-            )
+            errors.append(UsageError(f"--workers {self.workers} is not a number of workers", code="workers-range", value=self.workers))
         if self.log_level not in LOG_LEVELS:
             errors.append(
                 UsageError(
-                    f"the log level {self.log_level!r} does not exist",
-                    code="unknown-log-level",
-                    value=self.log_level,
-                    known=LOG_LEVELS,
+                    f"the log level {self.log_level!r} does not exist", code="unknown-log-level", value=self.log_level, known=LOG_LEVELS
                 )
             )
         raise_all(errors)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from refinery_beam.errors import StoreError
 from refinery_beam.locations.faults import translated
+from refinery_beam.locations.patience import patient
 
 
 class Entry(NamedTuple):
@@ -50,6 +51,7 @@ READ_AHEAD = 1 << 20
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
 
 
+@patient
 def read(url: str) -> bytes:
     """The whole object."""
     with _asking(url) as (fs, path):
@@ -66,6 +68,7 @@ def opened(url: str) -> Iterator[Any]:
         yield _Reader(file, url)
 
 
+@patient
 def size(url: str) -> int | None:
     """The bytes of an object, or None when there is none."""
     try:
@@ -81,6 +84,7 @@ def is_folder(url: str) -> bool:
     return bool(names(url))
 
 
+@patient
 def names(url: str) -> list[str]:
     """The first names below a prefix, sorted."""
     try:
@@ -102,6 +106,7 @@ class Child(NamedTuple):
     version: str
 
 
+@patient
 def children(url: str) -> list[Child]:
     """What lies directly below a prefix, sorted by name. FileNotFoundError when there is nothing."""
     with _asking(url) as (fs, path):
@@ -124,6 +129,7 @@ def _version(info: Mapping[str, Any]) -> str:
     return ""
 
 
+@patient
 def walk(url: str) -> list[Entry]:
     """Every object below a prefix, sorted by path; [] when there is none. Objects that stand for folders are left out."""
     try:

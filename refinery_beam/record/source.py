@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from refinery_beam import locations
+from refinery_beam.errors import DataError, StoreError, display
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import (
     ArrayType,
@@ -100,14 +101,27 @@ class SourceFiles:
         self._loaders = [plugin.loaders.get(source.loader) for source in plan.sources]
 
     def read(self, ref: Ref) -> bytes:
-        """The file's bytes, proved to be those the index saw. Raises BadRecord too_large_file, unreadable or changed_during_run."""
+        """The file's bytes, proved to be those that the key of the instance names. Raises BadRecord ``too_large_file``.
+
+        A file that is gone or changed since it was digested says nothing of the bytes in the key, so it is no bad record: whatever the
+        policy, it ends the run. StoreError ``source-unreadable``, DataError ``changed-during-run``.
+        """
         self.decoder.check_size(ref.size)
+        location = locations.join(self.plan.sources[ref.source].root, ref.path)
         try:
-            data = locations.read(locations.join(self.plan.sources[ref.source].root, ref.path))
+            data = locations.read(location)
         except OSError as error:
-            raise BadRecord("unreadable", error.strerror or type(error).__name__, stage="Input") from error
+            reason = error.strerror or type(error).__name__
+            raise StoreError(
+                f"{display(ref.record_id)} cannot be read any more: {reason}", code="source-unreadable", at=display(location), value=reason
+            ) from error
         if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:
-            raise BadRecord("changed_during_run", _OTHER_BYTES[ref.kind], stage="Input")
+            raise DataError(
+                f"{display(ref.record_id)} changed during the run: {_OTHER_BYTES[ref.kind]}",
+                code="changed-during-run",
+                at=display(location),
+                value=ref.record_id,
+            )
         return data
 
     def decode(self, ref: Ref, data: bytes) -> Content:

@@ -45,9 +45,9 @@ DATA = {
         "rename one of the two files, or one of the sources",
     ),
     "changed-during-run": Rule(
-        "files changed while they were listed and hashed",
-        "files stay as they are while a run reads them",
-        "run again when nothing writes to the source",
+        "files changed after they were listed, or after they were hashed",
+        "the key of an instance names the bytes of its files, so files stay as they are until a run ends",
+        "run again when nothing writes to the source; nothing was promoted",
     ),
     "unreadable": Rule(
         "files that cannot be read",

@@ -126,6 +126,11 @@ ENVIRONMENT = {
         "give the directory that `refinery-beam run` printed, or the recipe and its --cache-root",
     ),
     "no-instance": Rule("the recipe has no instance yet", "verify checks an instance that is there", "refinery-beam run {recipe}"),
+    "source-unreadable": Rule(
+        "a file could be hashed, and not be read afterwards",
+        "files stay readable until a run ends",
+        "check the disk or the store that holds the source, and run again; nothing was promoted",
+    ),
     "not-an-instance": Rule(
         "an incomplete or empty directory",
         "an instance directory holds manifest.json and every file it lists",

@@ -16,7 +16,6 @@ REASONS = {
     "unreadable": Reason("the file cannot be read", "check the file's permissions"),
     "out_of_vocabulary": Reason("a value that `categorical_encode` did not learn"),
     "vocabulary_too_large": Reason("more values than a vocabulary or its dtype holds"),
-    "changed_during_run": Reason("it changed between listing and reading", "run again when nothing writes to the source"),
     "kills_worker": Reason("whatever works on it crashes, each time (only under `quarantine`; else `poison-record`)"),
     "label_missing": Reason("no label in the table"),
     "wrong_size": Reason("an image of another size than an operation takes"),

@@ -61,7 +61,10 @@ def test_every_ledger_reason_is_listed() -> None:
     listed = words_of("Ledger reasons")
     raised = first_words({"BadRecord"}, "plugins", "record", "crashes")
     assert sorted(word for word in raised if word not in listed and not word.startswith("schema:")) == []
-    assert sorted(listed - raised - {"schema:FIELD", "contract:KIND", "filtered", "duplicate", "unassigned", "label_missing"}) == []
+    assert (
+        sorted(listed - raised - {"schema:FIELD", "contract:KIND", "filtered", "duplicate", "unassigned", "label_missing", "unreadable"})
+        == []
+    )
 
 
 def test_every_finding_is_listed() -> None:

@@ -327,22 +327,38 @@ def test_a_shape_that_never_holds(go: Runner, records: int) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["fail", "quarantine"])
-def test_files_that_change_or_go_after_the_listing(go: Runner, photos: Path, tmp_path: Path, on_error: str) -> None:
+@pytest.mark.parametrize("fault", ["truncated", "replaced", "removed"])
+def test_a_fault_that_passes_is_no_instance(go: Runner, photos: Path, tmp_path: Path, fault: str, on_error: str) -> None:
+    """What is stored follows from the bytes in the key. Once the files are as they were, a run builds what it would have built."""
     own = tmp_path / "photos"
     shutil.copytree(photos / "plain", own / "plain")
-    prepared = prepare(go.recipe(photos=own, on_error=on_error), Settings(cache_root=str(tmp_path / "cache")))
-    changed, gone = own / "plain/plain_000.png", own / "plain/plain_001.jpg"
-    changed.write_bytes((own / "plain/plain_002.png").read_bytes())
-    gone.unlink()
-    if on_error == "fail":
-        with pytest.raises(RefineryError) as caught:
-            build(prepared)
-        want = {(str(changed), "changed_during_run"), (str(gone), "unreadable")}
-        assert {(e.at, e.code) for e in caught.value.errors()} <= want
-        return
-    _, manifest = build(prepared)
-    assert manifest.raw["ledger"] == {"changed_during_run": 1, "unreadable": 1}
-    assert sum(manifest.counts.values()) == 10
+    settings = Settings(cache_root=str(tmp_path / "cache"))
+    prepared = prepare(go.recipe(photos=own, on_error=on_error), settings)
+    victims = [own / "plain/plain_000.png", own / "plain/plain_001.jpg", own / "plain/plain_003.jpg"]
+    whole = {path: path.read_bytes() for path in victims}
+    for path, data in whole.items():
+        if fault == "removed":
+            path.unlink()
+        else:
+            path.write_bytes(data[:-40] if fault == "truncated" else data[:-40] + bytes(40))
+    with pytest.raises(RefineryError) as caught:
+        build(prepared)
+    if fault == "removed":
+        assert {(e.code, e.exit_code) for e in caught.value.errors()} == {("source-unreadable", 3)}
+    else:
+        assert (caught.value.code, caught.value.exit_code) == ("changed-during-run", 1)
+        assert caught.value.at in {str(path) for path in victims}
+    if fault == "truncated":
+        assert caught.value.message == (
+            "3 files changed during the run: 'photos/plain/plain_000.png', 'photos/plain/plain_001.jpg', 'photos/plain/plain_003.jpg'"
+        )
+    assert prepared.lookup() == (None, None)
+    for path, data in whole.items():
+        path.write_bytes(data)
+    again = prepare(go.recipe(photos=own, on_error=on_error), settings)
+    assert again.key == prepared.key
+    status, manifest = build(again)
+    assert (status, manifest.ledger, sum(manifest.counts.values())) == ("built", {}, 12)
 
 
 def test_control_characters_never_reach_a_terminal(go: Runner, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Literal
 from refinery_beam import locations
 from refinery_beam.cache import Attempt, Manifest, open_attempt, promote
 from refinery_beam.crashes.poison import Poison
+from refinery_beam.errors import RefineryError
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
+from refinery_beam.launch.build.changed import every_change
 from refinery_beam.launch.build.collected.collect import collect
 from refinery_beam.launch.build.engine import Engine
 from refinery_beam.launch.build.expected import expected_records, shard_records
@@ -46,5 +48,8 @@ def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
         heartbeat=engine.heartbeat,
         poison=tuple(sorted(poison.items())),
     )
-    engine.run(lambda pipeline: translate(pipeline, job))
+    try:
+        engine.run(lambda pipeline: translate(pipeline, job))
+    except RefineryError as error:
+        raise every_change(error, plan, index.entries) from error
     return engine.work
