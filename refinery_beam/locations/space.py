@@ -1,0 +1,64 @@
+"""A full disk, wherever it strikes, in words: which disk, what is free there, and what the run was about to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+from refinery_beam.errors import StoreError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""No block or no inode is free; the user's share is used up; a file may not grow further."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an exception, or one that it came from, says that a disk is full. Engines pass on the texts of their workers' exceptions.
+
+    >>> is_full(OSError(28, "No space left on device")), is_full(RuntimeError("OSError: [Errno 28] No space left on device"))
+    (True, True)
+    >>> is_full(OSError(13, "Permission denied"))
+    False
+    """
+    return any(_says_full(one) for one in _chain(error))
+
+
+def no_space(error: BaseException, path: str, doing: str = "write below") -> StoreError:
+    """The StoreError ``no-space`` for a full disk; `path` is where something was to be written, if the error does not name it."""
+    for one in _chain(error):
+        if isinstance(one, OSError) and one.errno in FULL and isinstance(one.filename, str):
+            path = one.filename
+            break
+    disk, state = _disk_of(path)
+    return StoreError(f"cannot {doing} {path}: the disk at {disk} is full ({state})", code="no-space", at=path, value=disk)
+
+
+def _says_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    text = str(error)
+    return "disk is full" in text or any(f"[Errno {number}]" in text or f"[errno {number}]" in text for number in FULL)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    known: list[BaseException] = []
+    while error is not None and error not in known:
+        known.append(error)
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _disk_of(path: str) -> tuple[str, str]:
+    """The mount point a path is on, and what is free there."""
+    path = os.path.abspath(path)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    disk = path
+    while not os.path.ismount(disk):
+        disk = os.path.dirname(disk)
+    try:
+        facts = os.statvfs(path)
+    except OSError:
+        return disk, "what is free there is not known"
+    free = f"{facts.f_bavail * facts.f_frsize / 1e6:,.1f} of {facts.f_blocks * facts.f_frsize / 1e6:,.1f} MB are free"
+    return disk, free + (", and no inode" if facts.f_files and not facts.f_favail else "")
