@@ -90,13 +90,13 @@ def find(root: str, key: InstanceKey) -> Found:
     Costs one read and one stat a listed file, or one listing on a store; no file is hashed (that is `verify`).
     """
     location = instance_dir(root, key)
-    found = look_at(location)
+    found = lookup_at(location)
     if found.manifest is not None:
         _refuse_clash(location, key, found.manifest)
     return found
 
 
-def look_at(location: str) -> Found:
+def lookup_at(location: str) -> Found:
     """What is at a directory, whatever its key: used by readers, which are given a path."""
     text = store_of(location).read(locations.join(location, MANIFEST_NAME))
     if text is None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from refinery_beam import locations
-from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
+from refinery_beam.cache.address import InstanceKey, find, instance_dir, lookup_at, staging_root
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
 from refinery_beam.cache.attempts.staging import Staging, trash_path
@@ -188,7 +188,7 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
         if found.damage is not None:
             if isinstance(staging, Staging):
                 _heal(store, staging, target)
-            elif staging.alone():
+            elif staging.no_other_run():
                 # What is broken came while this run worked. Nobody else is near promoting: a run that begins now has yet to build.
                 store.set_aside(target, "")
     raise StoreError(
@@ -213,13 +213,13 @@ def _heal(store: Store, staging: Staging, target: str) -> None:
     if lock is None:
         return
     try:
-        if look_at(target).damage is None:
+        if lookup_at(target).damage is None:
             return
         trash = trash_path(staging.root, staging.key.name)
         if not store.set_aside(target, trash):
             return
         _step("aside")
-        if os.path.isdir(trash) and look_at(trash).manifest is not None and not os.path.lexists(target):
+        if os.path.isdir(trash) and lookup_at(trash).manifest is not None and not os.path.lexists(target):
             store.publish(trash, target)
     finally:
         lock.release()

@@ -252,7 +252,7 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Pl
     import pyarrow.parquet as pq
 
     shards = [entry for split in manifest.splits for entry in manifest.shards(split) if entry.path in sound]
-    seen: dict[bytes, str] = {}
+    file_of_key: dict[bytes, str] = {}
     for entry in shards:
         try:
             with locations.opened(locations.join(manifest.location, entry.path)) as source, pq.ParquetFile(source) as file:
@@ -260,15 +260,15 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Pl
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")
                 if plugin is not None:
-                    _deep(manifest, plugin, entry, file, tally, seen)
+                    _deep(manifest, plugin, entry, file, tally, file_of_key)
                 tally.records += rows
         except (pa.ArrowException, OSError) as error:
             tally.add("unreadable", entry.path, f"is not a readable Parquet file: {error}")
 
 
-def _deep(manifest: Manifest, plugin: Plugin, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
+def _deep(manifest: Manifest, plugin: Plugin, entry: FileEntry, file: Any, tally: _Tally, file_of_key: dict[bytes, str]) -> None:
     from refinery_beam.cache.deep import check_rows
 
-    findings, notes = check_rows(manifest, plugin, entry, file, seen)
+    findings, notes = check_rows(manifest, plugin, entry, file, file_of_key)
     tally.findings += findings
     tally.notes += [note for note in notes if note not in tally.notes]

@@ -33,12 +33,12 @@ def init(
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
-    seen = scaffold(str(source), str(output), force=force, plugin_paths=options.plugin_paths())
+    facts = scaffold(str(source), str(output), force=force, plugin_paths=options.plugin_paths())
     location = os.path.abspath(output)
     schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
     if options.json:
-        print_json({"contract": CONTRACT, "status": "written", "recipe": location, "schema": schema, "layout": seen.layout})
+        print_json({"contract": CONTRACT, "status": "written", "recipe": location, "schema": schema, "layout": facts.layout})
         return
-    print(f"{seen.layout}: wrote {output} and {SCHEMA_FILE} beside it")
+    print(f"{facts.layout}: wrote {output} and {SCHEMA_FILE} beside it")
     if not options.quiet:
         typer.echo(f"next: refinery-beam run {output}", err=True)

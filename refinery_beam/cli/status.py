@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, look_at
+from refinery_beam.cache import Found, lookup_at
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, print_json, rows
 from refinery_beam.errors import StoreError
@@ -21,7 +21,7 @@ def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance'
     if locations.is_url(target) or os.path.isdir(target):
         locations.use_options(options.storage_option or ())
         location = locations.absolute(target)
-        found = look_at(location)
+        found = lookup_at(location)
         if found.manifest is None:
             raise StoreError(
                 f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(location, 'it')}",
@@ -78,5 +78,5 @@ def words(location: str, found: Found) -> str:
         ("ledger", ", ".join(f"{n:,} {reason}" for reason, n in raw["ledger"].items()) or "empty"),
         ("warnings", len(raw["warnings"]) or "none"),
     ]
-    told = [f"  {w['message']} [{w['code']}]" for w in raw["warnings"]]
-    return "\n".join(["hit", rows([(name, value) for name, value in lines]), *told])
+    warnings = [f"  {w['message']} [{w['code']}]" for w in raw["warnings"]]
+    return "\n".join(["hit", rows([(name, value) for name, value in lines]), *warnings])

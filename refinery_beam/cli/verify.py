@@ -29,7 +29,7 @@ def verify(
     if named:
         locations.use_options(options.storage_option or ())
     location = locations.absolute(target) if named else _location_of(Path(target), options)
-    if named and not _looks_like_one(location):
+    if named and not _is_instance(location):
         raise StoreError(
             "this folder is not an instance: it has no manifest.json",
             code="not-an-instance",
@@ -56,7 +56,7 @@ def verify(
         raise typer.Exit(3)
 
 
-def _looks_like_one(location: str) -> bool:
+def _is_instance(location: str) -> bool:
     """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
     inside = {"manifest.json", "dataset"} & set(locations.names(location))
     return bool(inside) or location.split("/")[-4:-3] == ["instances"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from refinery_beam.errors import RefineryError, display, raise_all
 from refinery_beam.identity import nfc, record_key
 from refinery_beam.index.digests.digest_files import Digested, digest_files
-from refinery_beam.index.digests.digest_kind import MD5, SHA256, choose_digest_kind
+from refinery_beam.index.digests.digest_kind import MD5, SHA256, digest_kind
 from refinery_beam.index.digests.hashing import SourceHash, input_hash
 from refinery_beam.index.digests.hints import HintCache
 from refinery_beam.index.duplicates import Member, by_content, find_repeats
@@ -111,7 +111,7 @@ def build_index(
     The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
     ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read;
     under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or
-    'sha256', see `choose_digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
+    'sha256', see `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
     What does not fit in memory lies beside the hints while it is needed.
     """
     scratch = os.path.dirname(hints_path)
@@ -131,7 +131,7 @@ def build_index(
     # Before any byte is read: the words should come at once.
     check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
-    kind = choose_digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
+    kind = digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
 
     def digester(listing: SourceListing) -> Iterable[Digested]:
         if kind == MD5:

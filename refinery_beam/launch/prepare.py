@@ -107,7 +107,7 @@ def prepare(source: str | Path, settings: Settings, *, asking: Asking = NOBODY) 
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
     found = sorted(set(index.facts.partitions) - set(partitions))
     borrowed = find_borrowed(recipe, settings, prepare, asking)
-    plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=borrowed)
+    plan = build_plan(recipe, plugin, partitions=found, roots=roots, borrowed=borrowed)
     fingerprint = plugin.kind.fingerprint()
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
@@ -147,7 +147,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
         "plugins": {name: dict(origin) for name, origin in plan.plugin_sources.items()},
         "loaders": dict(plan.loader_versions),
-        "imports": plan.imports(),
+        "imports": plan.borrowed(),
     }
 
 

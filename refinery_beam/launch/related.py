@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, InstanceKey, Manifest, look_at
+from refinery_beam.cache import Found, InstanceKey, Manifest, lookup_at
 from refinery_beam.errors import RecipeError, did_you_mean
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.nodes import Imported, Plan
+from refinery_beam.planning.nodes import Borrowed, Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.reading.recorded import read_statistics
 from refinery_beam.recipe import Recipe
@@ -86,14 +86,14 @@ class Comparison:
         }
 
 
-def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: Asking) -> dict[str, Imported]:
+def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: Asking) -> dict[str, Borrowed]:
     """The borrowed statistics of a recipe by operation name.
 
     The other recipe is prepared as a run of its own would be, without overlays and with its own seed, and looked up in the same cache.
     Raises RecipeError (``stats-no-instance``, ``stats-no-op``, ``stats-other-op``, ``stats-cycle``), what the other recipe itself raises,
     or StoreError for damaged statistics.
     """
-    found: dict[str, Imported] = {}
+    found: dict[str, Borrowed] = {}
     for section in ("Transformations", "Featurizations"):
         for i, operation in enumerate(getattr(recipe.model, section)):
             wanted = operation.params.get("stats_from_instance")
@@ -109,7 +109,7 @@ _ABOUT_THE_STEP = frozenset({"op", "version", "fit_source", "pinned", "origin"})
 
 def _borrow(
     recipe: Recipe, operation: Any, wanted: Mapping[str, Any], settings: Settings, prepare: Prepare, asking: Asking, at: str
-) -> Imported:
+) -> Borrowed:
     location = recipe.resolve(wanted["recipe"])
     if asking.waits(location):
         raise RecipeError(
@@ -143,7 +143,7 @@ def _borrow(
         )
     key = other.key
     origin = {"recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed, "op_id": wanted["op_id"]}
-    return Imported(statistics={k: v for k, v in body.items() if k not in _ABOUT_THE_STEP}, origin=origin)
+    return Borrowed(statistics={k: v for k, v in body.items() if k not in _ABOUT_THE_STEP}, origin=origin)
 
 
 def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def find_comparisons(recipe: Recipe, plan: Plan, settings: Settings, prepare: Pr
     """What a plan's assertions compare with, by their position. Raises RecipeError ``contract-reference``."""
     found: dict[int, Comparison] = {}
     for i, step in enumerate(plan.contracts):
-        if not step.imports:
+        if not step.compares:
             continue
         written = getattr(recipe.model, step.section)[step.index].assertion["reference"]
         at = recipe.at((step.section, step.index, "assertion", "reference", "instance"))
@@ -192,7 +192,7 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare
         if os.path.realpath(location) in asking.comparing or asking.waits(location):
             raise refuse_comparison("compares itself with this one, directly or by way of others", written, at, "name another")
         location = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).location
-    manifest = look_at(location).manifest if locations.is_folder(location) else None
+    manifest = lookup_at(location).manifest if locations.is_folder(location) else None
     if manifest is None:
         remedy = f"refinery-beam run {written}, or name an instance's directory"
         raise refuse_comparison("has no finished instance", written, at, remedy)

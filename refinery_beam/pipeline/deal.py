@@ -1,4 +1,4 @@
-"""Dealing references into the groups of a pass, which is also the moment when it becomes known how many there are."""
+"""Dealing refs into the groups of a pass, which is also the moment when it becomes known how many there are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refinery_beam.records import Ref
 
 
 class Deal(beam.DoFn):
-    """Every reference with its group, by a function; what goes into the pass called `name` is counted for the progress line."""
+    """Every ref with its group, by a function; what goes into the pass called `name` is counted for the progress line."""
 
     def __init__(self, job: Job, name: str, group_of: Callable[..., Any]) -> None:
         self._job, self._name, self._group_of = job, name, group_of

@@ -57,7 +57,7 @@ class MergePartials(beam.CombineFn):
 
 
 class FitPass(beam.PTransform):
-    """References of the fit source -> one (point name, merged accumulator) pair.
+    """Refs of the fit source -> one (point name, merged accumulator) pair.
 
     A pass of its own: it decodes and applies the steps before the point, and keeps nothing. `earlier` are the points before it, whose
     accumulators `merged` holds by name.
@@ -95,7 +95,7 @@ class MergeRiding(beam.PTransform):
 
 
 class Observe(beam.DoFn):
-    """One group of references -> one partial. Records that cannot be decoded are left to the pass that writes, which counts them."""
+    """One group of refs -> one partial. Records that cannot be decoded are left to the pass that writes, which counts them."""
 
     def __init__(self, job: Job, point: FitPoint, earlier: tuple[FitPoint, ...]) -> None:
         self._job, self._point, self._earlier = job, point, earlier

@@ -1,4 +1,4 @@
-"""What transforms of this room give: references that stay beside ledger rows of those that go, and their element types.
+"""What transforms of this room give: refs that stay beside ledger rows of those that go, and their element types.
 
 An output without an element type would be pickled at the next stage boundary: tagged outputs and partitions forget theirs, so every one of
 them is typed here.
@@ -19,14 +19,14 @@ LOST = "lost"
 
 
 class Sieved(NamedTuple):
-    """The references that a step lets pass, and the ledger rows of the others."""
+    """The refs that a step lets pass, and the ledger rows of the others."""
 
     kept: beam.PCollection[Ref]
     ledger: beam.PCollection[LedgerRow]
 
 
 def sieved(refs: beam.PCollection[Any], label: str, step: Any) -> Sieved:
-    """`refs` through a ParDo or FlatMap whose main output are references and whose output `LOST` are ledger rows."""
+    """`refs` through a ParDo or FlatMap whose main output are refs and whose output `LOST` are ledger rows."""
     out = refs | label >> step.with_outputs(LOST, main="kept")
     return Sieved(typed(out.kept, Ref), typed(out[LOST], LedgerRow))
 

@@ -21,7 +21,7 @@ from refinery_beam.records import Ref, ShardRow
 
 
 class Sample(beam.PTransform):
-    """References of the records that were stored -> the shards of the sample.
+    """Refs of the records that were stored -> the shards of the sample.
 
     The choice is by seeded rank in each stratum. The sampled records, and only they, are read and decoded once more.
     """
@@ -36,14 +36,14 @@ class Sample(beam.PTransform):
             | "Positions" >> beam.Map(_position_of, self._sample).with_output_types(tuple[str, bytes])
             | "Cut" >> CutByRank(SampleQuota(self._sample))
         )
-        chosen = refs | "Choose" >> beam.FlatMap(_chosen, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
+        sampled = refs | "Select" >> beam.FlatMap(_sampled, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
         counts = (
-            chosen
+            sampled
             | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
             | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
         )
         rows = (
-            chosen
+            sampled
             | "ShardOf"
             >> beam.Map(shard_of, beam.pvalue.AsDict(counts), self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
             | "Group" >> beam.GroupByKey()
@@ -88,7 +88,7 @@ def _position_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
     return canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)
 
 
-def _chosen(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
+def _sampled(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
     stratum, position = _position_of(ref, sample)
     if part_of(position, cuts[stratum]) == 0:
         yield ref

@@ -1,4 +1,4 @@
-"""Splits: every reference finds its split, groups are never divided, and the rest is `unassigned`, in the ledger."""
+"""Splits: every ref finds its split, groups are never divided, and the rest is `unassigned`, in the ledger."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LEDGER = ""
 
 
 class AssignSplits(beam.PTransform):
-    """References -> {split: its references}, made by a `beam.Partition`, and under `LEDGER` the rows of those that found none.
+    """Refs -> {split: its refs}, made by a `beam.Partition`, and under `LEDGER` the rows of those that found none.
 
-    `divided` references bring their split with them. Else `grouped` says that some group may have more than one record; without it each
+    `divided` refs bring their split with them. Else `grouped` says that some group may have more than one record; without it each
     record is its own group and no grouping shuffle is paid.
     """
 
@@ -47,7 +47,7 @@ class AssignSplits(beam.PTransform):
             assigned = self._exact(refs)
         parts = assigned | "Partition" >> beam.Partition(_number, len(split.splits) + 1, split.splits)
         for i in range(len(split.splits) + 1):
-            # A Partition forgets the element type; references would then be pickled at the next boundary.
+            # A Partition forgets the element type; refs would then be pickled at the next boundary.
             parts[i].element_type = Ref
         outputs = {name: parts[i] for i, name in enumerate(split.splits)}
         outputs[LEDGER] = parts[len(split.splits)] | "Unassigned" >> beam.Map(unassigned_row, plan).with_output_types(LedgerRow)
@@ -102,7 +102,7 @@ def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
 
 
 def one_tag(ref: Ref, tag: str, work: str) -> Ref:
-    """The reference, whose tags name one split. Leaves the error of one with two where the driver finds it (`work`, '' for nowhere)."""
+    """The ref, whose tags name one split. Leaves the error of one with two where the driver finds it (`work`, '' for nowhere)."""
     try:
         tag_split(ref, tag)
     except DataError as error:
@@ -113,18 +113,18 @@ def one_tag(ref: Ref, tag: str, work: str) -> Ref:
 
 
 def _stratify_one(ref: Ref, plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    """((stratum, is the one that counts), reference) for a record that is its own group."""
+    """((stratum, is_representative), record) for a record that is its own group."""
     return _stratify_group((ref.group, (ref,)), plan)
 
 
 def _stratify_group(group: tuple[bytes, Iterable[Ref]], plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    for stratum, counts, ref in stratify(sorted(group[1], key=lambda r: r.key), plan):
-        yield (stratum, counts), ref
+    for stratum, is_representative, ref in stratify(sorted(group[1], key=lambda r: r.key), plan):
+        yield (stratum, is_representative), ref
 
 
 def _position_of(member: tuple[tuple[str, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
-    (stratum, counts), ref = member
-    if counts:
+    (stratum, is_representative), ref = member
+    if is_representative:
         yield stratum, group_position(ref, plan.split)
 
 

@@ -1,4 +1,4 @@
-"""How many references pass each step, counted where they are: what a run is accounted for with."""
+"""How many refs pass each step, counted where they are: what a run is accounted for with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from refinery_beam.pipeline.outputs import Count
-from refinery_beam.records import GrowthRow, LedgerRow, Ref
+from refinery_beam.records import LedgerRow, Ref, StepCountRow
 
 KEPT, GONE = "kept", "lost"
 
@@ -20,7 +20,7 @@ class StepCounts:
     def __init__(self) -> None:
         self.lost: list[beam.PCollection[LedgerRow]] = []
         self._counted: list[beam.PCollection[tuple[Key, int]]] = []
-        self._tallies: list[beam.PCollection[GrowthRow]] = []
+        self._tallies: list[beam.PCollection[StepCountRow]] = []
 
     def passed(self, step: str, kept: beam.PCollection[Ref] | None, lost: beam.PCollection[LedgerRow] | None, *, split: str = "") -> None:
         """A step has let `kept` pass and put `lost` into the ledger."""
@@ -31,17 +31,17 @@ class StepCounts:
         if lost is not None:
             self.lost.append(lost)
 
-    def made(self, tally: beam.PCollection[GrowthRow]) -> None:
+    def made(self, tally: beam.PCollection[StepCountRow]) -> None:
         """A step has made, or replaced, records."""
         self._tallies.append(tally)
 
-    def rows(self) -> beam.PCollection[GrowthRow]:
+    def rows(self) -> beam.PCollection[StepCountRow]:
         """All counts, one row a (split, step, kind)."""
         rows = (
             tuple(self._counted)
             | "StepCounts" >> beam.Flatten()
             | "CountSteps" >> beam.CombinePerKey(Count()).with_output_types(tuple[Key, int])
-            | "StepRow" >> beam.Map(_row).with_output_types(GrowthRow)
+            | "StepRow" >> beam.Map(_row).with_output_types(StepCountRow)
         )
         return (rows, *self._tallies) | "Growth" >> beam.Flatten()
 
@@ -50,6 +50,6 @@ def _one(row: Any, step: str, split: str, kind: str) -> tuple[Key, int]:
     return (split, step, kind), 1
 
 
-def _row(pair: tuple[Key, int]) -> GrowthRow:
+def _row(pair: tuple[Key, int]) -> StepCountRow:
     (split, step, kind), records = pair
-    return GrowthRow(split, step, kind, records)
+    return StepCountRow(split, step, kind, records)

@@ -1,4 +1,4 @@
-"""Shards: references meet their statistics, are grouped by shard, and come out as files and small rows."""
+"""Shards: refs meet their statistics, are grouped by shard, and come out as files and small rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Written(NamedTuple):
 
 
 class WriteShards(beam.PTransform):
-    """References of all splits -> shard files in the staged instance.
+    """Refs of all splits -> shard files in the staged instance.
 
     Membership is a hash of the record key; the number of shards of a split follows from its number of records. `points` had passes of
     their own, and `merged` holds their accumulators by name.
@@ -66,7 +66,7 @@ class WriteShards(beam.PTransform):
 
 
 class ShardWriter(beam.DoFn):
-    """One (split, shard, shards) group of references -> one file below the `folder` of the instance. Subclasses say what comes of it."""
+    """One (split, shard, shards) group of refs -> one file below the `folder` of the instance. Subclasses say what comes of it."""
 
     folder = ""
 
@@ -146,6 +146,6 @@ def split_of(ref: Ref) -> tuple[str, int]:
 
 
 def shard_of(ref: Ref, counts: Mapping[str, int], shard_records: int) -> tuple[tuple[str, int, int], Ref]:
-    """((split, shard, shards), reference): the shard by a hash of the record key, their number from the records of the split."""
+    """((split, shard, shards), ref): the shard by a hash of the record key, their number from the records of the split."""
     shards = shards_for(counts[ref.split], shard_records)
     return (ref.split, int.from_bytes(digest("shard", ref.key)[:8], "big") % shards, shards), ref

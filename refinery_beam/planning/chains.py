@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
-from refinery_beam.planning.borrowed import channel_problem, imported_statistics, own_params
-from refinery_beam.planning.build_variants import augmented, odd_augmentation, retyped
-from refinery_beam.planning.nodes import Chain, FitPoint, Imported, Step
-from refinery_beam.planning.variants import AugmentStep
+from refinery_beam.planning.borrowed import borrowed_statistics, channel_problem, own_params
+from refinery_beam.planning.build_generated import augmented, odd_augmentation, retyped
+from refinery_beam.planning.generated import AugmentStep
+from refinery_beam.planning.nodes import Borrowed, Chain, FitPoint, Step
 from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, decode_policy
 
@@ -29,7 +29,7 @@ def build_chains(
     splits: Sequence[str],
     errors: list[RefineryError],
     augmentations: Sequence[AugmentStep] = (),
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> tuple[dict[str, Chain], ArrayType | None]:
     """The chain of every split and the one stored type they share (None when content is not stored or errors were found)."""
     kind = plugin.kind
@@ -39,7 +39,7 @@ def build_chains(
     stored: ArrayType | None = None
     unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
     for split in splits:
-        steps = _infer(recipe, plugin, split, decoded, schema, errors, imports)
+        steps = _infer(recipe, plugin, split, decoded, schema, errors, borrowed)
         if steps is None:
             return {}, None
         types = [decoded, *(s.out for s in steps)]
@@ -122,7 +122,7 @@ def _infer(
     decoded: ArrayType,
     schema: Any,
     errors: list[RefineryError],
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> list[Step] | None:
     steps: list[Step] = []
     before = decoded
@@ -161,7 +161,7 @@ def _infer(
         pinned: Mapping[str, Any] | None = op.pinned(params) if isinstance(op, FittedOp) else None
         origin: Mapping[str, Any] | None = None
         if "stats_from_instance" in t.params:
-            pinned, origin = imported_statistics(t.name, imports)
+            pinned, origin = borrowed_statistics(t.name, borrowed)
             if (problem := channel_problem(pinned, before)) is not None:
                 errors.append(
                     RecipeError(

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
 from refinery_beam.planning.contracts import ContractStep
+from refinery_beam.planning.generated import AugmentStep, GenerateStep, generated_fields
 from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.planning.sinks import SinkStep
-from refinery_beam.planning.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.modules import PathCode
 
@@ -30,7 +30,7 @@ class SourceRoot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class Borrowed:
     """Statistics of another instance: what they are, and the full key and the operation they come from."""
 
     statistics: Mapping[str, Any]
@@ -119,7 +119,7 @@ class FitPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterStep:
-    """One filter: a predicate on references, a sample of the lowest seeded ranks, of all or of each class, a look into file headers, or
+    """One filter: a predicate on refs, a sample of the lowest seeded ranks, of all or of each class, a look into file headers, or
     one of each group of duplicates. Empty `splits` before splits are made.
 
     `tag` is what a per-class sample gives the chosen instead of dropping the others, `excluded` the tags that keep a record from being
@@ -150,7 +150,7 @@ class FilterStep:
 
 @dataclass(frozen=True, kw_only=True)
 class FieldStep(FittableStep):
-    """One featurization: `field` from `inputs`. Metadata ones are computed when the references are made, those of content while a shard is
+    """One featurization: `field` from `inputs`. Metadata ones are computed when the refs are made, those of content while a shard is
     written.
     """
 
@@ -244,9 +244,9 @@ class Plan:
     """The source of ``--plugin-path`` plugins, which travels to the workers with the plan."""
 
     @property
-    def child_fields(self) -> tuple[str, ...]:
+    def generated_fields(self) -> tuple[str, ...]:
         """The fields that only made records have; null in the others."""
-        return child_fields(self.generation, self.augmentations)
+        return generated_fields(self.generation, self.augmentations)
 
     @property
     def decodes(self) -> bool:
@@ -281,18 +281,18 @@ class Plan:
 
     def fitted_steps(self) -> tuple[Step, ...]:
         """Every fitted step, once, in chain order."""
-        seen: dict[str, Step] = {}
+        by_name: dict[str, Step] = {}
         for chain in self.chains.values():
             for step in chain.steps:
                 if step.fitted:
-                    seen.setdefault(step.name, step)
-        return tuple(seen.values())
+                    by_name.setdefault(step.name, step)
+        return tuple(by_name.values())
 
     def fitted_fields(self) -> tuple[FieldStep, ...]:
         """Every fitted featurization."""
         return tuple(f for f in self.fields if f.fitted)
 
-    def imports(self) -> dict[str, dict[str, Any]]:
+    def borrowed(self) -> dict[str, dict[str, Any]]:
         """Where imported statistics come from, by operation: {recipe_hash, input_hash, seed, op_id}. Part of the key."""
         steps: tuple[Step | FieldStep, ...] = (*self.fitted_steps(), *self.fitted_fields())
         return {s.name: dict(s.origin) for s in steps if s.origin}
@@ -303,15 +303,15 @@ class Plan:
         Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and besides 'contracts', 'sample' and 'sinks'. Two
         plans that differ only in how results are reported share them.
         """
-        looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
+        decoding = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
         # Third-party code is at the root of every part: what it does is known by its source only.
         foreign = [_plain(self.plugin_sources), dict(self.loader_versions)] if self.plugin_sources else []
-        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks, *foreign])
+        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], decoding, *foreign])
         split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         made = [_plain(g) for g in self.generation]
         points = [_plain(p) for p in self.fits]
-        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, points, self.imports()])
+        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, points, self.borrowed()])
         varied = [_plain(a) for a in self.augmentations]
         dataset = value_digest("node", ["dataset", fit, varied, _plain(self.output), [_plain(f) for f in self.fields]])
         contracts = value_digest("node", ["contracts", dataset, [c.identity() for c in self.contracts]])

@@ -45,6 +45,7 @@ from refinery_beam.plugins.ops import (
     FilterOp,
     FittedFeaturizeOp,
     FittedOp,
+    GeneratedRecord,
     GenerateOp,
     HeaderFilterOp,
     NamesFields,
@@ -57,7 +58,6 @@ from refinery_beam.plugins.ops import (
     PredicateOp,
     SampleOp,
     TransformOp,
-    Variant,
 )
 from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.records import TAGS_FIELD
@@ -91,6 +91,7 @@ __all__ = [
     "FittedFeaturizeOp",
     "FittedOp",
     "GenerateOp",
+    "GeneratedRecord",
     "HeaderFilterOp",
     "Kind",
     "Loader",
@@ -114,7 +115,6 @@ __all__ = [
     "SourceType",
     "TransformOp",
     "Use",
-    "Variant",
     "Verdict",
     "call_plugin",
     "misfit",

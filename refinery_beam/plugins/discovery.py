@@ -231,14 +231,14 @@ def _value(value: Any, location: str) -> Plugin | Extension:
 
 
 def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable[Any], location: str) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
         if not isinstance(spec, OpSpec):
             raise _protocol(location, f"has an op without an OpSpec: {type(op).__name__}")
-        if spec.name in seen:
+        if spec.name in names:
             raise _duplicate("op", spec.name, location, location)
-        seen.add(spec.name)
+        names.add(spec.name)
         if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
             raise _protocol(location, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
         if spec.section not in PROTOCOLS:

@@ -178,9 +178,9 @@ class DuplicatesOp(FilterOp, Protocol):
 
 @runtime_checkable
 class OwnFilterOp(FilterOp, Protocol):
-    """Any other ``kind``: `transform` gives a Beam PTransform from references (`records.Ref`) to pairs of a reference and whether it stays.
+    """Any other ``kind``: `transform` gives a Beam PTransform from refs (`records.Ref`) to pairs of a ref and whether it stays.
 
-    It gives each reference once. Import Beam inside of it: a run that finds its dataset in the cache must not. What is handed to Beam is
+    It gives each ref once. Import Beam inside of it: a run that finds its dataset in the cache must not. What is handed to Beam is
     pickled, so it may refer to plain values and to what it imports itself, not to other names of a plugin path's module.
     """
 
@@ -217,7 +217,7 @@ class DerivesLabel(Protocol):
 
 @runtime_checkable
 class FeaturizeOp(Protocol):
-    """A new field from existing ones. ``needs_pixels`` False: computed on references, before splits, without decoding.
+    """A new field from existing ones. ``needs_pixels`` False: computed on refs, before splits, without decoding.
 
     ``featurize`` gets the input field values in order (content in its plain form, pixels as an array) and returns a JSON-able scalar or
     list.
@@ -234,7 +234,7 @@ class FeaturizeOp(Protocol):
     def featurize(self, inputs: Sequence[Any], params: Any) -> Any: ...
 
 
-class Variant(NamedTuple):
+class GeneratedRecord(NamedTuple):
     """One child that a generating op makes of every parent: its name (part of the child's id and of its random stream), what the op
     needs to make it again (JSON-able), and the values of the op's tag fields that are the same for all parents.
     """
@@ -246,9 +246,9 @@ class Variant(NamedTuple):
 
 @runtime_checkable
 class GenerateOp(Protocol):
-    """New records from existing ones, made of references: a child's content is made where it is stored, from its parent's file.
+    """New records from existing ones, made of refs: a child's content is made where it is stored, from its parent's file.
 
-    ``kind`` 'variants': every record has the children `variants` names. ``kind`` 'balance': a class of `count` records gets
+    ``kind`` 'variants': every record has the children `generated` names. ``kind`` 'balance': a class of `count` records gets
     `extra(count, largest)` copies, dealt evenly in the order of seeded ranks. ``apply`` makes a child's decoded content from its
     parent's; all its luck comes from `stream`, which depends on the op's seed and name, the parent and the variant and nothing else.
     `fields` are the tag fields by the words the op knows them under: {word: field name}.
@@ -266,11 +266,11 @@ class GenerateOp(Protocol):
 
     def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
 
-    def variants(self, params: Any) -> Sequence[Variant]: ...
+    def generated(self, params: Any) -> Sequence[GeneratedRecord]: ...
 
     def extra(self, count: int, largest: int, params: Any) -> int: ...
 
-    def apply(self, content: Content, variant: Mapping[str, Any], stream: Stream) -> Any: ...
+    def apply(self, content: Content, made: Mapping[str, Any], stream: Stream) -> Any: ...
 
 
 @runtime_checkable

@@ -51,7 +51,7 @@ class PictureView(Protocol):
     def pixels(self, split: str) -> Iterator[tuple[str, Array]]:
         """(label, pixels) of every row of a split, in stored order, one at a time."""
 
-    def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
+    def sample(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The `n` records of lowest seeded rank, of all or of each class, in order of class and rank."""
 
     def variants(self, n_base: int, n_variants: int, *, seed: int | None = None) -> list[tuple[Shown | None, Variants]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, look_at
+from refinery_beam.cache import Manifest, lookup_at
 from refinery_beam.cache.listed import sample_manifest
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
 from refinery_beam.plugins.discovery import read_plugin_paths
@@ -133,7 +133,7 @@ def open_instance(path: str | os.PathLike[str], *, plugin_paths: Sequence[str] =
     location = locations.absolute(os.fspath(path))
     if locations.basename(location) == "manifest.json":
         location = locations.parent(location)
-    found = look_at(location)
+    found = lookup_at(location)
     if found.manifest is not None:
         return Instance(found.manifest, code=read_plugin_paths(plugin_paths))
     if found.damage is not None:

@@ -40,16 +40,16 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
     for section in ASSERTION_SECTIONS:
         for item in body[section]:
-            if isinstance(reference := item["assertion"].get("reference"), dict) and reference.get("instance") is not None:
-                reference["instance"] = ""  # which instance it is enters the key as that instance's own key
+            if isinstance(comparison := item["assertion"].get("reference"), dict) and comparison.get("instance") is not None:
+                comparison["instance"] = ""  # which instance it is enters the key as that instance's own key
     for section in (*OP_SECTIONS, "Sinks"):
         for item in body[section]:
             for name in ("splits", "stages"):
                 if item.get(name) is not None:
                     item[name] = _as_set(item[name])
-            imported = item.get("params", {}).get("stats_from_instance")
-            if isinstance(imported, dict):
-                imported.pop("recipe", None)
+            borrowed = item.get("params", {}).get("stats_from_instance")
+            if isinstance(borrowed, dict):
+                borrowed.pop("recipe", None)
     return body
 
 

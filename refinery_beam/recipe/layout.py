@@ -35,7 +35,7 @@ def layout_segments(layout: str) -> tuple[str, ...]:
     for segment in segments:
         if segment in (".", ".."):
             raise LayoutError(f"has the segment {segment!r}", "describe paths below the source's own folder")
-        if segment not in _TOKENS and any(mark in segment for mark in "{}*"):
+        if segment not in _TOKENS and any(character in segment for character in "{}*"):
             meant = closest(segment, _TOKENS)
             hint = f"did you mean {meant!r}? " if meant else ""
             raise LayoutError(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
-from refinery_beam.recipe.overlays import apply_overlays, rename_variants
+from refinery_beam.recipe.overlays import apply_overlays, rename_overlays
 from refinery_beam.recipe.words import dotted, plain, shown, translate
 from refinery_beam.recipe.yaml import parse as yaml_parse
 from refinery_beam.recipe.yaml.nodes import Node, to_data
@@ -126,7 +126,7 @@ def load_recipe(source: str | Path, *, overlays: Sequence[str] = (), seed: int |
             rule="a recipe is a mapping that starts with schema_version",
             remedy="write 'schema_version: 3' and the sections below it",
         )
-    rename_variants(root, file=name)
+    rename_overlays(root, file=name)
     root = apply_overlays(root, tuple(overlays), file=name)
     version = _gate(root, name)
     errors: list[RecipeError] = migrate(root, version, file=name)

@@ -163,8 +163,8 @@ def _defaults_from_v1(section: str, item: Node) -> None:
             params.value[name] = _node(value, params)
 
 
-def _node(value: Any, beside: Node) -> Node:
-    return beside.like([_node(v, beside) for v in value] if isinstance(value, list) else value)
+def _node(value: Any, sibling: Node) -> Node:
+    return sibling.like([_node(v, sibling) for v in value] if isinstance(value, list) else value)
 
 
 def _seed_of_filter(item: Node, fail: Callable[..., None]) -> None:

@@ -49,7 +49,7 @@ def render_report(facts: ReportFacts) -> str:
     parts = [
         _title(facts),
         _inputs(facts),
-        _growth(facts),
+        _step_counts(facts),
         _splits(facts),
         _operations(facts),
         _fitted(facts),
@@ -80,7 +80,7 @@ def _inputs(facts: ReportFacts) -> str:
     return "## Inputs\n\n" + _table(("source", "type", "files"), rows)
 
 
-def _growth(facts: ReportFacts) -> str:
+def _step_counts(facts: ReportFacts) -> str:
     if not facts.generated:
         return ""
     rows = [(_cell(name), f"{made:,}", f"{facts.replaced.get(name, 0):,}") for name, made in facts.generated.items()]
@@ -91,8 +91,8 @@ def _splits(facts: ReportFacts) -> str:
     total = sum(facts.counts.values())
     rows = []
     for split, count in facts.counts.items():
-        mark = " *(unlabeled)*" if split in facts.unlabeled else ""
-        rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
+        note = " *(unlabeled)*" if split in facts.unlabeled else ""
+        rows.append((split + note, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
     rule = f"{_cell(facts.split_rule)}.\n\n" if facts.split_rule else ""
     text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}

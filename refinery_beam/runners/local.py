@@ -11,7 +11,7 @@ Modes
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
-A worker process that dies (out of memory, a crashing codec) ends the run with `crashes.worker_deaths.JobDied`.
+A worker process that dies (out of memory, a crashing codec) ends the run with `crashes.job_died.JobDied`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.quiet import quiet_beam
 
@@ -57,7 +57,7 @@ class LocalOptions:
         return self.workers if self.mode == "threads" else 1
 
 
-def choose(
+def plan_local_workers(
     records: int,
     *,
     mode: str = "auto",
@@ -77,12 +77,12 @@ def choose(
     count = workers or cores
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
-    chosen: Mode = "processes" if mode == "processes" else "threads"
-    if chosen == "threads":
+    engine_mode: Mode = "processes" if mode == "processes" else "threads"
+    if engine_mode == "threads":
         beam_workers = 1 if workers is None and records <= FEW_RECORDS else min(2, count)
     else:
         beam_workers = count
-    return LocalOptions(mode=chosen, workers=count, beam_workers=beam_workers, runner_factory=runner_factory)
+    return LocalOptions(mode=engine_mode, workers=count, beam_workers=beam_workers, runner_factory=runner_factory)
 
 
 def available_cpus() -> int:
@@ -97,7 +97,7 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
     `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
+    with quiet_beam(enabled=not talk), raises_job_died(work):
         import apache_beam as beam
 
         pipeline_options = _pipeline_options(options)

@@ -21,7 +21,7 @@ from typing import TextIO
 
 from refinery_beam import locations
 
-WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
+WORDS = {"digest": "reading", "peek": "looking into files for", "fit": "fitting", "write": "writing"}
 """What a pass does, by the first word of its name."""
 
 NOUN = "records"
@@ -99,7 +99,7 @@ class Passes:
         self._total = total
         self._noun = noun
         self._last: Mapping[str, Count] = {}
-        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._history: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
 
     def line(self, counts: Mapping[str, Count], now: float) -> str:
@@ -107,10 +107,10 @@ class Passes:
         for name, count in counts.items():
             if count.done != self._last.get(name, Count()).done:
                 self._name = name
-                seen = self._seen.setdefault(name, deque())
-                seen.append((now, count.done))
-                while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
-                    seen.popleft()
+                history = self._history.setdefault(name, deque())
+                history.append((now, count.done))
+                while now - history[0][0] > WINDOW_SECONDS and len(history) > 2:
+                    history.popleft()
         self._last = dict(counts)
         if not self._name:
             return ""
@@ -118,7 +118,7 @@ class Passes:
         return render(self._name, Count(count.done, count.of or self._total), self._rate(now), noun=self._noun)
 
     def _rate(self, now: float) -> float:
-        (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
+        (begun, first), (_, last) = self._history[self._name][0], self._history[self._name][-1]
         return (last - first) / (now - begun) if now > begun else 0.0
 
 
@@ -150,7 +150,7 @@ def live(
     read = (lambda: sum_counts(dict(counts).items())) if counts is not None else (lambda: read_counts(work))
     # On a store every look is a listing, and heartbeats come as rarely.
     pause = 10.0 if counts is None and locations.is_url(work) else 0.2
-    thread = threading.Thread(target=_watch, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
+    thread = threading.Thread(target=_redraw, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
     thread.start()
     try:
         yield line.say
@@ -206,7 +206,7 @@ def _columns(out: TextIO) -> int:
         return 80
 
 
-def _watch(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
+def _redraw(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
     while not stop.wait(pause):
         try:
             line.show(read())

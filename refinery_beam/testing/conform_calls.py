@@ -96,14 +96,14 @@ class Keep:
 class Generate:
     """One child of one image, with the stream it would have."""
 
-    def __init__(self, sample: Any, variant: str, made: Mapping[str, Any]) -> None:
-        self.sample, self.variant, self.made = sample, variant, dict(made)
+    def __init__(self, sample: Any, name: str, made: Mapping[str, Any]) -> None:
+        self.sample, self.name, self.made = sample, name, dict(made)
 
     def __call__(self, op: Any, params: Any) -> Any:
         return op.apply(self.sample, self.made, self.stream())
 
     def stream(self) -> Stream:
-        return Stream(seed=1, op="conformance", key=digest("conformance", "record"), replica=self.variant)
+        return Stream(seed=1, op="conformance", key=digest("conformance", "record"), replica=self.name)
 
     def arguments(self) -> bytes:
         return print_of(self.sample) + print_of(self.made)
@@ -244,6 +244,6 @@ def _check_process(op: Any, model: Any, calls: Sequence[Any], wanted: Sequence[b
     if done.returncode == 77:
         return False
     if done.returncode or done.stdout.split() != [w.hex() for w in wanted]:
-        told = done.stderr.strip().splitlines()[-1:] or ["other results"]
-        raise NotConforming("process-dependent", f"{name} does something else in a process of its own: {told[0]}")
+        last_line = done.stderr.strip().splitlines()[-1:] or ["other results"]
+        raise NotConforming("process-dependent", f"{name} does something else in a process of its own: {last_line[0]}")
     return True

@@ -112,7 +112,7 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     elif spec.section == "Visualizations":
         calls = [Draw(SmallView(default_images()))]
     else:
-        calls = _choices(op, model, samples)
+        calls = _filter_calls(op, model, samples)
         done.append("bad-quota")
     done.append("wrong-infer")
     return (*done, *check_calls(op, model, calls))
@@ -278,19 +278,19 @@ def _generations(op: GenerateOp, model: Any, given: Sequence[Any]) -> list[Any]:
             if not isinstance(extra, int) or isinstance(extra, bool) or extra < 0:
                 raise NotConforming("bad-quota", f"extra({count}, {largest}) is {extra!r}, not a whole number from 0 on")
         return [Generate(sample, "1", {}) for sample in given]
-    variants = op.variants(model)
-    names = [variant.name for variant in variants]
+    records = op.generated(model)
+    names = [record.name for record in records]
     if len(set(names)) != len(names) or any(not name or "#" in name for name in names):
         raise NotConforming("wrong-infer", f"variants are called {names}: each needs a name of its own, without '#'")
     words = set(op.fields(model))
-    for variant in variants:
+    for record in records:
         try:
-            canonical_bytes([variant.params, variant.tags])
+            canonical_bytes([record.params, record.tags])
         except (TypeError, ValueError) as error:
-            raise NotConforming("wrong-infer", f"the variant {variant.name} holds what is no JSON: {error}") from error
+            raise NotConforming("wrong-infer", f"the variant {record.name} holds what is no JSON: {error}") from error
     for word in words:
         op.field_type(word)
-    calls = [Generate(sample, variant.name, variant.params) for sample in given for variant in variants]
+    calls = [Generate(sample, record.name, record.params) for sample in given for record in records]
     for call in calls:
         _check_result(op, model, call.sample, op.apply(copied(call.sample), call.made, call.stream()))
     return calls
@@ -316,7 +316,7 @@ def _check_result(op: Any, model: Any, sample: Any, made: Any) -> None:
         raise NotConforming("wrong-infer", f"infer says {out} for {before}, apply gives {type_of(made)}")
 
 
-def _choices(op: FilterOp, model: Any, samples: Sequence[Any] | None) -> list[Any]:
+def _filter_calls(op: FilterOp, model: Any, samples: Sequence[Any] | None) -> list[Any]:
     """The calls by which a filter chooses; quotas are whole numbers within what there is."""
     counts = (0, 1, 2, 10, 1000)
     if isinstance(op, PredicateOp) and op.kind == "predicate":

@@ -43,7 +43,7 @@ class SmallView:
         """(label, pixels) of every row of a split."""
         return ((row.label, row.pixels) for row in self._rows if row.split == split)
 
-    def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
+    def sample(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The first `n` rows, of all or of each class."""
         rows = [row for row in self._rows if splits is None or row.split in splits]
         return [row for v in "ab" for row in [r for r in rows if r.label == v][:n]] if per_class else rows[:n]

@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from refinery_beam import locations
-from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
+from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, staging_root
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.listed import is_sink_file
@@ -94,7 +94,7 @@ class RemoteStaging:
                 remedy="look whether the store can be reached all the time, then run again",
             )
 
-    def alone(self) -> bool:
+    def no_other_run(self) -> bool:
         """Whether no other run of the key is alive."""
         return not self._lease.others()
 
@@ -115,7 +115,7 @@ class RemoteStaging:
 
     def _clear(self) -> None:
         """Remove from the instance's place what belongs to no instance. Called only where the law of leases allows it."""
-        found = look_at(self.output)
+        found = lookup_at(self.output)
         if found.manifest is None:
             self.store.clear(self.output, allowed=lambda: not self._lease.lost)
             return

@@ -113,7 +113,7 @@ class Staging:
 
     @property
     def rows_dir(self) -> str:
-        """Where the pipeline's own rows (references, shard facts) go; never part of the instance."""
+        """Where the pipeline's own rows (refs, shard facts) go; never part of the instance."""
         return os.path.join(self.dir, "rows")
 
     @property

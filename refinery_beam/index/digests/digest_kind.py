@@ -12,7 +12,7 @@ SHA256 = "sha256"
 MD5 = "md5"
 
 
-def choose_digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
+def digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
     """The one kind of digest that all files of a recipe get: ``md5`` if each is on a store whose listing has its MD5, else ``sha256``.
 
     One kind for all, so that identical files are found across sources. `asked` is 'auto' or 'sha256'. Of S3 one file a source is read,

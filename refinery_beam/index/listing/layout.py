@@ -43,18 +43,18 @@ class Layout:
         self._open = star < len(segments)
         self.has_label = "{label}" in segments
         self.has_split = "{split}" in segments
-        self._seen: dict[str, Match | None] = {}
+        self._matches: dict[str, Match | None] = {}
 
     def match(self, path: str) -> Match | None:
         """The label and split a relative posix path carries, or None when the template does not describe it."""
         # {file} takes any name, so the folder decides; most files share theirs with many.
         folder = path.rpartition("/")[0]
         try:
-            return self._seen[folder]
+            return self._matches[folder]
         except KeyError:
-            if len(self._seen) >= _REMEMBERED:
-                self._seen.clear()
-            found = self._seen[folder] = self._match(nfc(path).split("/"))
+            if len(self._matches) >= _REMEMBERED:
+                self._matches.clear()
+            found = self._matches[folder] = self._match(nfc(path).split("/"))
             return found
 
     def _match(self, parts: list[str]) -> Match | None:

@@ -35,14 +35,14 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
     except Exception as error:
         raise _fault(source, f"failed: {type(error).__name__}: {error}") from error
     files = sorted_files(scratch)
-    seen: set[str] = set()
+    paths: set[str] = set()
     for item in named:
         path = item.path
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
             raise _fault(source, f"names {display(path)!r}, which is no plain path below the source")
-        if nfc(path) in seen:
+        if nfc(path) in paths:
             raise _fault(source, f"names {display(path)!r} twice")
-        seen.add(nfc(path))
+        paths.add(nfc(path))
         try:
             facts = os.stat(os.path.join(source.root, *path.split("/")))
         except OSError as error:

@@ -209,9 +209,9 @@ def _count_word(extension: str, wanted: frozenset[str]) -> str:
 def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
     tree = source.arrangement == "tree" and bool(skipped.get("unmatched"))
     what = "matches the layout" if tree else "was found"
-    seen = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
+    counts = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
     return DataError(
-        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {seen})" if seen else ""),
+        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {counts})" if counts else ""),
         code="no-images",
         at=(tree and source.layout_at) or source.at,
         value=source.layout if tree else display(source.root),

@@ -36,7 +36,7 @@ class ByRank(beam.PTransform):
 
 
 class KeepByRank(beam.DoFn):
-    """Keeps the references of lowest seeded rank, up to the quota."""
+    """Keeps the refs of lowest seeded rank, up to the quota."""
 
     def __init__(self, step: FilterStep) -> None:
         self._step = step

@@ -1,6 +1,6 @@
 """How filters are carried out: each transform here names the kind of filter that it does, and `carried_out` looks it up.
 
-A transform is made with a job and a step of the plan. It takes references and gives `Sieved`: those that stay, and the ledger rows of those
+A transform is made with a job and a step of the plan. It takes refs and gives `Sieved`: those that stay, and the ledger rows of those
 that go. A filter of a kind that no transform here carries out brings its own (`plugins.base.OwnFilterOp`).
 """
 
@@ -65,14 +65,14 @@ _LOST, _KEPT, _GIVEN = range(3)
 
 
 class Said(beam.DoFn):
-    """What a filter of a third party gives, if it is a reference with whether it stays. PluginError otherwise."""
+    """What a filter of a third party gives, if it is a ref with whether it stays. PluginError otherwise."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         self._job, self._step = job, step
 
     def process(self, decision: Any) -> Iterator[tuple[bytes, tuple[Ref, int]]]:
         with working(self._job):
-            # By its key: in a process of its own a worker may get references back from Beam as another class of the same fields.
+            # By its key: in a process of its own a worker may get refs back from Beam as another class of the same fields.
             pair = isinstance(decision, tuple) and len(decision) == 2 and isinstance(getattr(decision[0], "key", None), bytes)
             if not pair or decision[1] not in (True, False):
                 raise _failed(self._step, f"it gives {type(decision).__name__}, not pairs of a reference and whether it stays")
@@ -80,14 +80,14 @@ class Said(beam.DoFn):
 
 
 class KeepAsSaid(beam.DoFn):
-    """Each reference that went into a filter, by what was said of it. PluginError unless that is one thing for each."""
+    """Each ref that went into a filter, by what was said of it. PluginError unless that is one thing for each."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         self._job, self._step = job, step
 
     def process(self, group: tuple[bytes, Iterable[tuple[Ref, int]]]) -> Iterator[Any]:
         known = list(group[1])
-        # The reference that went in goes on: a filter decides, and changes nothing.
+        # The ref that went in goes on: a filter decides, and changes nothing.
         given, said = [ref for ref, word in known if word == _GIVEN], [word for _, word in known if word != _GIVEN]
         with working(self._job):
             if len(given) != 1 or len(said) != 1:

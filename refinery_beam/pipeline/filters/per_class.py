@@ -32,10 +32,10 @@ class SamplePerClass(beam.PTransform):
             | "Candidates" >> beam.FlatMap(candidate, self._step).with_output_types(tuple[str, bytes])
             | "Cut" >> CutByRank(ClassCuts(self._job, self._step))
         )
-        return sieved(refs, "Choose", beam.ParDo(Choose(self._step), beam.pvalue.AsDict(cuts)))
+        return sieved(refs, "KeepOrTag", beam.ParDo(KeepOrTag(self._step), beam.pvalue.AsDict(cuts)))
 
 
-class Choose(beam.DoFn):
+class KeepOrTag(beam.DoFn):
     """Keeps or tags the chosen. A record without a class is neither chosen nor dropped."""
 
     def __init__(self, step: FilterStep) -> None:
@@ -43,10 +43,10 @@ class Choose(beam.DoFn):
 
     def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
         step = self._step
-        chosen = any(part_of(position, cuts[label]) == 0 for label, position in candidate(ref, step))
-        if chosen and step.tag:
+        sampled = any(part_of(position, cuts[label]) == 0 for label, position in candidate(ref, step))
+        if sampled and step.tag:
             yield with_tag(ref, step.tag)
-        elif chosen or step.tag or ref.label is None:
+        elif sampled or step.tag or ref.label is None:
             yield ref
         else:
             yield lost(dropped_row(ref, step))
@@ -65,7 +65,7 @@ class ClassCuts:
 
 
 def candidate(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:
-    """The (class, position) of a reference that may be chosen; nothing for one without a class or with an excluded tag."""
+    """The (class, position) of a ref that may be chosen; nothing for one without a class or with an excluded tag."""
     if ref.label is None or set(read_tags(ref)) & set(step.excluded):
         return
     yield ref.label, position("filter", step.seed, step.name, ref.key)

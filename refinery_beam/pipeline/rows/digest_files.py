@@ -26,7 +26,7 @@ ROWS_A_FILE = 20_000
 
 
 class DigestFiles(beam.PTransform):
-    """The references in ``work/index``, without digests -> `DigestRow` files in ``work/digests``. `root` is the URL of their source."""
+    """The refs in ``work/index``, without digests -> `DigestRow` files in ``work/digests``. `root` is the URL of their source."""
 
     def __init__(self, root: str, work: str, *, records: int, heartbeat: bool = False) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class DigestGroup(beam.DoFn):
     """Reads the files that one part of the index names, some at a time."""
 
     def __init__(self, root: str, work: str, *, heartbeat: bool) -> None:
-        self._root, self._work, self._told = root, work, heartbeat
+        self._root, self._work, self._heartbeat = root, work, heartbeat
 
     def setup(self) -> None:
-        self._progress = Heartbeat(self._work, "digest", enabled=self._told)
+        self._progress = Heartbeat(self._work, "digest", enabled=self._heartbeat)
 
     def process(self, group: tuple[int, Iterable[str]]) -> Iterator[DigestRow]:
         refs = read_groups(group, locations.join(self._work, "index"))

@@ -1,1 +1,1 @@
-"""Which records may never be parted, and which split each of them gets: plain functions of references, without Beam."""
+"""Which records may never be parted, and which split each of them gets: plain functions of refs, without Beam."""

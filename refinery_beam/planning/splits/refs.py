@@ -1,4 +1,4 @@
-"""Index entries -> references: each record's metadata, group and, where the index alone decides it, split. Streams; see `sorting`."""
+"""Index entries -> refs: each record's metadata, group and, where the index alone decides it, split. Streams; see `sorting`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], bool]:
-    """The references of an index, and whether some group may have more than one record. They can be gone through again and again.
+    """The refs of an index, and whether some group may have more than one record. They can be gone through again and again.
 
     A group is what a split never divides: the records with one value of `group_by`, the records with one content (identical files), or
     everything connected through either. Without both rules a record is its own group. Keys of groups come from values and contents,
     never from positions, so a group keeps its key when others come or go; a group joined through both rules has the smallest key of its
-    parts. Where nothing stands between the index and the split (`Plan.split_from_index`), references have their split.
+    parts. Where nothing stands between the index and the split (`Plan.split_from_index`), refs have their split.
     """
     split, scratch = plan.split, index.scratch
     refs: Iterable[Ref] = Again(partial(_refs, index, plan, plugin))
@@ -40,7 +40,7 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
 
 
 def join_groups(refs: Iterable[Ref], *, scratch: str = "") -> Iterable[Ref]:
-    """References whose group is that of their value -> the same with that of everything connected by values and contents.
+    """Refs whose group is that of their value -> the same with that of everything connected by values and contents.
 
     Held in memory are only the values that share a content with another value. The others are joined by sorting.
     """
@@ -162,7 +162,7 @@ def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, BoundOp
 
 
 def _featurized(ref: Ref, steps: Sequence[tuple[FieldStep, BoundOp[FeaturizeOp]]], plan: Plan, plugin: Plugin) -> Ref:
-    """The reference with the metadata fields that featurizations make. Raises DataError for a record that one of them cannot take."""
+    """The ref with the metadata fields that featurizations make. Raises DataError for a record that one of them cannot take."""
     if not steps:
         return ref
     made: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""Which stratum a record counts in, and which split its place gives it: plain functions of references. No Beam.
+"""Which stratum a record counts in, and which split its place gives it: plain functions of refs. No Beam.
 
-Where nothing stands between the index and the split, the driver divides the references as it writes them (`divide`): they go by group by
+Where nothing stands between the index and the split, the driver divides the refs as it writes them (`divide`): they go by group by
 group, the places of groups are sorted on disk, and the quotas cut that order. Behind filters `pipeline.split` does the same by
 counting, on the engine. Both use the functions here and give every record the same split.
 """
@@ -31,7 +31,7 @@ class QuotaCuts:
 
 
 def divide(refs: Iterable[Ref], plan: Plan, *, scratch: str = "") -> Iterable[Ref]:
-    """The references with their splits, by exact quotas within each stratum. `refs` are gone through twice and come group by group, the
+    """The refs with their splits, by exact quotas within each stratum. `refs` are gone through twice and come group by group, the
     members of a group in the order of their keys.
     """
     positions: Sorter[tuple[str, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
@@ -62,7 +62,7 @@ def cut(positions: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quota
 
 
 def stratify(members: Iterable[Ref], plan: Plan) -> Iterator[tuple[str, bool, Ref]]:
-    """(stratum, is_representative, reference) for the members of one group, which come in the order of their keys.
+    """(stratum, is_representative, ref) for the members of one group, which come in the order of their keys.
 
     All are in the stratum of the first, the representative, which alone is counted. Where the ratios are about some records only, the first
     of those is meant; the others pass through.
@@ -88,7 +88,7 @@ def by_rank(ref: Ref, stratum: str, plan: Plan, cuts: Mapping[str, Sequence[byte
 
 
 def group_position(ref: Ref, split: SplitPlan) -> bytes:
-    """Where a reference's group stands among the groups of its stratum."""
+    """Where a ref's group stands among the groups of its stratum."""
     return position("split", split.seed, "Splits", ref.group)
 
 

@@ -36,7 +36,7 @@ class Facts(NamedTuple):
 
     splits: tuple[str, ...]
     unlabeled: tuple[str, ...]
-    reference: Sequence[tuple[Any, int]] | None = None
+    comparison: Sequence[tuple[Any, int]] | None = None
 
 
 class Verdict(NamedTuple):

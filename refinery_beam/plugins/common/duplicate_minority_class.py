@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from refinery_beam.plugins.ops import ArrayType, Content, FieldType, OpSpec, Params, Variant
+from refinery_beam.plugins.ops import ArrayType, Content, FieldType, GeneratedRecord, OpSpec, Params
 
 if TYPE_CHECKING:
     from refinery_beam.identity import Stream
@@ -44,7 +44,7 @@ class DuplicateMinorityClass:
         """The same."""
         return before
 
-    def variants(self, params: DuplicateMinorityClassParams) -> Sequence[Variant]:
+    def generated(self, params: DuplicateMinorityClassParams) -> Sequence[GeneratedRecord]:
         """None: how many copies there are depends on the classes."""
         return ()
 
@@ -52,6 +52,6 @@ class DuplicateMinorityClass:
         """What the class lacks."""
         return largest - count
 
-    def apply(self, content: Content, variant: Mapping[str, Any], stream: Stream) -> Content:
+    def apply(self, content: Content, made: Mapping[str, Any], stream: Stream) -> Content:
         """The content as it is."""
         return content

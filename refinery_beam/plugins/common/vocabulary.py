@@ -52,12 +52,12 @@ class ValueCounts:
     """How often each value occurs, and the smallest record key it occurs with. Merging is exact in any grouping and order."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, Value], tuple[int, bytes]] = {}
+        self._counts: dict[tuple[str, Value], tuple[int, bytes]] = {}
 
     @property
     def count(self) -> int:
         """Values observed, absent ones left out."""
-        return sum(n for n, _ in self._seen.values())
+        return sum(n for n, _ in self._counts.values())
 
     def observe(self, inputs: Sequence[Any], key: bytes) -> None:
         """Take in the value of the record of a 32-byte key; None is no value."""
@@ -67,18 +67,18 @@ class ValueCounts:
 
     def merge(self, other: ValueCounts) -> None:
         """Take in everything another one has."""
-        for known, (count, key) in other._seen.items():
+        for known, (count, key) in other._counts.items():
             self._put(known, count, key)
 
     def _put(self, known: tuple[str, Value], count: int, key: bytes) -> None:
-        before = self._seen.get(known)
-        self._seen[known] = (count, key) if before is None else (before[0] + count, min(before[1], key))
-        if len(self._seen) > LIMIT:
+        before = self._counts.get(known)
+        self._counts[known] = (count, key) if before is None else (before[0] + count, min(before[1], key))
+        if len(self._counts) > LIMIT:
             raise BadRecord("vocabulary_too_large", f"more than {LIMIT} distinct values")
 
     def items(self) -> list[tuple[Value, int, bytes]]:
         """(value, count, smallest key), sorted by kind and value."""
-        return [(value, *self._seen[kind, value]) for kind, value in sorted(self._seen, key=lambda k: (k[0], k[1]))]
+        return [(value, *self._counts[kind, value]) for kind, value in sorted(self._counts, key=lambda k: (k[0], k[1]))]
 
     def dumps(self) -> bytes:
         """Canonical bytes."""

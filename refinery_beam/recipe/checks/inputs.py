@@ -161,7 +161,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
     """23: a featurization writes a field that nothing else fills."""
     direct = c.model.Labels.source.kind == "direct"
     reserved = {*c.loader_fields, *({c.label, "label"} if direct else ())}
-    seen: dict[str, str] = {}
+    writers: dict[str, str] = {}
     for i, f in enumerate(c.model.Featurizations):
         if f.output_field in reserved:
             yield c.error(
@@ -174,9 +174,9 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
                 rule=f"the loader fills {', '.join(sorted(reserved))}",
                 remedy="write Labels.source.kind: derived" if f.output_field == c.label else "choose another name",
             )
-        elif f.output_field in seen:
+        elif f.output_field in writers:
             yield c.error(
-                f"{f.name!r} writes {f.output_field!r}, as {seen[f.output_field]!r} does",
+                f"{f.name!r} writes {f.output_field!r}, as {writers[f.output_field]!r} does",
                 "Featurizations",
                 i,
                 "output_field",
@@ -185,7 +185,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
                 rule="each featurization writes a field of its own",
                 remedy="choose another name",
             )
-        seen.setdefault(f.output_field, f.name)
+        writers.setdefault(f.output_field, f.name)
 
 
 def source_types_known(c: Context) -> Findings:

@@ -7,8 +7,8 @@ from typing import Any
 
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
-from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.checks.generated import generation_fields
 from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import validated
 
@@ -174,11 +174,11 @@ def param_types(c: Context) -> Findings:
 def stats_from_instance_exclusive(c: Context) -> Findings:
     """22: statistics are fitted or imported, not both; an import names its recipe and op."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
-        imported = operation.params.get("stats_from_instance")
-        if imported is None:
+        borrowed = operation.params.get("stats_from_instance")
+        if borrowed is None:
             continue
         at = (section, i, "params", "stats_from_instance")
-        problem = _import_problem(imported)
+        problem = _borrowed_problem(borrowed)
         if problem:
             yield c.error(
                 f"stats_from_instance of {operation.name!r} {problem}",
@@ -223,22 +223,22 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
 def stats_source_resolves(c: Context) -> Findings:
     """106: the recipe that statistics are imported from exists."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
-        imported = operation.params.get("stats_from_instance")
-        if imported is None or _import_problem(imported):
+        borrowed = operation.params.get("stats_from_instance")
+        if borrowed is None or _borrowed_problem(borrowed):
             continue
         path = (section, i, "params", "stats_from_instance", "recipe")
         try:
-            resolved = c.recipe.resolve(imported["recipe"])
+            resolved = c.recipe.resolve(borrowed["recipe"])
         except RefineryError as error:
             error.at = c.recipe.at(path)
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
             yield c.error(
-                f"the recipe {imported['recipe']!r} does not exist",
+                f"the recipe {borrowed['recipe']!r} does not exist",
                 *path,
                 code="path-missing",
-                value=imported["recipe"],
+                value=borrowed["recipe"],
                 rule="relative paths count from the recipe's folder",
                 remedy="check the path",
             )
@@ -282,7 +282,7 @@ def _pinned(c: Context, section: str, index: int, operation: Operation) -> bool:
     return bool(ask is not None and params is not None and ask(params) is not None)
 
 
-def _import_problem(value: Any) -> str:
+def _borrowed_problem(value: Any) -> str:
     if not isinstance(value, dict):
         return "is no mapping"
     for name in ("recipe", "op_id"):

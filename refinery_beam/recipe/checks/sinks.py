@@ -16,10 +16,10 @@ _TOKEN = re.compile(r"\{([^{}]*)\}")
 
 def sinks(c: Context) -> Findings:
     """24: sinks have names of their own, write fields and splits that exist, and cannot leave the instance."""
-    seen: set[str] = set()
+    names: set[str] = set()
     known = c.known_fields()
     for i, sink in enumerate(c.model.Sinks):
-        if sink.name.casefold() in seen:
+        if sink.name.casefold() in names:
             yield c.error(
                 f"two sinks are named {sink.name!r}",
                 "Sinks",
@@ -30,7 +30,7 @@ def sinks(c: Context) -> Findings:
                 rule="sinks have names of their own",
                 remedy="rename one of the two",
             )
-        seen.add(sink.name.casefold())
+        names.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
             yield c.unknown(
                 f"the sink {sink.name!r} writes {sink.field!r}, which is no field",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError, UsageError
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.known_options import refuse_unknown
@@ -38,7 +38,7 @@ WORDS = 3
 
 
 @dataclass(kw_only=True)
-class Told:
+class Listener:
     """What the job tells while it runs. `say` gets one line for each change of state; `counts` are finished records by phase.
 
     Counts are those of bundles that were tried, repeated ones among them: good for a live line and for nothing else.
@@ -54,7 +54,7 @@ def run_dataflow(
     *,
     work: str,
     workers: int | None = None,
-    told: Told | None = None,
+    listener: Listener | None = None,
     talk: bool = False,
 ) -> None:
     """Run the pipeline that `build` makes on Dataflow, to its end. Raises EngineError with the job's own words and its console page.
@@ -62,18 +62,18 @@ def run_dataflow(
     Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt.
     """
     cap_native_threads()
-    told = told or Told()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
+    listener = listener or Listener()
+    with quiet_beam(enabled=not talk), raises_job_died(work):
         pipeline = _pipeline(build, options, work=work, workers=workers)
         with _interrupted_later() as pressed:
             job = _submit(pipeline, options)
-        told.say(f"Dataflow job {job.id} is submitted: {job.page}")
+        listener.say(f"Dataflow job {job.id} is submitted: {job.page}")
         try:
             if pressed:
                 raise KeyboardInterrupt
-            state = _wait(job, told)
+            state = _wait(job, listener)
         except BaseException:
-            _cancel(job, told)
+            _cancel(job, listener)
             raise
         if state != "DONE":
             raise _failed(job, state)
@@ -167,18 +167,18 @@ def job_name(work: str) -> str:
     return "refinery-beam-" + hashlib.sha256(work.encode()).hexdigest()[:12]
 
 
-def _wait(job: DataflowJob, told: Told) -> str:
+def _wait(job: DataflowJob, listener: Listener) -> str:
     """The state the job ends in."""
     before = ""
     while True:
         state = str(job.result.state)
         if state != before:
-            told.say(f"Dataflow job {job.id} is {state.lower()}")
+            listener.say(f"Dataflow job {job.id} is {state.lower()}")
             before = state
         if state in ENDS:
             return state
         if state == "RUNNING":
-            told.counts.update(_counts(job))
+            listener.counts.update(_counts(job))
         time.sleep(POLL_SECONDS)
 
 
@@ -197,19 +197,19 @@ def _counts(job: DataflowJob) -> dict[str, int]:
     return counts
 
 
-def _cancel(job: DataflowJob, told: Told) -> None:
+def _cancel(job: DataflowJob, listener: Listener) -> None:
     """Cancel the job and wait until it has ended: what it still writes belongs to nobody. A second Ctrl-C ends the waiting."""
-    told.say(f"cancelling Dataflow job {job.id}")
+    listener.say(f"cancelling Dataflow job {job.id}")
     try:
         job.result.cancel()
         deadline = time.monotonic() + CANCEL_SECONDS
         while str(job.result.state) not in ENDS:
             if time.monotonic() > deadline:
-                told.say(f"Dataflow job {job.id} has not ended yet; see {job.page}")
+                listener.say(f"Dataflow job {job.id} has not ended yet; see {job.page}")
                 return
             time.sleep(min(1.0, POLL_SECONDS))
     except (Exception, KeyboardInterrupt):
-        told.say(f"Dataflow job {job.id} may still be running; see {job.page}")
+        listener.say(f"Dataflow job {job.id} may still be running; see {job.page}")
 
 
 def _failed(job: DataflowJob, state: str) -> EngineError:
@@ -256,8 +256,8 @@ def last_words(texts: Sequence[str]) -> list[str]:
     ['OSError: disk']
     """
     raised = [_exception_of(text) for text in texts if "Traceback" in text]
-    told = raised or [text for text in texts if "work item was attempted" not in text] or list(texts)
-    return list(dict.fromkeys(" ".join(text.split()) for text in told))[-WORDS:]
+    listener = raised or [text for text in texts if "work item was attempted" not in text] or list(texts)
+    return list(dict.fromkeys(" ".join(text.split()) for text in listener))[-WORDS:]
 
 
 def _exception_of(text: str) -> str:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
 from refinery_beam.job.cancel import cancel
 from refinery_beam.job.failures import read_failures
@@ -49,7 +49,7 @@ def run_portable(
     """
     logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work), _boot_script(options, logs) as boot:
+    with quiet_beam(enabled=not talk), raises_job_died(work), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
@@ -103,14 +103,14 @@ def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
     # On a store every look is a listing.
     seconds = REFUSAL_SECONDS * (10 if locations.is_url(work) else 1)
 
-    def watch() -> None:
+    def poll_refusals() -> None:
         while not over.wait(seconds):
             with suppress(OSError, ValueError):  # being written this very moment
                 if any(error.code == "worker-differs" for error in read_failures(work)):
                     _cancel(result)
                     return
 
-    thread = threading.Thread(target=watch, name="refinery-refusals", daemon=True)
+    thread = threading.Thread(target=poll_refusals, name="refinery-refusals", daemon=True)
     thread.start()
     try:
         yield
@@ -145,7 +145,7 @@ def _cancel(result: Any) -> None:
 
 
 def _join_hanging_up() -> None:
-    """Wait for worker threads that learn only now that the other end is gone: `raises_worker_deaths` keeps what they say from the user."""
+    """Wait for worker threads that learn only now that the other end is gone: `raises_job_died` keeps what they say from the user."""
     deadline = time.monotonic() + 5
     for thread in threading.enumerate():
         if thread.name.startswith(("read_grpc_client_inputs", "read_state", "beam_control_read", "run_worker_")):

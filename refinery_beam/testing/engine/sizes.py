@@ -15,7 +15,7 @@ from typing import Any
 from refinery_beam.testing.engine.lint import describe_coder, pickles
 
 ROW_BYTES = 2048
-"""What a row may take: a reference with its lineage is about 1 KB, evidence names its first ten records."""
+"""What a row may take: a ref with its lineage is about 1 KB, evidence names its first ten records."""
 
 PARTIAL_BYTES = 64 << 10
 """What an accumulator of a statistic or of counts may take: three histograms of 256 integers, or the vocabulary of a field."""
@@ -45,7 +45,7 @@ class Crossing:
 
 
 class LargeElement(AssertionError):
-    """More crosses a stage than may: references and counts do, pixels never."""
+    """More crosses a stage than may: refs and counts do, pixels never."""
 
 
 class PickledElement(AssertionError):
@@ -133,12 +133,12 @@ def _listen(context: Any, sizes: Sizes) -> None:
         if transform_id in outputs:  # the others are timers
             coder = context.get_input_coder_impl(transform_id)
             # By listener: one runner may be measured by several.
-            told: dict[int, Crossing] = vars(buffer).setdefault("told", {})
-            told[id(sizes)] = outputs[transform_id]
+            crossings: dict[int, Crossing] = vars(buffer).setdefault("told", {})
+            crossings[id(sizes)] = outputs[transform_id]
 
             def append(data: bytes) -> None:
                 for size in _element_sizes(coder, data):
-                    for crossing in told.values():
+                    for crossing in crossings.values():
                         crossing.add(size)
                 type(buffer).append(buffer, data)
 

@@ -117,7 +117,7 @@ def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> t
     return (height, width) if swap else (width, height)
 
 
-def looks_whole(data: bytes) -> bool:
+def seems_whole(data: bytes) -> bool:
     """Whether the structure of an image file promises no more bytes than there are. Decodes nothing, so pixels may be damaged; and some
     files that look cut decode well all the same, so a no is a reason to decode, not a verdict.
     """

@@ -60,8 +60,8 @@ def shot_noise(image: Array, severity: int, stream: Stream) -> Array:
     import numpy as np
 
     photons = (60, 25, 12, 5, 3)[severity - 1]
-    levels = np.floor(image * 255.0 + 0.5).astype(np.int64)
-    counts = poissons(stream, levels, [level * photons / 255.0 for level in range(256)])
+    byte_values = np.floor(image * 255.0 + 0.5).astype(np.int64)
+    counts = poissons(stream, byte_values, [value * photons / 255.0 for value in range(256)])
     result: Array = counts / float(photons)
     return result
 

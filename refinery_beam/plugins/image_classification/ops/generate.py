@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.image_classification.ops.sizes import known_channels
 from refinery_beam.plugins.image_classification.pixels import Pixels
-from refinery_beam.plugins.ops import ArrayType, FieldType, OpSpec, OpTypeError, Params, Variant
+from refinery_beam.plugins.ops import ArrayType, FieldType, GeneratedRecord, OpSpec, OpTypeError, Params
 
 if TYPE_CHECKING:
     from refinery_beam.identity import Stream
@@ -110,12 +110,12 @@ class ImagecorruptionsApply:
             raise OpTypeError(f"imagecorruptions_apply takes uint8 images of one or three channels, not {before}")
         return before
 
-    def variants(self, params: ImagecorruptionsApplyParams) -> Sequence[Variant]:
+    def generated(self, params: ImagecorruptionsApplyParams) -> Sequence[GeneratedRecord]:
         """The preserved copy, then every pair in the order written."""
         pairs = [(NONE, 0)] if params.preserve_original else []
         pairs += [(kind, severity) for kind in params.corruption_types for severity in params.severities]
         return [
-            Variant(f"{kind}:{severity}", {"type": kind, "severity": severity}, {"corruption": kind, "severity": severity})
+            GeneratedRecord(f"{kind}:{severity}", {"type": kind, "severity": severity}, {"corruption": kind, "severity": severity})
             for kind, severity in pairs
         ]
 
@@ -123,13 +123,13 @@ class ImagecorruptionsApply:
         """None: children are the same for every class."""
         return 0
 
-    def apply(self, pixels: Pixels, variant: Mapping[str, Any], stream: Stream) -> Pixels:
+    def apply(self, pixels: Pixels, made: Mapping[str, Any], stream: Stream) -> Pixels:
         """The corrupted image: uint8, of the same shape."""
-        if variant["type"] == NONE:
+        if made["type"] == NONE:
             return pixels
         from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 
-        return corrupt(pixels, variant["type"], variant["severity"], stream)
+        return corrupt(pixels, made["type"], made["severity"], stream)
 
 
 def _unique(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ class Cast:
         """An array of the dtype."""
         array = as_array(pixels)
         if str(array.dtype) == "uint8":
-            return looked_up(array, lambda levels: cast_array(levels, params.dtype, params.scale))
+            return looked_up(array, lambda byte_values: cast_array(byte_values, params.dtype, params.scale))
         return cast_array(array, params.dtype, params.scale)
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.planning.generated import AugmentStep, GenerateStep, aggressive
 from refinery_beam.planning.nodes import Step
 from refinery_beam.planning.output import stores_source
-from refinery_beam.planning.variants import AugmentStep, GenerateStep, aggressive
 from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, section_seed
 

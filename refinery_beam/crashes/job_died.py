@@ -43,7 +43,7 @@ def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
 
 
 @contextmanager
-def raises_worker_deaths(work: str) -> Iterator[None]:
+def raises_job_died(work: str) -> Iterator[None]:
     """While the body runs, the death of a worker process ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
 
     Beam does neither. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in the
@@ -94,7 +94,7 @@ def raises_worker_deaths(work: str) -> Iterator[None]:
 
 
 def _is_about_a_closed_connection(args: Any) -> bool:
-    """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
+    """Whether the engine itself raised a thread's exception, because the other end of a connection is gone. Such an exception is no news."""
     name = args.thread.name if args.thread is not None else ""
     kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
     return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))

@@ -15,7 +15,7 @@ AUGMENTATION = "augmentation"
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateStep:
-    """One generation: every child of a record of `splits`, made of its reference. `fields` are (the op's word, field name) pairs.
+    """One generation: every child of a record of `splits`, made of its ref. `fields` are (the op's word, field name) pairs.
 
     `kind` 'variants': the children `plugins.base.GenerateOp.variants` names. 'balance': copies until classes are equal.
     """
@@ -75,7 +75,7 @@ def aggressive(steps: Sequence[AugmentStep]) -> tuple[AugmentStep, ...]:
     return tuple(step for step in steps if step.materialization == "aggressive")
 
 
-def child_fields(generation: Sequence[GenerateStep], augmentations: Sequence[AugmentStep]) -> tuple[str, ...]:
+def generated_fields(generation: Sequence[GenerateStep], augmentations: Sequence[AugmentStep]) -> tuple[str, ...]:
     """The fields that only made records have; null in the others. Each once, in the order of the steps."""
     names = [field for step in generation for _, field in step.fields]
     if generation or aggressive(augmentations):
