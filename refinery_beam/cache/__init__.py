@@ -1,4 +1,4 @@
-"""Where results live and how they become true.
+"""Stores finished instances: addresses, attempts, promotion, verification.
 
 ::
 

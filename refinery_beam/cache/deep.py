@@ -27,10 +27,10 @@ def check_rows(
 ) -> tuple[list[Finding], list[str]]:
     """Check one open shard: columns and types, ids unique and in key order, values of the declared type, and ``rows_digest``.
 
-    ``plugin`` reads the content. ``file_of_key`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the
-    findings and notes: what a lossy encoding stores is not what was hashed before it, so of such shards everything is checked but the
-    digest.
-    """
+    ``plugin`` reads the content. ``file_of_key`` holds the record keys of the whole instance and gets those of the shard (32 bytes a
+    record). Gives the findings and notes: the digest of a row covers its content before encoding, so a shard of a lossy encoding is checked
+    in everything but the digest.
+"""
     check = _Shard(manifest, plugin, entry, file)
     if check.findings:
         return check.findings, []
@@ -105,7 +105,7 @@ class _Shard:
             self.add("value", f"{record_id!r}: {error}")
 
     def proof(self, cell: Cell, declared: dict[str, Any]) -> Any:
-        """What the digest of a row covers of its content."""
+        """The value of a row's content for the row's digest."""
         assert self.encoding is not None
         content = self.encoding.read(cell)
         if self.encoding.from_source:
@@ -127,7 +127,7 @@ class _Shard:
 
 
 def _fits(stored: Any, declared: dict[str, Any]) -> bool:
-    """Whether an Arrow type is how a declared dtype (and shape, for lists) is stored."""
+    """Whether an Arrow type stores a declared dtype (and shape, for lists)."""
     import pyarrow as pa
 
     for _ in declared.get("shape") or ():

@@ -1,4 +1,4 @@
-"""Assertions as PTransforms: records leave counts, ids and byte values, which become evidence."""
+"""Assertions as PTransforms: collect counts, ids and byte values of records as evidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from refinery_beam.records import ByteValuesRow, EvidenceRow, LedgerRow, Ref
 class CheckRefs(beam.PTransform):
     """Refs -> those that stay, and the ledger rows of those that break an input contract.
 
-    Errors that are certain before anything is decoded stop the job here: a gate lets refs pass when all their evidence is in.
+    A gate lets refs pass when all their evidence is collected, so that assertions which fail before anything is decoded stop the job here.
     """
 
     def __init__(self, job: Job) -> None:
@@ -45,7 +45,7 @@ class CheckRefs(beam.PTransform):
 class Evidence(beam.PTransform):
     """(evidence rows, rows of byte values) of the write pass -> one evidence row a (contract, key).
 
-    `statistics` is a side input of all merged accumulators: what readers see of byte values is known with them.
+    `statistics` is a side input of all merged accumulators: the deferred tail needs them to map byte values.
     """
 
     def __init__(self, job: Job, statistics: Any) -> None:
@@ -61,7 +61,7 @@ class Evidence(beam.PTransform):
 
 
 class CheckRef(beam.DoFn):
-    """Looks at refs one by one and tells the evidence once a bundle."""
+    """Checks refs one by one and gives the evidence once a bundle."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -82,7 +82,7 @@ class CheckRef(beam.DoFn):
 
 
 class Gate(beam.DoFn):
-    """Lets refs pass if the assertions that can be judged by now hold. Otherwise the job ends with all that do not."""
+    """Lets refs pass if all assertions that can be judged by now hold. Otherwise the job ends with every failed assertion."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -137,7 +137,7 @@ class MergeCounts(beam.CombineFn):
 
 
 class TailView(beam.DoFn):
-    """Levels of a record -> evidence about the values a reader sees, once every statistic of the deferred tail is known."""
+    """Byte values of a record -> evidence about the values that a reader computes, once the deferred tail is fitted."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -1,4 +1,4 @@
-"""Statistics of metadata, such as vocabularies: fitted over the refs of the fit source, without a pixel."""
+"""Statistics of metadata, such as vocabularies: fitted over the refs of the fit source; no file is read."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class CountValues(beam.CombineFn):
         return accumulator
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Raises DataError for values that make no statistic: of which record they are depends on chance, so none is to blame."""
+        """Raises DataError for values that make no statistic. It names no record: which one fails depends on the grouping."""
         try:
             with working(self._job):
                 self._ready().call(function, *arguments)

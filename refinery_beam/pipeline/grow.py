@@ -1,4 +1,4 @@
-"""New records as refs: a fan-out that carries how each child is made, never its content."""
+"""Generated and augmented records as refs: a fan-out of lineages, never of content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Grown(NamedTuple):
 
 
 class Generate(beam.PTransform):
-    """One generation in one split: the records (unless the step replaces them) and their children."""
+    """One generation in one split: gives the records (unless the step replaces them) and the records generated from them."""
 
     def __init__(self, job: Job, step: GenerateStep, split: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Expand(beam.PTransform):
 
 
 class GenerateRecords(beam.DoFn):
-    """A record -> itself (unless replaced), and its children."""
+    """A record -> itself (unless replaced), and its generated records."""
 
     def __init__(self, job: Job, step: GenerateStep) -> None:
         self._job, self._step = job, step
@@ -147,7 +147,7 @@ def _position(ref: Ref, step: GenerateStep) -> bytes:
 
 
 def _tally(before: Any, after: Any, step: str, split: str, *, replaced: bool) -> Any:
-    """Rows of how many records a step made and replaced, counted where they are."""
+    """Rows that count the records which a step made and replaced."""
     rows = [
         after
         | "Made" >> beam.FlatMap(_made_by, step).with_output_types(tuple[str, int])

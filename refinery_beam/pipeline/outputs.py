@@ -1,7 +1,7 @@
-"""What transforms of this room give: refs that stay beside ledger rows of those that go, and their element types.
+"""The outputs of this room's transforms, with element types: refs that stay, and ledger rows of the others.
 
-An output without an element type would be pickled at the next stage boundary: tagged outputs and partitions forget theirs, so every one of
-them is typed here.
+Beam pickles an output without an element type at the next stage boundary. Tagged outputs and partitions lose their element types, so this
+module sets them again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def lost(row: LedgerRow) -> Any:
 
 
 def typed(pcoll: Any, kind: Any) -> Any:
-    """The collection, told what its elements are."""
+    """The collection with its element type set."""
     pcoll.element_type = kind
     return pcoll
 

@@ -1,4 +1,4 @@
-"""Peeking into files before shards are written: headers for filters by header, signatures for near duplicates. Only small values leave."""
+"""Peeks into files before shards are written: headers for filters by header, signatures for near duplicates. Gives small values only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refinery_beam.records import LedgerRow, Ref
 
 
 class Peeked(NamedTuple):
-    """Refs with what was seen in their files (b'' where nothing is noted), and the ledger rows of those that go."""
+    """(signature, ref) pairs, with b'' for filters by header, and the ledger rows of records that a filter removes."""
 
     pairs: beam.PCollection[tuple[bytes, Ref]]
     ledger: beam.PCollection[LedgerRow]
@@ -32,7 +32,7 @@ class Peeked(NamedTuple):
 class PeekInto(beam.PTransform):
     """Reads the file of every ref once, dealt into groups by the data alone, with the threads and the error policy of the job.
 
-    Without a `step` it takes the signatures that splits ask for.
+    Without a `step` it computes the signatures that splits need.
     """
 
     def __init__(self, job: Job, step: FilterStep | None) -> None:
@@ -46,12 +46,12 @@ class PeekInto(beam.PTransform):
             | "Group" >> beam.GroupByKey()
             | "Peek" >> beam.ParDo(PeekGroup(self._job, self._step)).with_outputs(LOST, main="pairs")
         )
-        # Set by hand, the type of a pair must be in the engine's own words.
+        # The type of a pair must be one of Beam's own type hints here.
         return Peeked(typed(out.pairs, beam.typehints.Tuple[bytes, Ref]), typed(out[LOST], LedgerRow))
 
 
 class PeekGroup(beam.DoFn):
-    """One group of refs -> (what was seen, ref) pairs. Bad files stop the run, or are ledger rows, as Input.on_error says."""
+    """One group of refs -> (signature, ref) pairs. Bad files stop the run or become ledger rows, as Input.on_error says."""
 
     def __init__(self, job: Job, step: FilterStep | None) -> None:
         self._job, self._step = job, step

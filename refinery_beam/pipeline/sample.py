@@ -1,4 +1,4 @@
-"""The sample as a PTransform: chosen by seeded rank among the records that were stored, and written once more."""
+"""The sample as a PTransform: takes stored records of the lowest seeded ranks and writes them once more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from refinery_beam.records import Ref, ShardRow
 class Sample(beam.PTransform):
     """Refs of the records that were stored -> the shards of the sample.
 
-    The choice is by seeded rank in each stratum. The sampled records, and only they, are read and decoded once more.
+    Each stratum gives its records of the lowest seeded ranks. Only the sampled records are read and decoded again.
     """
 
     def __init__(self, job: Job, sample: SamplePlan, points: tuple[FitPoint, ...], merged_points: Any) -> None:
@@ -63,7 +63,7 @@ class SampleQuota:
 
 
 class WriteSample(ShardWriter):
-    """A shard of the sample. A record that was stored a moment ago and cannot be read now has changed: DataError."""
+    """A shard of the sample. Raises DataError for a record that the write pass could read and this pass cannot: its file has changed."""
 
     folder = "sample"
 

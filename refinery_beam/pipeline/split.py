@@ -1,4 +1,4 @@
-"""Splits: every ref finds its split, groups are never divided, and the rest is `unassigned`, in the ledger."""
+"""Assigns every ref to a split. Groups are never divided; records without a split are in the ledger as `unassigned`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LEDGER = ""
 
 
 class AssignSplits(beam.PTransform):
-    """Refs -> {split: its refs}, made by a `beam.Partition`, and under `LEDGER` the rows of those that found none.
+    """Refs -> {split: its refs}, by a `beam.Partition`, and under `LEDGER` the ledger rows of refs without a split.
 
-    `divided` refs bring their split with them. Else `grouped` says that some group may have more than one record; without it each
+    `divided` refs have their split already. Else `grouped` says that some group may have more than one record; without it each
     record is its own group and no grouping shuffle is paid.
     """
 
@@ -73,7 +73,7 @@ class AssignSplits(beam.PTransform):
 
 
 def by_name(ref: Ref, plan: Plan) -> Ref:
-    """The split that the source, or the mapping of a field's value, names. '' when none does."""
+    """The split that the source, or the mapping of a field's value, names; '' if there is none."""
     split = plan.split
     if split.mode == "partition":
         return ref._replace(split=ref.partition)
@@ -92,7 +92,7 @@ def by_hash(ref: Ref, plan: Plan) -> Ref:
 
 
 def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
-    """The ledger row of a record that no split takes; under key_assignment it says the value that is mapped to none."""
+    """The ledger row of a record without a split; under key_assignment it states the value that is mapped to no split."""
     detail = "no split takes this record"
     if plan.split.mode == "key":
         name = plan.split.key_field or ""
@@ -102,7 +102,9 @@ def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
 
 
 def one_tag(ref: Ref, tag: str, work: str) -> Ref:
-    """The ref, whose tags name one split. Leaves the error of one with two where the driver finds it (`work`, '' for nowhere)."""
+    """The ref, if its tags name at most one split. Otherwise raises DataError, after writing it for the driver below `work` ('' to skip
+    that).
+    """
     try:
         tag_split(ref, tag)
     except DataError as error:

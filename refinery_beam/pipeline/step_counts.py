@@ -1,4 +1,4 @@
-"""How many refs pass each step, counted where they are: what a run is accounted for with."""
+"""Counts how many refs pass each step; a run is balanced with these counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[str, str, str]
 
 
 class StepCounts:
-    """The ledger rows of all steps, and the counts of what each of them kept and lost."""
+    """The ledger rows of all steps, and the counts of records that each step kept and lost."""
 
     def __init__(self) -> None:
         self.lost: list[beam.PCollection[LedgerRow]] = []
@@ -23,7 +23,7 @@ class StepCounts:
         self._tallies: list[beam.PCollection[StepCountRow]] = []
 
     def passed(self, step: str, kept: beam.PCollection[Ref] | None, lost: beam.PCollection[LedgerRow] | None, *, split: str = "") -> None:
-        """A step has let `kept` pass and put `lost` into the ledger."""
+        """Count the `kept` and the `lost` records of a step."""
         for kind, rows in ((KEPT, kept), (GONE, lost)):
             if rows is not None:
                 one = beam.Map(_one, step, split, kind).with_output_types(tuple[Key, int])
@@ -32,7 +32,7 @@ class StepCounts:
             self.lost.append(lost)
 
     def made(self, tally: beam.PCollection[StepCountRow]) -> None:
-        """A step has made, or replaced, records."""
+        """Add the counts of records that a step made or replaced."""
         self._tallies.append(tally)
 
     def rows(self) -> beam.PCollection[StepCountRow]:

@@ -71,7 +71,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for field in plan.fitted_fields():
         if field.needs_fit:
             fitted.append(branches[field.fit_source] | f"FitField[{field.name}]" >> FieldFitPass(job, field))
-    # After the fits: statistics see every record once, as it is before it is varied.
+    # After the fits: statistics count every record once, as it is before augmentation.
     for varied in aggressive(plan.augmentations):
         for split in varied.splits:
             branches[split], tally = branches[split] | f"Augment[{varied.name}][{split}]" >> Expand(varied, split)
@@ -98,7 +98,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
 
 
 class CheckWorker(beam.DoFn):
-    """Passes every ref on. A worker of other versions than the driver's does not get so far; see `versions`."""
+    """Passes every ref on. A worker with other versions than the driver's raises before that; see `versions`."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

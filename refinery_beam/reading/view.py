@@ -1,4 +1,4 @@
-"""What a picture sees of an instance: counts, pixels, records chosen by rank, and what augmentation makes of them. Rows as stored."""
+"""The view that pictures get of an instance: counts, pixels, records sampled by rank, and their variants. Rows as stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOMAIN = "picture"
 
 
 class View:
-    """A `plugins.pictures.PictureView` of one instance for the picture `name`. Memory is that of a row group and what is chosen."""
+    """A `plugins.pictures.PictureView` of one instance for the picture `name`. Needs memory for one row group and the sampled rows."""
 
     def __init__(self, instance: Instance, *, name: str, seed: int) -> None:
         raw = instance.manifest.raw
@@ -78,7 +78,7 @@ class View:
         return rank(DOMAIN, self._seed if seed is None else seed, self.name, record_key(record_id))
 
     def variants(self, n_base: int, n_variants: int, *, seed: int | None = None) -> list[tuple[Shown | None, Variants]]:
-        """Records and their variants: of lazy augmentations as in the first epochs, of aggressive ones as stored.
+        """Records and their variants: lazy augmentations as in the first epochs, aggressive ones as stored.
 
         Raises ValueError when the recipe augments nothing.
         """

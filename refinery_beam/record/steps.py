@@ -13,7 +13,8 @@ Fitted: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 class BoundStep(NamedTuple):
-    """One transformation of a chain: its op and parameters, the type of its result, and statistics that the recipe or an instance states."""
+    """One transformation of a chain: its op and parameters, the type of its result, and statistics that the recipe or an instance states.
+    """
 
     bound: BoundOp[TransformOp]
     out: ArrayType

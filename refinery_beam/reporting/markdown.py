@@ -14,7 +14,7 @@ CLASS_LINES = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """What a report says, as plain values.
+    """The facts of a report, as plain values.
 
     `sources` are (name, type, files); `operations` are (section, name, op, params, splits); `fitted` is statistics by step; `noun` is what
     the kind of data calls its records; `split_rule` says in words how records found their splits.
@@ -148,7 +148,7 @@ def _ledger(facts: ReportFacts) -> str:
         key = (row.reason, row.stage, row.op)
         counts[key] = counts.get(key, 0) + 1
     text = "## Ledger\n\n" + _table(("reason", "stage", "op", "records"), [(*key, f"{n:,}") for key, n in sorted(counts.items())])
-    # What the recipe asked to leave out is no trouble; everything else is, whatever stage found it.
+    # Losses that the recipe asked for are no bad records; all others are, whatever stage found them.
     bad = [row for row in facts.ledger if row.reason not in ASKED_FOR]
     if bad:
         shown = [(_code(r.record_id), r.reason, _cell(r.detail)) for r in bad[:LEDGER_LINES]]

@@ -1,7 +1,7 @@
 """The local engine: Beam's FnApiRunner, constructed by us.
 
 Why not ``DirectRunner``: that name has meant a switching runner since Beam 2.68. It first tries to download a Go binary and then picks an
-engine by looking at the graph, so the engine changed with the recipe and with the network. Here it is always the same one.
+engine by the graph, so the engine changed with the recipe and with the network. Here it is always the same engine.
 
 Modes
 -----
@@ -28,23 +28,24 @@ from refinery_beam.runners.quiet import quiet_beam
 Mode = Literal["threads", "processes"]
 
 RunnerFactory = Callable[[Any], Any]
-"""From Beam's pipeline options to a Beam runner."""
+"""A function from Beam's pipeline options to a Beam runner."""
 
 MANY_RECORDS = 20_000
-"""From here on two seconds of process start-up no longer show."""
+"""From this number of records on, two seconds of process start-up do not matter."""
 
 FEW_RECORDS = 256
-"""Up to here one Beam worker is through before two have set up their stages."""
+"""Up to this number of records, one Beam worker is done before two have set up their stages."""
 
 NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: in threads or processes, how many `workers` of these there are, and how many `beam_workers` Beam starts.
+    """How the local engine runs: `mode` (threads or processes), the number of `workers` in that mode, and of `beam_workers` that Beam
+    starts.
 
     `runner_factory` makes the runner from Beam's pipeline options; by default it is `constructed_runner`.
-    """
+"""
 
     mode: Mode
     workers: int
@@ -66,11 +67,11 @@ def plan_local_workers(
     runner_factory: RunnerFactory | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
-    (more than four). A given number of `workers` is kept for small jobs too.
+    (more than four). The caller's number of `workers` holds for small jobs too.
 
-    >>> choose(4_000, cpus=4)
+    >>> plan_local_workers(4_000, cpus=4)
     LocalOptions(mode='threads', workers=4, beam_workers=2)
-    >>> choose(1_000_000, cpus=16)
+    >>> plan_local_workers(1_000_000, cpus=16)
     LocalOptions(mode='processes', workers=16, beam_workers=16)
     """
     cores = cpus or available_cpus()
@@ -93,8 +94,8 @@ def available_cpus() -> int:
 def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str, talk: bool = False) -> None:
     """Run the pipeline that `build` makes, to its end. Raises EngineError, or whatever the worker code raised.
 
-    Call it on the main thread: a dead worker interrupts that one. `work` is the job's work folder, where workers leave their markers.
-    `talk` lets Beam log what it likes.
+    Call it on the main thread: a dead worker interrupts the main thread. `work` is the job's work folder, which has the markers of workers.
+    `talk` lets Beam write its own log lines.
     """
     cap_native_threads()
     with quiet_beam(enabled=not talk), raises_job_died(work):
@@ -111,14 +112,14 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
 
 
 def constructed_runner(options: Any) -> Any:
-    """An FnApiRunner for Beam's pipeline `options`: the runner factory of every run that names no other."""
+    """An FnApiRunner for Beam's pipeline `options`: the default runner factory."""
     from apache_beam.runners.portability.fn_api_runner import fn_runner
 
     return fn_runner.FnApiRunner(provision_info=provision_info(options))
 
 
 def provision_info(options: Any) -> Any:
-    """What an FnApiRunner tells the worker processes it starts.
+    """The pipeline options that an FnApiRunner passes to its worker processes.
 
     A runner made by its name ('FnApiRunner') has none, and its worker processes start without any pipeline option.
     """

@@ -1,4 +1,4 @@
-"""One call of an op, in each of its forms, and the five ways in which the same call must give the same result."""
+"""The calls of an op that the kit makes, and the five ways in which the same call must give the same result."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Keep:
 
 
 class Generate:
-    """One child of one image, with the stream it would have."""
+    """One record generated from one image, with its stream."""
 
     def __init__(self, sample: Any, name: str, made: Mapping[str, Any]) -> None:
         self.sample, self.name, self.made = sample, name, dict(made)
@@ -110,7 +110,7 @@ class Generate:
 
 
 class Augment:
-    """What is drawn for one image and what becomes of it, in one value."""
+    """The sampled parameters for one image and the augmented image, in one value."""
 
     def __init__(self, sample: Any, replica: int) -> None:
         self.sample, self.replica = sample, replica
@@ -141,7 +141,7 @@ class Draw:
 
 
 class Offence:
-    """What a record assertion says of one value."""
+    """The judgement of a record assertion about one value."""
 
     def __init__(self, sample: Any) -> None:
         self.sample = sample
@@ -154,7 +154,7 @@ class Offence:
 
 
 class Key:
-    """Under which key a dataset assertion counts a record."""
+    """The key under which a dataset assertion counts a record."""
 
     def __init__(self, split: str, values: Sequence[Any]) -> None:
         self.split, self.values = split, list(values)
@@ -167,7 +167,7 @@ class Key:
 
 
 def check_calls(op: Any, model: Any, calls: Sequence[Any], *, name: str = "") -> tuple[str, ...]:
-    """Purity in its five forms, each told apart by what is held fixed."""
+    """Check purity in five forms. A failure says which form: each keeps other things fixed."""
     name = name or op.spec.name
     before = [call.arguments() for call in calls]
     written = model.model_dump_json()

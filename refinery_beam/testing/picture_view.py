@@ -58,5 +58,5 @@ class SmallView:
         return Stream(seed=1, op=self.name, key=record_key(record_id), replica=replica)
 
     def digest(self) -> bytes:
-        """What the view holds, to see whether a picture changed it."""
+        """A digest of the view's data, to check that a picture did not change it."""
         return digest("view", *(row.pixels.tobytes() for row in self._rows))

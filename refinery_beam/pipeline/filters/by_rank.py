@@ -20,7 +20,7 @@ from refinery_beam.records import Ref
 
 @carries_out("sample")
 class ByRank(beam.PTransform):
-    """One sample of all records. The cut is found by counting: the records are never held in memory."""
+    """One sample of all records. Finds the cut by counting: the records are never kept in memory."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Duplicates: groups of one content, or clusters of near signatures, and the one record of each that stays."""
+"""Duplicates: groups of equal content, or clusters of near signatures. One record of each group or cluster stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from refinery_beam.records import LedgerRow, Ref
 
 @carries_out("duplicates")
 class DropDuplicates(beam.PTransform):
-    """Of each group the ref with the smallest key; the others go, each naming the one that stays for it."""
+    """Keeps the ref with the smallest key of each group. The ledger row of every other record names the record that stays."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -41,7 +41,8 @@ class DropDuplicates(beam.PTransform):
 
 
 class NearGroups(beam.PTransform):
-    """Refs -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if given."""
+    """Refs -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if the recipe has it.
+    """
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -111,7 +112,7 @@ class Connect(beam.CombineFn):
 
 
 def keep_first(group: tuple[bytes, Iterable[Ref]], step: FilterStep) -> Iterable[Any]:
-    """The ref with the smallest key, and a ledger row for each other one. The group is gone through twice, never held."""
+    """The ref with the smallest key, and a ledger row for each other ref. Iterates over the group twice and never keeps it in memory."""
     first = min(group[1], key=lambda ref: ref.key)
     for ref in group[1]:
         if ref.key == first.key:

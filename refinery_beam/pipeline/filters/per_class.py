@@ -20,7 +20,7 @@ from refinery_beam.records import Ref, read_tags, with_tag
 
 @carries_out("sample_per_class")
 class SamplePerClass(beam.PTransform):
-    """One per-class filter. The cuts are found by counting, as those of splits are: no class is ever held in memory."""
+    """One per-class filter. Finds the cuts by counting, as splits do: no class is ever kept in memory."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class SamplePerClass(beam.PTransform):
 
 
 class KeepOrTag(beam.DoFn):
-    """Keeps or tags the chosen. A record without a class is neither chosen nor dropped."""
+    """Keeps or tags the sampled records. A record without a class is neither sampled nor dropped."""
 
     def __init__(self, step: FilterStep) -> None:
         self._step = step
@@ -65,7 +65,7 @@ class ClassCuts:
 
 
 def candidate(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:
-    """The (class, position) of a ref that may be chosen; nothing for one without a class or with an excluded tag."""
+    """The (class, position) of a ref that may be sampled; nothing for a ref without a class or with an excluded tag."""
     if ref.label is None or set(read_tags(ref)) & set(step.excluded):
         return
     yield ref.label, position("filter", step.seed, step.name, ref.key)

@@ -20,8 +20,8 @@ def _plain(hint: Any) -> Any:
 
 
 for _row in (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow, SinkRow, DigestRow):
-    # Beam reads the annotations as they stand. As text, which `from __future__ import annotations` makes of them, each field would be "any
-    # Python object": Beam pickles it, and an engine in Java cannot read it.
+    # `from __future__ import annotations` turns annotations into text, and Beam takes a field annotated with text for "any Python object":
+    # it pickles the field, and an engine in Java cannot read it. So the annotations become types again here.
     _row.__annotations__.update({name: _plain(hint) for name, hint in get_type_hints(_row).items()})
     coders.registry.register_coder(_row, coders.RowCoder)
 

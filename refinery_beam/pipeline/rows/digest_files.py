@@ -1,4 +1,4 @@
-"""Index building as a Beam pass: the SHA-256 of files on a store, computed where the workers are."""
+"""Index building as a Beam pass: the SHA-256 of files on a store, computed by workers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from refinery_beam.record.readahead import ordered_map
 from refinery_beam.records import DigestRow, Ref
 
 THREADS = 16
-"""Files that one bundle asks a store for at once: it waits for the network, not for the processor."""
+"""How many files a bundle requests from a store at once: it waits for the network, not for the processor."""
 
 ROWS_A_FILE = 20_000
 
@@ -62,7 +62,8 @@ class DigestGroup(beam.DoFn):
 
 
 def digest_file(ref: Ref, *, root: str) -> DigestRow:
-    """Read one file whole. One that cannot be read, or has another size than was listed, is a row with a reason; never an error."""
+    """Read one file whole. A file that cannot be read, or whose size differs from the listing, gives a row with a reason; never an error.
+    """
     try:
         data = locations.read(locations.join(root, ref.path))
     except OSError as error:

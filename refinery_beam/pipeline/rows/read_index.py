@@ -1,4 +1,4 @@
-"""Refs from the driver to the pipeline as PTransforms; what the parts hold is the business of `job.index_parts`."""
+"""Reads the driver's refs as PTransforms; `job.index_parts` defines the files."""
 
 from __future__ import annotations
 

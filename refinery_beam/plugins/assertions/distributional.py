@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Comparison(Params):
-    """What to compare with: an instance's split, fractions by value, or fractions of bins between ``edges``."""
+    """The distribution to compare with: an instance's split, fractions by value, or fractions of bins between ``edges``."""
 
     instance: str | None = None
     split: str | None = None
@@ -46,7 +46,7 @@ class Comparison(Params):
 
 
 class Distribution(Params):
-    """``reference``, the ``distance`` to it, and its ``max``."""
+    """``reference`` (a `Comparison`), the ``distance`` to it, and its ``max``."""
 
     reference: Comparison
     distance: Literal["jensen_shannon", "l_infinity", "ks", "wasserstein"]

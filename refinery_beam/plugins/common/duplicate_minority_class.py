@@ -19,7 +19,7 @@ class DuplicateMinorityClass:
     """Copies of the records of smaller classes, until every class has as many as the largest.
 
     A class of m records that lacks n gets n copies: every record n // m of them, and the n % m records of lowest seeded rank one more. So
-    no record is copied often while another is not, and which ones are does not depend on order. Copies have ids of their own,
+    no record is copied often while another is not, and the copied records do not depend on order. Copies have ids of their own,
     ``parent#name:1`` and on, and the parent's content. Records without a label are no class.
     """
 
@@ -41,7 +41,7 @@ class DuplicateMinorityClass:
         raise KeyError(word)
 
     def infer(self, before: ArrayType, params: DuplicateMinorityClassParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         return before
 
     def generated(self, params: DuplicateMinorityClassParams) -> Sequence[GeneratedRecord]:
@@ -49,9 +49,9 @@ class DuplicateMinorityClass:
         return ()
 
     def extra(self, count: int, largest: int, params: DuplicateMinorityClassParams) -> int:
-        """What the class lacks."""
+        """The number of records that the class lacks."""
         return largest - count
 
     def apply(self, content: Content, made: Mapping[str, Any], stream: Stream) -> Content:
-        """The content as it is."""
+        """The unchanged content."""
         return content

@@ -1,7 +1,7 @@
 """The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, watched and cancelled by us.
 
-Beam's way of waiting logs what the job says and raises one message of it; a Ctrl-C leaves the job running, at its owner's expense. So we
-ask for the state, the messages and the counters ourselves, through Beam's client, and cancel what does not end by itself.
+Beam waits for a job by logging its messages and raising one of them; after a Ctrl-C the job goes on, at its owner's expense. So this module
+reads the state, the messages and the counters itself, through Beam's client, and cancels a job that does not end.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from refinery_beam.runners.local import cap_native_threads
 from refinery_beam.runners.quiet import quiet_beam
 
 POLL_SECONDS = 5.0
-"""How often the job is asked for its state and counters."""
+"""Seconds between two requests for the job's state and counters."""
 
 LAST_WORDS_SECONDS = 50.0
 """How long a failed job's messages may take to arrive: about 30 s as a rule, says Beam."""
@@ -34,14 +34,14 @@ CANCEL_SECONDS = 120.0
 ENDS = ("DONE", "FAILED", "CANCELLED", "DRAINED", "UPDATED")
 
 WORDS = 3
-"""So many of a failed job's messages are repeated."""
+"""How many messages of a failed job an error repeats."""
 
 
 @dataclass(kw_only=True)
 class Listener:
-    """What the job tells while it runs. `say` gets one line for each change of state; `counts` are finished records by phase.
+    """Receives the news of a running job. `say` gets one line for each change of state; `counts` are finished records by pass.
 
-    Counts are those of bundles that were tried, repeated ones among them: good for a live line and for nothing else.
+    A repeated bundle counts again, so the counts are good for the progress line and for nothing else.
     """
 
     say: Callable[[str], None] = lambda text: None
@@ -91,7 +91,7 @@ class DataflowJob:
 
 @contextmanager
 def _interrupted_later() -> Iterator[list[int]]:
-    """Inside, Ctrl-C is only written down: a job must be known before it can be cancelled. A second one is not put off."""
+    """Inside, the first Ctrl-C waits: a job must be known before it can be cancelled. A second Ctrl-C is raised at once."""
     pressed: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield pressed
@@ -147,7 +147,7 @@ def _submit(pipeline: Any, options: EngineOptions) -> DataflowJob:
 
 
 def dataflow_options(options: EngineOptions, *, work: str, workers: int | None) -> Any:
-    """Beam's options: those given, and the ones that Beam would choose in another way than we do."""
+    """Beam's options: the user's, and the defaults of this program where they differ from Beam's."""
     from refinery_beam.runners.parsed_once import pipeline_options_of
 
     flags = list(options.flags)
@@ -183,7 +183,7 @@ def _wait(job: DataflowJob, listener: Listener) -> str:
 
 
 def _counts(job: DataflowJob) -> dict[str, int]:
-    """Finished records by phase, as far as the workers have told. A comfort: whatever goes wrong is passed over."""
+    """Finished records by pass, as far as workers have reported them. Never fails: without counts the progress line shows less."""
     from apache_beam.metrics import MetricsFilter
 
     from refinery_beam.pipeline.heartbeat import COUNTERS
@@ -198,7 +198,7 @@ def _counts(job: DataflowJob) -> dict[str, int]:
 
 
 def _cancel(job: DataflowJob, listener: Listener) -> None:
-    """Cancel the job and wait until it has ended: what it still writes belongs to nobody. A second Ctrl-C ends the waiting."""
+    """Cancel the job and wait until it has ended, because it may still write. A second Ctrl-C ends the waiting."""
     listener.say(f"cancelling Dataflow job {job.id}")
     try:
         job.result.cancel()
@@ -213,7 +213,7 @@ def _cancel(job: DataflowJob, listener: Listener) -> None:
 
 
 def _failed(job: DataflowJob, state: str) -> EngineError:
-    """The error of a job that ended otherwise than done, in its own words."""
+    """The error for a job that did not end as done, with the job's own messages."""
     if state != "FAILED":
         return EngineError(
             f"the Dataflow job was ended from outside, in state {state}",
@@ -250,7 +250,7 @@ def _error_messages(job: DataflowJob) -> list[str]:
 
 
 def last_words(texts: Sequence[str]) -> list[str]:
-    """What a person can use of a job's error messages: the exceptions that workers raised, else what the service says; the last few.
+    """The useful lines of a job's error messages: the exceptions of workers, else the messages of the service; the last few.
 
     >>> last_words(["A work item was attempted 4 times without success.", "Traceback (most recent call last):\\n  File x\\nOSError: disk"])
     ['OSError: disk']

@@ -79,11 +79,12 @@ class ImagecorruptionsApplyParams(Params):
 
 
 class ImagecorruptionsApply:
-    """One child a (corruption, severity) pair, ``parent#name:fog:3``; with `preserve_original` an unchanged one, ``parent#name:none:0``.
+    """One record for each (corruption, severity) pair, ``parent#name:fog:3``; with `preserve_original` an unchanged copy,
+    ``parent#name:none:0``.
 
-    Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on which others are asked
-    for. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
-    """
+    Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on the other pairs of the
+    recipe. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
+"""
 
     spec = OpSpec(
         name="imagecorruptions_apply",
@@ -105,7 +106,7 @@ class ImagecorruptionsApply:
         return TAGS[word]
 
     def infer(self, before: ArrayType, params: ImagecorruptionsApplyParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         if before.dtype != "uint8" or known_channels(before) not in (1, 3, None):
             raise OpTypeError(f"imagecorruptions_apply takes uint8 images of one or three channels, not {before}")
         return before
@@ -120,7 +121,7 @@ class ImagecorruptionsApply:
         ]
 
     def extra(self, count: int, largest: int, params: ImagecorruptionsApplyParams) -> int:
-        """None: children are the same for every class."""
+        """None: every class gets the same generated records."""
         return 0
 
     def apply(self, pixels: Pixels, made: Mapping[str, Any], stream: Stream) -> Pixels:

@@ -2,7 +2,7 @@
 
 The parameters of each severity are those of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations" (ICLR 2019), as their published program for ImageNet-C states them. The code is ours; where a library did a step there
-(a Canny edge detector, a distance map, pictures of frost) the function below says what stands in its place. Images are float64
+(a Canny edge detector, a distance map, pictures of frost) the function below says what it does instead. Images are float64
 (h, w, c) of one or three channels in 0..1.
 """
 
@@ -48,7 +48,7 @@ def fog(image: Array, severity: int, stream: Stream) -> Array:
 
 
 def frost(image: Array, severity: int, stream: Stream) -> Array:
-    """a * x + b * ice. The ice is a texture made of two plasmas, ridged so that it has needles and clear places, in a cold white.
+    """a * x + b * ice. The ice is a texture made of two plasmas, ridged so that it has needles and clear patches, in a cold white.
 
     The benchmark lays one of six photographs of frost over the image; they are not part of this package.
     """
@@ -81,7 +81,7 @@ def snow(image: Array, severity: int, stream: Stream) -> Array:
 def spatter(image: Array, severity: int, stream: Stream) -> Array:
     """Drops of water (severity 1 to 3) or of mud (4 and 5), where smoothed normal noise is above a threshold.
 
-    Water is shaded by the distance to the drops' edges. Edges here are the pixels of a drop that touch a place without water, and the
+    Water is shaded by the distance to the drops' edges. Edges here are the pixels of a drop that touch a pixel without water, and the
     distance is exact, cut at 20; the benchmark uses a Canny detector and an approximate distance.
     """
     import numpy as np
@@ -205,7 +205,7 @@ def _neighbours(plane: Array, kernel: tuple[tuple[int, ...], ...]) -> Array:
 
 
 def _equalized(values: Array) -> Array:
-    """Levels 0..255 spread so that their histogram is flat."""
+    """Byte values spread so that their histogram is flat."""
     import numpy as np
 
     counts = np.bincount(values.ravel(), minlength=256)
