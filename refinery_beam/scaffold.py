@@ -1,4 +1,4 @@
-"""`init`: a recipe for what a folder holds. Deterministic text that runs as it is; so does every suggestion in it, once uncommented.
+"""`init`: writes a recipe for a folder. Deterministic text that runs as it is; so does every suggestion in it, once uncommented.
 
 Lines that begin with ``# `` are remarks. Lines that begin with ``#`` and anything else are suggestions: take the ``#`` away.
 """
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderFacts:
-    """What a folder holds. ``images`` is the (train) folder of the images, ``test`` the held-out one."""
+    """The layout of a folder. ``images`` is the (train) folder of the images, ``test`` the folder of test images."""
 
     layout: Layout
     images: str
@@ -49,10 +49,11 @@ class FolderFacts:
 
 
 def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Sequence[str] = ()) -> FolderFacts:
-    """Look at `folder`, write the recipe and the schema file beside it.
+    """Inspect `folder`, and write the recipe and its schema file.
 
-    Raises DataError ``init-layout`` for a folder it makes nothing of, UsageError ``init-exists`` for a file that is there (unless `force`).
-    """
+    Raises DataError ``init-layout`` for a folder whose layout it does not know, UsageError ``init-exists`` for a file that exists (unless
+    `force`).
+"""
     facts = inspect_folder(os.path.abspath(folder))
     location = os.path.abspath(recipe)
     schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
@@ -268,7 +269,8 @@ def _size(folder: str) -> int:
 
 
 def _table(path: str, images: Sequence[str]) -> Table | None:
-    """The table, if one of its columns names images; its label is the column whose name says so, else the one with fewest values."""
+    """The table, if one of its columns names images; its labels are in the column with such a name, else in the column with fewest values.
+    """
     if not images:
         return None
     rows = first_rows(path)

@@ -57,7 +57,7 @@ def verify(
 
 
 def _is_instance(location: str) -> bool:
-    """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
+    """Whether a folder is, or was, an instance: `verify` must not advise anybody to remove a folder of photos."""
     inside = {"manifest.json", "dataset"} & set(locations.names(location))
     return bool(inside) or location.split("/")[-4:-3] == ["instances"]
 

@@ -2,7 +2,7 @@
 it.
 
 ``markers``        workers write down which records they are working on
-``job_died``  the death of a worker process becomes an error that lists these records
+``job_died``       turns the end of a dead worker process into an error that lists these records
 ``forked_run``     runs the run itself in a child process, where its workers are threads
 ``suspects``       tries each of these records again
 ``retry_alone``    the process that makes these tries, one record at a time

@@ -1,4 +1,4 @@
-"""Turns the death of a worker process into an error that lists the records the dead process was working on.
+"""Raises an error when a worker process dies, with the records that it was working on.
 
 FnApiRunner does not report it: the thread that waits for the worker process raises, and the main thread waits for an answer for ever.
 """
@@ -44,7 +44,7 @@ def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
 
 @contextmanager
 def raises_job_died(work: str) -> Iterator[None]:
-    """While the body runs, the death of a worker process ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
+    """While the body runs, a worker process that dies ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
 
     Beam does neither. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in the
     threads mode runs on the main thread, comes back wrapped in a RuntimeError of the engine.
@@ -59,8 +59,8 @@ def raises_job_died(work: str) -> Iterator[None]:
     def hook(args: Any) -> None:
         text = str(args.exc_value)
         if "Worker subprocess exited" in text:
-            # The other workers end too, some of them after the run is over. The first death is reported, and the markers are read at once,
-            # while the others' processes still live and do not count.
+            # The other workers end too, some of them after the run is over. Only the first worker that dies counts, and the markers are
+            # read at once, while the others' processes still live.
             if not dead and not over:
                 dead.append(worker_died(_how(text), read_markers(work)))
                 os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""Identical files in an index: how many there are, and what is odd about them."""
+"""Counts identical files in an index, and warns of contradictions among them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEMBERS = 4
 
 
 class Member(NamedTuple):
-    """A record as its content is looked at."""
+    """A record, sorted by its content."""
 
     digest: bytes
     key: bytes
@@ -41,7 +41,7 @@ def find_repeats(members: Iterable[Member]) -> Repeats:
     """Count records of equal content, and warn of groups with different labels (``label-conflict``) and of groups in two declared
     partitions (``partition-leak``): one warning each, with the count and the first cases by record key.
 
-    `members` come in the order of `by_content`. No group is held, however large.
+    `members` come in the order of `by_content`. No group is kept in memory, however large.
     """
     records = 0
     conflicts, leaks = _Cases(), _Cases()

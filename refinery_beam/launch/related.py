@@ -1,7 +1,7 @@
-"""Other instances that a recipe names: those that it borrows statistics from, and those that its assertions compare with.
+"""Finds the other instances that a recipe names: it borrows statistics from some, and its assertions compare with others.
 
-Both are found before the recipe's own key is known, because their keys are a part of it. Where a recipe names another recipe, that one is
-prepared first: with the function `prepare` that is handed in, and with `Asking`, which tells it who asks.
+Both are found before the recipe's own key is known, because their keys are a part of it. If a recipe names another recipe, that one is
+prepared first, by the caller's function `prepare` and with an `Asking`, which lists the recipes that wait for it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NOBODY = Asking()
 
 
 class Sibling(Protocol):
-    """What is needed of another recipe once it is prepared."""
+    """The parts of another prepared recipe that this module needs."""
 
     @property
     def plugin(self) -> Plugin: ...
@@ -67,9 +67,9 @@ class Prepare(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One split of a finished instance that an assertion compares with. Its identity is the instance's full key; where it lies is not.
+    """One split of a finished instance that an assertion compares with. Its identity is the instance's full key, not its location.
 
-    `at` is where the recipe names it.
+    `at` is its position in the recipe.
     """
 
     manifest: Manifest
@@ -103,7 +103,7 @@ def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: 
     return found
 
 
-# Keys of a file of statistics that say what the step is, and not what it learned.
+# Keys of a file of statistics that describe the step, not its statistics.
 _ABOUT_THE_STEP = frozenset({"op", "version", "fit_source", "pinned", "origin"})
 
 
@@ -162,7 +162,7 @@ def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict
 
 
 def find_comparisons(recipe: Recipe, plan: Plan, settings: Settings, prepare: Prepare, asking: Asking) -> dict[int, Comparison]:
-    """What a plan's assertions compare with, by their position. Raises RecipeError ``contract-reference``."""
+    """The comparisons of a plan's assertions, by the position of the assertion. Raises RecipeError ``contract-reference``."""
     found: dict[int, Comparison] = {}
     for i, step in enumerate(plan.contracts):
         if not step.compares:

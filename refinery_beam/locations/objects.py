@@ -1,7 +1,7 @@
 """The half of `locations` that speaks to object stores, through fsspec. Only `locations` imports this module, and only this module fsspec.
 
 Listings are never taken from fsspec's own cache: another process may have written since. A file system object is asked for anew at each
-call, which costs a look-up in fsspec's table of instances; that table knows about forks, a cache of ours would not.
+call, which costs one lookup in fsspec's table of instances; that table knows about forks, a cache of ours would not.
 
 Credentials and end points come from the environment: ``FSSPEC_<PROTOCOL>_<OPTION>``, or what the store's own library reads
 (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``~/.aws``, ...). Texts of errors are passed on without option values.

@@ -1,7 +1,7 @@
-"""Recipe + plugin -> Plan: every decision that depends on what the recipe says is made here, once, before any engine is asked.
+"""Recipe + plugin -> Plan: every decision that depends on the recipe is made here, once, before any engine starts.
 
 Passes, in order: splits, filters, featurizations, chains (type inference and the deferred tail), fit points, output. Each collects
-its errors, so that a user sees all of them at once, each with its place in the recipe.
+its errors, so that a user sees all of them at once, each with its position in the recipe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generation and Augmentations of a recipe -> the plan's steps, and what they mean for types and for what can be stored."""
+"""Generation and Augmentations of a recipe -> the plan's steps, their types, and the refusal of steps whose content cannot be stored."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def augmented(plugin: Plugin, steps: Sequence[AugmentStep], split: str, before: 
 
 
 def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[Step, ...]:
-    """A deferred tail, told of the shape that augmentations leave. Its dtypes stay."""
+    """A deferred tail with the shape that augmentations give. Its dtypes stay."""
     done = []
     for step in steps:
         bound = plugin.bind(step, TransformOp)
@@ -93,7 +93,7 @@ def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[S
 
 
 def odd_augmentation(recipe: Recipe, plugin: Plugin, split: str, error: OpTypeError) -> RecipeError:
-    """The refusal of augmentations that cannot take what is stored of a split."""
+    """The refusal of augmentations that cannot take a split's stored type."""
     return RecipeError(
         f"the {plugin.kind.noun} of split {split!r} cannot be augmented: {error}",
         code="op-type",

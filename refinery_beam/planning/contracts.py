@@ -11,13 +11,13 @@ from refinery_beam.plugins.base import DatasetAssertion, FeaturizeOp, Plugin
 from refinery_beam.recipe import Recipe
 
 COMPARED = "imported"
-"""Stands for the location of an instance, which is no part of what a plan is; its key is in the recipe side of the instance key."""
+"""Replaces the location of an instance in a plan, whose identity has no locations; the recipe side of the key has the instance's key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContractStep:
-    """One assertion. ``place`` is where it stands in the recipe, no part of a key; ``compares``: it compares with an instance;
-    ``on_content``: it looks at the content of records.
+    """One assertion. ``at`` is its position in the recipe, no part of a key; ``compares``: it compares with another instance;
+    ``on_content``: it reads the content of records.
     """
 
     section: Literal["InputContracts", "OutputExpectations"]
@@ -86,9 +86,10 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
 
 
 def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
-    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: they have too many levels."""
+    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: others are too many to count.
+    """
     if not plugin.kind.byte_values:
-        return  # each record is looked at as a whole
+        return  # such content is observed record by record
     others = [c for c in chains.values() if plugin.kind.accumulator(c.stored) is None]
     tails = [c for c in others if c.deferred]
     noun, field = plugin.kind.noun, plugin.kind.field

@@ -46,7 +46,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
 
 
 def split_rule(plan: Plan) -> str:
-    """How records find their splits."""
+    """How records are assigned to splits."""
     s = plan.split
     if s.mode == "partition":
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")

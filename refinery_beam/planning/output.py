@@ -1,4 +1,4 @@
-"""How rows are stored: the fields a recipe declares, with the types the plan makes of them, and their encoding."""
+"""How rows are stored: the fields that a recipe declares, with their types in the plan, and the encoding."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def build_output(
     errors: list[RefineryError],
     generated: Sequence[str] = (),
 ) -> OutputPlan:
-    """What a stored row looks like. `stored` is the type of stored content, None where there is none. What cannot be is added to `errors`;
-    `generated` are fields that only made records have.
-    """
+    """The form of stored rows. `stored` is the type of stored content, None without any. Adds to `errors`. `generated` are the fields that
+    only generated and augmented records have.
+"""
     out, content = recipe.model.Output, plugin.kind.field
     made = {f.field: set(f.splits) for f in fields}
     listed: list[tuple[str, FieldType]] = []

@@ -1,4 +1,4 @@
-"""The view that pictures get of an instance: counts, pixels, records sampled by rank, and their variants. Rows as stored."""
+"""The view that pictures get of an instance: counts, pixels, records sampled by rank, and their augmented variants. Rows as stored."""
 
 from __future__ import annotations
 

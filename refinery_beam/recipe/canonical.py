@@ -22,7 +22,7 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays, pictures. Filled
     in: every default, with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists
     of splits, stages and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form
-    places 5, 5.0 and "5" differ.
+    values 5, 5.0 and "5" differ.
     """
     body = full_model(recipe, plugin)
     for name in ("schema_version", "seed"):

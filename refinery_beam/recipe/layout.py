@@ -1,7 +1,7 @@
 """The grammar of a source's ``layout``: how the paths below it are built.
 
-A layout is segments between slashes. ``{label}`` and ``{split}`` name the segment they stand for (each at most once), ``*`` is one level,
-``**`` is any number of levels, none included (at most once), ``{file}`` is the file itself (exactly once, last), anything else is literal.
+A layout is segments between slashes. ``{label}`` and ``{split}`` name the segment they stand for (each at most once), ``*`` is one folder,
+``**`` is any number of folders, none included (at most once), ``{file}`` is the file itself (exactly once, last), anything else is literal.
 """
 
 from __future__ import annotations

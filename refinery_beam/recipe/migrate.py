@@ -1,4 +1,4 @@
-"""Schema versions 1 and 2 in the words of version 3, on the tree, so that every value keeps the place where it was written.
+"""Schema versions 1 and 2 in the words of version 3, on the tree, so that every value keeps its position in the text.
 
 v1 left parameters to defaults that later versions require: they are written out here, so that a v1 recipe means what it meant and has
 the identity of its v3 spelling.
@@ -168,7 +168,7 @@ def _node(value: Any, sibling: Node) -> Node:
 
 
 def _seed_of_filter(item: Node, fail: Callable[..., None]) -> None:
-    """A filter's seed stands beside its op; inside params is the older place and means the same."""
+    """A filter's seed is a key next to its op; older recipes have it inside params, with the same meaning."""
     params = item.get("params")
     inner = params.get("seed") if params is not None else None
     if inner is None or params is None:

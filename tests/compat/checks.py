@@ -179,7 +179,7 @@ def upright(kitchen: Kitchen, result: RunResult) -> None:
         assert row["image"].shape == (40, 32, 3) and (row["image"] == want).all()
 
 
-def borrowed_statistics(kitchen: Kitchen, result: RunResult) -> None:
+def imported_statistics(kitchen: Kitchen, result: RunResult) -> None:
     theirs = json.loads((Path(kitchen.cook("v3_main").path) / "fitted_statistics" / "normalize.json").read_text())
     ours = json.loads((Path(result.path) / "fitted_statistics" / "normalize.json").read_text())
     assert (ours["mean"], ours["std"]) == (theirs["mean"], theirs["std"])

@@ -1,7 +1,7 @@
 """Give every selected file its label: from a table beside the files, or from the file's own path.
 
-A by_id table's id column may hold relative paths, file names or stems. Which one it is, is decided once for the whole table: the form under
-which most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
+A by_id table's id column may hold relative paths, file names or stems. The whole table has one form: the one under which
+most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""List a source through a third-party loader: what it names is checked, sorted and stated here, so a loader can only choose."""
+"""Lists a source through a third-party loader. The loader only names files; this module checks, sorts and stats them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> SourceListing:
-    """The files a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
+    """The files that a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
 
     Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and
     for a source without files.

@@ -1,7 +1,7 @@
 """The walk of a source on an object store.
 
-Prefixes are listed one by one, like folders: memory is bounded by the largest of them, and names that a local walk would pass over are
-passed over here. A few are asked for ahead, since each answer takes a round trip.
+Prefixes are listed one by one, like folders: memory is bounded by the largest of them, and this walk skips the names that a local walk
+skips. A few are asked for ahead, since each answer takes a round trip.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def walk_remote(selection: Selection) -> None:
             except FileNotFoundError:
                 if not prefix:
                     raise _nothing_there(selection) from None
-                continue  # removed while we looked
+                continue  # removed during the walk
             except OSError as error:
                 raise locations.fault(error, "list", locations.join(source.root, prefix)) from error
             for listed in found:

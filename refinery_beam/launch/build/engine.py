@@ -1,4 +1,4 @@
-"""One job on the chosen engine: where its rows go, how it is run to its end, and what is said when it does not get there."""
+"""One job on the engine of the settings: where its rows go, how it runs to its end, and the errors of a job that fails."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from refinery_beam.runners.quiet import stderr_set_aside
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The engine of a job over `records` refs, which are called `noun` where people look. What the driver alone writes (logs) is in
-    ``here``, on this machine in any case; rows are in ``work``, where the workers of the engine can write them.
+    """The engine of a job over `records` refs; `noun` is their name in messages. The driver's own files (logs) are in ``here``, always on
+    this machine; rows are in ``work``, where the workers of the engine can write them.
     """
 
     settings: Settings
@@ -66,7 +66,7 @@ class Engine:
         return self.settings.progress and self.options.runner != "dataflow"
 
     def run(self, build: Callable[[Any], None]) -> None:
-        """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
+        """Run the pipeline that `build` makes to its end. Raises the first error of a worker, or EngineError, after cancelling the job."""
         local_options = self.local_options
         where = (
             f"the local engine: {local_options.workers} {local_options.mode}"

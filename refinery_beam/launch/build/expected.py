@@ -17,7 +17,7 @@ MAX_SHARD_BYTES = 256 << 20
 
 
 class Entry(Protocol):
-    """What is asked of a record of the index."""
+    """The fields of an index record that this module reads."""
 
     @property
     def label(self) -> str | None: ...
@@ -27,7 +27,7 @@ class Entry(Protocol):
 
 
 class Entries(Protocol):
-    """The records of an index: counted, and gone through as often as one likes."""
+    """The records of an index: counted, and readable any number of times."""
 
     def __len__(self) -> int: ...
 
@@ -36,7 +36,7 @@ class Entries(Protocol):
 
 def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
     """About as many as are stored: records by split as the ratios say, each multiplied by what generation and stored augmentation make of
-    it. Filters and bad files are not foreseen.
+    it. Ignores filters and bad files.
     """
     copies = any(step.kind != "variants" for step in plan.generation)
     classes = Counter(entry.label for entry in entries if entry.label is not None) if copies else Counter[str]()

@@ -1,4 +1,4 @@
-"""From a prepared recipe and a collected job to the plain facts a report shows."""
+"""Makes the plain facts of a report from a prepared recipe and a collected job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refinery_beam.reporting.sample_and_sinks import sample_and_sinks_section
 
 
 def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
-    """Everything report.md says."""
+    """The facts of report.md."""
     plan, index = prepared.plan, prepared.index
     chain = next(iter(plan.chains.values()))
     return ReportFacts(

@@ -182,7 +182,7 @@ class SamplePerClass:
     kind = "sample_per_class"
 
     def class_quota(self, label: str, records: int, params: SamplePerClassParams) -> int:
-        """How many of so many records of a class are chosen.
+        """How many of so many records of a class are sampled.
 
         >>> SamplePerClass().class_quota("cat", 9, SamplePerClassParams(n_per_class=5))
         5
@@ -218,7 +218,7 @@ class SamplePerClassFractional(SamplePerClass):
         return tuple(params.fractions)
 
     def class_quota(self, label: str, records: int, params: Any) -> int:
-        """How many of so many records of a class are chosen.
+        """How many of so many records of a class are sampled.
 
         >>> p = SamplePerClassFractionalParams(n_per_class_base=100, fractions={"cat": 0.29})
         >>> [SamplePerClassFractional().class_quota(c, 1000, p) for c in ("cat", "dog")]

@@ -95,7 +95,7 @@ class SeverityLadderParams(Params):
 
 
 class SampleGrid:
-    """Images as they are stored, chosen by seeded rank."""
+    """Stored images, sampled by seeded rank."""
 
     spec = OpSpec(
         name="sample_grid",

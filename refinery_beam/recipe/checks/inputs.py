@@ -40,7 +40,7 @@ def labels_resolvable(c: Context) -> Findings:
 
 
 def label_from_spec_resolves(c: Context) -> Findings:
-    """19: each labeled source has exactly one place its labels come from, and the table has the columns named."""
+    """19: each labeled source has exactly one source of labels, and its table has the named columns."""
     derived = c.model.Labels.source.kind == "derived"
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)

@@ -49,7 +49,7 @@ def augmentations_train_only(c: Context) -> Findings:
 
 
 def fit_on_train_uses_train_split(c: Context) -> Findings:
-    """6: statistics come from train, unless the recipe states or imports them."""
+    """6: statistics come from train, unless the recipe states or borrows them."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
         spec = c.spec(section, operation)
         if spec is None:
@@ -172,7 +172,7 @@ def param_types(c: Context) -> Findings:
 
 
 def stats_from_instance_exclusive(c: Context) -> Findings:
-    """22: statistics are fitted or imported, not both; an import names its recipe and op."""
+    """22: an operation fits its statistics or borrows them, not both; borrowing names a recipe and an op."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
         borrowed = operation.params.get("stats_from_instance")
         if borrowed is None:
@@ -221,7 +221,7 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
 
 
 def stats_source_resolves(c: Context) -> Findings:
-    """106: the recipe that statistics are imported from exists."""
+    """106: the recipe to borrow statistics from exists."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
         borrowed = operation.params.get("stats_from_instance")
         if borrowed is None or _borrowed_problem(borrowed):
@@ -245,7 +245,7 @@ def stats_source_resolves(c: Context) -> Findings:
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
-    """27: stored variants are made of uint8 pixels, so nothing may have changed the dtype before."""
+    """27: stored augmentations are made of uint8 pixels, so nothing may have changed the dtype before."""
     aggressive = {s: a.name for a in c.model.Augmentations if a.materialization == "aggressive" for s in a.splits}
     if not aggressive:
         return

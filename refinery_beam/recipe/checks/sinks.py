@@ -65,7 +65,7 @@ def sinks(c: Context) -> Findings:
 
 
 def template_problem(template: str, known: list[str] | None) -> str:
-    """What is wrong with a sink's path template; '' if nothing is that can be told from its text.
+    """The fault of a sink's path template; '' if its text shows none.
 
     >>> template_problem("a/{path|stem}.png", ["path"]), template_problem("../{path}", None)
     ('', 'leaves the instance')

@@ -1,4 +1,4 @@
-"""The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, watched and cancelled by us.
+"""The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, followed and cancelled by this module.
 
 Beam waits for a job by logging its messages and raising one of them; after a Ctrl-C the job goes on, at its owner's expense. So this module
 reads the state, the messages and the counters itself, through Beam's client, and cancels a job that does not end.

@@ -1,4 +1,4 @@
-"""The books of a run: every record that goes into a step comes out of it or is in the ledger, step by step and split by split."""
+"""Balances the counts of a run: every record that goes into a step comes out of it or is in the ledger, step by step and split by split."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerR
 
 
 def account_steps(plan: Plan, records_in: int, tally: Tally, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """The same for every step and split, each side counted where it was: what a step got is what it kept and lost, and what it lost is in
-    the ledger. `counts` are stored rows by split and `ledger` what the job lost of the `records_in` refs it was given.
-    """
+    """The same for every step and split: a step's input is the sum of the records that it kept and lost, and the lost ones are in the
+    ledger. `counts` are stored rows by split, `ledger` the rows of the records that the job lost, and `records_in` the refs that went into
+    it.
+"""
 
     def kept(step: str, split: str = "") -> int:
         return tally.get((split, step, "kept"), 0)

@@ -1,4 +1,4 @@
-"""Assertions judged, once the job has counted what they ask for."""
+"""Judges the assertions by the counts of a finished job."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def expectations(prepared: Prepared, outcomes: Sequence[Outcome]) -> tuple[dict[
 
 
 def _expectation(prepared: Prepared, index: int, outcome: Outcome) -> dict[str, Any]:
-    """An assertion as the manifest states it. A named instance is stated by its key, never by its place."""
+    """An assertion as the manifest states it. It states the instance to compare with by its key, never by its location."""
     step = outcome.step
     params = dict(step.params)
     if step.compares:
@@ -70,8 +70,8 @@ def contract_warnings(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
 
 
 def comparison_counts(comparisons: Mapping[int, Comparison], plan: Plan, plugin_paths: Sequence[str] = ()) -> dict[int, Counts]:
-    """The values of the field that each assertion compares with, and how often they occur, sorted by their canonical form. Missing values
-    are passed over. Of content, the values that a reader sees.
+    """The values of the field that each assertion compares with, and how often they occur, sorted by their canonical form. Skips
+    missing values. For content these are the readers' values.
     """
     found: dict[int, Counts] = {}
     for i, comparison in comparisons.items():

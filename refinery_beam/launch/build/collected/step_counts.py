@@ -47,7 +47,7 @@ def read_step_counts(plan: Plan, work: str) -> StepCounts:
 
 
 def generation_warnings(plan: Plan) -> list[tuple[str, str]]:
-    """Warnings about generation outside of train: what is measured there is no longer what was found in the world."""
+    """Warnings about generation outside of train: results there no longer measure natural data."""
     return [
         ("generation-split", f"{step.name!r} makes records in {split!r}: what is measured on it is not measured on found data alone")
         for step in plan.generation
