@@ -53,7 +53,7 @@ def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Seq
 
     Raises DataError ``init-layout`` for a folder whose layout it does not know, UsageError ``init-exists`` for a file that exists (unless
     `force`).
-"""
+    """
     facts = inspect_folder(os.path.abspath(folder))
     location = os.path.abspath(recipe)
     schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
@@ -269,8 +269,7 @@ def _size(folder: str) -> int:
 
 
 def _table(path: str, images: Sequence[str]) -> Table | None:
-    """The table, if one of its columns names images; its labels are in the column with such a name, else in the column with fewest values.
-    """
+    """The table, if one of its columns names images; its labels are in the column with such a name, else in that with fewest values."""
     if not images:
         return None
     rows = first_rows(path)

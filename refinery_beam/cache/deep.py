@@ -30,7 +30,7 @@ def check_rows(
     ``plugin`` reads the content. ``file_of_key`` holds the record keys of the whole instance and gets those of the shard (32 bytes a
     record). Gives the findings and notes: the digest of a row covers its content before encoding, so a shard of a lossy encoding is checked
     in everything but the digest.
-"""
+    """
     check = _Shard(manifest, plugin, entry, file)
     if check.findings:
         return check.findings, []

@@ -120,7 +120,7 @@ def redact(value: Any, *, name: str = "") -> Any:
 
     >>> redact({"storage_options": {"key": "k"}, "url": "s3://u:p@b/x?X-Amz-Signature=ab&n=1", "seed": 3})
     {'storage_options': {'key': '***'}, 'url': 's3://b/x?X-Amz-Signature=***&n=1', 'seed': 3}
-"""
+    """
     if _OPTION_NAME.search(name):
         return {str(key): _HIDDEN for key in value} if isinstance(value, Mapping) else _HIDDEN
     if _SECRET_NAME.search(name) and value is not None:

@@ -191,7 +191,7 @@ def self_check(raw: Mapping[str, Any]) -> list[str]:
 
     Checked are: required keys and their types, file entries (safe relative paths, each once, sorted), splits and shards without gaps,
     counts that add up, and both digests computed anew.
-"""
+    """
     found = [f"{name} is missing or of the wrong type" for name, kind in _REQUIRED.items() if not isinstance(raw.get(name), kind)]
     if found:
         return found

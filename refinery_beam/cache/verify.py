@@ -247,7 +247,7 @@ def _with_local_copy(location: str, read: Callable[[str], str]) -> str:
 def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Plugin | None) -> None:
     """Check the row counts in the footers against the manifest, and the rows themselves if a `plugin` can read them. Shards with wrong
     bytes have findings already.
-"""
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

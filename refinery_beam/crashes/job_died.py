@@ -94,8 +94,7 @@ def raises_job_died(work: str) -> Iterator[None]:
 
 
 def _is_about_a_closed_connection(args: Any) -> bool:
-    """Whether the engine itself raised a thread's exception, because the other end of a connection is gone. Such an exception is no news.
-    """
+    """Whether the engine itself raised a thread's exception, because the other end of a connection is gone. It is no news."""
     name = args.thread.name if args.thread is not None else ""
     kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
     return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))

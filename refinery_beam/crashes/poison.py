@@ -88,8 +88,7 @@ def poison_after(run: Run, error: JobDied, known: Poison) -> dict[str, str]:
 
 
 def _forked(run: Run, attempt: Callable[[Poison], T], poison: Poison) -> T:
-    """Run the attempt in a child process and give its result. Raises JobDied, with the records that the child was working on, if it dies.
-    """
+    """Run the attempt in a child process and give its result. Raises JobDied, with the child's records, if the child dies."""
     try:
         return run_forked(lambda: attempt(poison))
     except ChildDied as error:

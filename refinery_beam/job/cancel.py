@@ -40,8 +40,7 @@ def check(work: str) -> None:
 
 
 def cancel(work: str, *, seconds: float = 10.0) -> bool:
-    """End the job: no thread starts work for it any more. Waits until working threads have stopped; False if some are still working then.
-    """
+    """End the job: no thread starts work for it any more. Waits until working threads have stopped; False if some still work then."""
     with _changed:
         _cancelled.add(work)
         return _changed.wait_for(lambda: _busy[work] <= 0, timeout=seconds)

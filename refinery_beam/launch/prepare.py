@@ -137,7 +137,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
 
     A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do. Third-party
     code is covered by the digest of its source files, where the recipe uses it: an installed plugin it does not use changes no key.
-"""
+    """
     return {
         "law": LAW_VERSION,
         "storage": STORAGE_VERSION,

@@ -86,8 +86,7 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
 
 
 def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
-    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: others are too many to count.
-    """
+    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: others are too many."""
     if not plugin.kind.byte_values:
         return  # such content is observed record by record
     others = [c for c in chains.values() if plugin.kind.accumulator(c.stored) is None]

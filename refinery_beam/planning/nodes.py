@@ -152,7 +152,7 @@ class FilterStep:
 class FieldStep(FittableStep):
     """One featurization: `field` from `inputs`. Featurizations of metadata are computed when the refs are made, those of content while a
     shard is written.
-"""
+    """
 
     field: str
     inputs: tuple[str, ...]
@@ -167,7 +167,7 @@ class SplitPlan:
     ``mode``: 'ratios' (of everything, of partition `applies_to`, or of the records with the tag `tag`, while others follow their own tag),
     'key' (a field's value through `mapping`), 'partition' (the source says). With `near_distance` records whose signatures (of the op
     `near_op`) are near stay together. `ratios` keeps the recipe's order. `splits` is every split that may come out, in report order.
-"""
+    """
 
     mode: Literal["ratios", "key", "partition"]
     splits: tuple[str, ...]

@@ -25,7 +25,7 @@ def build_output(
 ) -> OutputPlan:
     """The form of stored rows. `stored` is the type of stored content, None without any. Adds to `errors`. `generated` are the fields that
     only generated and augmented records have.
-"""
+    """
     out, content = recipe.model.Output, plugin.kind.field
     made = {f.field: set(f.splits) for f in fields}
     listed: list[tuple[str, FieldType]] = []

@@ -182,7 +182,7 @@ P = ParamSpec("P")
 class PluginFailed(Exception):
     """Code of a plugin raised an exception that its protocol does not allow. ``word`` names the code ("op:resize", "encoding:png",
     "kind:image"), ``step`` where the recipe uses it.
-"""
+    """
 
     def __init__(self, step: str, word: str, error: Exception) -> None:
         super().__init__(step, word, str(error))
@@ -270,7 +270,7 @@ class Plugin:
     keys}) the extensions it reads. ``loaders`` are source types beyond those of its kind. Discovery fills in ``origins`` and ``origin``,
     where third-party words ("op:NAME", "encoding:NAME", "loader:TYPE", "assertion:KIND"), or the whole plugin, come from, and ``code``, the
     plugin paths in force.
-"""
+    """
 
     name: str
     version: int
@@ -292,8 +292,7 @@ class Plugin:
         return frozenset(self.kind.source_types) | frozenset(self.loaders)
 
     def op(self, name: str, section: str = "") -> AnyOp | None:
-        """The op of that name, and of that section unless it is None; None without such an op. Protocols do not determine an op's section.
-        """
+        """The op of that name, and of that section unless it is None; None without such an op. Protocols do not imply a section."""
         op = self.ops.get(name)
         return None if op is None or section not in ("", op.spec.section) else op
 

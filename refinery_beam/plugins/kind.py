@@ -177,8 +177,7 @@ class Kind(Protocol):
         """Whether the structure of a file promises no more bytes than there are. False is a reason to decode, not a verdict."""
 
     def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
-        """Check the content that a third-party loader gave, by the same rules as `decode`. Raises BadRecord; ``origin`` names the loader.
-        """
+        """Check the content of a third-party loader by the same rules as `decode`. Raises BadRecord; ``origin`` names the loader."""
 
     def plain(self, content: Content) -> Content:
         """Content in its plain form, in which it is stored, compared and passed to assertions (for images: a C-order array)."""

@@ -30,8 +30,7 @@ MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class PathCode:
-    """The code of one ``--plugin-path``: ``modules`` are (name, source) sorted by name; ``location`` is for messages and not in the digest.
-    """
+    """The code of one ``--plugin-path``: ``modules`` are (name, source) sorted by name; ``location`` is for messages only."""
 
     location: str
     folder: bool

@@ -169,7 +169,7 @@ class DuplicatesOp(FilterOp, Protocol):
 
     `distance` None: a group is the records of equal content. A number: records are neighbours if their 64-bit `signature`s differ in at
     most so many bits, and groups are the connected components. `signature` decides Splits.keep_duplicates_together: near as well.
-"""
+    """
 
     def distance(self, params: Any) -> int | None: ...
 
@@ -278,7 +278,7 @@ class AugmentOp(Protocol):
     """A random change of train records. ``draw`` takes all its random numbers from `stream` and gives sampled parameters, JSON-able, for
     content of a known type; ``apply`` is a pure function of the content and those parameters, so the stored parameters suffice to repeat
     it.
-"""
+    """
 
     @property
     def spec(self) -> OpSpec: ...

@@ -61,7 +61,7 @@ class SplitReader(Sequence[Row]):
 
     `len`, ``reader[i]`` (negative too; IndexError beyond the end), slices (a list of rows), iteration, `batches`, `columns`. StoreError
     ``damaged`` when a shard cannot be read. ``cache_bytes`` bounds the decoded row groups that random access keeps; it always keeps one.
-"""
+    """
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class SplitReader(Sequence[Row]):
         The random numbers follow from the augmentation's seed and name, the record and the epoch's number, whatever the order of reading.
         Augmentations change the stored pixels, before the deferred tail. A split without lazy augmentations is read unchanged. UsageError
         for a number below 0.
-"""
+        """
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise UsageError(
                 f"there is no epoch {number!r}",

@@ -50,7 +50,7 @@ class Recipe:
         Paths are ``"Splits.ratios"``, ``"Input.sources[0].path"``, ``"Input.sources.0.path"`` or tuples of steps. Scalars and collections
         in brackets (``[...]``, ``{...}``) are shown where they start; block collections, and everything with ``key=True``, at their key.
         After an overlay or a migration it is the position of the text that the value came from.
-"""
+        """
         steps = parse_path(dotted_path) if isinstance(dotted_path, str) else tuple(dotted_path)
         return position_in(self._root, self.path, steps, key=key)
 

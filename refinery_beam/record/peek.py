@@ -9,8 +9,7 @@ from refinery_beam.records import LedgerRow, Ref
 
 
 class Peek:
-    """Peeks into the file of a ref: a pure function of its bytes and the plan. Without a `step` it computes the signature that splits need.
-    """
+    """Peeks into the file of a ref: a pure function of its bytes and the plan. Without a `step`: the signature that splits need."""
 
     def __init__(self, worker: Worker, step: FilterStep | None) -> None:
         self._worker = worker

@@ -13,8 +13,7 @@ Fitted: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 class BoundStep(NamedTuple):
-    """One transformation of a chain: its op and parameters, the type of its result, and statistics that the recipe or an instance states.
-    """
+    """One transformation of a chain: its op and parameters, the type of its result, and statistics stated by the recipe or an instance."""
 
     bound: BoundOp[TransformOp]
     out: ArrayType

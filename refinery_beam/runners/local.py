@@ -45,7 +45,7 @@ class LocalOptions:
     starts.
 
     `runner_factory` makes the runner from Beam's pipeline options; by default it is `constructed_runner`.
-"""
+    """
 
     mode: Mode
     workers: int

@@ -16,7 +16,7 @@ def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
 
     Beam warns about libraries that nobody uses, and logs every exception of a worker with two tracebacks before it raises it. The user
     reads the exception, once.
-"""
+    """
     before = logging.root.manager.disable
     own = logging.getLogger("apache_beam")
     if enabled:

@@ -271,8 +271,7 @@ def _check_field_types(op: FeaturizeOp, model: Any, given: Sequence[list[Any]], 
 
 
 def _generations(op: GenerateOp, model: Any, given: Sequence[Any]) -> list[Any]:
-    """A call for each generated record of each sample. Checks that names differ, contents are of the inferred type and tags are declared.
-    """
+    """A call for each generated record of each sample. Checks that names differ, contents have the inferred type and tags are declared."""
     if op.kind == "balance":
         for count, largest in ((1, 1), (1, 10), (7, 10)):
             extra = op.extra(count, largest, model)

@@ -48,7 +48,7 @@ def check_recipe(
 
     `before` are recipes whose instances it needs. Gives the sizes of the elements that crossed stages. Raises DependsOnTheEngine with the
     first difference, LargeElement or PickledElement (all AssertionErrors), and RefineryError if the plain run fails.
-"""
+    """
     sizes = Sizes()
     with tempfile.TemporaryDirectory(prefix="refinery-beam-hostile-") as folder:
 

@@ -41,8 +41,7 @@ class DropDuplicates(beam.PTransform):
 
 
 class NearGroups(beam.PTransform):
-    """Refs -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if the recipe has it.
-    """
+    """Refs -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if there is one."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()

@@ -62,8 +62,7 @@ class DigestGroup(beam.DoFn):
 
 
 def digest_file(ref: Ref, *, root: str) -> DigestRow:
-    """Read one file whole. A file that cannot be read, or whose size differs from the listing, gives a row with a reason; never an error.
-    """
+    """Read one file whole. A file that cannot be read, or whose size differs from the listing, gives a row with a reason, no error."""
     try:
         data = locations.read(locations.join(root, ref.path))
     except OSError as error:

@@ -62,7 +62,7 @@ def largest_remainder(count: int, shares: Sequence[Fraction]) -> list[int]:
     [14, 4, 2]
     >>> largest_remainder(10, weights([0.75, 0.15, 0.1]))
     [8, 1, 1]
-"""
+    """
     rest = 1 - sum(shares, Fraction(0))
     full = [*shares, rest] if rest > 0 else list(shares)
     exact = [count * share for share in full]

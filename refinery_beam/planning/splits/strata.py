@@ -66,7 +66,7 @@ def stratify(members: Iterable[Ref], plan: Plan) -> Iterator[tuple[str, bool, Re
 
     All are in the stratum of the representative, the first ref, and only the representative is counted. If the ratios are about some
     records only, the representative is the first of those, and the other records pass through.
-"""
+    """
     stratum: str | None = None
     for ref in members:
         if outside(ref, plan.split) is not None:

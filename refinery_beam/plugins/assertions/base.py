@@ -17,7 +17,7 @@ class AssertionSpec:
     shape), or its values. A record assertion about values holds for an image exactly if it holds for each distinct value, and a dataset
     assertion counts every value of every channel once. ``output_only``: it is about splits, so it belongs to OutputExpectations.
     ``sees_missing``: it also judges records without a value.
-"""
+    """
 
     kind: str
     version: int
@@ -32,7 +32,7 @@ class AssertionSpec:
 class Facts(NamedTuple):
     """The facts for a dataset assertion besides its counts: the splits in order, the splits without labels, and in `comparison` the counts
     of values in the instance that it compares with (None without one).
-"""
+    """
 
     splits: tuple[str, ...]
     unlabeled: tuple[str, ...]
@@ -63,7 +63,7 @@ class DatasetAssertion(Protocol):
 
     ``key`` gets the split ('' before splits are made) and the values of `fields`, and gives a list of plain values, or None to skip the
     record.
-"""
+    """
 
     @property
     def spec(self) -> AssertionSpec: ...

@@ -24,7 +24,7 @@ def account_steps(plan: Plan, records_in: int, tally: Tally, counts: Mapping[str
     """The same for every step and split: a step's input is the sum of the records that it kept and lost, and the lost ones are in the
     ledger. `counts` are stored rows by split, `ledger` the rows of the records that the job lost, and `records_in` the refs that went into
     it.
-"""
+    """
 
     def kept(step: str, split: str = "") -> int:
         return tally.get((split, step, "kept"), 0)

@@ -80,7 +80,7 @@ def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: t
     >>> image = decode(file.getvalue(), policy=DecodePolicy(), limits=DecodeLimits())
     >>> image.mode, image.size, image.getpixel((0, 0))
     ('RGB', (3, 2), (7, 7, 7))
-"""
+    """
     image, kind = _open(data, policy, limits)
     try:
         turn = _stated_turn(image, data, kind) if kind in ("jpeg", "tiff") else 1

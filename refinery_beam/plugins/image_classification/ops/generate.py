@@ -84,7 +84,7 @@ class ImagecorruptionsApply:
 
     Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on the other pairs of the
     recipe. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
-"""
+    """
 
     spec = OpSpec(
         name="imagecorruptions_apply",
