@@ -56,8 +56,8 @@ def normals(stream: Stream, shape: Sequence[int], mean: float = 0.0, deviation: 
 def poissons(stream: Stream, indices: Array, means: Sequence[float]) -> Array:
     """int64 Poisson numbers of the means ``means[index]``, one word a number, by inversion.
 
-    The number is the least k for which the word's share (its top 53 bits) lies below P(X <= k).
-    The distribution functions are tables of 53-bit integers, cut where less than 2**-53 is left.
+    The number is the least k for which the word's share (its top 53 bits) lies below P(X <= k). The distribution functions are tables of
+    53-bit integers, cut where less than 2**-53 is left.
     """
     import numpy as np
 

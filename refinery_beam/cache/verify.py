@@ -97,8 +97,7 @@ def verify(
 
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
     ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, ``recipe-changed``, and with ``deep`` also ``schema``, ``order``,
-    ``duplicate-id``, ``value``,
-    ``rows-digest`` (if all of these are right, the logical digest follows from the manifest).
+    ``duplicate-id``, ``value``, ``rows-digest`` (if all of these are right, the logical digest follows from the manifest).
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
     """

@@ -109,10 +109,10 @@ def build_index(
     """List, label and digest everything the recipe's sources select.
 
     The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
-    ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read;
-    under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or
-    'sha256', see `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
-    Temporary files for what does not fit in memory lie next to the hints.
+    ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read; under
+    ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or 'sha256', see
+    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any. Temporary files for what does not fit in
+    memory lie next to the hints.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)

@@ -200,9 +200,9 @@ def write_shard(
     `folder` may be on a store; the file is then uploaded when it is whole and hashed, and an attempt that is repeated puts the same object
     again. `scratch` is local, and on one file system with a local `folder`.
 
-    Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
-    become ledger rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample.
-    `markers` write down which records are being worked on.
+    Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
+    rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
+    on.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))

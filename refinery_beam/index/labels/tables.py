@@ -1,7 +1,7 @@
 """Read a label table: CSV, TSV, semicolons, JSON lines or Parquet, into plain columns of text.
 
-`recipe.delimited` cuts text into rows. Values stay unchanged: ``" cat"`` and ``"cat"`` are two labels.
-Empty lines are dropped. A broken table is a DataError naming the line.
+`recipe.delimited` cuts text into rows. Values stay unchanged: ``" cat"`` and ``"cat"`` are two labels. Empty lines are dropped. A broken
+table is a DataError naming the line.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The fused-stage check: every element that crosses a stage boundary has a deterministic coder of plain fields, so it is no pickle and no
 pixels.
 
-Runners fuse what they can and materialise the rest. Carrying images over a boundary costs four to five times their bytes in
-memory on the local runner and a shuffle everywhere else, and one innocent `Map` can cause it. So this module
-computes the fused stages of a job offline, in milliseconds, and checks the coder of every PCollection that crosses.
+Runners fuse what they can and materialise the rest. Carrying images over a boundary costs four to five times their bytes in memory on the
+local runner and a shuffle everywhere else, and one innocent `Map` can cause it. So this module computes the fused stages of a job offline,
+in milliseconds, and checks the coder of every PCollection that crosses.
 """
 
 from __future__ import annotations
