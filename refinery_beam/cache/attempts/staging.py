@@ -177,7 +177,7 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
 
 
 def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
-    """The ``rows`` folders of dead runs of this key, each locked against sweeping while the caller reads it. Their files may be half written."""
+    """The ``rows`` folders of dead runs of this key, each locked while the caller reads it. Their files may be half written."""
     folder = staging_root(root)
     for name in _names(folder):
         path = os.path.join(folder, name)
