@@ -53,8 +53,8 @@ def main(images: Path, out: Path) -> None:
             histogram += sum(histograms)
             columns = [[str(f.relative_to(images)) for f in chunk], [f.parent.name for f in chunk], digests, pixels]
             writer.write_table(pa.table([pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)], schema=schema))
-    levels = np.arange(256)
-    print(len(files), [float((h * levels).sum() / h.sum()) for h in histogram.reshape(3, 256)])
+    byte_values = np.arange(256)
+    print(len(files), [float((h * byte_values).sum() / h.sum()) for h in histogram.reshape(3, 256)])
 
 
 if __name__ == "__main__":

@@ -72,17 +72,17 @@ def timed(command: list[str | Path]) -> Turn:
     begun, peak, done = time.perf_counter(), 0.0, threading.Event()
     process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
-    def watch() -> None:
+    def sample() -> None:
         nonlocal peak
         while not done.wait(0.05):
             peak = max(peak, resident_mb(family(process.pid)))
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     code = process.wait()
     seconds = time.perf_counter() - begun
     done.set()
-    watcher.join()
+    sampler.join()
     if code:
         sys.exit(f"{' '.join(str(part) for part in command)} ended with {code}")
     return Turn(seconds, peak)

@@ -4,7 +4,7 @@ usage: scale.py [--records N ...] [--quotas N] [--filtered N]
 
 Each size is a process of its own. It makes up a listing (class folders, digests, one content in fifty twice, so that groups matter), and
 from there does what a run does before its engine starts: sort, group, find duplicates, hash the input, divide into splits, write index
-parts, translate. `--quotas` divides that many references by exact quotas within a thousand classes and writes nothing; `--filtered` takes
+parts, translate. `--quotas` divides that many refs by exact quotas within a thousand classes and writes nothing; `--filtered` takes
 one class out of that many first, so that the local engine has to cut. Peaks are those of `getrusage`. A first row without records shows
 what Python, Beam and PyArrow take by themselves.
 """
@@ -99,8 +99,8 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     return {"graph": graph, "index": index_bytes}
 
 
-def references(records: int) -> Iterator[Any]:
-    """References as the driver makes them."""
+def listed_refs(records: int) -> Iterator[Any]:
+    """Refs as the driver makes them."""
     from refinery_beam.identity import record_key
     from refinery_beam.records import Ref
 
@@ -123,7 +123,7 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
     recipe_file.write_text(RECIPE, encoding="utf-8")
     plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
 
-    counts = Counter(ref.split for ref in divide(Again(lambda: references(records)), plan, scratch=folder))
+    counts = Counter(ref.split for ref in divide(Again(lambda: listed_refs(records)), plan, scratch=folder))
     assert sum(counts.values()) == records and counts[""] == 0
     return {"counts": dict(counts)}
 
@@ -140,14 +140,14 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.planning.build import build_plan
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
-    from refinery_beam.runners.local import choose, run_local
+    from refinery_beam.runners.local import plan_local_workers, run_local
 
     recipe_file = Path(folder) / "recipe.yaml"
     recipe_file.write_text(RECIPE + FILTER, encoding="utf-8")
     plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
     for name in WORK_FOLDERS:
         os.makedirs(f"{folder}/{name}")
-    write_index(f"{folder}/index", references(records), count=records)
+    write_index(f"{folder}/index", listed_refs(records), count=records)
     job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
 
     def build(pipeline: Any) -> None:
@@ -156,7 +156,7 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
             counted = refs | f"Count[{name}]" >> beam.combiners.Count.Globally()
             _ = counted | f"Keep[{name}]" >> beam.Map(keep_count, f"{folder}/count-{name}")
 
-    run_local(build, choose(records), work=folder)
+    run_local(build, plan_local_workers(records), work=folder)
     counts = {path.name.removeprefix("count-"): int(path.read_text()) for path in Path(folder).glob("count-?*")}
     assert sum(counts.values()) == records - records // CLASSES
     return {"counts": counts}

@@ -1,7 +1,7 @@
 """Every failure a user can meet, as one tree.
 
-Promise: an error names the *place* (``file:line:column`` for recipes, record and file for data), the *value* found, the *rule* it
-breaks and the *remedy*. The class decides the exit code, so no caller ever chooses one:
+Promise: an error names its position (`at`: ``file:line:column`` for recipes, record and file for data), the *value* found, the *rule* it
+breaks and the *remedy*. The class decides the exit code, so no caller picks one:
 
 ====  =======================================  ==========================
 code  meaning                                  class
@@ -82,10 +82,10 @@ class RefineryError(Exception):
         return (self,)
 
     def render(self) -> str:
-        """The words printed for a person: place and message first, then value, rule and remedy on their own lines."""
+        """The words printed for a person: position and message first, then value, rule and remedy on their own lines."""
         lines = [f"{self.at}: {self.message}" if self.at else self.message]
         value = _said(self.value)
-        # What the place or the message says already is not said again.
+        # Facts in the position or the message are not repeated.
         if value and value not in self.message and value != self.at:
             lines.append(f"  value:  {_shorten(value)}")
         if self.rule:
@@ -151,7 +151,7 @@ class ErrorGroup(RefineryError):
             rule=first.rule,
             remedy=first.remedy,
         )
-        # The members share one kind in practice; where they do not, the worst decides.
+        # In practice all members are of one kind; otherwise the worst decides.
         self.exit_code = max(m.exit_code for m in self.members)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -7,9 +7,9 @@ end. Two accumulators, both made of Python integers, both mergeable in any order
   statistics after any elementwise op (`through`), because there are only 256 values to send through it.
 * `FloatMoments` for everything else: sums of values and of squares as integers in the unit of the least double (see `moments`).
 
-The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals: the one place where
-floats are made. NaN and infinities have no sum; they are counted (`nonfinite`), and deriving statistics from an accumulator that met
-one is refused.
+The two meet in `ChannelSums`, whose `mean` and `std` are the correctly rounded doubles of the exact rationals. Floats are made
+nowhere else. NaN and infinities have no sum; they are counted (`nonfinite`), and an accumulator that counted one refuses to give
+statistics.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
 @dataclass(frozen=True, slots=True)
 class ChannelSums:
-    """What is known of one channel: the number of values, their exact sum and sum of squares, the least and the greatest.
+    """The sums of one channel: the number of values, their exact sum and sum of squares, the least and the greatest.
 
     >>> ChannelSums(4, Fraction(10), Fraction(30), Fraction(1), Fraction(4)).mean()
     2.5
@@ -74,8 +74,8 @@ class ChannelSums:
 class Partial(Protocol):
     """An exact accumulator of images. ``merge`` is associative and commutative, and an empty accumulator is its neutral element.
 
-    ``count`` is the number of images added. ``nonfinite`` is the number of NaN and infinite values met: a caller that adds one image at
-    a time can name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores
+    ``count`` is the number of images. ``nonfinite`` is the number of NaN and infinite values: a caller that adds one image at a time can
+    name the image. ``dumps`` gives equal bytes for equal multisets of images, whatever the grouping; ``loads`` restores
     them.
     """
 
@@ -139,16 +139,16 @@ class ChannelHistogram:
         """The exact sums of every channel. Raises ExactError if no value was counted."""
         found = []
         for bins in self.bins:
-            filled = [level for level in range(256) if bins[level]]
+            filled = [value for value in range(256) if bins[value]]
             if not filled:
                 raise ExactError("no value was counted")
-            total = sum(level * bins[level] for level in filled)
-            squares = sum(level * level * bins[level] for level in filled)
+            total = sum(value * bins[value] for value in filled)
+            squares = sum(value * value * bins[value] for value in filled)
             found.append(ChannelSums(sum(bins), Fraction(total), Fraction(squares), Fraction(filled[0]), Fraction(filled[-1])))
         return tuple(found)
 
-    def levels(self) -> Array:
-        """An image of every level once: uint8 (256, 1) for one channel, else (256, 1, c). What `through` sends through a function."""
+    def byte_values(self) -> Array:
+        """An image with each of the 256 byte values once: uint8 (256, 1) for one channel, else (256, 1, c). `through` maps it."""
         import numpy as np
 
         ramp = np.arange(256, dtype=np.uint8).reshape(256, 1)
@@ -156,17 +156,17 @@ class ChannelHistogram:
         return ramp if width <= 1 else np.repeat(ramp[:, :, None], width, axis=2)
 
     def through(self, mapping: Mapped) -> FloatMoments:
-        """The moments of the same images after an elementwise op, without seeing them again.
+        """The moments of the same images after an elementwise op, without reading them again.
 
-        ``mapping`` is what the 256 levels become: an array (256,), (256, 1), (256, c) or (256, 1, c) of any real dtype, or a function
-        from `levels()` to such an array. The result equals `FloatMoments` of the mapped images, bytes included.
+        ``mapping`` gives the result for each of the 256 byte values: an array (256,), (256, 1), (256, c) or (256, 1, c) of any real dtype,
+        or a function from `byte_values()` to such an array. The result equals `FloatMoments` of the mapped images, bytes included.
 
         >>> import numpy as np
         >>> h = ChannelHistogram(); h.add(np.array([[0, 255]], np.uint8))
         >>> h.through(lambda ramp: (ramp / 255).astype(np.float32)).channels()[0].mean()
         0.5
         """
-        values = mapping(self.levels()) if callable(mapping) else mapping
+        values = mapping(self.byte_values()) if callable(mapping) else mapping
         bins = self.bins
         table = values.reshape(256, -1)
         if table.shape[1] not in (1, len(bins)):
@@ -218,7 +218,7 @@ class FloatMoments:
 
     @property
     def nonfinite(self) -> int:
-        """How many NaN and infinite values were met."""
+        """How many NaN and infinite values were counted."""
         return sum(c.nan + c.inf for c in self._channels)
 
     def add(self, pixels: Image | Array) -> None:
@@ -314,7 +314,7 @@ def sqrt_float(value: Fraction) -> float:
     if not value:
         return 0.0
     p, q = value.numerator, value.denominator
-    # Scale by an even power of two so that the integer root has more bits than a double; then mark inexactness in one more bit
+    # Scale by an even power of two so that the integer root has more bits than a double; then note inexactness in one more bit
     # ("round to odd"), so that the final division rounds as if it saw the true root.
     shift = max(0, 64 - (p.bit_length() - q.bit_length()) // 2)
     scaled, rest = divmod(p << 2 * shift, q)

@@ -1,6 +1,6 @@
 """The law of hashing and randomness.
 
-Everything whose bytes are promised gets its name and its luck from this file and from nowhere else.
+This file alone computes the names and the random numbers of everything whose bytes are promised.
 
 Hashing
 -------
@@ -82,7 +82,7 @@ def digest(domain: str, *parts: bytes | str | int) -> bytes:
 
 
 class Hasher:
-    """`digest` of more parts than one wants to hold at once.
+    """`digest` of parts that are added one by one, so that they need not fit in memory together.
 
     >>> hasher = Hasher("x", "ab"); hasher.add("c"); hasher.digest() == digest("x", "ab", "c")
     True
@@ -99,7 +99,7 @@ class Hasher:
         self._hash.update(data)
 
     def copy(self) -> Hasher:
-        """One that goes on from here, apart from this one."""
+        """A copy with the same parts so far; adding to one does not change the other."""
         other = Hasher.__new__(Hasher)
         other._hash = self._hash.copy()
         return other
@@ -127,13 +127,13 @@ def record_key(record_id: str) -> bytes:
     return hashlib.sha256(record_id.encode()).digest()
 
 
-def child_id(parent: str, op: str, variant: str | int) -> str:
+def generated_id(parent: str, op: str, name: str | int) -> str:
     """The id of a generated or augmented record.
 
-    >>> child_id("photos/cat/1.png", "fog", 3)
+    >>> generated_id("photos/cat/1.png", "fog", 3)
     'photos/cat/1.png#fog:3'
     """
-    return f"{parent}#{op}:{variant}"
+    return f"{parent}#{op}:{name}"
 
 
 def rank(domain: str, seed: int, name: str, key: bytes) -> int:

@@ -33,7 +33,7 @@ class ExactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The sums of one channel; `nan` and `inf` values are counted and in no sum. `low` and `high` are None while no value is finite."""
+    """The sums of one channel; `nan` and `inf` values are counted but not summed. `low` and `high` are None while no value is finite."""
 
     count: int
     nan: int
@@ -66,7 +66,7 @@ def one_value(value: float, times: int) -> Moments:
 
 
 def moments_of(plane: Array) -> Moments:
-    """The moments of an array of any real dtype but long doubles. Raises ExactError for another one."""
+    """The moments of an array of any real dtype except long doubles. Raises ExactError for another dtype."""
     import numpy as np
 
     flat = np.ascontiguousarray(plane).reshape(-1)

@@ -1,4 +1,4 @@
-"""Child processes that run code of this package, wherever it lies and whatever the working directory is; and whether a process lives."""
+"""The environment in which a child process finds this package, whatever its working directory; and whether a process is alive."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def is_alive(pid: int) -> bool:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except FileNotFoundError:
-        return not os.path.isdir("/proc/self")  # gone while it was asked; without /proc the signal's answer stands
+        return not os.path.isdir("/proc/self")  # the process ended in the meantime; without /proc the signal's answer decides
     except (OSError, IndexError):
-        return False  # gone while it was read
+        return False  # the process ended while its file was read

@@ -2,7 +2,7 @@
 
 `identity.Stream` gives raw 64-bit words; this module maps many of them at once. Only what IEEE 754 fixes to the last bit is used on
 arrays: adding, multiplying, dividing, comparing, rounding and taking apart (`frexp`). NumPy's own `log`, `exp` and `cos` differ in the
-last place between processors, and its sums between widths of vector units, so they are not used where bytes are promised. Scalars that
+last digit between processors, and its sums between widths of vector units, so they are not used where bytes are promised. Scalars that
 need a transcendental function get it from `decimal`, which rounds correctly everywhere, or from a short series.
 """
 
@@ -53,18 +53,18 @@ def normals(stream: Stream, shape: Sequence[int], mean: float = 0.0, deviation: 
     return mean + deviation * inverse_normal(u)
 
 
-def poissons(stream: Stream, levels: Array, means: Sequence[float]) -> Array:
-    """int64 Poisson numbers of the means ``means[level]``, one word a number, by inversion.
+def poissons(stream: Stream, indices: Array, means: Sequence[float]) -> Array:
+    """int64 Poisson numbers of the means ``means[index]``, one word a number, by inversion.
 
-    The number is the least k for which the word's share (its top 53 bits) lies below P(X <= k).
-    The distribution functions are tables of 53-bit integers, cut where less than 2**-53 is left.
+    The number is the least k for which the word's share (its top 53 bits) lies below P(X <= k). The distribution functions are tables of
+    53-bit integers, cut where less than 2**-53 is left.
     """
     import numpy as np
 
-    shares = _words(stream, levels.shape) >> 11
-    found = np.zeros(levels.shape, np.int64)
-    for level, mean in enumerate(means):
-        here = levels == level
+    shares = _words(stream, indices.shape) >> 11
+    found = np.zeros(indices.shape, np.int64)
+    for index, mean in enumerate(means):
+        here = indices == index
         if mean > 0 and here.any():
             found[here] = np.searchsorted(np.array(poisson_table(mean), np.uint64), shares[here], side="right")
     return found
@@ -146,7 +146,7 @@ def inverse_normal(u: Array) -> Array:
 
 
 def natural_log(x: Array) -> Array:
-    """log of positive float64, within two units of the last place: x = m * 2**e, log m = 2 artanh((m - 1) / (m + 1)) as a series.
+    """log of positive float64, within two units of the last digit: x = m * 2**e, log m = 2 artanh((m - 1) / (m + 1)) as a series.
 
     >>> import numpy as np
     >>> float(natural_log(np.array([1.0]))[0])

@@ -24,15 +24,15 @@ ASKED_FOR = frozenset(word for word, reason in REASONS.items() if reason.asked_f
 
 
 class Ref(NamedTuple):
-    """A reference to one record: what is known of it without its pixels.
+    """A record reference: everything that is known of a record except its content. In prose "ref".
 
     ``key`` is `identity.record_key` of ``record_id``. ``source`` is the index into ``Plan.sources`` and ``path`` the file's path below that
     source, exactly as stored there (``record_id`` holds its NFC form), so an absolute location never enters a row. ``digest`` is the raw
-    content digest the index saw, of the kind ``kind`` (``sha256`` or ``md5``); a worker that reads other bytes reports
-    ``changed_during_run``. ``fields`` is canonical JSON of the
-    record's other metadata (sidecar columns, metadata featurizations) or ''. ``lineage`` is canonical JSON of how a generated record is
-    made from its parent file, or ''. ``group`` is the group that splits never divide; ``split`` is '' until splits are made. ``tags`` is
-    canonical JSON of the list of tags that sampling filters put on the record, in their order, or ''.
+    content digest in the index, of the kind ``kind`` (``sha256`` or ``md5``); a worker that reads other bytes reports
+    ``changed_during_run``. ``fields`` is canonical JSON of the record's other metadata (sidecar columns, metadata featurizations) or ''.
+    ``lineage`` is canonical JSON of how a generated record is made from its parent file, or ''. ``group`` is the group that splits never
+    divide; ``split`` is '' until splits are made. ``tags`` is canonical JSON of the list of tags that sampling filters put on the record,
+    in their order, or ''.
     """
 
     record_id: str
@@ -65,7 +65,7 @@ class LedgerRow(NamedTuple):
 
 
 class DigestRow(NamedTuple):
-    """What reading one file gave: its SHA-256 in hex, or '' with the ``reason`` why there is none. ``path`` is below its source."""
+    """The result of reading one file: its SHA-256 in hex, or '' with the ``reason`` why there is none. ``path`` is below its source."""
 
     path: str
     digest: str
@@ -87,8 +87,8 @@ class ShardRow(NamedTuple):
     labels: str
 
 
-class GrowthRow(NamedTuple):
-    """How many records one step kept or lost in a split ('' before splits are made; ``kind`` 'kept', 'lost'), made or took the place of
+class StepCountRow(NamedTuple):
+    """How many records one step kept or lost in a split ('' before splits are made; ``kind`` 'kept', 'lost'), made, or replaced
     ('generated', 'replaced').
     """
 
@@ -99,8 +99,9 @@ class GrowthRow(NamedTuple):
 
 
 class EvidenceRow(NamedTuple):
-    """What some records say about one assertion (its position in the plan). Record kinds: ``key`` is 'checked' or 'failed', and ``records``
-    a JSON list of [record id, detail] of the first failing ones by record key. Dataset kinds: ``key`` is the canonical JSON key counted.
+    """The counts of some records for one assertion (its position in the plan). Record kinds: ``key`` is 'checked' or 'failed', and
+    ``records`` a JSON list of [record id, detail] of the first failing ones by record key. Dataset kinds: ``key`` is the canonical JSON key
+    counted.
     """
 
     contract: int
@@ -109,12 +110,12 @@ class EvidenceRow(NamedTuple):
     records: str
 
 
-class LevelsRow(NamedTuple):
-    """Which of the 256 levels one stored 8-bit image has: 32 bytes of bits a channel."""
+class ByteValuesRow(NamedTuple):
+    """Which of the 256 byte values occur in one stored 8-bit image: 256 bits a channel, packed into 32 bytes."""
 
     record_id: str
     split: str
-    levels: bytes
+    byte_values: bytes
 
 
 class SinkRow(NamedTuple):
@@ -128,7 +129,7 @@ class SinkRow(NamedTuple):
 
 
 def read_fields(ref: Ref) -> dict[str, Any]:
-    """The metadata mapping of a reference; empty when it has none."""
+    """The metadata mapping of a ref; empty when it has none."""
     return json.loads(ref.fields) if ref.fields else {}
 
 
@@ -140,12 +141,12 @@ def write_fields(fields: Mapping[str, Any]) -> str:
 
 
 def read_tags(ref: Ref) -> list[str]:
-    """The tags of a reference, in the order they were given."""
+    """The tags of a ref, in the order in which filters added them."""
     return json.loads(ref.tags) if ref.tags else []
 
 
 def with_tag(ref: Ref, tag: str) -> Ref:
-    """The reference with one more tag; itself if it has it already."""
+    """The ref with one more tag; the same ref if it has the tag already."""
     from refinery_beam.identity import canonical_bytes
 
     tags = read_tags(ref)
@@ -153,13 +154,13 @@ def with_tag(ref: Ref, tag: str) -> Ref:
 
 
 def known_fields(ref: Ref, label_field: str) -> dict[str, Any]:
-    """Everything that is known of a record without its content, by field name: what filters, assertions and featurizations may ask for."""
+    """A record's values by field name, without its content: all that filters, assertions and featurizations of metadata may read."""
     own = {"record_id": ref.record_id, "path": ref.path, "partition": ref.partition or None}
     return {**own, **read_fields(ref), TAGS_FIELD: read_tags(ref), label_field: ref.label}
 
 
 def field_value(ref: Ref, name: str, label_field: str) -> Any:
-    """One of `known_fields`, without looking at the others; None where nothing is known."""
+    """One value of `known_fields`, without computing the others; None where there is none."""
     if name == label_field:
         return ref.label
     if name in ("record_id", "path"):

@@ -1,9 +1,9 @@
-"""What a stored row *is*, apart from the file format that holds it: the one place where rows, shards and datasets get their digests.
+"""The digests of rows, shards and datasets: what a stored row *is*, apart from the file format. No other module computes them.
 
 A file digest answers "are these the same bytes"; it changes when Parquet's writer changes. The digests here answer "is this the same
-dataset": they see ids, field names, dtypes and values, and no codec, compression, row group or library version.
+dataset": they cover ids, field names, dtypes and values, but no codec, compression, row group or library version.
 
-Four levels, each a SHA-256 under its own domain word (`identity.digest` prefixes every part with its length):
+Four digests, each a SHA-256 under its own domain word (`identity.digest` prefixes every part with its length):
 
 * row: the record id, then every field in name order as (name, dtype word, canonical value);
 * shard: its row digests in stored order;
@@ -99,7 +99,7 @@ def shard_digest(row_digests: Iterable[bytes]) -> str:
 
 
 def logical_digest(files: Iterable[Mapping[str, Any]], splits: Sequence[str]) -> str:
-    """The hex digest of a dataset from its manifest's file entries (those without ``split`` are left out) and the order of its splits."""
+    """The hex digest of a dataset from its manifest's file entries (entries without ``split`` do not count) and the order of its splits."""
     order = {split: position for position, split in enumerate(splits)}
     shards = [entry for entry in files if "split" in entry]
     shards.sort(key=lambda entry: (order[entry["split"]], entry["shard"]))
@@ -107,7 +107,7 @@ def logical_digest(files: Iterable[Mapping[str, Any]], splits: Sequence[str]) ->
 
 
 def files_digest(files: Iterable[Mapping[str, Any]]) -> str:
-    """The hex digest of a set of files from their entries {path, bytes, sha256}; the order given does not matter.
+    """The hex digest of a set of files from their entries {path, bytes, sha256}; their order does not matter.
 
     >>> one = {"path": "a", "bytes": 1, "sha256": "00"}; two = {"path": "b", "bytes": 2, "sha256": "11"}
     >>> files_digest([one, two]) == files_digest([two, one])
@@ -147,6 +147,6 @@ def _rounded(value: float, form: str) -> float | dict[str, str]:
         try:
             value = struct.unpack(form, struct.pack(form, value))[0]
         except OverflowError:
-            # What a cast to the narrow type gives: too large becomes infinite.
+            # As a cast to the narrow type does it: a value that is too large becomes infinite.
             value = math.copysign(math.inf, value)
     return value if math.isfinite(value) else {"float": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}

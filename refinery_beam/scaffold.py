@@ -1,4 +1,4 @@
-"""`init`: a recipe for what a folder holds. Deterministic text that runs as it is; so does every suggestion in it, once uncommented.
+"""`init`: writes a recipe for a folder. Deterministic text that runs as it is; so does every suggestion in it, once uncommented.
 
 Lines that begin with ``# `` are remarks. Lines that begin with ``#`` and anything else are suggestions: take the ``#`` away.
 """
@@ -38,8 +38,8 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a folder holds. ``images`` is the (train) folder of the images, ``test`` the held-out one."""
+class FolderFacts:
+    """The layout of a folder. ``images`` is the (train) folder of the images, ``test`` the folder of test images."""
 
     layout: Layout
     images: str
@@ -48,15 +48,16 @@ class Seen:
     size: int = 224
 
 
-def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Sequence[str] = ()) -> Seen:
-    """Look at `folder`, write the recipe and the schema file beside it.
+def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Sequence[str] = ()) -> FolderFacts:
+    """Inspect `folder`, and write the recipe and its schema file.
 
-    Raises DataError ``init-layout`` for a folder it makes nothing of, UsageError ``init-exists`` for a file that is there (unless `force`).
+    Raises DataError ``init-layout`` for a folder whose layout it does not know, UsageError ``init-exists`` for a file that exists (unless
+    `force`).
     """
-    seen = inspect_folder(os.path.abspath(folder))
+    facts = inspect_folder(os.path.abspath(folder))
     location = os.path.abspath(recipe)
     schema = os.path.join(os.path.dirname(location), SCHEMA_FILE)
-    texts = {location: recipe_text(seen, os.path.dirname(location)), schema: schema_text(plugin_paths)}
+    texts = {location: recipe_text(facts, os.path.dirname(location)), schema: schema_text(plugin_paths)}
     for path, text in texts.items():
         if not force and os.path.lexists(path) and not (path == schema and _same(path, text)):
             raise UsageError(f"{path} exists", code="init-exists", at=path)
@@ -64,7 +65,7 @@ def scaffold(folder: str, recipe: str, *, force: bool = False, plugin_paths: Seq
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    return seen
+    return facts
 
 
 def schema_text(plugin_paths: Sequence[str] = ()) -> str:
@@ -74,7 +75,7 @@ def schema_text(plugin_paths: Sequence[str] = ()) -> str:
     return json.dumps(json_schema(plugins), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def inspect_folder(folder: str) -> Seen:
+def inspect_folder(folder: str) -> FolderFacts:
     """Find out how a folder is laid out. Reads names, the head of a table, and one image header."""
     if not os.path.isdir(folder):
         raise _nothing(folder, "it is no folder")
@@ -82,26 +83,26 @@ def inspect_folder(folder: str) -> Seen:
     train = next((n for word in _TRAIN for n in folders if n.casefold() == word), None)
     test = next((n for word in _TEST for n in folders if n.casefold() == word), None)
     if train and test:
-        trained, held = os.path.join(folder, train), os.path.join(folder, test)
-        if _class_folders(trained) and _class_folders(held):
-            return Seen(layout="train-test", images=trained, test=held, size=_size(trained))
-        if _class_folders(trained) and _images(held):
-            return Seen(layout="unlabeled-test", images=trained, test=held, size=_size(trained))
+        train_folder, test_folder = os.path.join(folder, train), os.path.join(folder, test)
+        if _class_folders(train_folder) and _class_folders(test_folder):
+            return FolderFacts(layout="train-test", images=train_folder, test=test_folder, size=_size(train_folder))
+        if _class_folders(train_folder) and _images(test_folder):
+            return FolderFacts(layout="unlabeled-test", images=train_folder, test=test_folder, size=_size(train_folder))
     table_files = sorted(n for n in os.listdir(folder) if n.casefold().endswith(_TABLES))
     for name in table_files:
         for images in (folder, *(os.path.join(folder, n) for n in folders)):
             table = _table(os.path.join(folder, name), _images(images))
             if table is not None:
-                return Seen(layout="flat-with-table", images=images, table=table, size=_size(images))
+                return FolderFacts(layout="flat-with-table", images=images, table=table, size=_size(images))
     if _class_folders(folder):
-        return Seen(layout="class-folders", images=folder, size=_size(folder))
+        return FolderFacts(layout="class-folders", images=folder, size=_size(folder))
     why = "it holds images, but no table says what they are" if _images(folder) else "it holds no images where init looks"
     if table_files:
         why = f"no column of {', '.join(table_files)} names its images"
     raise _nothing(folder, why)
 
 
-def recipe_text(seen: Seen, base: str) -> str:
+def recipe_text(facts: FolderFacts, base: str) -> str:
     """The recipe, with paths relative to `base`."""
     splits = "[train, val, test]"
     lines = [
@@ -117,7 +118,7 @@ def recipe_text(seen: Seen, base: str) -> str:
         "#  on_error: quarantine",
         "#  max_bad_fraction: 0.05",
         "  sources:",
-        *_sources(seen, base),
+        *_sources(facts, base),
         "",
         "Labels:",
         "  field: label",
@@ -129,7 +130,7 @@ def recipe_text(seen: Seen, base: str) -> str:
         "",
         "Splits:",
     ]
-    if seen.test:
+    if facts.test:
         lines += ["  ratios: { train: 0.85, val: 0.15 }", "  applies_to: train # val is carved from train; test stays as it is"]
     else:
         lines += ["  ratios: { train: 0.7, val: 0.15, test: 0.15 }"]
@@ -139,7 +140,7 @@ def recipe_text(seen: Seen, base: str) -> str:
         "Transformations:",
         "  - name: resize",
         "    op: resize",
-        f"    params: {{ size: {seen.size}, method: bilinear }}",
+        f"    params: {{ size: {facts.size}, method: bilinear }}",
         f"    splits: {splits}",
         "# Statistics of train, applied by readers: what is stored stays uint8.",
         "#  - name: normalize",
@@ -151,9 +152,9 @@ def recipe_text(seen: Seen, base: str) -> str:
         "# Pictures instead of raw pixels: smaller, slower to read.",
         "#  encoding: png",
         "  record_schema:",
-        f"    image: {{ dtype: uint8, shape: [{seen.size}, {seen.size}, 3] }}",
+        f"    image: {{ dtype: uint8, shape: [{facts.size}, {facts.size}, 3] }}",
         "    label: { dtype: str }",
-        *(_hash_field(splits) if seen.layout == "unlabeled-test" else _label_number(splits)),
+        *(_hash_field(splits) if facts.layout == "unlabeled-test" else _label_number(splits)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -186,7 +187,7 @@ def _hash_field(splits: str) -> list[str]:
     ]
 
 
-def _sources(seen: Seen, base: str) -> list[str]:
+def _sources(facts: FolderFacts, base: str) -> list[str]:
     def source(name: str, kind: str, path: str, *more: str) -> list[str]:
         return [
             f"    - name: {name}",
@@ -195,27 +196,27 @@ def _sources(seen: Seen, base: str) -> list[str]:
             *(f"      {m}" for m in more),
         ]
 
-    if seen.table is not None:
-        table = seen.table
+    if facts.table is not None:
+        table = facts.table
         return source(
             "images",
             "image_flat",
-            seen.images,
+            facts.images,
             "label_from:",
             f"  path: {quoted(_relative(table.path, base), path=True)}",
             "  join: by_id",
             f"  id_field: {quoted(table.id_field)}",
             f"  label_field: {quoted(table.label_field)}",
         )
-    if seen.layout == "train-test":
-        return source("train_data", "image_folder", seen.images, "partition: train") + source(
-            "test_data", "image_folder", seen.test, "partition: test"
+    if facts.layout == "train-test":
+        return source("train_data", "image_folder", facts.images, "partition: train") + source(
+            "test_data", "image_folder", facts.test, "partition: test"
         )
-    if seen.layout == "unlabeled-test":
-        return source("train_data", "image_folder", seen.images, "partition: train") + source(
-            "test_data", "image_flat", seen.test, "partition: test", "unlabeled: true"
+    if facts.layout == "unlabeled-test":
+        return source("train_data", "image_folder", facts.images, "partition: train") + source(
+            "test_data", "image_flat", facts.test, "partition: test", "unlabeled: true"
         )
-    return source("images", "image_folder", seen.images)
+    return source("images", "image_folder", facts.images)
 
 
 def _relative(path: str, base: str) -> str:
@@ -262,7 +263,7 @@ def _size(folder: str) -> int:
 
 
 def _table(path: str, images: Sequence[str]) -> Table | None:
-    """The table, if one of its columns names images; its label is the column whose name says so, else the one with fewest values."""
+    """The table, if one of its columns names images; its labels are in the column with such a name, else in that with fewest values."""
     if not images:
         return None
     rows = first_rows(path)

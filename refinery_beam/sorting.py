@@ -4,11 +4,11 @@ The index of a hundred million images is sorted three times on its way (by path,
 not grow with it. A sorter keeps its first rows in memory, which is all that most inputs ever need: then this is `list.sort` and nothing is
 written. Beyond the limit, sorted runs go to one nameless temporary file, and reading merges them.
 
-Why not SQLite: its rows would have to be unpacked and packed for every look, small inputs would pay for a database, and there would be two
+Why not SQLite: its rows would have to be unpacked and packed for every read, small inputs would pay for a database, and there would be two
 ways to do each step. What this costs is measured in docs/scale.md.
 
-Runs are written with `marshal`, which knows plain values only and runs no code. They are read by the process that wrote them, and nobody
-else: the file has no name.
+Runs are written with `marshal`, which knows plain values only and runs no code. Only the process that wrote them reads them: the file
+has no name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Sorter(Generic[T]):
     """Rows in the order of their keys, however many. Rows with equal keys keep the order they were added in.
 
     Rows are tuples of plain values (None, bool, int, float, str, bytes, and tuples, lists and dicts of them); `make` gives a row its type
-    back. `folder` is where a temporary file may lie, '' the system's choice. It can be read any number of times, and not be added to after.
+    back. `folder` is where the temporary file lies, '' for the system's folder. A sorter can be read any number of times; after the first
+    reading no row can be added.
 
     >>> words = Sorter(key=lambda row: row[0], make=tuple, limit=2)
     >>> for word in ("pear", "fig", "apple", "date", "fig"): words.add((word, len(words)))
@@ -81,7 +82,7 @@ class Sorter(Generic[T]):
 
     def _spill(self) -> None:
         self._rows.sort(key=self._key)
-        import tempfile  # here: most inputs never spill, and a cache hit should not pay for it
+        import tempfile  # imported here: most inputs never spill, and a cache hit should not pay for it
 
         try:
             if self._file is None:
@@ -111,7 +112,7 @@ class Sorter(Generic[T]):
 
 
 class Again(Generic[T]):
-    """A stream that can be read from its beginning any number of times: what `start` gives is made anew for each reading."""
+    """A stream that can be read from its beginning any number of times: each reading calls `start` anew."""
 
     def __init__(self, start: Callable[[], Iterable[T]]) -> None:
         self._start = start

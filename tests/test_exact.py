@@ -24,7 +24,7 @@ def images(dtype: type, **elements: object) -> st.SearchStrategy[list[np.ndarray
     return st.lists(one, min_size=1, max_size=5)
 
 
-def reference(found: list[np.ndarray], channel: int) -> tuple[int, Fraction, Fraction, Fraction, Fraction]:
+def fraction_sums(found: list[np.ndarray], channel: int) -> tuple[int, Fraction, Fraction, Fraction, Fraction]:
     values = [Fraction(v) for image in found for v in image[:, :, channel].reshape(-1).tolist()]
     return len(values), sum(values, Fraction(0)), sum((v * v for v in values), Fraction(0)), min(values), max(values)
 
@@ -44,7 +44,7 @@ def test_float_moments_equal_rational_arithmetic(dtype: type, data: st.DataObjec
     total = accumulated(FloatMoments, found)
     assert total.count == len(found)
     for i, sums in enumerate(total.channels()):
-        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == reference(found, i)
+        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == fraction_sums(found, i)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
@@ -53,7 +53,7 @@ def test_float_moments_equal_rational_arithmetic(dtype: type, data: st.DataObjec
 def test_integer_moments_equal_rational_arithmetic(dtype: type, data: st.DataObject) -> None:
     found = data.draw(images(dtype))
     for i, sums in enumerate(accumulated(FloatMoments, found).channels()):
-        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == reference(found, i)
+        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == fraction_sums(found, i)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
@@ -70,7 +70,7 @@ def test_the_ends_of_every_integer_dtype(dtype: type) -> None:
 @given(found=images(np.uint8))
 def test_histogram_equals_rational_arithmetic(found: list[np.ndarray]) -> None:
     for i, sums in enumerate(accumulated(ChannelHistogram, found).channels()):
-        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == reference(found, i)
+        assert (sums.count, sums.sum, sums.sum_squares, sums.minimum, sums.maximum) == fraction_sums(found, i)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [(ChannelHistogram, np.uint8), (FloatMoments, np.float32), (FloatMoments, np.float64)])

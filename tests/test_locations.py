@@ -146,8 +146,8 @@ def test_every_failure_is_an_oserror_and_then_an_error_with_a_remedy(error: Exce
     monkeypatch.setattr(objects, "_filesystem", lambda url: Broken())
     with pytest.raises(OSError) as caught:
         locations.read("s3://bucket/x")
-    told = locations.fault(caught.value, "read", "s3://bucket/x")
-    assert told.code == code and told.remedy and told.at == "s3://bucket/x" and "token" not in told.render()
+    fault = locations.fault(caught.value, "read", "s3://bucket/x")
+    assert fault.code == code and fault.remedy and fault.at == "s3://bucket/x" and "token" not in fault.render()
 
 
 def test_what_nobody_put_in_words_is_put_in_words() -> None:

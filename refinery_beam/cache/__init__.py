@@ -1,4 +1,4 @@
-"""Where results live and how they become true.
+"""Stores finished instances: addresses, attempts, promotion, verification.
 
 ::
 
@@ -17,8 +17,8 @@ from refinery_beam.cache.address import (
     check_complete,
     find,
     instance_dir,
-    look_at,
     lookup,
+    lookup_at,
     prepare_root,
     refuse_inside_sources,
 )
@@ -54,8 +54,8 @@ __all__ = [
     "find",
     "home",
     "instance_dir",
-    "look_at",
     "lookup",
+    "lookup_at",
     "manifest_bytes",
     "open_attempt",
     "prepare_root",

@@ -1,6 +1,6 @@
-"""From the three parts of an instance's identity to the place where it lives, and back from a place to what is there.
+"""Maps the three parts of an instance's identity to its location, and reads the instance at a location.
 
-Nothing here imports NumPy, PyArrow or Beam: this is the whole way of a cache hit.
+Nothing here imports NumPy, PyArrow or Beam: a cache hit needs nothing else of the cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEX64 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class InstanceKey:
-    """The identity of an instance: what to do (recipe_hash), on what (input_hash), with which luck (seed).
+    """The identity of an instance: the work (recipe_hash), its input (input_hash), its random numbers (seed).
 
     Both hashes are full SHA-256 in lower-case hex; anything else is a ValueError, because a shortened hash would name a directory and be
     compared with nothing.
@@ -53,7 +53,7 @@ class InstanceKey:
 
 
 class Found(NamedTuple):
-    """What is at an instance's place: a complete manifest, or nothing (both None), or something broken (`damage` says what, in words)."""
+    """The state of an instance's location: a complete manifest, or nothing (both None), or something broken (`damage` says what)."""
 
     manifest: Manifest | None
     damage: str | None
@@ -71,7 +71,7 @@ def instance_dir(root: str, key: InstanceKey) -> str:
 
 
 def staging_root(root: str) -> str:
-    """Where attempts live while they are unfinished."""
+    """The folder of unfinished attempts."""
     return locations.join(locations.absolute(root), "staging")
 
 
@@ -79,33 +79,33 @@ def lookup(root: str, key: InstanceKey) -> Manifest | None:
     """The manifest of a complete instance of exactly this key, or None: the cache hit.
 
     Raises StoreError: ``prefix-clash`` when another full digest lives under the same 16-hex names, ``manifest-contract`` when a newer
-    release wrote it, and when the place cannot be read at all. What is merely broken is a miss; `find` says why.
+    release wrote it, and others when the location cannot be read at all. A broken instance is a miss; `find` says why.
     """
     return find(root, key).manifest
 
 
 def find(root: str, key: InstanceKey) -> Found:
-    """Like `lookup`, with the reason when something is there that cannot be trusted.
+    """Like `lookup`, with the reason if the location holds something broken.
 
     Costs one read and one stat a listed file, or one listing on a store; no file is hashed (that is `verify`).
     """
     location = instance_dir(root, key)
-    found = look_at(location)
+    found = lookup_at(location)
     if found.manifest is not None:
         _refuse_clash(location, key, found.manifest)
     return found
 
 
-def look_at(location: str) -> Found:
-    """What is at a directory, whatever its key: used by readers, which are given a path."""
+def lookup_at(location: str) -> Found:
+    """The state of a directory, whatever its key. Readers use it: they have a path and no key."""
     text = store_of(location).read(locations.join(location, MANIFEST_NAME))
     if text is None:
-        # On a store objects without a manifest are what a run that lives, or died, has put so far: no instance and no damage.
+        # On a store a living or dead run has put objects without a manifest: no instance and no damage.
         if locations.is_url(location) or not os.path.lexists(location):
             return Found(None, None)
         if not os.path.isdir(location):
             return Found(None, f"{location} is not a directory")
-        # An empty directory is what a rename needs and what a crash between mkdir and rename leaves: nothing is damaged.
+        # A rename needs an empty directory, and a crash between mkdir and rename leaves one: nothing is damaged.
         return Found(None, f"{location} has no {MANIFEST_NAME}" if _has_entries(location) else None)
     try:
         manifest = parse_manifest(text, location=location)

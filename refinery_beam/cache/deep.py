@@ -23,19 +23,19 @@ _ROWS = 64
 
 
 def check_rows(
-    manifest: Manifest, plugin: Plugin, entry: FileEntry, file: pq.ParquetFile, seen: dict[bytes, str]
+    manifest: Manifest, plugin: Plugin, entry: FileEntry, file: pq.ParquetFile, file_of_key: dict[bytes, str]
 ) -> tuple[list[Finding], list[str]]:
     """Check one open shard: columns and types, ids unique and in key order, values of the declared type, and ``rows_digest``.
 
-    ``plugin`` reads the content. ``seen`` holds the record keys of the whole instance and is added to (32 bytes a record). Gives the
-    findings and notes: what a lossy encoding stores is not what was hashed before it, so of such shards everything is checked but the
-    digest.
+    ``plugin`` reads the content. ``file_of_key`` holds the record keys of the whole instance and gets those of the shard (32 bytes a
+    record). Gives the findings and notes: the digest of a row covers its content before encoding, so a shard of a lossy encoding is checked
+    in everything but the digest.
     """
     check = _Shard(manifest, plugin, entry, file)
     if check.findings:
         return check.findings, []
     for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
-        check.batch(batch, seen)
+        check.batch(batch, file_of_key)
     return check.finish()
 
 
@@ -69,7 +69,7 @@ class _Shard:
     def add(self, code: str, message: str) -> None:
         self.findings.append(Finding(code, self.entry.path, message))
 
-    def batch(self, batch: pa.RecordBatch, seen: dict[bytes, str]) -> None:
+    def batch(self, batch: pa.RecordBatch, file_of_key: dict[bytes, str]) -> None:
         plain = [name for name in batch.schema.names if name != self.content]
         rows = batch.select(plain).to_pylist()
         cells: Sequence[Any] = [None] * len(rows)
@@ -80,17 +80,17 @@ class _Shard:
                 self.add("schema", f"column {self.content!r}: {error}")
                 return
         for row, cell in zip(rows, cells, strict=True):
-            self.row(row, cell, seen)
+            self.row(row, cell, file_of_key)
 
-    def row(self, row: dict[str, Any], cell: Cell, seen: dict[bytes, str]) -> None:
+    def row(self, row: dict[str, Any], cell: Cell, file_of_key: dict[bytes, str]) -> None:
         record_id = row["record_id"]
         if not isinstance(record_id, str):
             self.add("value", f"record_id {record_id!r} is not text")
             return
         key = record_key(record_id)
-        if key in seen:
-            self.add("duplicate-id", f"{record_id!r} is in {seen[key]} already")
-        seen[key] = self.entry.path
+        if key in file_of_key:
+            self.add("duplicate-id", f"{record_id!r} is in {file_of_key[key]} already")
+        file_of_key[key] = self.entry.path
         if key < self.last:
             self.add("order", f"{record_id!r} is out of order: rows are sorted by record key")
         self.last = key
@@ -105,7 +105,7 @@ class _Shard:
             self.add("value", f"{record_id!r}: {error}")
 
     def proof(self, cell: Cell, declared: dict[str, Any]) -> Any:
-        """What the digest of a row covers of its content."""
+        """The value of a row's content for the row's digest."""
         assert self.encoding is not None
         content = self.encoding.read(cell)
         if self.encoding.from_source:
@@ -127,7 +127,7 @@ class _Shard:
 
 
 def _fits(stored: Any, declared: dict[str, Any]) -> bool:
-    """Whether an Arrow type is how a declared dtype (and shape, for lists) is stored."""
+    """Whether an Arrow type stores a declared dtype (and shape, for lists)."""
     import pyarrow as pa
 
     for _ in declared.get("shape") or ():

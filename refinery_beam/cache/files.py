@@ -63,11 +63,11 @@ def hash_files(folder: str, paths: Iterable[str], *, threads: int = 4) -> dict[s
 
 
 def compute_files(folder: str, *, shards: Iterable[Mapping[str, Any]] = (), threads: int = 4) -> list[dict[str, Any]]:
-    """The ``files`` list of a manifest for what is in a folder, sorted by path.
+    """The ``files`` list of a manifest for a folder, sorted by path.
 
-    ``shards`` are the entries that are known already (counted and hashed as they were written: path, bytes, sha256, split, shard, shards,
-    records, rows_digest); they are taken over as they are and not read again. Every other file is hashed here, except recipe.yaml, which is
-    known by its meaning (see `manifest.RECIPE_NAME`), and the files of sinks, which their sink's table lists.
+    ``shards`` are entries from the write pass, which counted and hashed the files (path, bytes, sha256, split, shard, shards, records,
+    rows_digest); they are copied and their files not read again. Every other file is hashed here, except recipe.yaml, whose digest is that
+    of its meaning (see `manifest.RECIPE_NAME`), and the files of sinks, which their sink's table lists.
     """
     known = {str(entry["path"]): dict(entry) for entry in shards}
     present = walk_files(folder)

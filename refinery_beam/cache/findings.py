@@ -1,4 +1,4 @@
-"""One thing that a verification found."""
+"""One finding of a verification."""
 
 from __future__ import annotations
 

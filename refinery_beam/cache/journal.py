@@ -1,10 +1,10 @@
-"""The journal: what was run here, when, by whom, and how it ended.
+"""The journal: the runs of this cache root, with their times, users and ends.
 
-One file a run, ``<root>/journal/<utc time>-<attempt>.jsonl`` (of a root on a store: below its local `home`), created by that run alone and
-only ever appended to, one JSON object a line.
-So runs never wait for each other, a killed run leaves a start without an end, and a cut line costs that line.
+One file a run, ``<root>/journal/<utc time>-<attempt>.jsonl`` (for a root on a store: below its local `home`). Only its own run creates it
+and appends to it, one JSON object a line. So runs never wait for each other, a killed run leaves a start without an end, and a cut line
+costs only itself.
 
-The journal is evidence, never truth: no hit, miss or verification looks at it, and it may be deleted. Everything that must not enter an
+The journal is evidence, never truth: no hit, miss or verification reads it, and it may be deleted. Everything that must not enter an
 instance (time, host, pid, user, runner, workers) is here. Secrets are not: see `redact`. A journal that cannot be written never fails a
 run; `RunJournal.notes` says what happened.
 """
@@ -36,7 +36,7 @@ _HIDDEN = "***"
 class RunJournal:
     """The journal of one run.
 
-    The file is created with the first event. ``attempt`` is the word that ties it to a staging directory; one is drawn when not given.
+    The file is created with the first event. ``attempt`` is the word that ties it to a staging directory; by default a random one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
@@ -57,7 +57,7 @@ class RunJournal:
         self._last = datetime.min.replace(tzinfo=UTC)
 
     def start(self, **facts: Any) -> None:
-        """Note the beginning: time, host, pid, user and the facts given (key, runner, workers, versions, recipe, ...)."""
+        """Note the beginning: time, host, pid, user and the caller's facts (key, runner, workers, versions, recipe, ...)."""
         self._started = datetime.now(UTC)
         self.append("run:start", host=platform.node(), pid=os.getpid(), user=_user(), python=platform.python_version(), **facts)
 
@@ -68,7 +68,7 @@ class RunJournal:
         self.append("run:end", status=status, exit_code=exit_code, **facts)
 
     def append(self, event: str, **facts: Any) -> None:
-        """Note anything else. Values are redacted; what JSON lacks is written as its text."""
+        """Note another event. Values are redacted; a value that JSON lacks is written as text."""
         # Clocks may step back; the events of one run never do.
         now = self._last = max(self._last, datetime.now(UTC))
         entry = {"contract": JOURNAL_CONTRACT, "event": event, "time": _stamp(now), "attempt": self.attempt, "seq": self._seq}
@@ -90,7 +90,7 @@ class RunJournal:
 
 
 def read_journal(root: str) -> list[dict[str, Any]]:
-    """Every event below a cache root, newest first; [] when there is none. Lines and files that cannot be read are left out."""
+    """Every event below a cache root, newest first; [] when there is none. Skips lines and files that cannot be read."""
     folder = os.path.join(home(root), "journal")
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
@@ -115,7 +115,8 @@ def read_journal(root: str) -> list[dict[str, Any]]:
 
 
 def redact(value: Any, *, name: str = "") -> Any:
-    """A copy without secrets: every value of storage options, values under telling names, user info and signatures in URLs.
+    """A copy without secrets: it replaces values of storage options, values under names such as token, and user info and signatures in
+    URLs.
 
     >>> redact({"storage_options": {"key": "k"}, "url": "s3://u:p@b/x?X-Amz-Signature=ab&n=1", "seed": 3})
     {'storage_options': {'key': '***'}, 'url': 's3://b/x?X-Amz-Signature=***&n=1', 'seed': 3}

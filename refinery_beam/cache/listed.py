@@ -1,4 +1,4 @@
-"""Parts of an instance that the manifest lists by way of another file: the files of sinks, and the sample as a dataset of its own."""
+"""Files that the manifest lists through another file (the files of sinks), and the sample as a dataset of its own."""
 
 from __future__ import annotations
 

@@ -19,9 +19,8 @@ from refinery_beam.rows import files_digest, logical_digest
 MANIFEST_NAME = "manifest.json"
 
 RECIPE_NAME = "recipe.yaml"
-"""The effective recipe. It says where the sources lie, which is not what the data is: the same dataset built from another
-folder, or on another
-machine, has other bytes here and the same manifest. So it is not among the listed files; its *meaning* is proved, by ``recipe_digest``."""
+"""The effective recipe. It contains the locations of the sources: the same dataset built from another folder, or on another machine, has
+other bytes here and the same manifest. So the manifest does not list it as a file, and ``recipe_digest`` covers its *meaning*."""
 CONTRACT = 1
 
 _REQUIRED: dict[str, type | tuple[type, ...]] = {
@@ -37,7 +36,7 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
 
 
 class ManifestDamage(Exception):
-    """What is on disk is not what a manifest promises; the text says how. Callers make it a miss, a finding or a StoreError."""
+    """The files differ from what a manifest promises; the text says how. Callers turn it into a miss, a finding or a StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,16 @@ class FileEntry:
     rows_digest: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the manifest."""
+        """Its form in the manifest."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A typed view of one manifest. ``raw`` is the whole JSON object (do not change it); ``place`` the instance's absolute directory.
+    """A typed view of one manifest. ``raw`` is the whole JSON object (do not change it); ``location`` is the instance's absolute directory.
 
-    Equality is equality of content: the place does not count.
+    Manifests are equal if their contents are: the location does not count.
     """
 
     raw: dict[str, Any]
@@ -161,7 +160,7 @@ def manifest_bytes(body: Mapping[str, Any]) -> bytes:
 def parse_manifest(text: bytes, *, location: str) -> Manifest:
     """Read a manifest and prove that it agrees with itself.
 
-    `ManifestDamage` for what is broken; StoreError ``manifest-contract`` for a manifest that a newer release wrote, which is neither
+    `ManifestDamage` for a broken manifest; StoreError ``manifest-contract`` for a manifest that a newer release wrote, which is neither
     broken nor ours to replace.
     """
     try:
@@ -187,10 +186,10 @@ def parse_manifest(text: bytes, *, location: str) -> Manifest:
 
 
 def self_check(raw: Mapping[str, Any]) -> list[str]:
-    """How a manifest disagrees with itself, in words; empty when it does not. Nothing is read but the mapping.
+    """The contradictions within a manifest, in words. Reads nothing but the mapping.
 
-    Looked at: required keys and their types, file entries (safe relative paths, each once, sorted), splits and shards without gaps, counts
-    that add up, and both digests computed anew.
+    Checked are: required keys and their types, file entries (safe relative paths, each once, sorted), splits and shards without gaps,
+    counts that add up, and both digests computed anew.
     """
     found = [f"{name} is missing or of the wrong type" for name, kind in _REQUIRED.items() if not isinstance(raw.get(name), kind)]
     if found:

@@ -1,18 +1,18 @@
 """How an attempt becomes an instance: count, check, manifest last, one rename.
 
-Order matters, and every line is a place where the power may go:
+Order matters, because the power may go at every line:
 
 1. every listed file is in the attempt with its listed size, nothing unlisted is, and what is cheap to hash has its listed digest;
 2. files and their directories are made durable;
 3. the manifest is created, create-only, inside the attempt;
-4. the attempt's ``instance/`` is renamed to its final place. A rename on one file system is atomic and refuses a directory with content, so
-   of many finishers one wins.
+4. the attempt's ``instance/`` is renamed to its final location. A rename on one file system is atomic and refuses a directory with
+   content, so one of many runs wins.
 
-Before 4 there is no instance; after it there is a whole one. Who loses the race compares: equal digests are a hit, anything else is
-non-determinism, and no silent winner. A valid instance is never removed or replaced here; a damaged one is moved into the trash.
+Before 4 there is no instance; after it there is a whole one. A run that loses compares: equal digests are a hit, other digests are
+an error (non-determinism). A valid instance is never removed or replaced here; a damaged one is moved into the trash.
 
-On an object store (see `remote`) the shards are in their place already and 1 counts them there; 4 uploads the other files and then the
-manifest, only if there is none. What else holds is the same.
+On an object store (see `remote`) the shards are at their final location already, and step 1 counts them there. Step 4 uploads the other
+files and then the manifest, only if there is none. Everything else is the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from refinery_beam import locations
-from refinery_beam.cache.address import InstanceKey, find, instance_dir, look_at, staging_root
+from refinery_beam.cache.address import InstanceKey, find, instance_dir, lookup_at, staging_root
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
 from refinery_beam.cache.attempts.staging import Staging, trash_path
@@ -35,7 +35,7 @@ from refinery_beam.errors import EngineError, StoreError
 from refinery_beam.rows import files_digest, logical_digest
 
 Attempt = Staging | RemoteStaging
-"""An attempt at an instance, wherever it is to be."""
+"""An attempt at an instance, on a local disk or on a store."""
 
 SMALL_BYTES = 1 << 20
 
@@ -51,12 +51,12 @@ def promote(
     """Make the attempt the instance of its key, or find that an equal one is already there.
 
     ``manifest_body`` is the whole manifest; ``contract``, ``recipe_hash``, ``input_hash``, ``seed``, ``files_digest`` and
-    ``logical_digest`` are filled in when absent and must agree when given. ``recheck`` hashes every file again, not only those of at most
+    ``logical_digest`` are filled in when absent and must agree otherwise. ``recheck`` hashes every file again, not only those of at most
     1 MiB. ``durable`` False leaves out every fsync: a power cut may then leave an instance that `find` calls damaged.
 
-    Gives ("built", manifest) or ("hit", manifest of the winner), the manifest read back from its final place. Raises EngineError
+    Gives ("built", manifest) or ("hit", manifest of the winner), the manifest read back from its final location. Raises EngineError
     ``incomplete-output`` (files do not agree with the manifest), ``manifest-inconsistent``, ``nondeterminism`` (exit code 4), and
-    StoreError. The attempt itself is left to its owner: use it as a context manager.
+    StoreError. The caller closes the attempt: use it as a context manager.
     """
     body = complete_body(staging, manifest_body)
     files = tuple(FileEntry(**entry) for entry in body["files"])
@@ -83,7 +83,7 @@ def promote(
     target = instance_dir(staging.root, staging.key)
     status = _publish(store, staging, target, Manifest(body, staging.instance))
     _step("published")
-    # Success is what can be read back from the final place, not what was intended.
+    # The run succeeds only if its manifest can be read back from the final location.
     found = find(staging.root, staging.key)
     if found.manifest is None:
         raise StoreError(
@@ -96,7 +96,7 @@ def promote(
 
 
 def complete_body(staging: Attempt, manifest_body: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest as it will be written: identity and digests filled in, files sorted, everything checked against itself."""
+    """The manifest to write: identity and digests filled in, files sorted, contradictions refused."""
     body = dict(manifest_body)
     body["files"] = sorted((dict(entry) for entry in body.get("files", ())), key=lambda entry: str(entry.get("path")))
     key = staging.key
@@ -118,8 +118,8 @@ def complete_body(staging: Attempt, manifest_body: Mapping[str, Any]) -> dict[st
 def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = False, output: str = "") -> None:
     """EngineError ``incomplete-output`` unless the folder holds exactly the listed files, with their sizes and (if small) digests.
 
-    ``recheck`` hashes the large ones too. What workers put to another place, ``output``, counts too; they have hashed it and compared it
-    with what the store received, so it is not read again, and what else lies there may be another run's.
+    ``recheck`` hashes the large ones too. Files that workers put at another location, ``output``, count too. Workers have hashed them and
+    compared them with what the store received, so they are not read again; other files there may belong to another run.
     """
     listed = {entry.path: entry for entry in files}
     present = walk_files(folder)
@@ -145,7 +145,7 @@ def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = Fals
 
 
 def first_difference(mine: Manifest, theirs: Manifest) -> str:
-    """In words, where two instances of one key part ways; '' when they hold the same files and rows."""
+    """The first difference between two instances of one key, in words; '' if their files and rows are the same."""
     if (mine.files_digest, mine.logical_digest) == (theirs.files_digest, theirs.logical_digest):
         return ""
     a, b = (_by_role(m) for m in (mine, theirs))
@@ -164,7 +164,7 @@ def first_difference(mine: Manifest, theirs: Manifest) -> str:
 
 
 def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Literal["built", "hit"]:
-    # More than a few rounds mean that someone keeps putting broken things there.
+    # More than a few rounds mean that some other process keeps putting broken files there.
     for _ in range(8):
         if isinstance(staging, RemoteStaging):
             staging.check_alive()
@@ -180,8 +180,8 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
         if found.damage is not None:
             if isinstance(staging, Staging):
                 _heal(store, staging, target)
-            elif staging.alone():
-                # What is broken came while this run worked. Nobody else is near promoting: a run that begins now has yet to build.
+            elif staging.no_other_run():
+                # The damage came while this run worked. No other run is about to promote: a run that begins now has yet to build.
                 store.set_aside(target, "")
     raise StoreError(f"cannot put an instance at {target}: something broken keeps appearing there", code="promotion-lost", at=target)
 
@@ -189,8 +189,8 @@ def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Lit
 def _heal(store: Store, staging: Staging, target: str) -> None:
     """Move a damaged instance out of the way, and never a valid one.
 
-    Two healers could each see the damage, and the slower would then remove what the faster just promoted. So healing is done under one lock
-    of the whole cache, and the damage is looked at again under it. Where locks are weak, what was moved is looked at once more.
+    Two runs could both find the damage, and the slower one would then remove what the faster one has just promoted. So only a run with the
+    lock of the whole cache moves it, after checking the damage again. Because locks may be weak, it checks what it moved once more.
     """
     try:
         lock = take(os.path.join(staging_root(staging.root), "heal.lock"), wait=True)
@@ -199,20 +199,20 @@ def _heal(store: Store, staging: Staging, target: str) -> None:
     if lock is None:
         return
     try:
-        if look_at(target).damage is None:
+        if lookup_at(target).damage is None:
             return
         trash = trash_path(staging.root, staging.key.name)
         if not store.set_aside(target, trash):
             return
         _step("aside")
-        if os.path.isdir(trash) and look_at(trash).manifest is not None and not os.path.lexists(target):
+        if os.path.isdir(trash) and lookup_at(trash).manifest is not None and not os.path.lexists(target):
             store.publish(trash, target)
     finally:
         lock.release()
 
 
 def _by_role(manifest: Manifest) -> dict[tuple[str, ...], FileEntry]:
-    """Files by what they are for: shards carry their digest in their name, so a shard's role is its split and number."""
+    """Files by their role. The name of a shard holds its digest, so the role of a shard is its split and number."""
     roles: dict[tuple[str, ...], FileEntry] = {}
     for entry in manifest.files:
         role = (entry.path,) if entry.split is None else ("dataset", entry.split, f"{entry.shard:08d}")
@@ -236,4 +236,4 @@ def _inconsistent(message: str, staging: Attempt) -> EngineError:
 
 
 def _step(name: str) -> None:
-    """Does nothing: the places where tests pull the plug."""
+    """Does nothing. Tests replace it to stop a run at this point."""

@@ -1,8 +1,8 @@
-"""Prove that an instance still is what its manifest says.
+"""Checks an instance against its manifest.
 
-The plain check trusts nothing but the manifest's text, and that only as far as it agrees with itself: every file is hashed, every unlisted
-file is named, and the counts are those in the Parquet footers. The deep check also reads every row and computes the row digests anew, so
-that it holds across Parquet writers and finds what a wrong writer (not a failing disk) did.
+The plain check trusts nothing but the manifest's text, and that only if it does not contradict itself: it hashes every file, names every
+unlisted file, and counts rows by the Parquet footers. The deep check also reads every row and computes the row digests anew, so it does not
+depend on the Parquet writer, and it finds the mistakes of a writer as well as those of a disk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Finding", "VerifyReport", "verify"]
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What a verification looked at and found. ``notes`` names what could not be proved, which is no fault of the instance."""
+    """The result of a verification. ``notes`` name checks that were impossible, which is no fault of the instance."""
 
     instance: str
     deep: bool
@@ -51,7 +51,7 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """Whether there are no findings."""
         return not self.findings
 
     def __bool__(self) -> bool:
@@ -92,16 +92,15 @@ def verify(
     recipe_digest: Callable[[str], str] | None = None,
     code: tuple[PathCode, ...] = (),
 ) -> VerifyReport:
-    """Check an instance directory; finds everything that is wrong rather than the first thing.
+    """Check an instance directory and report every fault, not only the first.
 
-    With ``deep`` content is read by the plugin that the manifest names, installed or of the plugin paths in ``code`` (PluginError where it
-    is not there).
-    ``recipe_digest`` gives the digest of what a recipe file means (this room knows no recipes); without it recipe.yaml is only looked for.
+    With ``deep`` the plugin that the manifest names reads the content; it is installed or one of the plugin paths in ``code`` (PluginError
+    without it). ``recipe_digest`` gives the digest of a recipe's meaning (this room knows no recipes); without it the check of recipe.yaml
+    is that it exists.
 
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
     ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, ``recipe-changed``, and with ``deep`` also ``schema``, ``order``,
-    ``duplicate-id``, ``value``,
-    ``rows-digest`` (with every one of them proved, the logical digest follows from the manifest).
+    ``duplicate-id``, ``value``, ``rows-digest`` (if all of these are right, the logical digest follows from the manifest).
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
     """
@@ -140,7 +139,7 @@ def verify(
 
 
 def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
-    # A look-up in the cache imports this room, and must not pay for plugins.
+    # A cache look-up imports this room, and must not pay for plugins.
     from refinery_beam.plugins.discovery import find_plugin
 
     return find_plugin(str(manifest.raw.get("plugin", {}).get("name", "")), paths=code)
@@ -171,13 +170,13 @@ def _all_problems(text: bytes) -> list[str]:
 def _check_location(manifest: Manifest, tally: _Tally) -> None:
     parts = manifest.location.split(os.sep)
     expected = ["instances", manifest.recipe_hash[:16], manifest.input_hash[:16], str(manifest.seed)]
-    # A copy anywhere else is legal; under `instances` the names are a claim.
+    # A copy at another location is legal; under `instances` the names must fit the manifest.
     if len(parts) >= 4 and parts[-4] == "instances" and parts[-4:] != expected:
         tally.add("misplaced", MANIFEST_NAME, f"belongs at {'/'.join(expected)}, lies at {'/'.join(parts[-4:])}")
 
 
 def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]:
-    """Sizes and digests of all listed files; gives the paths that hold."""
+    """Sizes and digests of all listed files; gives the paths whose size and digest are right."""
     try:
         present = store_of(manifest.location).sizes(manifest.location)
     except StoreError as error:
@@ -209,7 +208,7 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
 
 
 def _sink_files(manifest: Manifest, tally: _Tally) -> list[FileEntry]:
-    """The files that sink tables list. A table that cannot be read is a finding, and so is then every file of its sink."""
+    """The files that sink tables list. A table that cannot be read is a finding, and so is every file of its sink."""
     found: list[FileEntry] = []
     for entry in manifest.files:
         try:
@@ -236,7 +235,7 @@ def _check_recipe(manifest: Manifest, tally: _Tally, digest_of: Callable[[str], 
 
 
 def _with_local_copy(location: str, read: Callable[[str], str]) -> str:
-    """What `read` gives for a file, which it takes from a path."""
+    """Call `read` with the path of a file, and give its result."""
     if not locations.is_url(location):
         return read(location)
     import tempfile
@@ -248,14 +247,14 @@ def _with_local_copy(location: str, read: Callable[[str], str]) -> str:
 
 
 def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Plugin | None) -> None:
-    """Rows in the footers against the manifest, and where a `plugin` can read them the rows themselves. Shards with wrong bytes have been
-    named already.
+    """Check the row counts in the footers against the manifest, and the rows themselves if a `plugin` can read them. Shards with wrong
+    bytes have findings already.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     shards = [entry for split in manifest.splits for entry in manifest.shards(split) if entry.path in sound]
-    seen: dict[bytes, str] = {}
+    file_of_key: dict[bytes, str] = {}
     for entry in shards:
         try:
             with locations.opened(locations.join(manifest.location, entry.path)) as source, pq.ParquetFile(source) as file:
@@ -263,15 +262,15 @@ def _check_counts(manifest: Manifest, sound: set[str], tally: _Tally, plugin: Pl
                 if rows != entry.records:
                     tally.add("counts", entry.path, f"holds {rows} records, the manifest says {entry.records}")
                 if plugin is not None:
-                    _deep(manifest, plugin, entry, file, tally, seen)
+                    _deep(manifest, plugin, entry, file, tally, file_of_key)
                 tally.records += rows
         except (pa.ArrowException, OSError) as error:
             tally.add("unreadable", entry.path, f"is not a readable Parquet file: {error}")
 
 
-def _deep(manifest: Manifest, plugin: Plugin, entry: FileEntry, file: Any, tally: _Tally, seen: dict[bytes, str]) -> None:
+def _deep(manifest: Manifest, plugin: Plugin, entry: FileEntry, file: Any, tally: _Tally, file_of_key: dict[bytes, str]) -> None:
     from refinery_beam.cache.deep import check_rows
 
-    findings, notes = check_rows(manifest, plugin, entry, file, seen)
+    findings, notes = check_rows(manifest, plugin, entry, file, file_of_key)
     tally.findings += findings
     tally.notes += [note for note in notes if note not in tally.notes]

@@ -1,4 +1,4 @@
-"""The verbs together, and the one place where an error becomes words and an exit code."""
+"""Joins the verbs, and turns errors into words and an exit code."""
 
 from __future__ import annotations
 

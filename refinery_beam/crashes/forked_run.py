@@ -2,7 +2,7 @@
 
 Where workers are threads of the run, the run decodes files itself: a codec that crashes kills the run, and nobody could say on which
 record. So the command line forks before Beam is imported. The parent only waits, and reads the markers if the child dies. This costs some
-milliseconds, and no memory that the child would not need anyway. Linux only: on other systems a child cannot be told to end with its
+milliseconds, and no memory that the child would not need anyway. Linux only: on other systems a child does not end with its
 parent, and would go on after a ``kill -9`` of the run. There, and for callers of the library, the next run reads the markers.
 """
 

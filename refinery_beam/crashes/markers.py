@@ -32,14 +32,14 @@ FOLDER = "markers"
 """The folder of marker files, below ``Job.work``."""
 
 SLOT_BYTES = 64 << 10
-"""Bytes kept for one marker. The file is sparse: only what is written takes room."""
+"""Bytes kept for one marker. The file is sparse: unused bytes take no room on disk."""
 
 _EMPTY = bytes(4)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is done to records: `kind` is look, fit or write; `name` the filter ('' for the signatures of splits) or the fit point."""
+    """The work on records: `kind` is peek, fit or write; `name` the filter ('' for the signatures of splits) or the fit point."""
 
     kind: str
     name: str = ""
@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Marker:
-    """One record that a process was working on, with what is needed to work on it again."""
+    """One record that a process was working on, with the task and the statistics to work on it again."""
 
     task: Task
     ref: Ref
@@ -70,7 +70,7 @@ class Markers:
         # A name of its own: processes on several machines may share the folder and a pid.
         self._path = os.path.join(job.work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}")
         if locations.is_url(job.work):
-            return  # objects of a store cannot be written in the middle; the engine's own log tells what its workers died of
+            return  # objects of a store cannot be written in the middle; the engine's own log says why its workers died
         header = json.dumps({"host": platform.node(), "pid": os.getpid(), "task": [task.kind, task.name]})
         try:
             self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115
@@ -79,7 +79,7 @@ class Markers:
             self._file = None  # the run goes on without markers: they matter only if a worker dies
 
     def knowing(self, fitted: Fitted) -> None:
-        """Write down the statistics that records are worked on with. They are the same for the whole job, so the first call does it."""
+        """Write down the fitted statistics that the task uses. They are the same for the whole job, so only the first call writes."""
         with self._lock:
             if self._knows or not fitted or self._file is None:
                 return
@@ -92,7 +92,9 @@ class Markers:
 
     @contextmanager
     def on(self, ref: Ref) -> Iterator[None]:
-        """Mark the record while the body runs. Raises BadRecord ``kills_worker`` for a record that is known to kill its worker."""
+        """Write a marker of the record while the body runs, and clear it afterwards. Raises BadRecord ``kills_worker`` for a record that is
+        known to kill its worker.
+        """
         if self._poison:
             detail = self._poison.get(ref.record_id) or self._poison.get(file_record_id(ref))
             if detail is not None:
@@ -105,7 +107,7 @@ class Markers:
             self._write(_EMPTY, slot)
 
     def close(self) -> None:
-        """Close the file: this worker came to its end."""
+        """Close the file, when this worker ends."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -128,7 +130,8 @@ class Markers:
 def read_markers(work: str) -> list[Marker]:
     """The records that dead processes of a job were working on, sorted by record id, each once for each task.
 
-    Processes of this machine that still run are left out. Whether a process of another machine runs is not known: its records count.
+    Processes of this machine that still run are left out. Nobody here knows whether a process of another machine runs, so its records
+    count.
     """
     folder = os.path.join(work, FOLDER)
     found: dict[tuple[str, str, str], Marker] = {}

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from refinery_beam import locations
 from refinery_beam.crashes.forked_run import ChildDied, run_forked
+from refinery_beam.crashes.job_died import JobDied, worker_died
 from refinery_beam.crashes.markers import Marker, read_markers
-from refinery_beam.crashes.suspects import Suspect, try_alone
-from refinery_beam.crashes.worker_deaths import JobDied, worker_died
+from refinery_beam.crashes.suspects import Suspect, retry_alone
 from refinery_beam.errors import EngineError, RefineryError, display, raise_all
 from refinery_beam.planning.budget import check_budget
 from refinery_beam.planning.nodes import Plan
@@ -24,16 +24,16 @@ from refinery_beam.records import LedgerRow
 T = TypeVar("T")
 
 Poison = Mapping[str, str]
-"""The ids of records that are known to kill their worker, with how."""
+"""Records that kill their worker: record id -> how the worker ended."""
 
 NAMED = 5
-"""At most so many records are named in an error."""
+"""How many records an error names at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What has to be known of a run: its plan, how many `records` its index has, where ``Input.max_bad_fraction`` stands in the recipe
-    (`budget_at`), and how to `tell` the user something.
+    """A run as this module needs it: its plan, how many `records` its index has, the position of ``Input.max_bad_fraction`` in the recipe
+    (`budget_at`), and `tell`, which prints a line for the user.
 
     `dead_runs` gives the work folders that dead runs of the same instance left behind, and `sweep` removes them.
     """
@@ -47,10 +47,10 @@ class Run:
 
 
 def run_without_poison(run: Run, attempt: Callable[[Poison], T], *, forked: bool) -> T:
-    """What `attempt` gives, which is called with the records to leave out, in a child process if `forked`.
+    """Call `attempt` with the records to leave out, in a child process if `forked`, and give its result.
 
-    After every JobDied it is called again, if ``on_error: quarantine`` allows to go on without the records that killed their worker. Raises
-    EngineError ``poison-record`` or ``worker-died``, or DataError ``too-many-bad-records``, if the run cannot go on.
+    After a JobDied it calls `attempt` again, if ``on_error: quarantine`` allows the run to go on without the records that killed their
+    worker. Raises EngineError ``poison-record`` or ``worker-died``, or DataError ``too-many-bad-records``, if the run cannot go on.
     """
     poison = poison_of_dead_runs(run)
     while True:
@@ -69,15 +69,15 @@ def poison_of_dead_runs(run: Run) -> dict[str, str]:
     if not markers:
         return {}
     run.tell(f"an earlier run died at work on {_names(markers)}: trying them alone")
-    return _quarantined(run.plan, try_alone(run.plan, markers))
+    return _quarantined(run.plan, retry_alone(run.plan, markers))
 
 
 def poison_after(run: Run, error: JobDied, known: Poison) -> dict[str, str]:
-    """All poison records after one more death, for the run to start over without them. Raises the error that ends the run otherwise."""
+    """All poison records after one more worker died; the run starts over without them. Otherwise raises the error that ends the run."""
     if not error.markers:
         raise error
     run.tell(f"{error.message} at work on {_names(error.markers)}: trying them alone")
-    suspects = try_alone(run.plan, error.markers)
+    suspects = retry_alone(run.plan, error.markers)
     found = {**known, **_quarantined(run.plan, suspects)}
     if len(found) == len(known):
         raise _no_record_explains(run.plan, error, suspects) from error
@@ -88,7 +88,7 @@ def poison_after(run: Run, error: JobDied, known: Poison) -> dict[str, str]:
 
 
 def _forked(run: Run, attempt: Callable[[Poison], T], poison: Poison) -> T:
-    """What the attempt gives in a child process. Raises JobDied with the records it was working on if the child dies."""
+    """Run the attempt in a child process and give its result. Raises JobDied, with the child's records, if the child dies."""
     try:
         return run_forked(lambda: attempt(poison))
     except ChildDied as error:
@@ -102,7 +102,7 @@ def _markers_of_dead_runs(run: Run) -> list[Marker]:
 
 
 def _quarantined(plan: Plan, suspects: Sequence[Suspect]) -> dict[str, str]:
-    """The records that quarantine may send to the ledger, with how they kill. Raises EngineError for a killing record that it may not."""
+    """The poison records that quarantine may put into the ledger. Raises EngineError for poison records that it may not."""
     killers = [s for s in suspects if s.killing]
     if plan.on_error == "quarantine" and all(s.always_crashes for s in killers):
         return {s.record_id: f"{s.doing} ends the process: {s.tries[0].ended}" for s in killers}
@@ -133,7 +133,7 @@ def _poison_record(plan: Plan, suspect: Suspect) -> EngineError:
 
 
 def _no_record_explains(plan: Plan, error: JobDied, suspects: Sequence[Suspect]) -> EngineError:
-    """The error of a death that no record explains."""
+    """The error for a worker that died although no record kills it."""
     slow = [s for s in suspects if any(t.ended for t in s.tries)]
     well = (
         f"alone each came through {len(suspects[0].tries)} times" if not slow else f"alone {_names([s.marker for s in slow])} took too long"

@@ -1,4 +1,4 @@
-"""Works on records again, each in a process of its own, to see which of them kills it. No Beam, no threads.
+"""Works on records again, each in its own process, to find those that kill it. No Beam, no threads.
 
 usage: python -m refinery_beam.crashes.retry_alone TRIES SECONDS
 
@@ -71,8 +71,8 @@ def _work(worker: Worker, marker: Marker, say: Callable[[bytes], Any]) -> None:
 
 
 def _decode(worker: Worker, marker: Marker) -> None:
-    """The part of the work that is the same for every record made from the file. A task of the kind look has no other part."""
-    if marker.task.kind == "look":
+    """The part of the work that is the same for every record made from the file. A peek has no other part."""
+    if marker.task.kind == "peek":
         steps = [step for step in (*worker.plan.pre_filters, *worker.plan.post_filters) if step.name == marker.task.name]
         Peek(worker, steps[0] if steps else None)(marker.ref)
         return

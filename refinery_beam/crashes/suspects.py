@@ -1,7 +1,8 @@
-"""Tries the records that a dead worker was working on, each in a process of its own: which of them kills it?
+"""Finds which of the records that a dead worker was working on killed it: tries each of them in its own process.
 
-One death proves little: several records were being worked on, and memory may have run out. So every suspect is tried `TRIES` times, alone,
-with a time limit. A record that kills its process in every try is a *poison record*. The answer does not depend on which worker died first.
+One dead worker proves little: it may have been working on several records, and memory may have run out. So every suspect is tried `TRIES`
+times, in a process without other records, with a time limit. A record that kills its process in every try is a *poison record*. The answer
+does not depend on which worker died first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SECONDS = 30.0
 """How long one try may take."""
 
 MOST = 64
-"""At most so many suspects are tried. There are more on large clusters only."""
+"""How many suspects are tried at most. Only large clusters have more."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Try:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A marked record and its tries."""
+    """A record with a marker, and its tries."""
 
     marker: Marker
     tries: tuple[Try, ...]
@@ -76,14 +77,14 @@ class Suspect:
         return "decoding it" if self.while_decoding else "working on it"
 
 
-def try_alone(plan: Plan, markers: Sequence[Marker], *, tries: int = TRIES, seconds: float = SECONDS) -> list[Suspect]:
-    """Each marked record, tried `tries` times. Where processes cannot fork nothing is tried."""
-    chosen = list(markers)[:MOST]
-    ended: list[list[Try]] = [[] for _ in chosen]
+def retry_alone(plan: Plan, markers: Sequence[Marker], *, tries: int = TRIES, seconds: float = SECONDS) -> list[Suspect]:
+    """Try each record with a marker `tries` times. Tries nothing where processes cannot fork."""
+    first = list(markers)[:MOST]
+    ended: list[list[Try]] = [[] for _ in first]
     if hasattr(os, "fork"):
-        for number, how, decoding in _run_tries(plan, chosen, tries, seconds):
+        for number, how, decoding in _run_tries(plan, first, tries, seconds):
             ended[number].append(Try(how, decoding))
-    return [Suspect(marker, tuple(tried)) for marker, tried in zip(chosen, ended, strict=True)]
+    return [Suspect(marker, tuple(tried)) for marker, tried in zip(first, ended, strict=True)]
 
 
 def _run_tries(plan: Plan, markers: Sequence[Marker], tries: int, seconds: float) -> list[tuple[int, str, bool]]:

@@ -1,6 +1,6 @@
-"""WHAT is there: sources listed, labelled and digested, without a pixel decoded.
+"""Lists, labels and digests the sources of a recipe. Decodes nothing.
 
-`build_index` is the one call the rest of the house needs; the others are its parts, for reports, probes and tests.
+Other rooms call `build_index`; the other functions are its parts, for reports, probes and tests.
 """
 
 from refinery_beam.index.build import Entry, Facts, Index, build_index

@@ -1,7 +1,7 @@
 """Recipe in, index out: every record there is, its label and digest, and one hash over all of it.
 
-Files go by one at a time, from listing to hashing to sorting. What is held in memory does not grow with their number, but for label
-tables: see `refinery_beam.sorting`.
+Files stream from listing to hashing to sorting. Memory does not grow with their number, except for label tables: see
+`refinery_beam.sorting`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from refinery_beam.errors import RefineryError, display, raise_all
 from refinery_beam.identity import nfc, record_key
 from refinery_beam.index.digests.digest_files import Digested, digest_files
-from refinery_beam.index.digests.digest_kind import MD5, SHA256, choose_digest_kind
+from refinery_beam.index.digests.digest_kind import MD5, SHA256, digest_kind
 from refinery_beam.index.digests.hashing import SourceHash, input_hash
 from refinery_beam.index.digests.hints import HintCache
 from refinery_beam.index.duplicates import Member, by_content, find_repeats
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is true of all entries together: how many a source has, their bytes, the partitions they name (sorted), and how many of them
+    """Facts about all entries together: how many a source has, their bytes, the partitions they name (sorted), and how many of them
     have the content of another."""
 
     files: tuple[int, ...]
@@ -109,10 +109,10 @@ def build_index(
     """List, label and digest everything the recipe's sources select.
 
     The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
-    ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read;
-    under ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or
-    'sha256', see `choose_digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any.
-    What does not fit in memory lies beside the hints while it is needed.
+    ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read; under
+    ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or 'sha256', see
+    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any. Temporary files for what does not fit in
+    memory lie next to the hints.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)
@@ -128,10 +128,10 @@ def build_index(
     wanted = wanted_fields(recipe.model, plugin.kind.field)
     labellings = _collect(partial(label_files, listing, rule.derivation, wanted=wanted) for listing in listings)
     strict = recipe.model.Input.on_error == "fail"
-    # Before any byte is read: the words should come at once.
+    # Before any byte is read: these errors should come at once.
     check_files(listings, labellings, strict=strict)
     hints = HintCache(hints_path)
-    kind = choose_digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
+    kind = digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
 
     def digester(listing: SourceListing) -> Iterable[Digested]:
         if kind == MD5:
@@ -177,7 +177,7 @@ def assemble(
 
 
 class Gathered:
-    """Where digested files end up: entries by key, contents, lost records, and the hash of each source."""
+    """Collects digested files: entries by key, contents, lost records, and the hash of each source."""
 
     def __init__(self, scratch: str = "", *, kind: str = SHA256) -> None:
         self.kind = kind
@@ -217,12 +217,12 @@ class Gathered:
         self._files.append(len(self.entries) - before)
 
     def facts(self, repeats: int) -> Facts:
-        """The facts of what was gathered."""
+        """The facts about all collected files."""
         return Facts(tuple(self._files), self._bytes, tuple(sorted(self._partitions - {""})), repeats)
 
 
 def _collect(steps: Iterable[Callable[[], _T]]) -> list[_T]:
-    """Run one step a source and raise what they raised together, so that a user mends all sources in one go."""
+    """Run one step for each source and raise all their errors together, so that a user mends all sources in one go."""
     out: list[_T] = []
     errors: list[RefineryError] = []
     for step in steps:

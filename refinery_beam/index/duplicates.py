@@ -1,4 +1,4 @@
-"""Identical files in an index: how many there are, and what is odd about them."""
+"""Counts identical files in an index, and warns of contradictions among them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEMBERS = 4
 
 
 class Member(NamedTuple):
-    """A record as its content is looked at."""
+    """A record, sorted by its content."""
 
     digest: bytes
     key: bytes
@@ -41,29 +41,29 @@ def find_repeats(members: Iterable[Member]) -> Repeats:
     """Count records of equal content, and warn of groups with different labels (``label-conflict``) and of groups in two declared
     partitions (``partition-leak``): one warning each, with the count and the first cases by record key.
 
-    `members` come in the order of `by_content`. No group is held, however large.
+    `members` come in the order of `by_content`. No group is kept in memory, however large.
     """
     records = 0
     conflicts, leaks = _Cases(), _Cases()
     for _, group in groupby(members, key=lambda member: member.digest):
-        seen = _look(group)
-        if seen.members == 1:
+        summary = _summarize(group)
+        if summary.members == 1:
             continue
-        records += seen.members
-        first = seen.shown[0]
-        if seen.labels:
-            conflicts.add(first.key, [f"{display(m.record_id)!r} is {m.label!r}" for m in seen.shown])
-        if seen.partitions:
-            leaks.add(first.key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in seen.shown])
+        records += summary.members
+        first = summary.shown[0]
+        if summary.labels:
+            conflicts.add(first.key, [f"{display(m.record_id)!r} is {m.label!r}" for m in summary.shown])
+        if summary.partitions:
+            leaks.add(first.key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in summary.shown])
     warnings = []
     if conflicts.count:
-        warnings.append(("label-conflict", conflicts.told("of identical files with different labels")))
+        warnings.append(("label-conflict", conflicts.text("of identical files with different labels")))
     if leaks.count:
-        warnings.append(("partition-leak", leaks.told("of identical files in different partitions")))
+        warnings.append(("partition-leak", leaks.text("of identical files in different partitions")))
     return Repeats(records, tuple(warnings))
 
 
-class _Seen(NamedTuple):
+class _Summary(NamedTuple):
     """How many members a group has, whether they have several labels or partitions, and the first of them."""
 
     members: int
@@ -72,7 +72,7 @@ class _Seen(NamedTuple):
     shown: list[Member]
 
 
-def _look(group: Iterable[Member]) -> _Seen:
+def _summarize(group: Iterable[Member]) -> _Summary:
     count = 0
     shown: list[Member] = []
     label: str | None = None
@@ -85,7 +85,7 @@ def _look(group: Iterable[Member]) -> _Seen:
         if member.label is not None:
             labels |= label is not None and member.label != label
             label = member.label
-    return _Seen(count, labels, partitions, shown)
+    return _Summary(count, labels, partitions, shown)
 
 
 class _Cases:
@@ -102,6 +102,6 @@ class _Cases:
         if len(self._least) > _CASES:
             heapq.heappop(self._least)
 
-    def told(self, what: str) -> str:
+    def text(self, what: str) -> str:
         more = f"; and {self.count - _CASES:,} more" if self.count > _CASES else ""
         return f"{plural(self.count, 'group')} {what}: " + "; ".join(words for _, words in sorted(self._least, reverse=True)) + more

@@ -1,4 +1,4 @@
-"""What can be wrong with the files of an index, as errors that name the first of them and count the rest."""
+"""Errors for the files of an index; each names the first bad files and counts the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labellin
         last_key = b""
         unnamed, unlabelled, why = Few(), Few(), ""
         for k, file in enumerate(listing.files):
-            # Neighbours in the order of NFC paths: that is where two equal ids would stand.
+            # Two equal ids would be neighbours in the order of NFC paths.
             key = path_key(file)
             if last is not None and key == last_key:
                 raise _twice((source, last), (source, file))
@@ -42,7 +42,7 @@ def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labellin
 
 
 class ReadingFaults:
-    """Files that could not be digested, told once the last one was tried."""
+    """Collects files that could not be digested, and reports them after the last file."""
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[Few, str]] = {}

@@ -1,1 +1,1 @@
-"""What the workers of one job share: what to do, where to write, how to stop, and how to tell of failures. No Beam."""
+"""Everything that the workers of one job share: the plan, where to write, how to stop, and how to report failures. No Beam."""

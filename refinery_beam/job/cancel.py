@@ -1,7 +1,7 @@
 """Stopping a job whose worker threads live in this process.
 
-When a run is interrupted or fails, the engine's other threads go on with the elements they hold. Their files are about to be removed, so
-they must end first: `cancel` tells them, and waits. Worker processes need none of it; the engine ends them.
+When a run is interrupted or fails, the engine's other threads go on with the elements that they have. Their files are about to be removed,
+so they must end first: `cancel` asks them to stop, and waits. Worker processes need no such thing; the engine ends them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def check(work: str) -> None:
 
 
 def cancel(work: str, *, seconds: float = 10.0) -> bool:
-    """End the job: no thread starts anything for it any more. Waits until those at work have stopped; False if some have not by then."""
+    """End the job: no thread starts work for it any more. Waits until working threads have stopped; False if some still work then."""
     with _changed:
         _cancelled.add(work)
         return _changed.wait_for(lambda: _busy[work] <= 0, timeout=seconds)

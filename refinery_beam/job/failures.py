@@ -1,4 +1,4 @@
-"""Errors of workers, left where the driver finds them whole. Engines hand back only text, each in its own wrapping."""
+"""Passes errors of workers to the driver as files. Engines pass on only the text of an error, each in its own wrapping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refinery_beam.errors import RefineryError
 
 
 def report_failure(work: str, error: RefineryError) -> None:
-    """Leave an error where the driver finds it whole. Engines hand back only text, each in its own wrapping."""
+    """Write an error, with all its parts, to a file for the driver."""
     path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")
     payload = [{"kind": type(e).__name__, **e.to_dict()} for e in error.errors()]
     try:
@@ -21,7 +21,7 @@ def report_failure(work: str, error: RefineryError) -> None:
 
 
 def read_failures(work: str) -> list[RefineryError]:
-    """The errors workers left, sorted by place, each once."""
+    """The errors that workers wrote, sorted by position, each once."""
     folder = locations.join(work, "failures")
     found: dict[tuple[str, str, str], RefineryError] = {}
     for name in locations.names(folder):

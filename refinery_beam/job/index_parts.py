@@ -1,6 +1,6 @@
-"""References from the driver to the pipeline: Parquet parts in a folder, and a small file that says what is in them.
+"""Refs from the driver to the pipeline: Parquet parts in a folder, and a small file that lists them.
 
-The job graph holds the folder's name and nothing else, so it is the same for ten references and for a hundred million. Workers read the
+The job graph holds the folder's name and nothing else, so it is the same for ten refs and for a hundred million. Workers read the
 list of parts, deal out its row groups, and read those.
 """
 
@@ -15,22 +15,22 @@ from refinery_beam import locations
 from refinery_beam.records import Ref
 
 GROUP_REFS = 512
-"""References in a row group, the unit a worker reads, while there are few: then their work is divided evenly."""
+"""Refs in a row group, the unit a worker reads, while there are few: then their work is divided evenly."""
 
 MAX_GROUP_REFS = 16_384
-"""References in a row group when there are many: some 16 MB in a worker's memory."""
+"""Refs in a row group when there are many: some 16 MB in a worker's memory."""
 
 GROUPS = 4096
-"""Row groups there should be, between these bounds."""
+"""How many row groups an index should have, within these bounds."""
 
 PART_GROUPS = 64
-"""Row groups in a part. The footer, which every read of a group looks at, stays small."""
+"""Row groups in a part. The footer, which every read of a group parses, stays small."""
 
 PARTS = "parts.json"
 
 
 def write_index(folder: str, refs: Iterable[Ref], *, count: int) -> None:
-    """Write about `count` references as parts, and last the list of parts. Holds one row group."""
+    """Write about `count` refs as parts, and last the list of parts. Keeps one row group in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -53,14 +53,14 @@ def write_index(folder: str, refs: Iterable[Ref], *, count: int) -> None:
 
 
 def read_groups(numbered: tuple[int, Iterable[str]], folder: str) -> Iterator[Ref]:
-    """The references of the row groups that one dealt pair names."""
+    """The refs of the row groups that a (number, names) pair names."""
     for group_name in numbered[1]:
         name, _, group = group_name.rpartition(":")
         yield from read_group(locations.join(folder, name), int(group))
 
 
 def read_group(path: str, group: int) -> Iterator[Ref]:
-    """The references of one row group of a part."""
+    """The refs of one row group of a part."""
     import pyarrow.parquet as pq
 
     with locations.opened(path) as opened, pq.ParquetFile(opened) as file:

@@ -1,4 +1,4 @@
-"""What every worker of one job shares: the plan, where to write, how many threads, and how to stop. Small and picklable."""
+"""A job, as every worker of it knows it: the plan, where to write, how many threads, and how to stop. Small and picklable."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ class Job:
     grouped: bool
     heartbeat: bool = True
     driver: Versions = field(default_factory=versions_here)
-    """What the process that made the job runs; see `versions`."""
+    """The versions of the process that made the job; see `versions`."""
     poison: tuple[tuple[str, str], ...] = ()
-    """Ids of records that are known to kill every process that works on them, with how: bad records before anything is done with them."""
+    """(record id, how its process ended) of records that kill every process that works on them. Workers refuse them as bad records."""
 
     @property
     def buckets(self) -> int:
-        """How many groups the references are dealt into for a fit pass: a function of the data, never of the workers."""
+        """How many groups the refs are dealt into for a fit pass: a function of the data, never of the workers."""
         return max(1, -(-self.records // 256))
 
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "growth", "evidence", "sinks", "sample", "digests", "markers"),
+    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers"),
 )
 """Folders of ``Job.work``."""
 
 
 @contextmanager
 def working(job: Job) -> Iterator[None]:
-    """Inside, a DoFn works for the job: it stops when the job is over, and what it raises reaches the driver whole.
+    """Inside, a DoFn works for the job: it stops when the job is over, and the driver gets every part of an error that it raises.
 
     A worker of other versions than the driver's does not work at all.
     """

@@ -1,4 +1,4 @@
-"""Rows from the pipeline to the driver, as files: shard rows, ledger rows and statistics. (References go in by `index_parts`.)
+"""Rows from the pipeline to the driver, as files: shard rows, ledger rows and statistics. (Refs go in by `index_parts`.)
 
 Every engine can read and write files; none hands a PCollection back to the driver in the same way. Result files are named by
 their own content, so a repeated bundle writes the same file again.
@@ -41,7 +41,7 @@ def read_rows(folder: str, kind: Any) -> Iterator[Any]:
 
 
 def read_shard_rows(folder: str) -> list[ShardRow]:
-    """One row a shard, in no promised order of splits. Rows repeated by a replayed bundle are one row."""
+    """One row for each shard, in no promised order of splits. Equal rows of a repeated bundle count as one."""
     return sorted(set(read_rows(folder, ShardRow)))
 
 

@@ -1,7 +1,7 @@
 """A worker runs what the driver runs. Another version of this package, of Beam or of a codec could write other bytes, or read other rows.
 
-The driver's versions travel with the job. A worker that differs refuses its first piece of work; one started by
-`runners.portable.worker_boot` does so before it says a word to the engine.
+The job carries the driver's versions. A worker with other versions refuses its first piece of work; a worker that
+`runners.portable.worker_boot` started refuses before it speaks to the engine.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from refinery_beam import __version__
 from refinery_beam.errors import EnvironmentFault
 
 DECIDE_BYTES = ("apache-beam", "numpy", "pillow", "pyarrow")
-"""What decides bytes, beside this package: workers must have the driver's versions."""
+"""The packages, besides this one, that decide bytes: workers must have the driver's versions."""
 
 RECORDED = (*DECIDE_BYTES, "pydantic", "pyyaml")
-"""What a manifest states, which speaks for every worker: also what reads recipes, in the driver alone."""
+"""The packages whose versions a manifest states: those of the workers, and those that only the driver needs to read recipes."""
 
 Versions = tuple[tuple[str, str], ...]
 """(name, version) pairs in a fixed order."""
@@ -25,7 +25,7 @@ Versions = tuple[tuple[str, str], ...]
 
 @lru_cache(maxsize=1)
 def versions_here() -> Versions:
-    """The versions of this process: Python to its minor, the others whole."""
+    """The versions of this process: Python's as major.minor, the others in full."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return (("refinery-beam", __version__), ("Python", python), *((name, package_version(name) or "none") for name in DECIDE_BYTES))
 

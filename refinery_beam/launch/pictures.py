@@ -1,8 +1,8 @@
 """Drawing what ``Visualizations`` asks for, after promotion, beside the instances: a picture is no part of a dataset, nor of its key.
 
 Pictures lie in ``<cache root>/pictures/<recipe16>/<input16>/<seed>/NAME.png``. ``pictures.json`` there holds the key of each: what it shows
-of which rows, by which version of which op. What is there under its key is not drawn again, so a hit stays a hit; an edited picture is
-drawn anew and touches no shard. One that cannot be drawn costs a note, never the dataset.
+of which rows, by which version of which op. A picture that is there under its key is not drawn again, so a hit stays a hit; an edited
+picture is drawn anew and touches no shard. A picture that cannot be drawn gives a note, never an error.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _wanted(prepared: Prepared, manifest: Manifest, index: int) -> _Wanted:
 
 def _draw(prepared: Prepared, manifest: Manifest, folder: str, missing: Sequence[_Wanted], have: dict[str, str]) -> tuple[str, ...]:
     """Draw, write, and file each under its key in `have`; gives notes about failures."""
-    # A door: pictures that are all there need no reader.
+    # Imported only now: pictures that are all there need no reader.
     from refinery_beam.reading import open_instance
     from refinery_beam.reading.view import View
 

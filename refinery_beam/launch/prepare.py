@@ -30,7 +30,7 @@ STORAGE_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A recipe whose key is known: what a hit needs, and what a build starts from."""
+    """A recipe with its key: enough for a hit, and the start of a build."""
 
     recipe: Recipe
     plugin: Plugin
@@ -70,7 +70,7 @@ def check_recipe(source: StrPath, settings: Settings) -> tuple[Recipe, Plugin, t
 
 
 def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
-    """The recipe's plugin. Its errors get their place: in the recipe, whose fault it is if it asks for what this release does not do."""
+    """The recipe's plugin. Adds the recipe's position to errors about a plugin that this release does not have."""
     try:
         return find_plugin(recipe.model.plugin, paths=read_plugin_paths(plugin_paths))
     except PluginError as error:
@@ -85,7 +85,7 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
 def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
-    Reads file contents only where no hint says what they are. `asking` are the recipes that name this one, and wait for it.
+    Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it.
     """
     if not asking.recipes:
         settings.check()
@@ -109,7 +109,7 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
     found = sorted(set(index.facts.partitions) - set(partitions))
     borrowed = find_borrowed(recipe, settings, prepare, asking)
-    plan = build_plan(recipe, plugin, partitions=found, roots=roots, imports=borrowed)
+    plan = build_plan(recipe, plugin, partitions=found, roots=roots, borrowed=borrowed)
     fingerprint = plugin.kind.fingerprint()
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
@@ -134,7 +134,8 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
 
 
 def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[str, Any]:
-    """What the recipe's part of the key covers: the recipe itself, the versions of what it uses, and what the codecs do to pixels.
+    """The facts for the recipe's part of the key: the recipe itself, the versions of its ops and other words, and the fingerprint of
+    codecs.
 
     A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do. Third-party
     code is covered by the digest of its source files, where the recipe uses it: an installed plugin it does not use changes no key.
@@ -149,7 +150,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
         "plugins": {name: dict(origin) for name, origin in plan.plugin_sources.items()},
         "loaders": dict(plan.loader_versions),
-        "imports": plan.imports(),
+        "imports": plan.borrowed(),
     }
 
 

@@ -1,7 +1,7 @@
-"""Other instances that a recipe names: those that it borrows statistics from, and those that its assertions compare with.
+"""Finds the other instances that a recipe names: it borrows statistics from some, and its assertions compare with others.
 
-Both are found before the recipe's own key is known, because their keys are a part of it. Where a recipe names another recipe, that one is
-prepared first: with the function `prepare` that is handed in, and with `Asking`, which tells it who asks.
+Both are found before the recipe's own key is known, because their keys are a part of it. If a recipe names another recipe, that one is
+prepared first, by the caller's function `prepare` and with an `Asking`, which lists the recipes that wait for it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, InstanceKey, Manifest, look_at
+from refinery_beam.cache import Found, InstanceKey, Manifest, lookup_at
 from refinery_beam.errors import RecipeError, did_you_mean
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.nodes import Imported, Plan
+from refinery_beam.planning.nodes import Borrowed, Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.reading.recorded import read_statistics
 from refinery_beam.recipe import Recipe
@@ -45,7 +45,7 @@ NOBODY = Asking()
 
 
 class Sibling(Protocol):
-    """What is needed of another recipe once it is prepared."""
+    """The parts of another prepared recipe that this module needs."""
 
     @property
     def plugin(self) -> Plugin: ...
@@ -67,9 +67,9 @@ class Prepare(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One split of a finished instance that an assertion compares with. Its identity is the instance's full key; where it lies is not.
+    """One split of a finished instance that an assertion compares with. Its identity is the instance's full key, not its location.
 
-    `at` is where the recipe names it.
+    `at` is its position in the recipe.
     """
 
     manifest: Manifest
@@ -86,14 +86,14 @@ class Comparison:
         }
 
 
-def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: Asking) -> dict[str, Imported]:
+def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: Asking) -> dict[str, Borrowed]:
     """The borrowed statistics of a recipe by operation name.
 
     The other recipe is prepared as a run of its own would be, without overlays and with its own seed, and looked up in the same cache.
     Raises RecipeError (``stats-no-instance``, ``stats-no-op``, ``stats-other-op``, ``stats-cycle``), what the other recipe itself raises,
     or StoreError for damaged statistics.
     """
-    found: dict[str, Imported] = {}
+    found: dict[str, Borrowed] = {}
     for section in ("Transformations", "Featurizations"):
         for i, operation in enumerate(getattr(recipe.model, section)):
             wanted = operation.params.get("stats_from_instance")
@@ -103,13 +103,13 @@ def find_borrowed(recipe: Recipe, settings: Settings, prepare: Prepare, asking: 
     return found
 
 
-# Keys of a file of statistics that say what the step is, and not what it learned.
+# Keys of a file of statistics that describe the step, not its statistics.
 _ABOUT_THE_STEP = frozenset({"op", "version", "fit_source", "pinned", "origin"})
 
 
 def _borrow(
     recipe: Recipe, operation: Any, wanted: Mapping[str, Any], settings: Settings, prepare: Prepare, asking: Asking, at: str
-) -> Imported:
+) -> Borrowed:
     location = recipe.resolve(wanted["recipe"])
     if asking.waits(location):
         raise RecipeError(
@@ -139,7 +139,7 @@ def _borrow(
         )
     key = other.key
     origin = {"recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed, "op_id": wanted["op_id"]}
-    return Imported(statistics={k: v for k, v in body.items() if k not in _ABOUT_THE_STEP}, origin=origin)
+    return Borrowed(statistics={k: v for k, v in body.items() if k not in _ABOUT_THE_STEP}, origin=origin)
 
 
 def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict[str, Any]:
@@ -157,10 +157,10 @@ def _statistics(manifest: Manifest, op_id: str, operation: Any, at: str) -> dict
 
 
 def find_comparisons(recipe: Recipe, plan: Plan, settings: Settings, prepare: Prepare, asking: Asking) -> dict[int, Comparison]:
-    """What a plan's assertions compare with, by their position. Raises RecipeError ``contract-reference``."""
+    """The comparisons of a plan's assertions, by the position of the assertion. Raises RecipeError ``contract-reference``."""
     found: dict[int, Comparison] = {}
     for i, step in enumerate(plan.contracts):
-        if not step.imports:
+        if not step.compares:
             continue
         written = getattr(recipe.model, step.section)[step.index].assertion["reference"]
         at = recipe.at((step.section, step.index, "assertion", "reference", "instance"))
@@ -187,7 +187,7 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare
         if os.path.realpath(location) in asking.comparing or asking.waits(location):
             raise refuse_comparison("compares itself with this one, directly or by way of others", written, at, "name another")
         location = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).location
-    manifest = look_at(location).manifest if locations.is_folder(location) else None
+    manifest = lookup_at(location).manifest if locations.is_folder(location) else None
     if manifest is None:
         remedy = f"refinery-beam run {written}, or name an instance's directory"
         raise refuse_comparison("has no finished instance", written, at, remedy)

@@ -1,4 +1,4 @@
-"""Digests of files on a store whose listing does not give them: from hints, and for what no hint covers by a Beam pass."""
+"""Digests of files on a store whose listing lacks them: from hints, and by a Beam pass for files without a hint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BATCH = 8192
 
 
 class Outcome(NamedTuple):
-    """What is known of one file: its digest, from a hint or (``hashed``) from its bytes, or the reason why there is none."""
+    """The result for one file: its digest, from a hint or (``hashed``) from its bytes, or the reason why there is none."""
 
     key: bytes
     digest: bytes
@@ -54,7 +54,7 @@ def digest_remote(listing: SourceListing, hints: HintCache, *, settings: Setting
 def _compute(listing: SourceListing, unknown: Iterable[FileFact], count: int, settings: Settings) -> Iterator[Outcome]:
     """Read the files in a Beam pass."""
     import_beam(talk=settings.debug)
-    # A door: it leads to Beam, and a run whose files all have hints does not pass it.
+    # Imports Beam, which a run whose files all have hints does not need.
     from refinery_beam.launch.build.digesting import digest_pass
 
     for row in digest_pass(listing.source, unknown, count, settings):

@@ -118,7 +118,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
 
 
 def listing_notes(prepared: Prepared) -> tuple[str, ...]:
-    """What listing the sources noticed. Told and journalled, never stored: a stray file must not change a byte of an instance."""
+    """Print and journal the notes of listing; they are never stored: a stray file must not change a byte of an instance."""
     index = prepared.index
     skipped = [
         f"source {name!r}: skipped " + ", ".join(f"{count:,} {word}" for word, count in sorted(words.items()))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, Manifest, VerifyReport, look_at
+from refinery_beam.cache import Found, Manifest, VerifyReport, lookup_at
 from refinery_beam.cache import verify as verify_instance
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.options import Options, keywords, option
@@ -101,7 +101,7 @@ def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyRe
     if names_an_instance(target):
         locations.use_options(settings.storage_options)
         location = locations.absolute(os.fspath(target))
-        if not _was_an_instance(location):
+        if not _is_instance(location):
             raise StoreError(
                 "this folder is not an instance: it has no manifest.json",
                 code="not-an-instance",
@@ -133,13 +133,13 @@ def _found(target: StrPath, settings: Settings) -> tuple[str, Found, dict[str, A
         settings.check()
         locations.use_options(settings.storage_options)
         location = locations.absolute(os.fspath(target))
-        return location, look_at(location), {}
+        return location, lookup_at(location), {}
     prepared = prepare(target, settings)
     key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}
     return prepared.location, prepared.lookup(), key
 
 
-def _was_an_instance(location: str) -> bool:
-    """Whether a folder is, or was, an instance: nobody shall be told to remove a folder of photos."""
+def _is_instance(location: str) -> bool:
+    """Whether a folder is, or was, an instance: no advice must ever be to remove a folder of photos."""
     inside = {"manifest.json", "dataset"} & set(locations.names(location))
     return bool(inside) or location.split("/")[-4:-3] == ["instances"]

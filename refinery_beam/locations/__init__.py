@@ -1,16 +1,16 @@
 """Where bytes lie: a folder of this machine, or a URL of an object store (``s3://bucket/prefix``, ``gs://...``, whatever fsspec knows).
 
-One set of small functions for both, so that no room asks which it is. A place is a string. Local ones are paths of the operating system;
-everything with a scheme is a URL and goes to `objects`, which imports fsspec: nobody who stays on local disks pays for that.
+Both have one set of small functions, so that no room asks which it is. A location is a string. A local location is a path of the operating
+system. Everything with a scheme is a URL and goes to `objects`, which imports fsspec: a run on local disks does not pay for that import.
 
-What holds of both:
+Promises for both:
 
 * a file appears whole or not at all (local: a temporary name and a rename; stores show an object only when its upload is complete);
 * `put_if_absent` lets exactly one of many writers win;
 * failures are OSErrors, whatever library they came from: FileNotFoundError, PermissionError and FileExistsError mean what they say.
-  `fault` makes a StoreError with a remedy of any of them. (Two are StoreErrors at once: a missing package, an unknown scheme.)
+  `fault` turns any of them into a StoreError with a remedy. (A missing package and an unknown scheme raise StoreError at once.)
 
-What does not: a store has no folders (`make_folder` does nothing there), no rename and no lock.
+What differs: a store has no folders (`make_folder` does nothing there), no rename and no lock.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from typing import Any, TypeAlias
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import objects
 from refinery_beam.locations.faults import fault
-from refinery_beam.locations.objects import Child, Entry
+from refinery_beam.locations.objects import Entry, Listed
 from refinery_beam.locations.storage_options import use_options
 
 __all__ = [
-    "Child",
     "Entry",
+    "Listed",
     "StrPath",
     "absolute",
     "basename",
-    "children",
     "fault",
     "is_folder",
     "is_url",
     "join",
+    "list_children",
     "make_folder",
     "modified",
     "names",
@@ -66,7 +66,7 @@ _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
 
 
 def is_url(location: str) -> bool:
-    """Whether a place is on a store. ``file://`` is not: `absolute` makes a path of it.
+    """Whether a location is on a store. ``file://`` is not: `absolute` makes a path of it.
 
     >>> is_url("s3://bucket/a"), is_url("/data"), is_url("file:///data"), is_url("a:b")
     (True, False, False, False)
@@ -75,7 +75,7 @@ def is_url(location: str) -> bool:
 
 
 def absolute(location: str) -> str:
-    """A place that means the same in every process: an absolute path, or a URL without a slash at its end.
+    """A location that means the same in every process: an absolute path, or a URL without a slash at its end.
 
     UsageError for a URL with a password in it: URLs are printed.
 
@@ -94,7 +94,7 @@ def absolute(location: str) -> str:
 
 
 def join(location: str, *parts: str) -> str:
-    """The place of something below another. Parts may hold several names with slashes between them.
+    """The location of something below another location. Parts may hold several names with slashes between them.
 
     >>> join("s3://bucket/a", "b/c", "d"), join("/data", "b/c")
     ('s3://bucket/a/b/c/d', '/data/b/c')
@@ -105,7 +105,7 @@ def join(location: str, *parts: str) -> str:
 
 
 def parent(location: str) -> str:
-    """The folder a place is in.
+    """The folder of a location.
 
     >>> parent("s3://bucket/a/b"), parent("/data/x")
     ('s3://bucket/a', '/data')
@@ -114,13 +114,13 @@ def parent(location: str) -> str:
 
 
 def basename(location: str) -> str:
-    """The last name of a place."""
+    """The last name of a location."""
     return location.rstrip("/").rpartition("/")[2] if is_url(location) else os.path.basename(location)
 
 
 def inside(location: str, folder: str) -> bool:
-    """Whether a place is a folder or lies in it. Local ones are compared after symbolic links are followed; a local one and one on a store
-    never meet.
+    """Whether a location is a folder or lies in it. Local paths are compared after symbolic links are followed; a local path never lies in
+    a URL.
 
     >>> inside("gs://bucket/photos/cache", "gs://bucket/photos/"), inside("/photos-2", "/photos"), inside("gs://bucket/a", "/a")
     (True, False, False)
@@ -140,7 +140,7 @@ def read(location: str) -> bytes:
 
 
 def opened(location: str) -> AbstractContextManager[Any]:
-    """What pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
+    """The source that pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
     return objects.opened(location) if is_url(location) else nullcontext(location)
 
 
@@ -156,7 +156,7 @@ def size(location: str) -> int | None:
 
 
 def is_folder(location: str) -> bool:
-    """Whether there is a folder; on a store, whether any object lies below the place."""
+    """Whether there is a folder; on a store, whether any object lies below the URL."""
     return objects.is_folder(location) if is_url(location) else os.path.isdir(location)
 
 
@@ -170,9 +170,9 @@ def names(folder: str) -> list[str]:
         return []
 
 
-def children(url: str) -> list[Child]:
+def list_children(url: str) -> list[Listed]:
     """What lies directly below a URL, sorted by name; FileNotFoundError when there is nothing. One listing, never a cached one."""
-    return objects.children(url)
+    return objects.list_children(url)
 
 
 def walk(folder: str) -> list[Entry]:
@@ -188,24 +188,24 @@ def walk(folder: str) -> list[Entry]:
 
 
 def modified(location: str) -> datetime:
-    """When a file was last written, by the clock of what keeps it, which need not agree with this machine's."""
+    """When a file was last written, by the clock of its file system or store, which need not agree with this machine's."""
     if is_url(location):
         return objects.modified(location)
     return datetime.fromtimestamp(os.stat(location).st_mtime, UTC)
 
 
 def make_folder(location: str) -> None:
-    """Make a folder and those above it where there are folders."""
+    """Make a folder and its parents. Does nothing on a store, which has no folders."""
     if not is_url(location):
         os.makedirs(location, exist_ok=True)
 
 
 def write(location: str, data: bytes) -> None:
-    """Write a whole file over whatever is there. Nobody ever sees a part of it. The local folder must be there."""
+    """Write a whole file and replace what is there. No reader sees a part of it. The local folder must exist."""
     if is_url(location):
         objects.write(location, data)
         return
-    temporary = _beside(location)
+    temporary = _temporary_name(location)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -216,10 +216,10 @@ def write(location: str, data: bytes) -> None:
 
 
 def put_if_absent(location: str, data: bytes) -> bool:
-    """Create a file, or leave alone what is there and give False. What must survive a power cut: `cache.LocalStore`."""
+    """Create a file, or give False and change nothing if one is there. For files that must survive a power cut use `cache.LocalStore`."""
     if is_url(location):
         return objects.put_if_absent(location, data)
-    temporary = _beside(location)
+    temporary = _temporary_name(location)
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -232,7 +232,7 @@ def put_if_absent(location: str, data: bytes) -> bool:
 
 
 def put_file(local: str, location: str) -> None:
-    """Move a finished local file to its place, over whatever is there: a rename, or an upload (and `local` is gone afterwards)."""
+    """Move a finished local file to its location and replace what is there: a rename, or an upload (`local` is gone afterwards)."""
     if is_url(location):
         objects.upload(local, location)
         os.unlink(local)
@@ -249,7 +249,7 @@ def remove(location: str) -> None:
 
 
 def remove_all(locations: Iterable[str]) -> None:
-    """`remove` for many; on a store they go in as few requests as it allows."""
+    """`remove` for many files; on a store in as few requests as it allows."""
     every = list(locations)
     urls = [location for location in every if is_url(location)]
     if urls:
@@ -261,7 +261,7 @@ def remove_all(locations: Iterable[str]) -> None:
 
 @contextmanager
 def written(location: str) -> Iterator[str]:
-    """The local path to write a file to: the place itself, or a temporary file that is uploaded when the block ends well."""
+    """The local path to write a file to: the location itself, or a temporary file that is uploaded when the block ends well."""
     if not is_url(location):
         yield location
         return
@@ -285,7 +285,7 @@ def scratch(folder: str) -> Iterator[str]:
 
 @contextmanager
 def put_in_words() -> Iterator[None]:
-    """Inside, a failure of a store that nobody has put in words yet leaves as the StoreError of `fault`. Local failures are not touched."""
+    """Inside, an OSError of a store is raised again as the StoreError of `fault`. Local failures are not touched."""
     try:
         yield
     except OSError as error:
@@ -295,7 +295,7 @@ def put_in_words() -> Iterator[None]:
         raise fault(error, "use", location) from error
 
 
-def _beside(location: str) -> str:
+def _temporary_name(location: str) -> str:
     # A name of its own, because two processes may write one file at a time; it is gone before the call ends.
     folder, name = os.path.split(location)
     return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")

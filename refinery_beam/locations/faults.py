@@ -1,6 +1,6 @@
-"""What goes wrong with object stores, in words: first as an OSError with a clean text, then as a StoreError with a remedy.
+"""Turns the failures of object stores into an OSError with a clean text, and that into a StoreError with a remedy.
 
-Every library has exceptions of its own, and texts with addresses and signatures in them. Here they lose both.
+Every library of a store has its own exceptions, and puts addresses and signatures into their texts. This module takes out both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _QUERY = re.compile(r"\?[^\s'\")]*")
 
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Whatever a store's library raises inside leaves as an OSError with a clean text."""
+    """Inside, whatever a store's library raises is raised again as an OSError with a clean text."""
     try:
         yield
     except StoreError:
@@ -37,28 +37,28 @@ def translated(url: str) -> Iterator[None]:
 
 
 def fault(error: OSError, doing: str, location: str) -> StoreError:
-    """The StoreError for what a store refused, with the remedy that fits; `places.fault` is this."""
+    """The StoreError, with a remedy, for an OSError of a store. Callers use it as `locations.fault`."""
     scheme = location.partition("://")[0]
     reason = error.strerror or str(error) or type(error).__name__
 
-    def told(*, code: str, reason: str = reason, **words: str) -> StoreError:
+    def store_error(*, code: str, reason: str = reason, **words: str) -> StoreError:
         return StoreError(f"cannot {doing} {location}: {reason}", code=code, at=location, value=reason, **words)
 
     if isinstance(error, FileNotFoundError):
-        return told(code="store-missing", reason="there is no such bucket or object")
+        return store_error(code="store-missing", reason="there is no such bucket or object")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return told(code="store-permission", scheme=scheme)
+        return store_error(code="store-permission", scheme=scheme)
     if error.errno == errno.EHOSTUNREACH:
-        return told(code="store-unreachable", scheme=scheme)
-    return told(
+        return store_error(code="store-unreachable", scheme=scheme)
+    return store_error(
         code="store-io",
-        rule="a location is a place that this machine can reach and may use",
+        rule="a location is one that this machine can reach and may use",
         remedy="look whether the store is well, and run again: nothing was promoted that is not whole",
     )
 
 
 def _number(error: Exception) -> int:
-    """The errno that says best what happened; libraries have their own classes for it."""
+    """The errno that fits the exception best; libraries have their own classes for what an errno says."""
     name, text = type(error).__name__, str(error)
     if isinstance(error, PermissionError) or "Forbidden" in text or getattr(error, "code", None) in (401, 403, "401", "403"):
         return errno.EACCES

@@ -1,7 +1,7 @@
-"""The half of `places` that speaks to object stores, through fsspec. Nobody else imports this module, and nothing else imports fsspec.
+"""The half of `locations` that speaks to object stores, through fsspec. Only `locations` imports this module, and only this module fsspec.
 
 Listings are never taken from fsspec's own cache: another process may have written since. A file system object is asked for anew at each
-call, which is a look into fsspec's table of instances; that table knows about forks, and we would not.
+call, which costs one lookup in fsspec's table of instances; that table knows about forks, a cache of ours would not.
 
 Credentials and end points come from the environment: ``FSSPEC_<PROTOCOL>_<OPTION>``, or what the store's own library reads
 (``AWS_ACCESS_KEY_ID``, ``GOOGLE_APPLICATION_CREDENTIALS``, ``~/.aws``, ...). Texts of errors are passed on without option values.
@@ -46,7 +46,7 @@ LOUD = ("gcsfs", "s3fs", "fsspec", "aiobotocore", "botocore")
 """Loggers of the libraries below."""
 
 READ_AHEAD = 1 << 20
-"""Bytes read beyond what was asked for. The libraries' own 5 to 50 MiB are for reading through; rows are also read one by one."""
+"""Bytes to read beyond the request. The libraries' own 5 to 50 MiB suit reading a whole file; rows are also read one by one."""
 
 _MD5_TAG = re.compile(r"[0-9a-f]{32}")
 
@@ -95,7 +95,7 @@ def names(url: str) -> list[str]:
     return sorted({name.rstrip("/").rpartition("/")[2] for name in listed if name.rstrip("/") != path.rstrip("/")})
 
 
-class Child(NamedTuple):
+class Listed(NamedTuple):
     """One name directly below a prefix. ``version`` is a text that changes when the object does (ETag, generation), '' where a store has
     none; see `Entry` for ``checksum``."""
 
@@ -107,7 +107,7 @@ class Child(NamedTuple):
 
 
 @patient
-def children(url: str) -> list[Child]:
+def list_children(url: str) -> list[Listed]:
     """What lies directly below a prefix, sorted by name. FileNotFoundError when there is nothing."""
     with _asking(url) as (fs, path):
         listed: Sequence[Mapping[str, Any]] = fs.ls(path, detail=True)
@@ -116,9 +116,9 @@ def children(url: str) -> list[Child]:
     for info in listed:
         name, folder = str(info["name"]), info["type"] == "directory"
         name = name.rstrip("/") if folder else name
-        # An object that stands for the folder itself has its name, or its name and a slash.
+        # An object that stands for a folder has the folder's name, or that name and a slash.
         if name.startswith(base) and "/" not in name[len(base) :] and len(name) > len(base):
-            found.append(Child(name[len(base) :], folder, int(info.get("size") or 0), checksum(info), _version(info)))
+            found.append(Listed(name[len(base) :], folder, int(info.get("size") or 0), checksum(info), _version(info)))
     return sorted(found)
 
 
@@ -147,7 +147,7 @@ def walk(url: str) -> list[Entry]:
 
 
 def checksum(info: Mapping[str, Any]) -> tuple[str, bytes] | None:
-    """What a store says of an object's bytes; see `places.Entry`.
+    """What a store says of an object's bytes; see `locations.Entry`.
 
     >>> checksum({"ETag": '"9e107d9d372bb6826bd81d3542a419d6"'})[0], checksum({"ETag": '"9e107d9d372bb6826bd81d3542a419d6-2"'})
     ('etag', None)
@@ -188,16 +188,16 @@ def put_if_absent(url: str, data: bytes) -> bool:
 
 
 def upload(local: str, url: str) -> None:
-    """Put a local file, and compare the size and (where there is one) the MD5 that the store saw with those of the file."""
+    """Put a local file, and compare the size and (where there is one) the MD5 that the store states with those of the file."""
     with _asking(url) as (fs, path):
         fs.put_file(local, path)
         info = fs.info(path)
     with open(local, "rb") as file:
         mine = os.fstat(file.fileno()).st_size
-        seen = checksum(info)
+        stated = checksum(info)
         wrong = int(info["size"]) != mine
-        if not wrong and seen is not None and seen[0] == "md5":
-            wrong = hashlib.file_digest(file, "md5").digest() != seen[1]
+        if not wrong and stated is not None and stated[0] == "md5":
+            wrong = hashlib.file_digest(file, "md5").digest() != stated[1]
     if wrong:
         raise OSError(errno.EIO, f"the store holds {info['size']} other bytes than the {mine} that were sent", url)
 
@@ -224,7 +224,7 @@ def remove(urls: Sequence[str]) -> None:
 
 
 class _Reader:
-    """An open object whose reads fail as everything here fails."""
+    """An open object; a failing read raises OSError with a clean text, like every function here."""
 
     def __init__(self, file: Any, url: str) -> None:
         self._file, self._url = file, url
@@ -240,7 +240,7 @@ class _Reader:
 
 @contextmanager
 def _asking(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the URL in its spelling; what goes wrong inside leaves as `object_faults.translated` says."""
+    """The file system of a URL, and the URL as fsspec spells it; inside, failures are raised as `faults.translated` says."""
     with translated(url):
         fs = _filesystem(url)
         yield fs, str(fs._strip_protocol(url))
@@ -258,7 +258,7 @@ def _filesystem(url: str) -> Any:
     for name in LOUD:
         logger = logging.getLogger(name)
         if not logger.handlers:
-            # Where nobody listens, Python prints what they log: the traceback of an error that we are about to tell in words.
+            # Without a handler Python prints their log lines: the traceback of an error that we raise in words ourselves.
             logger.addHandler(logging.NullHandler())
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)

@@ -1,4 +1,4 @@
-"""Options of stores, as given on a command line: kept in the environment of this process and nowhere else."""
+"""Options of stores from a command line: kept in the environment of this process and nowhere else."""
 
 from __future__ import annotations
 

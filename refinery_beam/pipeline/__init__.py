@@ -1,1 +1,1 @@
-"""The plan as PTransforms. Only this package and `runners` import Beam; the modules that do the work (`work`, `shard`, `quotas`) do not."""
+"""The plan as PTransforms. The modules that do the work (`record`, `planning.splits`) do not import Beam."""

@@ -1,4 +1,4 @@
-"""Assertions as PTransforms: records leave counts, ids and byte values, which become evidence."""
+"""Assertions as PTransforms: collect counts, ids and byte values of records as evidence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from refinery_beam.plugins.discovery import plugin_of_plan
 from refinery_beam.record.contracts import Contracts, Tally, add_rows, merged, rows_of
 from refinery_beam.record.extras import EVIDENCE
 from refinery_beam.record.worker import Worker, derive_all
-from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref
+from refinery_beam.records import ByteValuesRow, EvidenceRow, LedgerRow, Ref
 
 
-class CheckReferences(beam.PTransform):
-    """References -> those that stay, and the ledger rows of those that break an input contract.
+class CheckRefs(beam.PTransform):
+    """Refs -> those that stay, and the ledger rows of those that break an input contract.
 
-    Errors that are certain before anything is decoded stop the job here: a gate lets references pass when all their evidence is in.
+    A gate lets refs pass when all their evidence is collected, so that assertions which fail before anything is decoded stop the job here.
     """
 
     def __init__(self, job: Job) -> None:
@@ -33,7 +33,7 @@ class CheckReferences(beam.PTransform):
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
         plan = self._job.plan
-        out = refs | "Check" >> beam.ParDo(CheckReference(plan)).with_outputs(LOST, EVIDENCE, main="kept")
+        out = refs | "Check" >> beam.ParDo(CheckRef(plan)).with_outputs(LOST, EVIDENCE, main="kept")
         kept, ledger, evidence = typed(out.kept, Ref), typed(out[LOST], LedgerRow), typed(out[EVIDENCE], EvidenceRow)
         total = evidence | "Evidence" >> MergeEvidence()
         _ = total | "KeepEvidence" >> WriteRows(f"{self._job.work}/evidence", EvidenceRow, files=1)
@@ -45,23 +45,23 @@ class CheckReferences(beam.PTransform):
 class Evidence(beam.PTransform):
     """(evidence rows, rows of byte values) of the write pass -> one evidence row a (contract, key).
 
-    `statistics` is a side input of all merged accumulators: what readers see of byte values is known with them.
+    `statistics` is a side input of all merged accumulators: the deferred tail needs them to map byte values.
     """
 
     def __init__(self, job: Job, statistics: Any) -> None:
         super().__init__()
         self._job, self._statistics = job, statistics
 
-    def expand(self, rows: tuple[beam.PCollection[EvidenceRow], beam.PCollection[LevelsRow]]) -> beam.PCollection[EvidenceRow]:
-        evidence, levels = rows
+    def expand(self, rows: tuple[beam.PCollection[EvidenceRow], beam.PCollection[ByteValuesRow]]) -> beam.PCollection[EvidenceRow]:
+        evidence, byte_values = rows
         if any(c.section == "OutputExpectations" and c.on_content for c in self._job.plan.contracts):
-            late = typed(levels | "ReaderValues" >> beam.ParDo(TailView(self._job), self._statistics), EvidenceRow)
+            late = typed(byte_values | "ReaderValues" >> beam.ParDo(TailView(self._job), self._statistics), EvidenceRow)
             evidence = (evidence, late) | "Both" >> beam.Flatten()
         return evidence | "Merged" >> MergeEvidence()
 
 
-class CheckReference(beam.DoFn):
-    """Looks at references one by one and tells the evidence once a bundle."""
+class CheckRef(beam.DoFn):
+    """Checks refs one by one and gives the evidence once a bundle."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -73,7 +73,7 @@ class CheckReference(beam.DoFn):
         self._tally: Tally = {}
 
     def process(self, ref: Ref) -> Iterable[Any]:
-        row = self._contracts.of_reference(ref, self._tally)
+        row = self._contracts.of_ref(ref, self._tally)
         yield ref if row is None else beam.pvalue.TaggedOutput(LOST, row)
 
     def finish_bundle(self) -> Iterable[Any]:
@@ -82,7 +82,7 @@ class CheckReference(beam.DoFn):
 
 
 class Gate(beam.DoFn):
-    """Lets references pass if the assertions that can be judged by now hold. Otherwise the job ends with all that do not."""
+    """Lets refs pass if all assertions that can be judged by now hold. Otherwise the job ends with every failed assertion."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -137,7 +137,7 @@ class MergeCounts(beam.CombineFn):
 
 
 class TailView(beam.DoFn):
-    """Levels of a record -> evidence about the values a reader sees, once every statistic of the deferred tail is known."""
+    """Byte values of a record -> evidence about the values that a reader computes, once the deferred tail is fitted."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -146,15 +146,15 @@ class TailView(beam.DoFn):
         self._worker = Worker(self._job.plan)
         self._tables: dict[tuple[str, int], Any] = {}
 
-    def process(self, row: LevelsRow, merged_points: Mapping[str, bytes]) -> Iterable[EvidenceRow]:
-        channels = len(row.levels) // 32
+    def process(self, row: ByteValuesRow, merged_points: Mapping[str, bytes]) -> Iterable[EvidenceRow]:
+        channels = len(row.byte_values) // 32
         table = self._tables.get((row.split, channels))
         if table is None:
             with working(self._job):
                 fitted = derive_all(self._worker, self._worker.plan.fits, merged_points)
                 table = self._tables[row.split, channels] = self._worker.tail_table(row.split, channels, fitted)
         tally: Tally = {}
-        self._worker.contracts.of_levels(row, table, tally)
+        self._worker.contracts.of_byte_values(row, table, tally)
         yield from rows_of(tally)
 
 

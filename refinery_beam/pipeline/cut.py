@@ -13,7 +13,7 @@ from apache_beam import coders
 from refinery_beam.planning.splits.quotas import bucket, locate
 
 Cuts = Callable[..., Sequence[int]]
-"""For a stratum and its count of groups (and the side input, if there is one), the running sums of the quotas."""
+"""(stratum, its count of groups, the side input if there is one) -> the running sums of the quotas."""
 
 
 class CutByRank(beam.PTransform):

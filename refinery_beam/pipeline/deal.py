@@ -1,4 +1,4 @@
-"""Dealing references into the groups of a pass, which is also the moment when it becomes known how many there are."""
+"""Deals refs into the groups of a pass, and counts them for the progress line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refinery_beam.records import Ref
 
 
 class Deal(beam.DoFn):
-    """Every reference with its group, by a function; what goes into the pass called `name` is counted for the progress line."""
+    """Gives every ref with its group, and counts the refs of the pass `name` for the progress line."""
 
     def __init__(self, job: Job, name: str, group_of: Callable[..., Any]) -> None:
         self._job, self._name, self._group_of = job, name, group_of

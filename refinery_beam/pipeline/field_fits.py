@@ -1,4 +1,4 @@
-"""Statistics of metadata, such as vocabularies: fitted over the references of the fit source, without a pixel."""
+"""Statistics of metadata, such as vocabularies: fitted over the refs of the fit source; no file is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from refinery_beam.records import Ref, known_fields
 
 
 class FieldFitPass(beam.PTransform):
-    """References of the fit source -> one (statistics name, merged accumulator) pair of a fitted featurization."""
+    """Refs of the fit source -> one (statistics name, merged accumulator) pair of a fitted featurization."""
 
     def __init__(self, job: Job, step: FieldStep) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class PartialCoder(coders.Coder):
 @beam.typehints.with_input_types(Ref)
 @beam.typehints.with_output_types(bytes)
 class CountValues(beam.CombineFn):
-    """Observes the inputs of a fitted featurization, reference by reference."""
+    """Observes the inputs of a fitted featurization, ref by ref."""
 
     def __init__(self, job: Job, step: FieldStep) -> None:
         self._job, self._step = job, step
@@ -81,7 +81,7 @@ class CountValues(beam.CombineFn):
         return accumulator
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Raises DataError for values that make no statistic: of which record they are depends on chance, so none is to blame."""
+        """Raises DataError for values that make no statistic. It names no record: which one fails depends on the grouping."""
         try:
             with working(self._job):
                 self._ready().call(function, *arguments)

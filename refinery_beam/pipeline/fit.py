@@ -1,7 +1,7 @@
 """Statistics fitted on the fit source, exactly: partials of records, merged by CombineGlobally, handed on as side inputs.
 
-What is merged are integer accumulators in their canonical bytes, so any grouping gives the same bytes. They become floats in one place
-(`Worker.derive`), in whichever worker or driver needs them, and nowhere on the way.
+Combiners merge integer accumulators in their canonical bytes, so any grouping gives the same bytes. Only `Worker.derive` turns them into
+floats, in every worker or driver that needs them.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class MergePartials(beam.CombineFn):
 
 
 class FitPass(beam.PTransform):
-    """References of the fit source -> one (point name, merged accumulator) pair.
+    """Refs of the fit source -> one (point name, merged accumulator) pair.
 
-    A pass of its own: it decodes and applies the steps before the point, and keeps nothing. `earlier` are the points before it, whose
+    A pass of its own: it decodes, applies the steps before the point, and stores no content. `earlier` are the points before it, whose
     accumulators `merged` holds by name.
     """
 
@@ -79,7 +79,7 @@ class FitPass(beam.PTransform):
 
 
 class MergeRiding(beam.PTransform):
-    """The (point name, partial) pairs that shards left -> one (point name, merged accumulator) pair of the given point."""
+    """(point name, partial) pairs of shards -> one (point name, merged accumulator) pair of one point."""
 
     def __init__(self, job: Job, point: FitPoint) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class MergeRiding(beam.PTransform):
 
 
 class Observe(beam.DoFn):
-    """One group of references -> one partial. Records that cannot be decoded are left to the pass that writes, which counts them."""
+    """One group of refs -> one partial. Skips records that cannot be decoded: the write pass counts them as bad."""
 
     def __init__(self, job: Job, point: FitPoint, earlier: tuple[FitPoint, ...]) -> None:
         self._job, self._point, self._earlier = job, point, earlier
@@ -117,7 +117,7 @@ class Observe(beam.DoFn):
                     return worker.observe(point, ref, fitted)
             except BadRecord as error:
                 lost(self._job.plan, ref, error)
-                return None  # the pass that writes puts it into the ledger
+                return None  # the write pass puts it into the ledger
 
         with working(self._job):
             fitted = derive_all(worker, self._earlier, merged)

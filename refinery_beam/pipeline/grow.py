@@ -1,4 +1,4 @@
-"""New records as references: a fan-out that carries how each child is made, never its content."""
+"""Generated and augmented records as refs: a fan-out of lineages, never of content."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import apache_beam as beam
 from refinery_beam.job.job import Job, working
 from refinery_beam.pipeline.cut import CutByRank
 from refinery_beam.pipeline.outputs import Count
+from refinery_beam.planning.generated import AugmentStep, GenerateStep
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.splits.quotas import part_of, position
-from refinery_beam.planning.variants import AugmentStep, GenerateStep
-from refinery_beam.plugins.base import BoundOp, GenerateOp, Variant
+from refinery_beam.plugins.base import BoundOp, GeneratedRecord, GenerateOp
 from refinery_beam.plugins.discovery import plugin_of_plan
-from refinery_beam.record.lineage import child, lineage_of
-from refinery_beam.records import GrowthRow, Ref
+from refinery_beam.record.lineage import generated_ref, lineage_of
+from refinery_beam.records import Ref, StepCountRow
 
 
 class Grown(NamedTuple):
-    """The references after a step, and how many it made and replaced."""
+    """The refs after a step, and how many it made and replaced."""
 
     refs: beam.PCollection[Ref]
-    tally: beam.PCollection[GrowthRow]
+    tally: beam.PCollection[StepCountRow]
 
 
 class Generate(beam.PTransform):
-    """One generation in one split: the records (unless the step replaces them) and their children."""
+    """One generation in one split: gives the records (unless the step replaces them) and the records generated from them."""
 
     def __init__(self, job: Job, step: GenerateStep, split: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Generate(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> Grown:
         step = self._step
         if step.kind == "variants":
-            out = refs | "Children" >> beam.ParDo(Variants(self._job, step)).with_output_types(Ref)
+            out = refs | "Generate" >> beam.ParDo(GenerateRecords(self._job, step)).with_output_types(Ref)
         else:
             classes = (
                 refs
@@ -63,28 +63,28 @@ class Expand(beam.PTransform):
         self._step, self._split = step, split
 
     def expand(self, refs: beam.PCollection[Ref]) -> Grown:
-        out = refs | "Variants" >> beam.FlatMap(expanded, self._step).with_output_types(Ref)
+        out = refs | "Augment" >> beam.FlatMap(expanded, self._step).with_output_types(Ref)
         return Grown(out, _tally(refs, out, self._step.name, self._split, replaced=True))
 
 
-class Variants(beam.DoFn):
-    """A record -> itself (unless replaced), and its children."""
+class GenerateRecords(beam.DoFn):
+    """A record -> itself (unless replaced), and its generated records."""
 
     def __init__(self, job: Job, step: GenerateStep) -> None:
         self._job, self._step = job, step
-        self._variants: tuple[Variant, ...] = ()
+        self._records: tuple[GeneratedRecord, ...] = ()
 
     def setup(self) -> None:
         with working(self._job):
             bound = _bound(self._job.plan, self._step)
-            self._variants = tuple(bound.call(bound.op.variants, bound.params))
+            self._records = tuple(bound.call(bound.op.generated, bound.params))
 
     def process(self, ref: Ref) -> Iterable[Ref]:
         if not self._step.replace:
             yield ref
-        for variant in self._variants:
-            known = {**variant.tags, "source_path": ref.path, "seed": self._step.seed}
-            yield child(ref, self._step, variant.name, variant.params, {field: known[word] for word, field in self._step.fields})
+        for record in self._records:
+            known = {**record.tags, "source_path": ref.path, "seed": self._step.seed}
+            yield generated_ref(ref, self._step, record.name, record.params, {field: known[word] for word, field in self._step.fields})
 
 
 class Copies(beam.DoFn):
@@ -103,7 +103,7 @@ class Copies(beam.DoFn):
             count = self._extra.lacking(classes[stratum], classes) // classes[stratum]
             count += part_of(_position(ref, self._step), cuts[stratum]) == 0
             for n in range(1, count + 1):
-                yield child(ref, self._step, n, {}, {})
+                yield generated_ref(ref, self._step, n, {}, {})
 
 
 class ExtraCuts:
@@ -125,7 +125,7 @@ class ExtraCuts:
 def expanded(ref: Ref, step: AugmentStep) -> Iterable[Ref]:
     """The variants of a record under one stored augmentation."""
     for replica in range(step.expansion):
-        yield child(ref, step, replica, step.params, {})
+        yield generated_ref(ref, step, replica, step.params, {})
 
 
 def _bound(plan: Plan, step: GenerateStep) -> BoundOp[GenerateOp]:
@@ -147,7 +147,7 @@ def _position(ref: Ref, step: GenerateStep) -> bytes:
 
 
 def _tally(before: Any, after: Any, step: str, split: str, *, replaced: bool) -> Any:
-    """Rows of how many records a step made and replaced, counted where they are."""
+    """Rows that count the records which a step made and replaced."""
     rows = [
         after
         | "Made" >> beam.FlatMap(_made_by, step).with_output_types(tuple[str, int])
@@ -159,7 +159,7 @@ def _tally(before: Any, after: Any, step: str, split: str, *, replaced: bool) ->
             | "Replaced" >> beam.Map(_replaced).with_output_types(tuple[str, int])
             | "CountReplaced" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
         )
-    return tuple(rows) | "Tallies" >> beam.Flatten() | "Tally" >> beam.Map(_row, step, split).with_output_types(GrowthRow)
+    return tuple(rows) | "Tallies" >> beam.Flatten() | "Tally" >> beam.Map(_row, step, split).with_output_types(StepCountRow)
 
 
 def _made_by(ref: Ref, step: str) -> Iterable[tuple[str, int]]:
@@ -172,5 +172,5 @@ def _replaced(ref: Ref) -> tuple[str, int]:
     return "replaced", 1
 
 
-def _row(pair: tuple[str, int], step: str, split: str) -> GrowthRow:
-    return GrowthRow(split, step, pair[0], pair[1])
+def _row(pair: tuple[str, int], step: str, split: str) -> StepCountRow:
+    return StepCountRow(split, step, pair[0], pair[1])

@@ -1,4 +1,4 @@
-"""Counts of finished records while a job runs: what the progress line shows. Nothing else may be made of them."""
+"""Counts of finished records while a job runs, for the progress line and for nothing else."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from refinery_beam import locations
 from refinery_beam.job.cancel import check
 
 COUNTERS = "refinery_beam"
-"""Namespace of Beam's counters of finished records, one a phase. Nothing but a live line may be made of them: a retry counts again."""
+"""Namespace of Beam's counters of finished records, one for each pass. Good for the progress line only: a retry counts again."""
 
 
 class Heartbeat:
     """Counts of finished records, written to one small file a process a few times a second, for `runners.progress` to sum. On a store: one
     small object, every ten seconds and at the end of a shard.
 
-    `name` is that of the pass; with `coming` the counts are of the records that will go through it.
+    `name` is the pass. `coming` counts the records that a pass will receive instead of those it has finished.
 
-    Between records it also asks whether the job is over. The file is outside the instance and deleted with the staging folder. Beam's own
-    counters arrive only after the job on most engines; Dataflow shows them while it runs, so the same counts are given to them too.
+    Between records it also checks whether the job is over. The file is outside the instance and deleted with the staging folder. Beam's own
+    counters arrive only after the job on most engines; Dataflow shows them while it runs, so they get the same counts.
     """
 
     INTERVAL = 0.2

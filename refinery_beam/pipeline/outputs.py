@@ -1,7 +1,7 @@
-"""What transforms of this room give: references that stay beside ledger rows of those that go, and their element types.
+"""The outputs of this room's transforms, with element types: refs that stay, and ledger rows of the others.
 
-An output without an element type would be pickled at the next stage boundary: tagged outputs and partitions forget theirs, so every one of
-them is typed here.
+Beam pickles an output without an element type at the next stage boundary. Tagged outputs and partitions lose their element types, so this
+module sets them again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LOST = "lost"
 
 
 class Sieved(NamedTuple):
-    """The references that a step lets pass, and the ledger rows of the others."""
+    """The refs that a step lets pass, and the ledger rows of the others."""
 
     kept: beam.PCollection[Ref]
     ledger: beam.PCollection[LedgerRow]
 
 
 def sieved(refs: beam.PCollection[Any], label: str, step: Any) -> Sieved:
-    """`refs` through a ParDo or FlatMap whose main output are references and whose output `LOST` are ledger rows."""
+    """`refs` through a ParDo or FlatMap whose main output are refs and whose output `LOST` are ledger rows."""
     out = refs | label >> step.with_outputs(LOST, main="kept")
     return Sieved(typed(out.kept, Ref), typed(out[LOST], LedgerRow))
 
@@ -37,7 +37,7 @@ def lost(row: LedgerRow) -> Any:
 
 
 def typed(pcoll: Any, kind: Any) -> Any:
-    """The collection, told what its elements are."""
+    """The collection with its element type set."""
     pcoll.element_type = kind
     return pcoll
 

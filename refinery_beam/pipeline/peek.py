@@ -1,4 +1,4 @@
-"""Peeking into files before shards are written: headers for filters by header, signatures for near duplicates. Only small values leave."""
+"""Peeks into files before shards are written: headers for filters by header, signatures for near duplicates. Gives small values only."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from refinery_beam.records import LedgerRow, Ref
 
 
 class Peeked(NamedTuple):
-    """References with what was seen in their files (b'' where nothing is noted), and the ledger rows of those that go."""
+    """(signature, ref) pairs, with b'' for filters by header, and the ledger rows of records that a filter removes."""
 
-    seen: beam.PCollection[tuple[bytes, Ref]]
+    pairs: beam.PCollection[tuple[bytes, Ref]]
     ledger: beam.PCollection[LedgerRow]
 
 
 class PeekInto(beam.PTransform):
-    """Reads the file of every reference once, dealt into groups by the data alone, with the threads and the error policy of the job.
+    """Reads the file of every ref once, dealt into groups by the data alone, with the threads and the error policy of the job.
 
-    Without a `step` it takes the signatures that splits ask for.
+    Without a `step` it computes the signatures that splits need.
     """
 
     def __init__(self, job: Job, step: FilterStep | None) -> None:
@@ -44,14 +44,14 @@ class PeekInto(beam.PTransform):
             refs
             | "Deal" >> beam.ParDo(Deal(self._job, _pass_name(self._step), _deal), self._job.buckets).with_output_types(tuple[int, Ref])
             | "Group" >> beam.GroupByKey()
-            | "Look" >> beam.ParDo(PeekGroup(self._job, self._step)).with_outputs(LOST, main="seen")
+            | "Peek" >> beam.ParDo(PeekGroup(self._job, self._step)).with_outputs(LOST, main="pairs")
         )
-        # Set by hand, the type of a pair must be in the engine's own words.
-        return Peeked(typed(out.seen, beam.typehints.Tuple[bytes, Ref]), typed(out[LOST], LedgerRow))
+        # The type of a pair must be one of Beam's own type hints here.
+        return Peeked(typed(out.pairs, beam.typehints.Tuple[bytes, Ref]), typed(out[LOST], LedgerRow))
 
 
 class PeekGroup(beam.DoFn):
-    """One group of references -> (what was seen, reference) pairs. Bad files stop the run, or are ledger rows, as Input.on_error says."""
+    """One group of refs -> (signature, ref) pairs. Bad files stop the run or become ledger rows, as Input.on_error says."""
 
     def __init__(self, job: Job, step: FilterStep | None) -> None:
         self._job, self._step = job, step
@@ -60,7 +60,7 @@ class PeekGroup(beam.DoFn):
         self._worker = Worker(self._job.plan)
         self._peek = Peek(self._worker, self._step)
         self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
-        self._markers = Markers(self._job, Task("look", self._step.name if self._step is not None else ""))
+        self._markers = Markers(self._job, Task("peek", self._step.name if self._step is not None else ""))
 
     def teardown(self) -> None:
         self._markers.close()
@@ -86,7 +86,7 @@ class PeekGroup(beam.DoFn):
 
 
 def _pass_name(step: FilterStep | None) -> str:
-    return f"look.{step.name if step is not None else 'near duplicates'}"
+    return f"peek.{step.name if step is not None else 'near duplicates'}"
 
 
 def _deal(ref: Ref, buckets: int) -> tuple[int, Ref]:

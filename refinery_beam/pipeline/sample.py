@@ -1,4 +1,4 @@
-"""The sample as a PTransform: chosen by seeded rank among the records that were stored, and written once more."""
+"""The sample as a PTransform: takes stored records of the lowest seeded ranks and writes them once more."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from refinery_beam.records import Ref, ShardRow
 
 
 class Sample(beam.PTransform):
-    """References of the records that were stored -> the shards of the sample.
+    """Refs of the records that were stored -> the shards of the sample.
 
-    The choice is by seeded rank in each stratum. The sampled records, and only they, are read and decoded once more.
+    Each stratum gives its records of the lowest seeded ranks. Only the sampled records are read and decoded again.
     """
 
     def __init__(self, job: Job, sample: SamplePlan, points: tuple[FitPoint, ...], merged_points: Any) -> None:
@@ -36,14 +36,14 @@ class Sample(beam.PTransform):
             | "Positions" >> beam.Map(_position_of, self._sample).with_output_types(tuple[str, bytes])
             | "Cut" >> CutByRank(SampleQuota(self._sample))
         )
-        chosen = refs | "Choose" >> beam.FlatMap(_chosen, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
+        sampled = refs | "Select" >> beam.FlatMap(_sampled, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
         counts = (
-            chosen
+            sampled
             | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
             | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
         )
         rows = (
-            chosen
+            sampled
             | "ShardOf"
             >> beam.Map(shard_of, beam.pvalue.AsDict(counts), self._job.shard_records).with_output_types(tuple[tuple[str, int, int], Ref])
             | "Group" >> beam.GroupByKey()
@@ -63,7 +63,7 @@ class SampleQuota:
 
 
 class WriteSample(ShardWriter):
-    """A shard of the sample. A record that was stored a moment ago and cannot be read now has changed: DataError."""
+    """A shard of the sample. Raises DataError for a record that the write pass could read and this pass cannot: its file has changed."""
 
     folder = "sample"
 
@@ -86,7 +86,7 @@ def _position_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
     return canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)
 
 
-def _chosen(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
+def _sampled(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
     stratum, position = _position_of(ref, sample)
     if part_of(position, cuts[stratum]) == 0:
         yield ref

@@ -1,4 +1,4 @@
-"""Splits: every reference finds its split, groups are never divided, and the rest is `unassigned`, in the ledger."""
+"""Assigns every ref to a split. Groups are never divided; records without a split are in the ledger as `unassigned`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LEDGER = ""
 
 
 class AssignSplits(beam.PTransform):
-    """References -> {split: its references}, made by a `beam.Partition`, and under `LEDGER` the rows of those that found none.
+    """Refs -> {split: its refs}, by a `beam.Partition`, and under `LEDGER` the ledger rows of refs without a split.
 
-    `divided` references bring their split with them. Else `grouped` says that some group may have more than one record; without it each
+    `divided` refs have their split already. Else `grouped` says that some group may have more than one record; without it each
     record is its own group and no grouping shuffle is paid.
     """
 
@@ -47,7 +47,7 @@ class AssignSplits(beam.PTransform):
             assigned = self._exact(refs)
         parts = assigned | "Partition" >> beam.Partition(_number, len(split.splits) + 1, split.splits)
         for i in range(len(split.splits) + 1):
-            # A Partition forgets the element type; references would then be pickled at the next boundary.
+            # A Partition forgets the element type; refs would then be pickled at the next boundary.
             parts[i].element_type = Ref
         outputs = {name: parts[i] for i, name in enumerate(split.splits)}
         outputs[LEDGER] = parts[len(split.splits)] | "Unassigned" >> beam.Map(unassigned_row, plan).with_output_types(LedgerRow)
@@ -73,7 +73,7 @@ class AssignSplits(beam.PTransform):
 
 
 def by_name(ref: Ref, plan: Plan) -> Ref:
-    """The split that the source, or the mapping of a field's value, names. '' when none does."""
+    """The split that the source, or the mapping of a field's value, names; '' if there is none."""
     split = plan.split
     if split.mode == "partition":
         return ref._replace(split=ref.partition)
@@ -92,7 +92,7 @@ def by_hash(ref: Ref, plan: Plan) -> Ref:
 
 
 def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
-    """The ledger row of a record that no split takes; under key_assignment it says the value that is mapped to none."""
+    """The ledger row of a record without a split; under key_assignment it states the value that is mapped to no split."""
     detail = "no split takes this record"
     if plan.split.mode == "key":
         name = plan.split.key_field or ""
@@ -102,7 +102,9 @@ def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
 
 
 def one_tag(ref: Ref, tag: str, work: str) -> Ref:
-    """The reference, whose tags name one split. Leaves the error of one with two where the driver finds it (`work`, '' for nowhere)."""
+    """The ref, if its tags name at most one split. Otherwise raises DataError, after writing it for the driver below `work` ('' to skip
+    that).
+    """
     try:
         tag_split(ref, tag)
     except DataError as error:
@@ -113,18 +115,18 @@ def one_tag(ref: Ref, tag: str, work: str) -> Ref:
 
 
 def _stratify_one(ref: Ref, plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    """((stratum, is the one that counts), reference) for a record that is its own group."""
+    """((stratum, is_representative), record) for a record that is its own group."""
     return _stratify_group((ref.group, (ref,)), plan)
 
 
 def _stratify_group(group: tuple[bytes, Iterable[Ref]], plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    for stratum, counts, ref in stratify(sorted(group[1], key=lambda r: r.key), plan):
-        yield (stratum, counts), ref
+    for stratum, is_representative, ref in stratify(sorted(group[1], key=lambda r: r.key), plan):
+        yield (stratum, is_representative), ref
 
 
 def _position_of(member: tuple[tuple[str, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
-    (stratum, counts), ref = member
-    if counts:
+    (stratum, is_representative), ref = member
+    if is_representative:
         yield stratum, group_position(ref, plan.split)
 
 

@@ -1,4 +1,4 @@
-"""How many references pass each step, counted where they are: what a run is accounted for with."""
+"""Counts how many refs pass each step; a run is balanced with these counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import apache_beam as beam
 
 from refinery_beam.pipeline.outputs import Count
-from refinery_beam.records import GrowthRow, LedgerRow, Ref
+from refinery_beam.records import LedgerRow, Ref, StepCountRow
 
 KEPT, GONE = "kept", "lost"
 
@@ -15,15 +15,15 @@ Key = tuple[str, str, str]
 
 
 class StepCounts:
-    """The ledger rows of all steps, and the counts of what each of them kept and lost."""
+    """The ledger rows of all steps, and the counts of records that each step kept and lost."""
 
     def __init__(self) -> None:
         self.lost: list[beam.PCollection[LedgerRow]] = []
         self._counted: list[beam.PCollection[tuple[Key, int]]] = []
-        self._tallies: list[beam.PCollection[GrowthRow]] = []
+        self._tallies: list[beam.PCollection[StepCountRow]] = []
 
     def passed(self, step: str, kept: beam.PCollection[Ref] | None, lost: beam.PCollection[LedgerRow] | None, *, split: str = "") -> None:
-        """A step has let `kept` pass and put `lost` into the ledger."""
+        """Count the `kept` and the `lost` records of a step."""
         for kind, rows in ((KEPT, kept), (GONE, lost)):
             if rows is not None:
                 one = beam.Map(_one, step, split, kind).with_output_types(tuple[Key, int])
@@ -31,17 +31,17 @@ class StepCounts:
         if lost is not None:
             self.lost.append(lost)
 
-    def made(self, tally: beam.PCollection[GrowthRow]) -> None:
-        """A step has made, or replaced, records."""
+    def made(self, tally: beam.PCollection[StepCountRow]) -> None:
+        """Add the counts of records that a step made or replaced."""
         self._tallies.append(tally)
 
-    def rows(self) -> beam.PCollection[GrowthRow]:
+    def rows(self) -> beam.PCollection[StepCountRow]:
         """All counts, one row a (split, step, kind)."""
         rows = (
             tuple(self._counted)
             | "StepCounts" >> beam.Flatten()
             | "CountSteps" >> beam.CombinePerKey(Count()).with_output_types(tuple[Key, int])
-            | "StepRow" >> beam.Map(_row).with_output_types(GrowthRow)
+            | "StepRow" >> beam.Map(_row).with_output_types(StepCountRow)
         )
         return (rows, *self._tallies) | "Growth" >> beam.Flatten()
 
@@ -50,6 +50,6 @@ def _one(row: Any, step: str, split: str, kind: str) -> tuple[Key, int]:
     return (split, step, kind), 1
 
 
-def _row(pair: tuple[Key, int]) -> GrowthRow:
+def _row(pair: tuple[Key, int]) -> StepCountRow:
     (split, step, kind), records = pair
-    return GrowthRow(split, step, kind, records)
+    return StepCountRow(split, step, kind, records)

@@ -12,7 +12,7 @@ import apache_beam as beam
 
 from refinery_beam.job.job import Job, working
 from refinery_beam.job.row_files import write_partial
-from refinery_beam.pipeline.contracts import CheckReferences, Evidence
+from refinery_beam.pipeline.contracts import CheckRefs, Evidence
 from refinery_beam.pipeline.field_fits import FieldFitPass
 from refinery_beam.pipeline.filters import carried_out
 from refinery_beam.pipeline.filters.duplicates import NearGroups
@@ -25,9 +25,9 @@ from refinery_beam.pipeline.sample import Sample
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.pipeline.step_counts import StepCounts
 from refinery_beam.pipeline.write import WriteShards
-from refinery_beam.planning.variants import aggressive
-from refinery_beam.record.extras import EVIDENCE, FILES, FINAL, LEVELS
-from refinery_beam.records import EvidenceRow, GrowthRow, LedgerRow, Ref, ShardRow, SinkRow
+from refinery_beam.planning.generated import aggressive
+from refinery_beam.record.extras import BYTE_VALUES, EVIDENCE, FILES, FINAL
+from refinery_beam.records import EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
 
 ROWS_A_FILE = 20_000
 
@@ -39,7 +39,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index") | "Worker" >> beam.ParDo(CheckWorker(job)).with_output_types(Ref)
     counts = StepCounts()
     if plan.contracts:
-        refs, dropped = refs | "InputContracts" >> CheckReferences(job)
+        refs, dropped = refs | "InputContracts" >> CheckRefs(job)
         counts.passed("InputContracts", refs, dropped)
     for step in plan.pre_filters:
         refs, dropped = refs | f"Filter[{step.name}]" >> carried_out(job, step)
@@ -71,7 +71,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for field in plan.fitted_fields():
         if field.needs_fit:
             fitted.append(branches[field.fit_source] | f"FitField[{field.name}]" >> FieldFitPass(job, field))
-    # After the fits: statistics see every record once, as it is before it is varied.
+    # After the fits: statistics count every record once, as it is before augmentation.
     for varied in aggressive(plan.augmentations):
         for split in varied.splits:
             branches[split], tally = branches[split] | f"Augment[{varied.name}][{split}]" >> Expand(varied, split)
@@ -82,7 +82,7 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     riding = [written.partials | f"Merge[{p.name}]" >> MergeRiding(job, p) for p in plan.fits if p.riding]
     if plan.contracts:
         statistics = side_input(pipeline, [*fitted, *riding], "TailStatistics")
-        evidence = (written.extras[EVIDENCE], written.extras[LEVELS]) | "Evidence" >> Evidence(job, statistics)
+        evidence = (written.extras[EVIDENCE], written.extras[BYTE_VALUES]) | "Evidence" >> Evidence(job, statistics)
         _ = evidence | "KeepEvidence" >> WriteRows(f"{job.work}/evidence", EvidenceRow, files=1)
     if plan.sinks:
         _ = written.extras[FILES] | "SinkFiles" >> WriteRows(f"{job.work}/sinks", SinkRow, files=files)
@@ -93,12 +93,12 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     for i, pair in enumerate([*fitted, *riding]):
         _ = pair | f"KeepStatistics[{i}]" >> beam.Map(write_partial, f"{job.work}/statistics").with_output_types(str)
     _ = written.shards | "ShardRows" >> WriteRows(f"{job.work}/shards", ShardRow, files=1)
-    _ = counts.rows() | "GrowthRows" >> WriteRows(f"{job.work}/growth", GrowthRow, files=1)
+    _ = counts.rows() | "StepCountRows" >> WriteRows(f"{job.work}/step_counts", StepCountRow, files=1)
     _ = (*counts.lost, written.ledger) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)
 
 
 class CheckWorker(beam.DoFn):
-    """Passes every reference on. A worker of other versions than the driver's does not get so far; see `versions`."""
+    """Passes every ref on. A worker with other versions than the driver's raises before that; see `versions`."""
 
     def __init__(self, job: Job) -> None:
         self._job = job

@@ -1,4 +1,4 @@
-"""Shards: references meet their statistics, are grouped by shard, and come out as files and small rows."""
+"""Writes shards: groups refs by shard, applies the statistics, and gives files and small rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARTIALS = "partials"
 
 
 class Written(NamedTuple):
-    """What a write pass leaves in the pipeline: a row a shard, a row a lost record, and (fit point, partial) pairs of riding points."""
+    """The outputs of a write pass: a row for each shard, a row for each lost record, and (fit point, partial) pairs of riding points."""
 
     shards: beam.PCollection[ShardRow]
     ledger: beam.PCollection[LedgerRow]
@@ -33,7 +33,7 @@ class Written(NamedTuple):
 
 
 class WriteShards(beam.PTransform):
-    """References of all splits -> shard files in the staged instance.
+    """Refs of all splits -> shard files in the staged instance.
 
     Membership is a hash of the record key; the number of shards of a split follows from its number of records. `points` had passes of
     their own, and `merged` holds their accumulators by name.
@@ -66,7 +66,7 @@ class WriteShards(beam.PTransform):
 
 
 class ShardWriter(beam.DoFn):
-    """One (split, shard, shards) group of references -> one file below the `folder` of the instance. Subclasses say what comes of it."""
+    """One (split, shard, shards) group of refs -> one file below the `folder` of the instance. Subclasses decide which outputs it gives."""
 
     folder = ""
 
@@ -110,7 +110,7 @@ class ShardWriter(beam.DoFn):
 
 
 class WriteShard(ShardWriter):
-    """A shard of the dataset: its row, the rows of lost records, partials of riding points, and what records leave besides."""
+    """A shard of the dataset: its row, the rows of lost records, partials of riding points, and the extras of its records."""
 
     folder = "dataset"
 
@@ -146,6 +146,6 @@ def split_of(ref: Ref) -> tuple[str, int]:
 
 
 def shard_of(ref: Ref, counts: Mapping[str, int], shard_records: int) -> tuple[tuple[str, int, int], Ref]:
-    """((split, shard, shards), reference): the shard by a hash of the record key, their number from the records of the split."""
+    """((split, shard, shards), ref): the shard by a hash of the record key, their number from the records of the split."""
     shards = shards_for(counts[ref.split], shard_records)
     return (ref.split, int.from_bytes(digest("shard", ref.key)[:8], "big") % shards, shards), ref

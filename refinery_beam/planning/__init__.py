@@ -1,1 +1,1 @@
-"""What will be done: a recipe and a plugin become frozen values that can be printed, compared, keyed and sent to workers."""
+"""Compiles a recipe and a plugin to a plan: frozen values that can be printed, compared, keyed and sent to workers."""

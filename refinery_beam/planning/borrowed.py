@@ -1,4 +1,4 @@
-"""Statistics borrowed from another instance, and fitted featurizations: what they ask for in a plan, and what they may not."""
+"""Borrowed statistics (of another instance) and fitted featurizations in a plan, and the refusal of those that cannot work."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError
-from refinery_beam.planning.nodes import FieldStep, Imported
+from refinery_beam.planning.nodes import Borrowed, FieldStep
 from refinery_beam.plugins.base import ArrayType, FittedFeaturizeOp
 from refinery_beam.recipe import Recipe
 
 
 def own_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """An operation's parameters without ``stats_from_instance``, which is the compiler's."""
+    """An operation's parameters without ``stats_from_instance``, which only the compiler reads."""
     return {name: value for name, value in params.items() if name != "stats_from_instance"}
 
 
-def imported_statistics(name: str, imports: Mapping[str, Imported] | None) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    """The imported (statistics, origin) of an operation; empty ones where a plan is only checked and nothing was looked up."""
-    if imports is None:
+def borrowed_statistics(name: str, borrowed: Mapping[str, Borrowed] | None) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """The borrowed (statistics, origin) of an operation; empty if a plan is only checked and nothing was looked up."""
+    if borrowed is None:
         return {}, None
-    return imports[name].statistics, imports[name].origin
+    return borrowed[name].statistics, borrowed[name].origin
 
 
 def channel_problem(statistics: Mapping[str, Any] | None, before: ArrayType) -> tuple[int, int] | None:

@@ -1,7 +1,7 @@
-"""Recipe + plugin -> Plan: every decision that depends on what the recipe says is made here, once, before any engine is asked.
+"""Recipe + plugin -> Plan: every decision that depends on the recipe is made here, once, before any engine starts.
 
 Passes, in order: splits, filters, featurizations, chains (type inference and the deferred tail), fit points, output. Each collects
-its errors, so that a user sees all of them at once, each with its place in the recipe.
+its errors, so that a user sees all of them at once, each with its position in the recipe.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError, raise_all
-from refinery_beam.planning.borrowed import fitted_field_problem, imported_statistics, own_params
-from refinery_beam.planning.build_variants import build_augmentations, build_generation, check_storable, step_versions
+from refinery_beam.planning.borrowed import borrowed_statistics, fitted_field_problem, own_params
+from refinery_beam.planning.build_generated import build_augmentations, build_generation, check_storable, step_versions
 from refinery_beam.planning.chains import build_chains, build_fits
 from refinery_beam.planning.contracts import build_contracts, check_tails
 from refinery_beam.planning.filters import filter_facts, near_rule, split_tags
-from refinery_beam.planning.nodes import FieldStep, FilterStep, Imported, Plan, SourceRoot, SplitPlan
+from refinery_beam.planning.generated import AUGMENTATION, aggressive, generated_fields
+from refinery_beam.planning.nodes import Borrowed, FieldStep, FilterStep, Plan, SourceRoot, SplitPlan
 from refinery_beam.planning.output import METADATA_FIELDS, build_output
 from refinery_beam.planning.sample import build_sample
 from refinery_beam.planning.sinks import build_sinks
-from refinery_beam.planning.variants import AUGMENTATION, aggressive, child_fields
 from refinery_beam.plugins.base import (
     ArrayType,
     FeaturizeOp,
@@ -40,20 +40,20 @@ def build_plan(
     *,
     partitions: Sequence[str] = (),
     roots: Sequence[str] | None = None,
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> Plan:
     """The plan of a recipe whose static checks passed.
 
     `partitions` are the partition names found by listing (for ``{split}`` layouts; declared ones need no listing). `roots` are the absolute
-    source locations, resolved from the recipe when left out. `imports` are the statistics of ``stats_from_instance`` by operation;
+    source locations, resolved from the recipe when left out. `borrowed` are the statistics of ``stats_from_instance`` by operation;
     left out, the plan has none of their values and serves for checking only. Raises RecipeError or an ErrorGroup of them.
     """
     with plugin.named():
-        return _build(recipe, plugin, partitions=partitions, roots=roots, imports=imports)
+        return _build(recipe, plugin, partitions=partitions, roots=roots, borrowed=borrowed)
 
 
 def _build(
-    recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str], roots: Sequence[str] | None, imports: Mapping[str, Imported] | None
+    recipe: Recipe, plugin: Plugin, *, partitions: Sequence[str], roots: Sequence[str] | None, borrowed: Mapping[str, Borrowed] | None
 ) -> Plan:
     model = recipe.model
     errors: list[RefineryError] = []
@@ -64,13 +64,13 @@ def _build(
     generation = build_generation(recipe, plugin, plugin.kind.decoded(policy), errors)
     augmentations = build_augmentations(recipe, plugin, errors)
     check_storable(recipe, generation, augmentations, plugin, errors)
-    chains, stored = build_chains(recipe, plugin, splits, errors, augmentations, imports)
-    fields = _fields(recipe, plugin, splits, errors, stored=stored, imports=imports)
+    chains, stored = build_chains(recipe, plugin, splits, errors, augmentations, borrowed)
+    fields = _fields(recipe, plugin, splits, errors, stored=stored, borrowed=borrowed)
     raise_all(errors)
     shown = stored  # sinks may write content that no row stores
     if plugin.kind.field not in model.Output.record_schema:
         stored = None
-    output = build_output(recipe, plugin, fields, splits, chains, stored, errors, child_fields(generation, augmentations))
+    output = build_output(recipe, plugin, fields, splits, chains, stored, errors, generated_fields(generation, augmentations))
     if aggressive(augmentations) and AUGMENTATION not in dict(output.fields):
         output = replace(output, fields=(*output.fields, (AUGMENTATION, FieldType("str"))))
     fits = build_fits(plugin, chains, errors, recipe, rides=True)
@@ -195,7 +195,7 @@ def _fields(
     errors: list[RefineryError],
     *,
     stored: ArrayType | None = None,
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> list[FieldStep]:
     model = recipe.model
     known: dict[str, FieldType] = {name: FieldType("str") for name in (*METADATA_FIELDS, model.Labels.field)}
@@ -236,7 +236,7 @@ def _fields(
             pinned: Mapping[str, Any] | None = op.pinned(op.spec.params.model_validate(params))
             origin: Mapping[str, Any] | None = None
             if "stats_from_instance" in f.params:
-                pinned, origin = imported_statistics(f.name, imports)
+                pinned, origin = borrowed_statistics(f.name, borrowed)
             extra = {"fitted": True, "fit_source": f.fit_source, "pinned": pinned, "origin": origin}
         found.append(
             FieldStep(

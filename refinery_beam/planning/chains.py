@@ -1,10 +1,11 @@
-"""The chain of each split: type inference, the place where content is stored, the deferred tail, and where statistics are fitted.
+"""The chain of each split: type inference, the step after which content is stored, the deferred tail, and the points where statistics are
+fitted.
 
 Deferring: an op that only changes how one record is represented (normalize, cast) need not be stored applied. When Output.record_schema
-declares what holds *before* such a tail, the tail is left to readers; its statistics come from the content that is stored anyway, so a
+declares the type *before* such a tail, the tail is left to readers; its statistics come from the content that is stored anyway, so a
 recipe of resize + normalize costs one decoding pass and a quarter of the bytes.
 
-Fitting: a fitted step sees the values left by the steps before it. Where a kind of data has an accumulator of its own for the values at
+Fitting: a fitted step observes the values after the steps before it. Where a kind of data has an accumulator of its own for the values at
 some point (`Kind.accumulator`: of 8-bit pixels a histogram) and everything between that point and the step is elementwise, it determines
 the values at the step exactly; so any number of fitted steps in such a tail share it.
 """
@@ -15,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
-from refinery_beam.planning.borrowed import channel_problem, imported_statistics, own_params
-from refinery_beam.planning.build_variants import augmented, odd_augmentation, retyped
-from refinery_beam.planning.nodes import Chain, FitPoint, Imported, Step
-from refinery_beam.planning.variants import AugmentStep
+from refinery_beam.planning.borrowed import borrowed_statistics, channel_problem, own_params
+from refinery_beam.planning.build_generated import augmented, odd_augmentation, retyped
+from refinery_beam.planning.generated import AugmentStep
+from refinery_beam.planning.nodes import Borrowed, Chain, FitPoint, Step
 from refinery_beam.plugins.base import ArrayType, FittedOp, Kind, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, decode_policy
 
@@ -29,7 +30,7 @@ def build_chains(
     splits: Sequence[str],
     errors: list[RefineryError],
     augmentations: Sequence[AugmentStep] = (),
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> tuple[dict[str, Chain], ArrayType | None]:
     """The chain of every split and the one stored type they share (None when content is not stored or errors were found)."""
     kind = plugin.kind
@@ -39,7 +40,7 @@ def build_chains(
     stored: ArrayType | None = None
     unreachable: dict[tuple[tuple[ArrayType, ...], ArrayType | None], tuple[list[str], list[Step], int]] = {}
     for split in splits:
-        steps = _infer(recipe, plugin, split, decoded, schema, errors, imports)
+        steps = _infer(recipe, plugin, split, decoded, schema, errors, borrowed)
         if steps is None:
             return {}, None
         types = [decoded, *(s.out for s in steps)]
@@ -54,7 +55,7 @@ def build_chains(
                 errors.append(odd_augmentation(recipe, plugin, split, odd))
                 continue
             if not reach:
-                # One error for all splits of one story.
+                # One error for all splits with the same fault.
                 end = next((e for b, e in ends.items() if isinstance(e, ArrayType) and e != types[b]), None)
                 unreachable.setdefault((tuple(types), end), ([], steps, first))[0].append(split)
                 continue
@@ -121,7 +122,7 @@ def _infer(
     decoded: ArrayType,
     schema: Any,
     errors: list[RefineryError],
-    imports: Mapping[str, Imported] | None = None,
+    borrowed: Mapping[str, Borrowed] | None = None,
 ) -> list[Step] | None:
     steps: list[Step] = []
     before = decoded
@@ -160,7 +161,7 @@ def _infer(
         pinned: Mapping[str, Any] | None = op.pinned(params) if isinstance(op, FittedOp) else None
         origin: Mapping[str, Any] | None = None
         if "stats_from_instance" in t.params:
-            pinned, origin = imported_statistics(t.name, imports)
+            pinned, origin = borrowed_statistics(t.name, borrowed)
             if (problem := channel_problem(pinned, before)) is not None:
                 errors.append(
                     RecipeError(
@@ -196,7 +197,7 @@ def _infer(
 def _ends(
     plugin: Plugin, augmentations: Sequence[AugmentStep], split: str, types: Sequence[ArrayType], first: int
 ) -> dict[int, ArrayType | OpTypeError]:
-    """What would be stored if the tail began at each place from `first` on: after the split's stored augmentations."""
+    """The stored type if the tail began at each position from `first` on: after the split's stored augmentations."""
     found: dict[int, ArrayType | OpTypeError] = {}
     for at in range(first, len(types)):
         try:
@@ -265,7 +266,7 @@ def _unreachable(
     declared = str(ArrayType(schema.dtype, tuple(schema.shape or ()))) if schema.shape is not None else schema.dtype
     story = [f"decoded {types[0]}", *(f"after {s.name} {s.out}" for s in steps)]
     story += [f"after the stored augmentations {end}"] if end is not None else []
-    # Of what could be declared, what differs least: the dtype is seldom the slip.
+    # The type that differs least from the declaration: the dtype is seldom the mistake.
     fitting = end or next((t for t in reversed(types[first:]) if t.dtype == schema.dtype), types[-1])
     shape = ", ".join("null" if n is None else str(n) for n in fitting.shape)
     grey = schema.shape is not None and (len(schema.shape) == 2 or schema.shape[-1] == 1) and types[0].shape[2:] == (3,)

@@ -10,14 +10,14 @@ from refinery_beam.errors import RecipeError, RefineryError
 from refinery_beam.plugins.base import DatasetAssertion, FeaturizeOp, Plugin
 from refinery_beam.recipe import Recipe
 
-IMPORTED = "imported"
-"""Stands for the location of an instance, which is no part of what a plan is; its key is in the recipe side of the instance key."""
+COMPARED = "imported"
+"""Replaces the location of an instance in a plan, whose identity has no locations; the recipe side of the key has the instance's key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContractStep:
-    """One assertion. ``place`` is where it stands in the recipe, no part of a key; ``imports``: it compares with an instance;
-    ``on_content``: it looks at the content of records.
+    """One assertion. ``at`` is its position in the recipe, no part of a key; ``compares``: it compares with another instance;
+    ``on_content``: it reads the content of records.
     """
 
     section: Literal["InputContracts", "OutputExpectations"]
@@ -28,7 +28,7 @@ class ContractStep:
     params: Mapping[str, Any]
     severity: Literal["error", "warning"]
     at: str = ""
-    imports: bool = False
+    compares: bool = False
     on_content: bool = False
 
     @property
@@ -52,10 +52,10 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
                 continue  # check 105 has said so
             written = {k: v for k, v in contract.assertion.items() if k != "kind"}
             params = assertion.spec.params.model_validate(written).model_dump(mode="json", exclude_none=True)
-            reference = params.get("reference")
-            imports = isinstance(reference, dict) and reference.get("instance") is not None
-            if imports:
-                params = {**params, "reference": {**params["reference"], "instance": IMPORTED}}
+            comparison = params.get("reference")
+            compares = isinstance(comparison, dict) and comparison.get("instance") is not None
+            if compares:
+                params = {**params, "reference": {**params["reference"], "instance": COMPARED}}
             names = [contract.field, *(params.get("fields") or ())]
             if section == "InputContracts" and (made := [n for n in names if n in late]):
                 errors.append(
@@ -78,7 +78,7 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
                     params=params,
                     severity=contract.severity,
                     at=recipe.at((section, i)),
-                    imports=imports,
+                    compares=compares,
                     on_content=bool(plugin.kind.field) and contract.field == plugin.kind.field,
                 )
             )
@@ -86,9 +86,9 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
 
 
 def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mapping[str, Any], errors: list[RefineryError]) -> None:
-    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: they have too many levels."""
+    """Refuse, by name, assertions about the values of a deferred tail that does not start from 8-bit values: others are too many."""
     if not plugin.kind.byte_values:
-        return  # each record is looked at as a whole
+        return  # such content is observed record by record
     others = [c for c in chains.values() if plugin.kind.accumulator(c.stored) is None]
     tails = [c for c in others if c.deferred]
     noun, field = plugin.kind.noun, plugin.kind.field

@@ -22,7 +22,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
     for field in plan.fitted_fields():
         if field.needs_fit:
             lines.append(f"Fit {field.name} on {field.fit_source}: over references, nothing is decoded")
-    lines += [f"Import {name}: from {o['op_id']} of instance {o['recipe_hash'][:16]}" for name, o in plan.imports().items()]
+    lines += [f"Import {name}: from {o['op_id']} of instance {o['recipe_hash'][:16]}" for name, o in plan.borrowed().items()]
     lines += [f"Third-party code: {name} {o['version']}, source {o['digest'][:12]}" for name, o in plan.plugin_sources.items()]
     for chain in _distinct(plan):
         lines += _chain(chain[0], chain[1])
@@ -46,7 +46,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
 
 
 def split_rule(plan: Plan) -> str:
-    """How records find their splits."""
+    """How records are assigned to splits."""
     s = plan.split
     if s.mode == "partition":
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")

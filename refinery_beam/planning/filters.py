@@ -1,4 +1,4 @@
-"""What a plan says of filters, tags and near duplicates."""
+"""Builds the filters of a plan, its tags and its near duplicates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def near_rule(plugin: Plugin) -> tuple[str, int]:
             try:
                 distance = op.distance(op.spec.params.model_validate({"kind": "near"}))
             except ValidationError:
-                continue  # it knows identical files only
+                continue  # its duplicates are identical files only
             if distance is not None:
                 return name, distance
     raise RecipeError(

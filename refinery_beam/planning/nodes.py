@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from refinery_beam.identity import value_digest
 from refinery_beam.planning.contracts import ContractStep
+from refinery_beam.planning.generated import AugmentStep, GenerateStep, generated_fields
 from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.planning.sinks import SinkStep
-from refinery_beam.planning.variants import AugmentStep, GenerateStep, child_fields
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.modules import PathCode
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRoot:
-    """Where the files of one source lie, and the third-party loader that decodes them, or ''. The location is not part of any key."""
+    """The location of one source, and the third-party loader that decodes its files, or ''. The location is not part of any key."""
 
     name: str
     root: str
@@ -30,8 +30,8 @@ class SourceRoot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
-    """Statistics of another instance: what they are, and the full key and the operation they come from."""
+class Borrowed:
+    """Statistics of another instance, with its full key and the operation that fitted them."""
 
     statistics: Mapping[str, Any]
     origin: Mapping[str, Any]
@@ -66,7 +66,7 @@ class FittableStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Step(FittableStep):
-    """One transformation at one place of a chain, with the type of content it meets and the one it leaves."""
+    """One transformation at one position of a chain, with the types of content before and after it."""
 
     before: ArrayType
     out: ArrayType
@@ -103,7 +103,7 @@ class Chain:
 
 @dataclass(frozen=True, kw_only=True)
 class FitPoint:
-    """One place of the fit source's chain where values are accumulated, and the fitted steps whose statistics follow from it.
+    """One position in the fit source's chain where values are accumulated, and the fitted steps whose statistics follow from it.
 
     `index` counts the steps applied before accumulating. Every step between `index` and a fitted step is elementwise on uint8, so one
     integer histogram serves all of them. `riding` points are accumulated while shards are written; the others need a pass of
@@ -119,11 +119,11 @@ class FitPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterStep:
-    """One filter: a predicate on references, a sample of the lowest seeded ranks, of all or of each class, a look into file headers, or
+    """One filter: a predicate on refs, a sample of the lowest seeded ranks, of all or of each class, a peek into file headers, or
     one of each group of duplicates. Empty `splits` before splits are made.
 
-    `tag` is what a per-class sample gives the chosen instead of dropping the others, `excluded` the tags that keep a record from being
-    chosen. `distance` is that of near duplicates; None for identical files.
+    `tag` is the tag of records that a per-class sample takes, instead of dropping the others; records with a tag of `excluded` cannot be
+    sampled. `distance` is that of near duplicates; None for identical files.
     """
 
     name: str
@@ -150,8 +150,8 @@ class FilterStep:
 
 @dataclass(frozen=True, kw_only=True)
 class FieldStep(FittableStep):
-    """One featurization: `field` from `inputs`. Metadata ones are computed when the references are made, those of content while a shard is
-    written.
+    """One featurization: `field` from `inputs`. Featurizations of metadata are computed when the refs are made, those of content while a
+    shard is written.
     """
 
     field: str
@@ -162,13 +162,11 @@ class FieldStep(FittableStep):
 
 @dataclass(frozen=True, kw_only=True)
 class SplitPlan:
-    """How a record finds its split.
+    """The rule that assigns records to splits.
 
-    ``mode``: 'ratios' (of everything, of partition `applies_to`, or of the records with the tag `tag`, while others follow their own
-    tag), 'key' (a field's value through `mapping`), 'partition'
-    (the source says).
-    With `near_distance` records whose signatures (of the op `near_op`) are near stay together. `ratios` keeps the recipe's order.
-    `splits` is every split that may come out, in report order.
+    ``mode``: 'ratios' (of everything, of partition `applies_to`, or of the records with the tag `tag`, while others follow their own tag),
+    'key' (a field's value through `mapping`), 'partition' (the source says). With `near_distance` records whose signatures (of the op
+    `near_op`) are near stay together. `ratios` keeps the recipe's order. `splits` is every split that may come out, in report order.
     """
 
     mode: Literal["ratios", "key", "partition"]
@@ -244,9 +242,9 @@ class Plan:
     """The source of ``--plugin-path`` plugins, which travels to the workers with the plan."""
 
     @property
-    def child_fields(self) -> tuple[str, ...]:
-        """The fields that only made records have; null in the others."""
-        return child_fields(self.generation, self.augmentations)
+    def generated_fields(self) -> tuple[str, ...]:
+        """The fields that only generated and augmented records have; null in the others."""
+        return generated_fields(self.generation, self.augmentations)
 
     @property
     def decodes(self) -> bool:
@@ -255,12 +253,12 @@ class Plan:
 
     @property
     def shows_content(self) -> bool:
-        """Whether an assertion or a sink looks at decoded content."""
+        """Whether an assertion or a sink reads decoded content."""
         return any(c.on_content for c in self.contracts) or any(s.field == self.content for s in self.sinks)
 
     @property
     def split_from_index(self) -> bool:
-        """Whether exact quotas can be cut as soon as the index is known: nothing takes a record out, or tells more of it, before."""
+        """Whether exact quotas can be cut from the index alone: nothing before the split removes records or adds facts about them."""
         split = self.split
         undecided = self.pre_filters or split.tag is not None or split.near_distance is not None
         checked = any(c.section == "InputContracts" for c in self.contracts)
@@ -268,7 +266,7 @@ class Plan:
 
     @property
     def selects_by_files(self) -> bool:
-        """Whether filters or splits look into files: what decoding makes of them then decides which records come out."""
+        """Whether filters or splits peek into files: the results of decoding then decide which records come out."""
         return any(f.needs_header for f in (*self.pre_filters, *self.post_filters)) or self.split.near_distance is not None
 
     @property
@@ -281,19 +279,19 @@ class Plan:
 
     def fitted_steps(self) -> tuple[Step, ...]:
         """Every fitted step, once, in chain order."""
-        seen: dict[str, Step] = {}
+        by_name: dict[str, Step] = {}
         for chain in self.chains.values():
             for step in chain.steps:
                 if step.fitted:
-                    seen.setdefault(step.name, step)
-        return tuple(seen.values())
+                    by_name.setdefault(step.name, step)
+        return tuple(by_name.values())
 
     def fitted_fields(self) -> tuple[FieldStep, ...]:
         """Every fitted featurization."""
         return tuple(f for f in self.fields if f.fitted)
 
-    def imports(self) -> dict[str, dict[str, Any]]:
-        """Where imported statistics come from, by operation: {recipe_hash, input_hash, seed, op_id}. Part of the key."""
+    def borrowed(self) -> dict[str, dict[str, Any]]:
+        """The origins of borrowed statistics, by operation: {recipe_hash, input_hash, seed, op_id}. Part of the key."""
         steps: tuple[Step | FieldStep, ...] = (*self.fitted_steps(), *self.fitted_fields())
         return {s.name: dict(s.origin) for s in steps if s.origin}
 
@@ -303,15 +301,15 @@ class Plan:
         Parts: 'select' (filters), 'split', 'fit' (statistics), 'dataset' (shards), and besides 'contracts', 'sample' and 'sinks'. Two
         plans that differ only in how results are reported share them.
         """
-        looks = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
-        # Third-party code is at the root of every part: what it does is known by its source only.
+        decoding = [dict(self.decode), dict(self.limits)] if self.selects_by_files else []
+        # Third-party code is at the root of every part: only its source says what it does.
         foreign = [_plain(self.plugin_sources), dict(self.loader_versions)] if self.plugin_sources else []
-        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], looks, *foreign])
+        select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], decoding, *foreign])
         split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         made = [_plain(g) for g in self.generation]
         points = [_plain(p) for p in self.fits]
-        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, points, self.imports()])
+        fit = value_digest("node", ["fit", split, made, dict(self.decode), dict(self.limits), chains, points, self.borrowed()])
         varied = [_plain(a) for a in self.augmentations]
         dataset = value_digest("node", ["dataset", fit, varied, _plain(self.output), [_plain(f) for f in self.fields]])
         contracts = value_digest("node", ["contracts", dataset, [c.identity() for c in self.contracts]])

@@ -1,4 +1,4 @@
-"""How rows are stored: the fields a recipe declares, with the types the plan makes of them, and their encoding."""
+"""How rows are stored: the fields that a recipe declares, with their types in the plan, and the encoding."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def build_output(
     chains: Mapping[str, Chain],
     stored: ArrayType | None,
     errors: list[RefineryError],
-    children: Sequence[str] = (),
+    generated: Sequence[str] = (),
 ) -> OutputPlan:
-    """What a stored row looks like. `stored` is the type of stored content, None where there is none. What cannot be is added to `errors`;
-    `children` are fields that only made records have.
+    """The form of stored rows. `stored` is the type of stored content, None without any. Adds to `errors`. `generated` are the fields that
+    only generated and augmented records have.
     """
     out, content = recipe.model.Output, plugin.kind.field
     made = {f.field: set(f.splits) for f in fields}
@@ -46,7 +46,7 @@ def build_output(
                     remedy="add the splits to the featurization, or drop the field from the schema",
                 )
             )
-        elif name not in {*made, *children, *METADATA_FIELDS, TAGS_FIELD, recipe.model.Labels.field} and not sidecar:
+        elif name not in {*made, *generated, *METADATA_FIELDS, TAGS_FIELD, recipe.model.Labels.field} and not sidecar:
             meant = closest(name, {content, *METADATA_FIELDS, recipe.model.Labels.field, *made} - set(out.record_schema))
             errors.append(
                 RecipeError(

@@ -45,6 +45,7 @@ from refinery_beam.plugins.ops import (
     FilterOp,
     FittedFeaturizeOp,
     FittedOp,
+    GeneratedRecord,
     GenerateOp,
     HeaderFilterOp,
     NamesFields,
@@ -57,7 +58,6 @@ from refinery_beam.plugins.ops import (
     PredicateOp,
     SampleOp,
     TransformOp,
-    Variant,
 )
 from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.records import TAGS_FIELD
@@ -91,6 +91,7 @@ __all__ = [
     "FittedFeaturizeOp",
     "FittedOp",
     "GenerateOp",
+    "GeneratedRecord",
     "HeaderFilterOp",
     "Kind",
     "Loader",
@@ -114,7 +115,6 @@ __all__ = [
     "SourceType",
     "TransformOp",
     "Use",
-    "Variant",
     "Verdict",
     "call_plugin",
     "misfit",
@@ -132,7 +132,7 @@ PROTOCOLS: Mapping[str, type[AnyOp]] = {
     "Featurizations": FeaturizeOp,
     "Visualizations": PictureOp,
 }
-"""What an op of a section can do; the only table of it."""
+"""The protocols of ops by section. No other module has such a table."""
 
 FILTERS: Mapping[str, type[FilterOp]] = {
     "predicate": PredicateOp,
@@ -141,16 +141,16 @@ FILTERS: Mapping[str, type[FilterOp]] = {
     "header": HeaderFilterOp,
     "duplicates": DuplicatesOp,
 }
-"""What a filter of a kind can do; filters of any other kind are an `OwnFilterOp`."""
+"""The protocols of filters by kind; a filter of any other kind is an `OwnFilterOp`."""
 
 SECTIONS = frozenset(PROTOCOLS) | {"InputContracts", "OutputExpectations", "SampleData", "Sinks"}
-"""The sections that every kind of data takes, if it has words for them."""
+"""The sections that every kind of data accepts, if its plugin has words for them."""
 
 _FITTED: Mapping[str, type[AnyOp]] = {"Transformations": FittedOp, "Featurizations": FittedFeaturizeOp}
 
 
 def misfit(op: Any) -> str:
-    """The name of the protocol that an op with an `OpSpec` should have and has not; '' where it has them all."""
+    """The name of a protocol that an op lacks although its `OpSpec` requires it; '' if it lacks none."""
     spec: OpSpec = op.spec
     wanted: list[type[AnyOp]] = [PROTOCOLS[spec.section]]
     if spec.section == "Filters":
@@ -161,7 +161,7 @@ def misfit(op: Any) -> str:
 
 
 def whole(value: Any) -> int | None:
-    """A whole number as Python has it, NumPy's too; None for anything else, truth values among it.
+    """A whole number as a Python int, from NumPy's too; None for anything else, truth values included.
 
     >>> whole(7), whole(7.0), whole(True)
     (7, None, None)
@@ -180,8 +180,8 @@ P = ParamSpec("P")
 
 
 class PluginFailed(Exception):
-    """Code of a plugin raised what its protocol does not know. ``word`` says which ("op:resize", "encoding:png", "kind:image"), ``step``
-    where the recipe uses it.
+    """Code of a plugin raised an exception that its protocol does not allow. ``word`` names the code ("op:resize", "encoding:png",
+    "kind:image"), ``step`` where the recipe uses it.
     """
 
     def __init__(self, step: str, word: str, error: Exception) -> None:
@@ -190,9 +190,9 @@ class PluginFailed(Exception):
 
 
 def call_plugin(step: str, word: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What a function of a plugin gives. BadRecord, OpTypeError, RefineryError and memory running out pass as they are.
+    """Call a function of a plugin and give its result. BadRecord, OpTypeError, RefineryError and MemoryError pass unchanged.
 
-    Anything else is the plugin's fault, never the record's: PluginFailed.
+    Any other exception is the plugin's fault, never the record's: PluginFailed.
     """
     try:
         return function(*args, **kwargs)
@@ -211,7 +211,7 @@ class BoundOp(Generic[OpT]):
     params: Any
 
     def call(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What a function of the op gives, as `call_plugin` does. A BadRecord says where it was raised: the op's section and the step."""
+        """Call a function of the op, as `call_plugin` does. Adds the op's section and the step to a BadRecord."""
         try:
             return call_plugin(self.name, f"op:{self.op.spec.name}", function, *args, **kwargs)
         except BadRecord as error:
@@ -220,7 +220,7 @@ class BoundOp(Generic[OpT]):
 
 
 class OpUse(Protocol):
-    """A step that uses an op: any of those of a plan, or `Use`."""
+    """A step that uses an op: a step of a plan, or `Use`."""
 
     @property
     def name(self) -> str: ...
@@ -254,7 +254,7 @@ class Extension:
 
 
 class Origin(NamedTuple):
-    """Where a word of a plugin comes from, if not from this package: the plugin or extension, its version and the digest of its source."""
+    """The origin of a third-party word: the plugin or extension, its version and the digest of its source."""
 
     name: str
     version: int
@@ -265,10 +265,10 @@ class Origin(NamedTuple):
 class Plugin:
     """One kind of data with its words.
 
-    Content is stored in its ``encodings``. ``ops`` are executed in the ``sections``; ``known`` are words of the language this release reads
-    but refuses by name ({op: section}). ``assertions`` are the kinds that contracts may use, and ``extension_keys`` ({namespace: keys}) the
-    extensions it reads. ``loaders`` are source types beyond those of its kind. Discovery fills in ``origins`` and ``origin``, where
-    third-party words ("op:NAME", "encoding:NAME", "loader:TYPE", "assertion:KIND"), or the whole plugin, come from, and ``code``, the
+    Content is stored in its ``encodings``. ``ops`` are executed in the ``sections``; ``known`` are words of the language that this release
+    reads but refuses by name ({op: section}). ``assertions`` are the kinds that contracts may use, and ``extension_keys`` ({namespace:
+    keys}) the extensions it reads. ``loaders`` are source types beyond those of its kind. Discovery fills in ``origins`` and ``origin``,
+    where third-party words ("op:NAME", "encoding:NAME", "loader:TYPE", "assertion:KIND"), or the whole plugin, come from, and ``code``, the
     plugin paths in force.
     """
 
@@ -288,18 +288,18 @@ class Plugin:
 
     @cached_property
     def source_types(self) -> frozenset[str]:
-        """Every source type it reads: those of its kind, and those of loaders."""
+        """Every source type that it reads: its kind's, and those of loaders."""
         return frozenset(self.kind.source_types) | frozenset(self.loaders)
 
     def op(self, name: str, section: str = "") -> AnyOp | None:
-        """The op of that name, in that section if one is given, or None. Protocols alone do not tell an op's section."""
+        """The op of that name, and of that section unless it is None; None without such an op. Protocols do not imply a section."""
         op = self.ops.get(name)
         return None if op is None or section not in ("", op.spec.section) else op
 
     def bind(self, step: OpUse, protocol: type[OpT]) -> BoundOp[OpT]:
         """The op that a step uses, with its parameters validated.
 
-        Raises PluginError ``unknown-op`` where this plugin has no such op, or one that cannot do what `protocol` asks.
+        Raises PluginError ``unknown-op`` if this plugin has no such op, or if the op lacks the `protocol`.
         """
         op = self.ops.get(step.op)
         if not isinstance(op, protocol):
@@ -321,7 +321,7 @@ class Plugin:
 
     @contextmanager
     def named(self, record_id: str = "") -> Iterator[None]:
-        """Inside, code of the plugin works, on one record if it is given. Turns PluginFailed into the PluginError of `blame`."""
+        """Inside, code of the plugin works on a record, if one is named. Turns PluginFailed into the PluginError of `blame`."""
         try:
             yield
         except PluginFailed as error:
@@ -343,9 +343,9 @@ class Plugin:
         )
 
     def used_origins(self, **words: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The third-party code that a use of these words runs: {name: {version, digest}}. What is not used is not in it.
+        """The third-party code behind these words: {name: {version, digest}}. Words that a recipe does not use do not count.
 
-        The words are given by what they are: ``op=["resize"], encoding=["png"], loader=[], assertion=[]``.
+        The caller passes the words by kind: ``op=["resize"], encoding=["png"], loader=[], assertion=[]``.
         """
         found = [self.origin] if self.origin is not None else []
         used = [f"{what}:{name}" for what, names in words.items() for name in names]

@@ -1,4 +1,4 @@
-"""How a parameter model says that a rule between its fields is broken: with an error code, the rule, a remedy and the field to point to."""
+"""The error of a parameter model whose fields break a rule together: an error code, the rule, a remedy and the field to point to."""
 
 from __future__ import annotations
 

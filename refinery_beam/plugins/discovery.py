@@ -1,9 +1,9 @@
 """Where plugins are found: built in, installed (entry points ``refinery_beam.plugins``), named with ``--plugin-path``; never by a recipe.
 
-`find_plugin` is the single door, for driver, workers and readers alike. What it gives depends on its arguments and on what is installed, on
-nothing that was called before: path plugins are passed in by whoever needs them. A third-party `Plugin` is a kind of data of its own; an
-`Extension` adds words to an existing one. Every installed plugin is imported, because only importing tells what it extends; one that does
-not import stops the run with its name rather than changing what a recipe means.
+Driver, workers and readers all call `find_plugin`. Its result depends on its arguments and on the installed packages, never on earlier
+calls: callers pass in the plugin paths that they need. A third-party `Plugin` is a kind of data of its own; an
+`Extension` adds words to an existing one. Every installed plugin is imported, because only its code says what it extends. A plugin
+that does not import stops the run with its name; skipping it could change the meaning of a recipe.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Found:
 
 
 def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
-    """The names `find_plugin` knows, sorted."""
+    """The names that `find_plugin` accepts, sorted."""
     return tuple(sorted(_registry(tuple(paths))))
 
 
@@ -93,7 +93,7 @@ def find_plugin(name: str, *, paths: Sequence[PathCode] = ()) -> Plugin:
 
 
 def plugin_of_plan(plan: Any) -> Plugin:
-    """The plugin of a plan, in whatever process this is, proved to be the code the plan was made with.
+    """The plugin of a plan in this process, after a check that its code is that of the plan.
 
     Raises PluginError ``plugin-differs`` where this machine has another release of a third-party plugin installed.
     """
@@ -127,7 +127,7 @@ def _registry(paths: tuple[PathCode, ...]) -> Mapping[str, Plugin]:
 
 @cache
 def _installed() -> tuple[_Found, ...]:
-    """What installed distributions offer, sorted by entry-point name and value."""
+    """The entry points of installed distributions, sorted by name and value."""
     from importlib import import_module
     from importlib.metadata import entry_points
 
@@ -236,14 +236,14 @@ def _value(value: Any, location: str) -> Plugin | Extension:
 
 
 def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable[Any], location: str) -> None:
-    seen: set[str] = set()
+    names: set[str] = set()
     for op in ops:
         spec = getattr(op, "spec", None)
         if not isinstance(spec, OpSpec):
             raise _protocol(location, f"has an op without an OpSpec: {type(op).__name__}")
-        if spec.name in seen:
+        if spec.name in names:
             raise _duplicate("op", spec.name, location, location)
-        seen.add(spec.name)
+        names.add(spec.name)
         if not isinstance(spec.version, int) or isinstance(spec.version, bool) or spec.version < 1:
             raise _protocol(location, f"has the op {spec.name!r} with version {spec.version!r}", "a version is a whole number from 1 on")
         if spec.section not in PROTOCOLS:

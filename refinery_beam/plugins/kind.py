@@ -1,7 +1,7 @@
 """The protocol of a kind of data: what its files are, what one record's content is, how content is stored.
 
-Everything above the plugins asks these values and knows no image, no text and no table. A plugin defines one `Kind`, with the `Encoding`
-of each way its content may lie in a file; both are pure, safe to use from several threads, and import no Beam.
+The rooms above the plugins use these values and know no image, no text and no table. A plugin defines one `Kind`, with an `Encoding`
+for each way to store its content; both are pure, safe to use from several threads, and import no Beam.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from refinery_beam.exact import Partial
 
 Cell: TypeAlias = Any
-"""What a column holds for one row, as it is written and read. Only its own `Encoding` knows more."""
+"""The value of a content column for one row. Only its `Encoding` knows more."""
 
 
 class BadRecord(ValueError):
-    """One record that cannot come out: a stable ``reason`` word, and a ``detail`` for people without paths or addresses.
+    """A record that cannot be prepared: a stable ``reason`` word, and a ``detail`` for people without paths or addresses.
 
-    Kinds and ops raise it with these two; ``stage`` (a section of the recipe) and ``op`` (a step's name) are filled in where they are
-    called. The record goes to the ledger, or ends the run under ``on_error: fail``.
+    Kinds and ops raise it with these two; their caller fills in ``stage`` (a section of the recipe) and ``op`` (a step's
+    name). The record goes to the ledger, or ends the run under ``on_error: fail``.
 
     >>> BadRecord("truncated", "the file ends early").reason
     'truncated'
@@ -46,7 +46,7 @@ def _bad_record(kind: type[BadRecord], reason: str, detail: str, stage: str, op:
 
 
 def type_of(content: Content) -> ArrayType:
-    """The type of content that is at hand, in its plain form.
+    """The type of content in its plain form.
 
     >>> type_of("a text")
     ArrayType(dtype='str', shape=())
@@ -78,15 +78,15 @@ class Refusal(NamedTuple):
 
 @runtime_checkable
 class Encoding(Protocol):
-    """One way in which content lies in a column: all that is known of it, from the plan to the reader.
+    """One way to store content in a column, for every room from the plan to the reader.
 
-    ``lossless``: what is read back is what was written, so `verify` can compute row digests anew. ``from_source``: the untouched bytes of
-    the file are stored, and the kind decodes them again when they are read. A *cell* is what a column holds for one row.
+    ``lossless``: reading gives exactly what was written, so `verify` can compute row digests anew. ``from_source``: the untouched bytes of
+    the file are stored, and the kind decodes them again when they are read. A *cell* is the value of the column for one row.
     """
 
     @property
     def name(self) -> str:
-        """The word for it in ``Output.encoding``."""
+        """Its word in ``Output.encoding``."""
 
     @property
     def lossless(self) -> bool: ...
@@ -95,31 +95,31 @@ class Encoding(Protocol):
     def from_source(self) -> bool: ...
 
     def refuse(self, type: ArrayType) -> Refusal | None:
-        """Why content of this type cannot be stored so, or None. Sizes of the type that are None are not known yet."""
+        """Why this encoding cannot store content of a type, or None. A size of None is not known yet."""
 
     def arrow(self, name: str, type: ArrayType) -> pa.Field:
-        """The column of that name, whose field metadata says what readers need to know."""
+        """The Arrow field of that name; its metadata holds what readers need."""
 
     def feature(self) -> dict[str, Any] | None:
-        """How the `datasets` library is told of the column in the file's metadata; None where the column's own type says enough."""
+        """The description of the column for the `datasets` library in the file's metadata; None if the column's type is enough."""
 
     def estimate(self, type: ArrayType, source_bytes: int) -> int:
-        """About how many bytes a cell takes, from the mean size of a source file: for the size of shards."""
+        """About how many bytes a cell takes, by the mean size of a source file. Decides the size of shards."""
 
     def write(self, content: Content, *, quality: int) -> Cell:
-        """The cell of settled content (`Kind.settle`). Raises BadRecord for what it cannot hold.
+        """The cell of settled content (`Kind.settle`). Raises BadRecord for content that it cannot store.
 
-        ``from_source`` encodings are given the file's bytes.
+        ``from_source`` encodings get the file's bytes.
         """
 
     def size(self, cell: Cell) -> int:
-        """The bytes of a cell, by which row groups are cut."""
+        """The size of a cell in bytes; row groups are cut by it."""
 
     def column(self, cells: Sequence[Cell], paths: Sequence[str], field: pa.Field) -> pa.Array:
         """Cells as a column; ``paths`` are those of their source files."""
 
     def cells(self, column: pa.Array, field: pa.Field) -> Any:
-        """A column as a sequence (or array) of cells, as cheap to index as can be. Raises ValueError for a column of another form."""
+        """A column as a sequence (or array) of cells that is cheap to index. Raises ValueError for a column of another form."""
 
     def read(self, cell: Cell) -> Content:
         """The content of a cell; the caller may change it. Raises ValueError for a cell that cannot be read.
@@ -130,7 +130,7 @@ class Encoding(Protocol):
 
 @runtime_checkable
 class Kind(Protocol):
-    """What one kind of data is."""
+    """One kind of data."""
 
     @property
     def field(self) -> str:
@@ -138,7 +138,7 @@ class Kind(Protocol):
 
     @property
     def noun(self) -> str:
-        """What its records are called, in the plural: ``images``, ``texts``."""
+        """The plural noun for its records: ``images``, ``texts``."""
 
     @property
     def policy(self) -> type[Params]:
@@ -146,7 +146,7 @@ class Kind(Protocol):
 
     @property
     def limits(self) -> type[Params]:
-        """The model of ``Input.limits``: what is refused unread. It has ``max_bytes``."""
+        """The model of ``Input.limits``: files beyond them are refused unread. It has ``max_bytes``."""
 
     @property
     def source_types(self) -> Mapping[str, SourceType]:
@@ -155,11 +155,11 @@ class Kind(Protocol):
     @property
     def byte_values(self) -> bool:
         """Whether content is an array whose 8-bit values are counted by `exact.ChannelHistogram`: then statistics and assertions behind
-        elementwise steps follow from 256 counts a channel. Of other content each record is looked at as a whole.
+        elementwise steps follow from 256 counts a channel. Other content is observed record by record.
         """
 
     def encoding_of(self, type: ArrayType) -> str:
-        """The word of the encoding that is used where the recipe names none."""
+        """The word of the default encoding."""
 
     def decoded(self, policy: Any) -> ArrayType:
         """The type of decoded content, as far as it is known before a file is read."""
@@ -167,17 +167,17 @@ class Kind(Protocol):
     def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Content:
         """The content of a file. Raises BadRecord.
 
-        ``hint`` is the type after the first step, of which use is made only as the policy says; without it nothing is cut short.
+        ``hint`` is the type after the first step. The policy decides whether decoding may use it as a shortcut.
         """
 
     def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, int]:
-        """What the head of a file says, for filters and reports; nothing is decoded. Raises BadRecord."""
+        """The facts in a file's header, for filters and reports. Decodes nothing. Raises BadRecord."""
 
     def whole(self, data: bytes) -> bool:
         """Whether the structure of a file promises no more bytes than there are. False is a reason to decode, not a verdict."""
 
     def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
-        """What a third-party loader made of a file, held to what `decode` gives. Raises BadRecord; ``origin`` names the loader."""
+        """Check the content of a third-party loader by the same rules as `decode`. Raises BadRecord; ``origin`` names the loader."""
 
     def accept(self, value: Any, policy: Any, limits: Any) -> Content:
         """The content of what a program holds already (for images: a Pillow image, an array), as `decode` gives it for a lossless file of
@@ -185,32 +185,32 @@ class Kind(Protocol):
         """
 
     def plain(self, content: Content) -> Content:
-        """Content in the one form in which it is stored, compared and shown to assertions (for images: a C-order array)."""
+        """Content in its plain form, in which it is stored, compared and passed to assertions (for images: a C-order array)."""
 
     def settle(self, content: Content, type: ArrayType) -> Content:
-        """Plain content, proved to be of the stored type, perhaps with an axis of one more or less. Raises BadRecord."""
+        """Plain content of the stored type; may add or drop an axis of size one. Raises BadRecord for content of another type."""
 
     def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:
-        """Prove that a file, if decoded, is of the stored type, as far as its head tells. Raises BadRecord."""
+        """Raise BadRecord if a file's header shows that its content, decoded, would not be of the stored type."""
 
     def mismatch(self, content: Content, type: ArrayType) -> str:
-        """What keeps content from going into a statistic of this type, '' if nothing (for images: another number of channels)."""
+        """Why content does not fit into a statistic of this type, '' if it fits (for images: another number of channels)."""
 
     def proof(self, content: Content) -> Any:
-        """What a row's digest covers: a value that `rows.row_digest` takes."""
+        """The value of content for a row's digest, as `rows.row_digest` takes it."""
 
     def accumulator(self, type: ArrayType) -> Partial | None:
-        """An empty exact accumulator that determines every statistic of values of this type; None where each op brings its own."""
+        """An empty exact accumulator that determines every statistic of values of this type; None if each op has its own."""
 
     def fingerprint(self) -> str:
-        """64 hex digits over what its codecs do on this machine. Part of the key of every recipe that decodes."""
+        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes."""
 
     def codecs(self) -> Mapping[str, str]:
         """Its codecs and their versions, for the manifest."""
 
 
 class LoaderFile(NamedTuple):
-    """One file a loader selects: its path below the source's root with forward slashes, and what its place says of it."""
+    """One file that a loader selects: its path below the source's root with forward slashes, and the label and partition of that path."""
 
     path: str
     label: str | None = None
@@ -219,7 +219,7 @@ class LoaderFile(NamedTuple):
 
 @runtime_checkable
 class Loader(Protocol):
-    """A source type of a third party: which files of a folder are records, and how a file's bytes become content.
+    """A third-party source type: it lists the files of a folder that are records, and decodes a file's bytes.
 
     ``files`` lists regular files below `root` (absolute), in any order, without reading them. ``decode`` is a pure function of the bytes:
     content as the kind's own decoder gives it (a Pillow image or a uint8 array, say), in the mode the recipe declares; it raises

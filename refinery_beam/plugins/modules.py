@@ -1,6 +1,6 @@
 """The source files of third-party plugins: read, digested, and, for ``--plugin-path``, carried to workers as text.
 
-A worker on another machine has no such path. So a path plugin travels as what it is, source text, inside the plan; driver and workers run
+A worker on another machine has no such path. So a path plugin travels as source text inside the plan; driver and workers run
 the same text under the same module name, which holds its digest. Nothing is pickled, so parameter models and protocols keep their identity
 in each process. Modules of one folder are submodules of one package: they import each other relatively (``from ._tables import X``) and
 whatever is installed absolutely.
@@ -30,7 +30,7 @@ MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class PathCode:
-    """The code of one ``--plugin-path``: ``modules`` are (name, source) sorted by name; ``place`` is for messages and not in the digest."""
+    """The code of one ``--plugin-path``: ``modules`` are (name, source) sorted by name; ``location`` is for messages only."""
 
     location: str
     folder: bool
@@ -121,7 +121,7 @@ def import_error(location: str, error: BaseException) -> PluginError:
 def package_digest(module: ModuleType) -> str:
     """Hex digest of an installed plugin's source: every file of its top-level package but byte code, or its one file.
 
-    The names and bytes of the files count, the place they are installed in does not.
+    Covers the names and bytes of the files, not the folder of the installation.
     """
     root, files = _package_files(module)
     parts: list[bytes | str] = []
@@ -136,7 +136,7 @@ def _package_files(module: ModuleType) -> tuple[str, list[str]]:
     folder = os.path.dirname(file)
     if not os.path.basename(file).startswith("__init__.") and not os.path.isfile(os.path.join(folder, "__init__.py")):
         return folder, [file]
-    # Up to the topmost regular package: a namespace package is shared with others and is nobody's.
+    # Up to the topmost regular package: other distributions may share a namespace package.
     depth = module.__name__.count(".")
     while depth and os.path.isfile(os.path.join(os.path.dirname(folder), "__init__.py")):
         folder, depth = os.path.dirname(folder), depth - 1
@@ -148,7 +148,7 @@ def _package_files(module: ModuleType) -> tuple[str, list[str]]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of plugin paths under their own package names, in memory. Any other name is none of its business."""
+    """Finds the modules of plugin paths under their own package names, in memory. It finds no other module."""
 
     def __init__(self) -> None:
         self._codes: dict[str, PathCode] = {}

@@ -1,4 +1,4 @@
-"""The protocols of ops: what one op of a section states of itself, and the pure functions that do its work.
+"""The protocols of ops: the facts that an op of a section states, and the pure functions that do its work.
 
 An op states what it needs (its parameter model), what it does to the *type* of a record (`infer`) and what it does to the record (`apply`,
 `keep`, `featurize`); the compiler decides where and when. Every op has an integer `version` that enters the key of every dataset it
@@ -31,7 +31,7 @@ Content: TypeAlias = Any
 
 
 class ArrayType(NamedTuple):
-    """What is known of a record's content before it is read: dtype word and shape, None for a size that varies.
+    """The type of a record's content before it is read: dtype word and shape, None for a size that varies.
 
     Images are arrays (height, width) or (height, width, channels) of a NumPy dtype; a text is a ``str`` of shape ().
     """
@@ -57,7 +57,7 @@ class FieldType(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class OpSpec:
-    """What the compiler and the docs know of an op.
+    """The facts about an op for the compiler and the docs.
 
     ``fitted``: needs a statistic from train. ``deferrable``: changes only the representation of one record, so readers may apply it.
     ``elementwise``: each output element depends on the input element (and its channel) alone, so statistics after it follow from a
@@ -77,7 +77,7 @@ class OpSpec:
 
 
 class OpTypeError(ValueError):
-    """Raised by `infer` when an op cannot take what comes before it; the message says what it takes."""
+    """Raised by `infer` when an op cannot take content of the type before it; the message says which types it takes."""
 
 
 @runtime_checkable
@@ -101,7 +101,7 @@ class FittedOp(TransformOp, Protocol):
     """A transform that needs a statistic of the train records' values as they reach it.
 
     ``partial`` gives an empty exact accumulator; ``fit`` turns the merged one into the fitted statistics: canonical JSON of integers and
-    the floats derived from them, which is what `apply` gets and what is persisted. ``pinned`` gives statistics stated in the recipe.
+    the floats derived from them. `apply` gets them, and the instance stores them. ``pinned`` gives statistics stated in the recipe.
     """
 
     def partial(self, before: ArrayType, params: Any) -> Partial: ...
@@ -113,7 +113,7 @@ class FittedOp(TransformOp, Protocol):
 
 @runtime_checkable
 class FilterOp(Protocol):
-    """A choice among records. ``kind`` says how it decides, and with it which of the protocols below it has."""
+    """Decides which records stay. ``kind`` says by what; the protocol for that kind is one of those below."""
 
     @property
     def spec(self) -> OpSpec: ...
@@ -141,10 +141,10 @@ class SampleOp(FilterOp, Protocol):
 
 @runtime_checkable
 class ClassSampleOp(FilterOp, Protocol):
-    """``kind`` 'sample_per_class': the `class_quota(label, n)` records of lowest seeded rank of each class are chosen.
+    """``kind`` 'sample_per_class': the `class_quota(label, n)` records of lowest seeded rank of each class are sampled.
 
-    With a `tag` nobody is dropped and the chosen get it; without one ('') the others go. Records that carry a tag of `excluded` are no
-    candidates.
+    With a `tag` the sampled records get it and every record stays; without one ('') the other records go. Records with a tag of `excluded`
+    cannot be sampled.
     """
 
     def class_quota(self, label: str, records: int, params: Any) -> int: ...
@@ -156,8 +156,8 @@ class ClassSampleOp(FilterOp, Protocol):
 
 @runtime_checkable
 class HeaderFilterOp(FilterOp, Protocol):
-    """``kind`` 'header': `refusal` says why a record goes, '' if it stays, by what the head of its file says (`Kind.header`; of images
-    the upright ``width`` and ``height``). Nothing is decoded.
+    """``kind`` 'header': `refusal` says why a record goes, '' if it stays, by its file's header (`Kind.header`; for images the upright
+    ``width`` and ``height``). Decodes nothing.
     """
 
     def refusal(self, header: Mapping[str, int], params: Any) -> str: ...
@@ -165,10 +165,10 @@ class HeaderFilterOp(FilterOp, Protocol):
 
 @runtime_checkable
 class DuplicatesOp(FilterOp, Protocol):
-    """``kind`` 'duplicates': of a group the record with the smallest key stays.
+    """``kind`` 'duplicates': the record with the smallest key of each group stays.
 
-    `distance` None: a group is one content. A number: records are neighbours when their 64-bit `signature` differ in at most so many
-    bits, and a group is what neighbours connect. `signature` decides Splits.keep_duplicates_together: near as well.
+    `distance` None: a group is the records of equal content. A number: records are neighbours if their 64-bit `signature`s differ in at
+    most so many bits, and groups are the connected components. `signature` decides Splits.keep_duplicates_together: near as well.
     """
 
     def distance(self, params: Any) -> int | None: ...
@@ -178,10 +178,10 @@ class DuplicatesOp(FilterOp, Protocol):
 
 @runtime_checkable
 class OwnFilterOp(FilterOp, Protocol):
-    """Any other ``kind``: `transform` gives a Beam PTransform from references (`records.Ref`) to pairs of a reference and whether it stays.
+    """Any other ``kind``: `transform` gives a Beam PTransform from refs (`records.Ref`) to pairs of a ref and whether it stays.
 
-    It gives each reference once. Import Beam inside of it: a run that finds its dataset in the cache must not. What is handed to Beam is
-    pickled, so it may refer to plain values and to what it imports itself, not to other names of a plugin path's module.
+    It gives each ref once. Import Beam inside of it: a cache hit must not import Beam. Beam pickles the functions, so they may use plain
+    values and their own imports, but no other names of a plugin path's module.
     """
 
     def transform(self, params: Any) -> Any: ...
@@ -189,35 +189,35 @@ class OwnFilterOp(FilterOp, Protocol):
 
 @runtime_checkable
 class NamesLabels(Protocol):
-    """An op whose parameters name classes: one that no record has is a warning."""
+    """An op whose parameters name classes: a class without records gives a warning."""
 
     def labels_named(self, params: Any) -> tuple[str, ...]: ...
 
 
 @runtime_checkable
 class NamesFields(Protocol):
-    """An op whose parameters name fields of the records, by the parameter that does: each must exist when the op runs."""
+    """An op whose parameters name fields of the records: {parameter: fields}. Each field must exist when the op runs."""
 
     def fields_named(self, params: Any) -> Mapping[str, str]: ...
 
 
 @runtime_checkable
 class NamesTags(Protocol):
-    """An op whose parameters name tags, by the parameter that does: an earlier filter must give each of them."""
+    """An op whose parameters name tags: {parameter: tags}. An earlier filter must give each tag."""
 
     def tags_named(self, params: Any) -> Mapping[str, tuple[str, ...]]: ...
 
 
 @runtime_checkable
 class DerivesLabel(Protocol):
-    """A featurization that reads a label off a path, before splits are made: `derivation` is its rule, a word of Labels.source."""
+    """A featurization that takes a label from a path, before splits are made: `derivation` is its rule, a word of Labels.source."""
 
     def derivation(self, params: Any) -> str: ...
 
 
 @runtime_checkable
 class FeaturizeOp(Protocol):
-    """A new field from existing ones. ``needs_pixels`` False: computed on references, before splits, without decoding.
+    """A new field from existing ones. ``needs_pixels`` False: computed on refs, before splits, without decoding.
 
     ``featurize`` gets the input field values in order (content in its plain form, pixels as an array) and returns a JSON-able scalar or
     list.
@@ -234,9 +234,9 @@ class FeaturizeOp(Protocol):
     def featurize(self, inputs: Sequence[Any], params: Any) -> Any: ...
 
 
-class Variant(NamedTuple):
-    """One child that a generating op makes of every parent: its name (part of the child's id and of its random stream), what the op
-    needs to make it again (JSON-able), and the values of the op's tag fields that are the same for all parents.
+class GeneratedRecord(NamedTuple):
+    """One record that a generating op makes of every parent: its name (part of the record's id and of its random stream), parameters
+    for making it again (JSON-able), and the values of the op's tag fields that are the same for all parents.
     """
 
     name: str
@@ -246,12 +246,12 @@ class Variant(NamedTuple):
 
 @runtime_checkable
 class GenerateOp(Protocol):
-    """New records from existing ones, made of references: a child's content is made where it is stored, from its parent's file.
+    """New records from existing ones, made as refs: the write pass makes a generated record's content from its parent's file.
 
-    ``kind`` 'variants': every record has the children `variants` names. ``kind`` 'balance': a class of `count` records gets
-    `extra(count, largest)` copies, dealt evenly in the order of seeded ranks. ``apply`` makes a child's decoded content from its
-    parent's; all its luck comes from `stream`, which depends on the op's seed and name, the parent and the variant and nothing else.
-    `fields` are the tag fields by the words the op knows them under: {word: field name}.
+    ``kind`` 'variants': `generated` lists the new records of every parent. ``kind`` 'balance': a class of `count` records gets
+    `extra(count, largest)` copies, dealt evenly in the order of seeded ranks. ``apply`` makes a new record's decoded content from its
+    parent's; `made` are the record's parameters. All random numbers come from `stream`, which depends on the op's seed and name, the parent
+    and the new record's name, and on nothing else. `fields` are the tag fields: {the op's word: field name}.
     """
 
     @property
@@ -266,17 +266,18 @@ class GenerateOp(Protocol):
 
     def infer(self, before: ArrayType, params: Any) -> ArrayType: ...
 
-    def variants(self, params: Any) -> Sequence[Variant]: ...
+    def generated(self, params: Any) -> Sequence[GeneratedRecord]: ...
 
     def extra(self, count: int, largest: int, params: Any) -> int: ...
 
-    def apply(self, content: Content, variant: Mapping[str, Any], stream: Stream) -> Any: ...
+    def apply(self, content: Content, made: Mapping[str, Any], stream: Stream) -> Any: ...
 
 
 @runtime_checkable
 class AugmentOp(Protocol):
-    """A random change of train records. ``draw`` takes all its luck from `stream` and gives sampled parameters, JSON-able, for content of
-    a known type; ``apply`` is a pure function of the content and those parameters, so what was done can be done again from what was kept.
+    """A random change of train records. ``draw`` takes all its random numbers from `stream` and gives sampled parameters, JSON-able, for
+    content of a known type; ``apply`` is a pure function of the content and those parameters, so the stored parameters suffice to repeat
+    it.
     """
 
     @property
@@ -294,7 +295,7 @@ class FittedFeaturizeOp(FeaturizeOp, Protocol):
     """A new field that needs a statistic of the train records' metadata (never of pixels), such as a vocabulary.
 
     ``partial`` gives an empty exact accumulator with ``observe(inputs, key)``, ``merge``, ``dumps`` and ``loads``; ``fit`` turns the merged
-    one into canonical JSON, which is what `featurize_fitted` gets and what is persisted; ``pinned`` gives what the recipe states.
+    one into canonical JSON, which `featurize_fitted` gets and the instance stores; ``pinned`` gives statistics stated in the recipe.
     """
 
     def partial(self, params: Any) -> Any: ...

@@ -1,4 +1,4 @@
-"""The protocol of a picture: what it may see of a dataset, and what it gives. An op of the section ``Visualizations``.
+"""The protocol of a picture: an op of the section ``Visualizations``, and its view of a dataset.
 
 A picture is drawn from a finished instance, after promotion, from nothing but stored rows. It is a pure function of its view and its
 parameters; nothing of it is part of a dataset's key, so editing pictures never rebuilds a dataset.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Shown(NamedTuple):
-    """A stored row, chosen to be shown: its label ('' where it has none) and its pixels as stored, before the deferred tail."""
+    """A stored row to draw: its label ('' where it has none) and its pixels as stored, before the deferred tail."""
 
     record_id: str
     split: str
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
 
 
 class Variants(NamedTuple):
-    """What augmentation makes of one record: (caption, pixels) of each variant."""
+    """The variants of one record under augmentation: (caption, pixels) of each."""
 
     label: str
     images: Sequence[tuple[str, Array]]
@@ -51,7 +51,7 @@ class PictureView(Protocol):
     def pixels(self, split: str) -> Iterator[tuple[str, Array]]:
         """(label, pixels) of every row of a split, in stored order, one at a time."""
 
-    def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
+    def sample(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The `n` records of lowest seeded rank, of all or of each class, in order of class and rank."""
 
     def variants(self, n_base: int, n_variants: int, *, seed: int | None = None) -> list[tuple[Shown | None, Variants]]:
@@ -63,7 +63,7 @@ class PictureView(Protocol):
 
 @runtime_checkable
 class PictureOp(Protocol):
-    """Draws one picture. ``needs_pixels``: the recipe must store images. A ValueError says, in words, what cannot be drawn."""
+    """Draws one picture. ``needs_pixels``: the recipe must store images. A ValueError says why the picture cannot be drawn."""
 
     needs_pixels: bool
 

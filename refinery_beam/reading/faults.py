@@ -1,4 +1,4 @@
-"""What is said of files of an instance that cannot be trusted or read."""
+"""The errors for damaged or unreadable files of an instance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from refinery_beam.errors import StoreError
 
 
 def unreadable(location: str, error: Exception) -> StoreError:
-    """The StoreError for a file that could not be read: damaged, unless it is the store that could not be reached or asked."""
+    """The StoreError for a file that could not be read: ``damaged``, unless the store could not be reached."""
     if locations.is_url(location) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         return locations.fault(error, "read", location)
     return damaged(location, (error.strerror if isinstance(error, OSError) else None) or str(error))

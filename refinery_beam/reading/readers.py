@@ -1,7 +1,7 @@
 """One split of an instance as a sequence of rows.
 
-Order is the order of the files: shard by shard, and in a shard by record key. ``reader[i]`` and iteration agree on it. Random access
-decodes one row group and keeps the last few; nothing is held open between two reads, so a reader can be pickled, forked and shared by
+Rows come in the order of the files: shard by shard, and in a shard by record key. ``reader[i]`` and iteration agree on it. Random access
+decodes one row group and keeps the last few. No file stays open between two reads, so a reader can be pickled, forked and shared by
 threads.
 """
 
@@ -44,7 +44,7 @@ class _Group(NamedTuple):
 
 
 class _Shard(NamedTuple):
-    """What the footer of a shard says: the parsed footer and the first row of every row group (and one past the last)."""
+    """The footer of a shard: parsed, with the number of the first row of every row group (and one past the last)."""
 
     footer: pq.FileMetaData
     starts: tuple[int, ...]
@@ -53,14 +53,14 @@ class _Shard(NamedTuple):
 class SplitReader(Sequence[Row]):
     """The rows of one split, as dicts: ``record_id``, then the output schema's fields in the recipe's order.
 
-    Images are NumPy arrays, (h, w, c) or as declared, and each row owns its own. Stored content goes through the deferred tail of the
-    recipe (normalize, ...) unless the reader was opened with ``raw=True``; then it is as stored. Scalars are Python values, lists are
+    Images are NumPy arrays, (h, w, c) or as declared; each row has an array of its own. Stored content goes through the deferred tail of
+    the recipe (normalize, ...) unless the reader was opened with ``raw=True``; then it is as stored. Scalars are Python values, lists are
     lists.
 
     A map-style dataset as PyTorch's DataLoader wants it, with any start method of its workers; torch is not needed here.
 
     `len`, ``reader[i]`` (negative too; IndexError beyond the end), slices (a list of rows), iteration, `batches`, `columns`. StoreError
-    ``damaged`` when a shard cannot be read. ``cache_bytes`` bounds what random access keeps decoded; one row group is always kept.
+    ``damaged`` when a shard cannot be read. ``cache_bytes`` bounds the decoded row groups that random access keeps; it always keeps one.
     """
 
     def __init__(
@@ -114,7 +114,9 @@ class SplitReader(Sequence[Row]):
         return self._row(self._group(shard, number), row, shard)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Row]:
-        """Several rows in the order asked for; PyTorch calls this with the indices of a batch. Rows of one row group are read together."""
+        """Several rows in the order of the indices; PyTorch calls this with the indices of a batch. Rows of one row group are read
+        together.
+        """
         order = sorted(range(len(indices)), key=lambda k: indices[k] % max(1, len(self)))
         rows: dict[int, Row] = {}
         for k in order:
@@ -124,7 +126,7 @@ class SplitReader(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         for shard in range(len(self._shards)):
             for number in range(len(self._opened(shard).starts) - 1):
-                # Past groups are not kept: one pass needs each group once, and must not push out what random access keeps.
+                # One pass needs each group once, so it does not put groups into the cache of random access.
                 group = self._group(shard, number, keep=False)
                 for row in range(group.records):
                     yield self._row(group, row, shard)
@@ -132,7 +134,7 @@ class SplitReader(Sequence[Row]):
     def batches(self, size: int, *, drop_last: bool = False) -> Iterator[dict[str, Any]]:
         """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).
 
-        The last batch may be shorter; ``drop_last`` leaves it out then. UsageError when size is below 1.
+        The last batch may be shorter; ``drop_last`` skips it then. UsageError when size is below 1.
         """
         if size < 1:
             raise UsageError(f"a batch of {size} rows", code="batch-size", value=size)
@@ -147,16 +149,16 @@ class SplitReader(Sequence[Row]):
     def epoch(self, number: int) -> SplitReader:
         """The split as it is in one epoch of training: with the recipe's lazy augmentations, drawn anew for every epoch.
 
-        What is drawn follows from the augmentation's seed and name, the record and the epoch's number, whatever the order of reading. They
-        change the stored pixels, before the deferred tail. A split without lazy augmentations is read as it is. UsageError for a number
-        below 0.
+        The random numbers follow from the augmentation's seed and name, the record and the epoch's number, whatever the order of reading.
+        Augmentations change the stored pixels, before the deferred tail. A split without lazy augmentations is read unchanged. UsageError
+        for a number below 0.
         """
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise UsageError(f"there is no epoch {number!r}", code="epoch-number", value=number)
         return self._with(augment=True, epoch_number=number)
 
     def _with(self, **changes: Any) -> SplitReader:
-        """The same reader but for some of its settings, with a cache of its own."""
+        """A copy of the reader with some settings changed, and with a cache of its own."""
         settings: dict[str, Any] = {
             "raw": self.raw,
             "columns": [name for name in self.fields if name != "record_id"],
@@ -223,7 +225,7 @@ class SplitReader(Sequence[Row]):
 
     def _group(self, shard: int, number: int, *, keep: bool = True) -> _Group:
         if self._pid != os.getpid():
-            # In a forked child: a lock may have been held by a thread that does not exist here.
+            # In a forked child a lock may belong to a thread that does not exist here.
             self._fresh()
         key = (shard, number)
         with self._lock:
@@ -278,13 +280,13 @@ class SplitReader(Sequence[Row]):
             if name == self._content:
                 value = self._served(value, shard, group.columns["record_id"][row])
             elif isinstance(value, list):
-                # Cached groups outlive the row: a caller may change what it was given.
+                # Cached groups outlive the row, and a caller may change its row.
                 value = copy.deepcopy(value)
             values[name] = value
         return values
 
     def _served(self, cell: Cell, shard: int, record_id: str) -> Any:
-        """Stored content as this reader gives it: augmented for its epoch, then through the deferred tail."""
+        """Apply the augmentations of the reader's epoch and then the deferred tail to stored content."""
         content = self._stored(cell, shard, record_id)
         recorded = self._recorded
         if self.augment:

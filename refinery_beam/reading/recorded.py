@@ -1,9 +1,9 @@
-"""What a manifest records of how its rows were made, ready to be done again.
+"""Applies the steps that a manifest records to content again.
 
-Readers do a part of it (the deferred tail, lazy augmentations, source files that were stored untouched), `Replay` all of it. A manifest
+Readers apply some of them (the deferred tail, lazy augmentations, decoding of untouched source files), `Replay` all of them. A manifest
 entry names the op, its version, its parameters, the file of its fitted statistics and the types around it; the op comes from the installed
-plugin, and what is done with it is the code that runs use (`record.source`, `record.steps`). Another version of an op gives other bytes
-(that is what its version means), so it is refused rather than applied.
+plugin, and the code of runs applies it (`record.source`, `record.steps`). Another version of an op gives other bytes (versions exist for
+that), so it is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, look_at
+from refinery_beam.cache import Manifest, lookup_at
 from refinery_beam.errors import DataError, PluginError, StoreError, UsageError, did_you_mean
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.base import (
@@ -41,7 +41,7 @@ from refinery_beam.record.steps import BoundStep, LazyStep, augment_lazily, run
 
 
 class Chain(NamedTuple):
-    """Steps of one split; ``warnings`` is empty unless they were asked for with ``strict`` off."""
+    """Steps of one split; ``warnings`` is empty with ``strict``."""
 
     steps: tuple[BoundStep, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Recorded:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """How its content is stored. PluginError for an encoding that is not installed."""
+        """The encoding of its content. PluginError for an encoding that is not installed."""
         return self.plugin.encoding(self.manifest.encoding or "")
 
     # -- decoding ---------------------------------------------------------------------------------------------------------------
@@ -84,7 +84,9 @@ class Recorded:
         return Decoder(self.kind, {name: value for name, value in settings.items() if name not in limits}, limits)
 
     def decode(self, data: bytes, split: str, *, location: str, loader: Loader | None = None) -> Content:
-        """The content of a file, as runs decode those of a split. DataError with the reason word as its code; ``place`` names the file."""
+        """The content of a file, decoded as runs do it for a split. DataError with the reason word as its code; ``location`` names the
+        file.
+        """
         entries = [entry for entry in self._entries(deferred=None) if split in entry.get("splits", [split])]
         hint = _type(entries[0]["out"]) if entries else None
         try:
@@ -142,8 +144,8 @@ class Recorded:
     def deferred(self, split: str, *, strict: bool = True) -> Chain:
         """The steps that readers apply.
 
-        Raises PluginError ``unknown-op`` and, when ``strict``, ``op-version``; StoreError ``damaged`` when statistics are not those of the
-        manifest.
+        Raises PluginError ``unknown-op`` and, when ``strict``, ``op-version``; StoreError ``damaged`` when the file of statistics
+        differs from the manifest.
         """
         return self._chain(self._entries(deferred=True), split, strict=strict)
 
@@ -181,7 +183,7 @@ class Recorded:
     def augment_again(self, content: Content, drawn: str) -> Content:
         """The stored content of a row from its un-augmented one (after the stored transformations) and the row's ``augmentation`` text.
 
-        Nothing is drawn: what was drawn is in the text. PluginError for an op that is missing or of another version.
+        Draws nothing: the sampled parameters are in the text. PluginError for an op that is missing or of another version.
         """
         known = {entry["name"]: entry for entry in self.manifest.raw.get("augmentations", ())}
         for step in json.loads(drawn):
@@ -191,7 +193,7 @@ class Recorded:
         return self.kind.plain(content)
 
     def statistics(self, path: str) -> dict[str, Any]:
-        """A fitted statistic, proved by the manifest: a changed byte here would change all that is served."""
+        """A fitted statistic, checked by the manifest: one changed byte would change all content."""
         return read_statistics(self.manifest, path)
 
     @property
@@ -241,7 +243,7 @@ def open_recorded(path: StrPath, *, plugin_paths: Sequence[str] | None = None) -
     location = locations.absolute(os.fspath(path))
     if locations.basename(location) == "manifest.json":
         location = locations.parent(location)
-    found = look_at(location)
+    found = lookup_at(location)
     if found.manifest is not None:
         return Recorded(found.manifest, code=read_plugin_paths(plugin_paths))
     if found.damage is not None:
@@ -284,7 +286,7 @@ def read_statistics(manifest: Manifest, path: str) -> dict[str, Any]:
 
 
 def unusable(error: BadRecord, location: str) -> DataError:
-    """A bad record as the error of whoever asked for it."""
+    """The DataError for a bad record."""
     return DataError(
         f"{location} cannot be used: {error.reason}: {error.detail}",
         code=error.reason,
@@ -296,7 +298,7 @@ def unusable(error: BadRecord, location: str) -> DataError:
 
 
 def declared_type(manifest: Manifest) -> ArrayType | None:
-    """The type of stored content, or None where none is stored, or where the schema does not say."""
+    """The type of stored content; None if no content is stored, or if the schema does not state it."""
     if manifest.image_field is None:
         return None
     declared = manifest.schema.get(manifest.image_field, {})
@@ -308,6 +310,6 @@ def _type(declared: Mapping[str, Any]) -> ArrayType:
 
 
 def owned(content: Content) -> Any:
-    """Content that whoever asked for it owns: arrays of a decoder, and views of what an op was given, are read-only."""
+    """A copy of content that the caller may change: arrays of a decoder, and views of an op's argument, are read-only."""
     flags = getattr(content, "flags", None)
     return content.copy() if flags is not None and not flags.writeable else content

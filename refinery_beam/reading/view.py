@@ -1,4 +1,4 @@
-"""What a picture sees of an instance: counts, pixels, records chosen by rank, and what augmentation makes of them. Rows as stored."""
+"""The view that pictures get of an instance: counts, pixels, records sampled by rank, and their augmented variants. Rows as stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOMAIN = "picture"
 
 
 class View:
-    """A `plugins.pictures.PictureView` of one instance for the picture `name`. Memory is that of a row group and what is chosen."""
+    """A `plugins.pictures.PictureView` of one instance for the picture `name`. Needs memory for one row group and the sampled rows."""
 
     def __init__(self, instance: Instance, *, name: str, seed: int) -> None:
         raw = instance.manifest.raw
@@ -42,8 +42,8 @@ class View:
         name = field or self.label_field
         found: dict[str, Mapping[str, int]] = {}
         for split in self.splits:
-            seen = Counter(_text(row.get(name)) for row in self._instance.split(split, raw=True, columns=[name]))
-            found[split] = dict(sorted(seen.items()))
+            counts = Counter(_text(row.get(name)) for row in self._instance.split(split, raw=True, columns=[name]))
+            found[split] = dict(sorted(counts.items()))
         return found
 
     def pixels(self, split: str) -> Iterator[tuple[str, Array]]:
@@ -51,11 +51,11 @@ class View:
         for row in self._instance.split(split, raw=True, columns=[self._content, self.label_field]):
             yield _text(row.get(self.label_field)), row[self._content]
 
-    def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
+    def sample(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The `n` records of lowest seeded rank, of all or of each class, in order of class and rank."""
-        return [shown for shown, _ in self._chosen(n, per_class=per_class, splits=splits, seed=seed)]
+        return [shown for shown, _ in self._sampled(n, per_class=per_class, splits=splits, seed=seed)]
 
-    def _chosen(self, n: int, *, per_class: bool, splits: Sequence[str] | None, seed: int | None) -> list[tuple[Shown, int]]:
+    def _sampled(self, n: int, *, per_class: bool, splits: Sequence[str] | None, seed: int | None) -> list[tuple[Shown, int]]:
         heaps: dict[str, list[tuple[int, str, str, int, str]]] = {}
         for split in splits if splits is not None else self.splits:
             for index, row in enumerate(self._instance.split(split, raw=True, columns=[self.label_field])):
@@ -78,7 +78,7 @@ class View:
         return rank(DOMAIN, self._seed if seed is None else seed, self.name, record_key(record_id))
 
     def variants(self, n_base: int, n_variants: int, *, seed: int | None = None) -> list[tuple[Shown | None, Variants]]:
-        """Records and their variants: of lazy augmentations as in the first epochs, of aggressive ones as stored.
+        """Records and their variants: lazy augmentations as in the first epochs, aggressive ones as stored.
 
         Raises ValueError when the recipe augments nothing.
         """
@@ -87,7 +87,7 @@ class View:
         if not self._lazy:
             raise ValueError("the recipe has no augmentations")
         found: list[tuple[Shown | None, Variants]] = []
-        for base, index in self._chosen(n_base, per_class=False, splits=self._lazy, seed=seed):
+        for base, index in self._sampled(n_base, per_class=False, splits=self._lazy, seed=seed):
             reader = self._instance.split(base.split, raw=True, columns=[self._content])
             images = [(f"epoch {number}", reader.epoch(number)[index][self._content]) for number in range(n_variants)]
             found.append((base, Variants(base.label, images)))

@@ -1,4 +1,4 @@
-"""What the user wrote: a recipe's text, its typed value, its identity and its checks."""
+"""Recipes: their text, their typed value, their identity and their checks."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays, pictures. Filled
     in: every default, with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists
     of splits, stages and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form
-    places 5, 5.0 and "5" differ.
+    values 5, 5.0 and "5" differ.
     """
     body = full_model(recipe, plugin)
     for name in ("schema_version", "seed"):
@@ -40,16 +40,16 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
     for section in ASSERTION_SECTIONS:
         for item in body[section]:
-            if isinstance(reference := item["assertion"].get("reference"), dict) and reference.get("instance") is not None:
-                reference["instance"] = ""  # which instance it is enters the key as that instance's own key
+            if isinstance(comparison := item["assertion"].get("reference"), dict) and comparison.get("instance") is not None:
+                comparison["instance"] = ""  # which instance it is enters the key as that instance's own key
     for section in (*OP_SECTIONS, "Sinks"):
         for item in body[section]:
             for name in ("splits", "stages"):
                 if item.get(name) is not None:
                     item[name] = _as_set(item[name])
-            imported = item.get("params", {}).get("stats_from_instance")
-            if isinstance(imported, dict):
-                imported.pop("recipe", None)
+            borrowed = item.get("params", {}).get("stats_from_instance")
+            if isinstance(borrowed, dict):
+                borrowed.pop("recipe", None)
     return body
 
 

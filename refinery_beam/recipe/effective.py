@@ -29,14 +29,14 @@ def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: L
                 source["label_from"]["path"] = recipe.absolute(source["label_from"]["path"])
         for section in ASSERTION_SECTIONS:
             for item in body[section]:
-                reference = item["assertion"].get("reference")
-                if isinstance(reference, dict) and isinstance(reference.get("instance"), str):
-                    reference["instance"] = recipe.absolute(reference["instance"])
+                comparison = item["assertion"].get("reference")
+                if isinstance(comparison, dict) and isinstance(comparison.get("instance"), str):
+                    comparison["instance"] = recipe.absolute(comparison["instance"])
         for section in OP_SECTIONS:
             for item in body[section]:
-                imported = item["params"].get("stats_from_instance")
-                if isinstance(imported, dict) and isinstance(imported.get("recipe"), str):
-                    imported["recipe"] = recipe.absolute(imported["recipe"])
+                borrowed = item["params"].get("stats_from_instance")
+                if isinstance(borrowed, dict) and isinstance(borrowed.get("recipe"), str):
+                    borrowed["recipe"] = recipe.absolute(borrowed["recipe"])
     return to_yaml(_written(body))
 
 

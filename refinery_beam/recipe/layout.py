@@ -1,7 +1,7 @@
 """The grammar of a source's ``layout``: how the paths below it are built.
 
-A layout is segments between slashes. ``{label}`` and ``{split}`` name the segment they stand for (each at most once), ``*`` is one level,
-``**`` is any number of levels, none included (at most once), ``{file}`` is the file itself (exactly once, last), anything else is literal.
+A layout is segments between slashes. ``{label}`` and ``{split}`` name the segment they stand for (each at most once), ``*`` is one folder,
+``**`` is any number of folders, none included (at most once), ``{file}`` is the file itself (exactly once, last), anything else is literal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def layout_segments(layout: str) -> tuple[str, ...]:
     for segment in segments:
         if segment in (".", ".."):
             raise LayoutError(f"has the segment {segment!r}", "describe paths below the source's own folder")
-        if segment not in _TOKENS and any(mark in segment for mark in "{}*"):
+        if segment not in _TOKENS and any(character in segment for character in "{}*"):
             meant = closest(segment, _TOKENS)
             hint = f"did you mean {meant!r}? " if meant else ""
             raise LayoutError(

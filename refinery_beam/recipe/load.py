@@ -1,4 +1,4 @@
-"""From recipe text to a `Recipe`: parse, version gate, overlays, migrations, validation; every error with its place."""
+"""From recipe text to a `Recipe`: parse, version gate, overlays, migrations, validation; every error with its position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_a
 from refinery_beam.locations import StrPath
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
-from refinery_beam.recipe.overlays import apply_overlays, rename_variants
+from refinery_beam.recipe.overlays import apply_overlays, rename_overlays
 from refinery_beam.recipe.words import dotted, plain, shown, translate
 from refinery_beam.recipe.yaml import parse as yaml_parse
 from refinery_beam.recipe.yaml.nodes import Node, to_data
@@ -47,9 +47,9 @@ class Recipe:
     def at(self, dotted_path: str | Sequence[str | int], *, key: bool = False) -> str:
         """``file:line:col`` of what is written at a path of the model, or of its closest written ancestor.
 
-        Paths are ``"Splits.ratios"``, ``"Input.sources[0].path"``, ``"Input.sources.0.path"`` or tuples of steps. Scalars and flow
-        collections (``[...]``, ``{...}``) are shown where they start; block collections, and everything with ``key=True``, at their key.
-        After an overlay or a migration the place is that of the text the value really came from.
+        Paths are ``"Splits.ratios"``, ``"Input.sources[0].path"``, ``"Input.sources.0.path"`` or tuples of steps. Scalars and collections
+        in brackets (``[...]``, ``{...}``) are shown where they start; block collections, and everything with ``key=True``, at their key.
+        After an overlay or a migration it is the position of the text that the value came from.
         """
         steps = parse_path(dotted_path) if isinstance(dotted_path, str) else tuple(dotted_path)
         return position_in(self._root, self.path, steps, key=key)
@@ -99,7 +99,7 @@ def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | No
     """Load a recipe file (or `text` under the name `source`), apply overlays, and validate its shape.
 
     Accepts schema_version 1, 2 and 3; the model is always in the words of 3. Raises RecipeError, or an ErrorGroup of everything found at
-    once, each with place, value, rule and remedy. Nothing a recipe can hold is executed, and no file but the recipe is opened.
+    once, each with position, value, rule and remedy. Nothing in a recipe is executed, and no file but the recipe is opened.
 
     >>> text = "schema_version: 3\\nplugin: p\\nInput: {sources: [{name: a, type: image_folder, path: x}]}\\n"
     >>> text += "Output: {record_schema: {label: {dtype: str}}}\\nLabels: {field: label, source: {kind: direct}}"
@@ -117,7 +117,7 @@ def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | No
             code="not-a-mapping",
             at=position_in(root, name, ()),
         )
-    rename_variants(root, file=name)
+    rename_overlays(root, file=name)
     root = apply_overlays(root, tuple(overlays), file=name)
     version = _gate(root, name)
     errors: list[RecipeError] = migrate(root, version, file=name)
@@ -163,7 +163,7 @@ def position_in(root: Node, file: str, path: Sequence[str | int], *, key: bool =
 
 
 def is_location(path: Sequence[str | int]) -> bool:
-    """Whether a path of the model holds a location: the only places where ``${env:NAME}`` is legal."""
+    """Whether a path of the model holds a location: ``${env:NAME}`` is legal only there."""
     if path[:2] == ("Input", "sources") and len(path) > 3:
         return tuple(path[3:]) in (("path",), ("label_from", "path"))
     return tuple(path[2:]) == ("params", "stats_from_instance", "recipe")

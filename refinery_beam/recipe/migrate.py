@@ -1,4 +1,4 @@
-"""Schema versions 1 and 2 in the words of version 3, on the tree, so that every value keeps the place where it was written.
+"""Schema versions 1 and 2 in the words of version 3, on the tree, so that every value keeps its position in the text.
 
 v1 left parameters to defaults that later versions require: they are written out here, so that a v1 recipe means what it meant and has
 the identity of its v3 spelling.
@@ -151,12 +151,12 @@ def _defaults_from_v1(section: str, item: Node) -> None:
             params.value[name] = _node(value, params)
 
 
-def _node(value: Any, beside: Node) -> Node:
-    return beside.like([_node(v, beside) for v in value] if isinstance(value, list) else value)
+def _node(value: Any, sibling: Node) -> Node:
+    return sibling.like([_node(v, sibling) for v in value] if isinstance(value, list) else value)
 
 
 def _seed_of_filter(item: Node, fail: Callable[..., None]) -> None:
-    """A filter's seed stands beside its op; inside params is the older place and means the same."""
+    """A filter's seed is a key next to its op; older recipes have it inside params, with the same meaning."""
     params = item.get("params")
     inner = params.get("seed") if params is not None else None
     if inner is None or params is None:

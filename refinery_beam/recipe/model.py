@@ -89,7 +89,7 @@ class LabelFrom(Section):
 
 
 class InputSource(Section):
-    """One place images come from. ``partition`` makes all its records one split; ``unlabeled`` says they carry no label."""
+    """One source of images. ``partition`` makes all its records one split; ``unlabeled`` says they carry no label."""
 
     name: str
     type: str

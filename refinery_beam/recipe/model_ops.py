@@ -92,7 +92,7 @@ class Transformation(Operation):
 
 
 class Augmentation(Operation):
-    """A random change of train records: a policy for the reader (lazy), or stored variants (aggressive)."""
+    """Augmentation, a random change of train records: a policy for the reader (lazy), or stored variants of records (aggressive)."""
 
     splits: tuple[str, ...] = ("train",)
     seed: SeedForm | None = None

@@ -13,7 +13,7 @@ OUTSIDE = ("overlays", "variants", "extensions")
 SECTIONS = tuple(name for name in RecipeModel.model_fields if name not in OUTSIDE)
 
 
-def rename_variants(root: Node, *, file: str) -> None:
+def rename_overlays(root: Node, *, file: str) -> None:
     """Give ``variants`` its newer name, in place; RecipeError when a recipe has both."""
     old = root.value.get("variants")
     if old is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *, plugin: Plugin) -> tuple[Params | None, list[RecipeError]]:
-    """The validated parameters of one operation, or None with the errors (places inside the recipe).
+    """The validated parameters of one operation, or None with the errors (with positions in the recipe).
 
     None with no errors means the plugin has no executable op of that name and section, so there is nothing to validate against.
     ``stats_from_instance`` is read by the compiler, not by the op, and is left out. Text never becomes a number.
@@ -32,7 +32,7 @@ def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *,
 def validated(
     recipe: Recipe, at: tuple[str | int, ...], written: dict[str, Any], model: type[Params]
 ) -> tuple[Params | None, list[RecipeError]]:
-    """The parameters at a place of the recipe by their model, or None with the errors; text never becomes a number."""
+    """The parameters at a path of the recipe by their model, or None with the errors; text never becomes a number."""
     try:
         return model.model_validate_json(json.dumps(written), strict=True), []
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """JSON Schema of the recipe language, for editors: the models of the sections, and the words that the plugins bring.
 
-It refuses nothing that the loader takes. What needs a look at several places at once, or at files, stays with `validate`.
+It refuses nothing that the loader takes. Rules about several values at once, or about files, stay with `validate`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a validation error says to a person: place, value, rule and remedy, without the vocabulary of the validating library."""
+"""Turns validation errors into words for a person: position, value, rule and remedy, without the vocabulary of the validating library."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def shown(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value for an error's ``value``: scalars as they are; collections are shown by their place alone."""
+    """The value for an error's ``value``: scalars as they are; a collection is shown by its position only."""
     return value if isinstance(value, str | int | float | bool) else None
 
 
@@ -89,7 +89,7 @@ def translate(
 ) -> list[RecipeError]:
     """Every error of a validation as RecipeErrors.
 
-    `data` is what was validated and `prefix` where it stands in the recipe; ``position_of(path, key=bool)`` gives ``file:line:col``.
+    `data` is the validated value and `prefix` its path in the recipe; ``position_of(path, key=bool)`` gives ``file:line:col``.
     Errors of several branches of one value ("a whole number" or "a list") are one error here. Codes: ``unknown-field``, ``missing-field``,
     ``bad-type``, ``bad-value``, or the rule's own.
     """
@@ -279,7 +279,7 @@ def _leading_zero(value: str) -> bool:
 
 
 def _clean(location: Iterable[str | int], data: Any, kind: str) -> Path:
-    """A location without the steps that name a branch of a union instead of a place in the data."""
+    """A location without the steps that name a branch of a union instead of a key in the data."""
     steps = list(location)
     path: list[str | int] = []
     for index, step in enumerate(steps):

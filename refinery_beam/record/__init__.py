@@ -1,1 +1,1 @@
-"""The life of one record, without Beam: the bytes of a file become content, content goes through steps, then a row, rows a shard."""
+"""The life of one record, without Beam: bytes of a file become content, content goes through steps and becomes a row, rows a shard."""

@@ -1,6 +1,6 @@
-"""What a run does with a record that cannot come out: it goes to the ledger, or ends the run under ``on_error: fail``.
+"""Bad records: under ``on_error: quarantine`` a bad record becomes a row of the ledger, under ``on_error: fail`` it ends the run.
 
-What an op raises beside what its protocol allows is the op's fault, whatever the policy; see `plugins.base.BoundOp`.
+An exception that the op's protocol does not allow is the op's fault, whatever the policy; see `plugins.base.BoundOp`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from refinery_beam.rules.reasons import reason_of
 
 
 def lost(plan: Plan, ref: Ref, error: BadRecord) -> LedgerRow:
-    """The ledger row of a bad record; under ``on_error: fail`` it is raised as the DataError that stops the run."""
+    """The ledger row of a bad record. Under ``on_error: fail``: raises the DataError that stops the run."""
     if plan.on_error == "fail":
         raise describe(ref, error, plan.sources[ref.source].root) from error
     return LedgerRow(ref.record_id, ref.split, error.stage, error.op, error.reason, error.detail)

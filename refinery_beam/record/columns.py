@@ -1,4 +1,4 @@
-"""Output fields as Arrow columns: declared dtype words, lossless coercion, and the metadata that lets others read the files without us."""
+"""Output fields as Arrow columns: declared dtype words, lossless coercion, and metadata by which other libraries read the files."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class FieldMismatch(ValueError):
 
 
 def coerce(name: str, value: Any, declared: FieldType, *, optional: bool) -> Any:
-    """`value` as the declared type if nothing is lost, else FieldMismatch. Text that is a whole number's own decimal text may
-    become an integer.
+    """`value` as the declared type, if the conversion loses nothing; else raises FieldMismatch. Text that is a whole number's own decimal
+    text may become an integer.
 
     >>> coerce("label", "3", FieldType("int64"), optional=False)
     3
@@ -77,8 +77,8 @@ def _coerce_list(name: str, value: Any, declared: FieldType) -> list[Any]:
 
 
 def arrow_schema(output: OutputPlan, encoding: Encoding | None) -> pa.Schema:
-    """The Arrow schema of a shard: record_id, then the declared fields in the recipe's order. `encoding` is that of the content, if it is
-    stored.
+    """The Arrow schema of a shard: record_id, then the declared fields in the recipe's order. `encoding` is the content's encoding, if
+    content is stored.
     """
     import pyarrow as pa
 
@@ -112,7 +112,7 @@ def _arrow_type(declared: FieldType) -> pa.DataType:
 
 
 def _huggingface(columns: list[pa.Field], content_field: str | None, content: dict[str, Any]) -> dict[bytes, bytes]:
-    """The schema metadata by which the `datasets` library knows what a struct<bytes, path> column holds."""
+    """The schema metadata that tells the `datasets` library the type of a struct<bytes, path> column."""
     features = {c.name: content if c.name == content_field else _feature(c.type) for c in columns}
     return {b"huggingface": json.dumps({"info": {"features": features}}, sort_keys=True, separators=(",", ":")).encode()}
 

@@ -1,8 +1,8 @@
-"""Assertions over references, content and rows, as plain functions.
+"""Assertions over refs, content and rows, as plain functions.
 
 Every record leaves *evidence*: small counts that add up in any grouping, and the first few failing records by record key. `judge` turns the
-whole evidence into verdicts. What a reader sees of an image is known only when the deferred tail is fitted, so a record whose assertion
-speaks of those values leaves the set of its levels (`levels_of`), and the tail is applied to the 256 levels later (`TailView`).
+whole evidence into verdicts. The values that a reader computes are known only after the deferred tail is fitted. So for an assertion about
+these values a record leaves the set of its byte values (`byte_values_of`), and `TailView` applies the tail to the 256 byte values later.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from refinery_beam.identity import canonical_bytes, record_key
 from refinery_beam.planning.contracts import ContractStep
 from refinery_beam.planning.nodes import Chain, Plan
 from refinery_beam.plugins.base import BadRecord, Content, DatasetAssertion, Facts, Plugin, Verdict, call_plugin
-from refinery_beam.record.byte_values import TableOf, level_counts, levels_of, seen_values, values_at
-from refinery_beam.records import EvidenceRow, LedgerRow, LevelsRow, Ref, known_fields
+from refinery_beam.record.byte_values import TableOf, byte_value_counts, byte_values_of, reader_values, values_at
+from refinery_beam.records import ByteValuesRow, EvidenceRow, LedgerRow, Ref, known_fields
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NAMED = 10
-"""How many failing records are named."""
+"""How many failing records a message names."""
 
 
 CHECKED, FAILED = "checked", "failed"
@@ -37,7 +37,9 @@ Tally = dict[tuple[int, str], tuple[int, str]]
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One assertion, judged. ``records`` are the named failing records with what is wrong; ``quarantined`` counts those in the ledger."""
+    """One assertion, judged. ``records`` are the named failing records, each with its fault; ``quarantined`` counts the failing records in
+    the ledger.
+    """
 
     step: ContractStep
     verdict: Verdict
@@ -50,12 +52,12 @@ class Outcome:
         return not self.verdict.passed and self.step.severity == "error" and not self.quarantined
 
     def text(self) -> str:
-        """What does not hold, in a line."""
+        """The failure in one line."""
         about = f" of {self.step.field!r}" if self.step.field else ""
         return f"{self.step.section}: {self.step.kind}{about} does not hold: {self.verdict.message}"
 
     def error(self) -> DataError:
-        """The error that a failed assertion stops the run with."""
+        """The error with which a failed assertion stops the run."""
         return DataError(
             self.text(),
             code="contract",
@@ -76,19 +78,19 @@ class Contracts:
             kind: Any = plugin.assertions[step.kind]
             self._known.append((i, step, kind, kind.spec.params.model_validate(dict(step.params))))
         here = [entry for entry in self._known if entry[1].section == "InputContracts"]
-        self.references = [e for e in here if not e[1].on_content]
+        self.on_refs = [e for e in here if not e[1].on_content]
         self.arriving = [e for e in here if e[1].on_content]
         self.leaving = [e for e in self._known if e[1].section == "OutputExpectations"]
         self.quarantines = plan.on_error == "quarantine"
 
     # -- evidence ---------------------------------------------------------------------------------------------------------------
 
-    def of_reference(self, ref: Ref, tally: Tally) -> LedgerRow | None:
-        """Add what a reference says to `tally`; the ledger row of one that goes for it."""
+    def of_ref(self, ref: Ref, tally: Tally) -> LedgerRow | None:
+        """Add the evidence of a ref to `tally`. Gives the ledger row if a broken contract removes the record, else None."""
         values = known_fields(ref, self.plan.label_field)
         row = None
-        for entry in self.references:
-            bad = self._see(entry, ref, "", values, tally)
+        for entry in self.on_refs:
+            bad = self._observe(entry, ref, "", values, tally)
             if bad and self.quarantines and entry[1].severity == "error" and row is None:
                 broken = _violation(entry[1], bad)
                 row = LedgerRow(ref.record_id, "", broken.stage, broken.op, broken.reason, broken.detail)
@@ -103,42 +105,42 @@ class Contracts:
                 raise _violation(step, bad)
 
     def of_content(self, ref: Ref, content: Content, tally: Tally) -> None:
-        """Add what decoded content says to `tally`."""
+        """Add the evidence of decoded content to `tally`."""
         for entry in self.arriving:
-            self._see_content(entry, ref, content, tally)
+            self._observe_content(entry, ref, content, tally)
 
-    def _see_content(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, content: Content, tally: Tally) -> None:
+    def _observe_content(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, content: Content, tally: Tally) -> None:
         if self._byte_values and isinstance(entry[2], DatasetAssertion):
-            _count_levels(tally, entry[0], ref.split, content)
+            _count_byte_values(tally, entry[0], ref.split, content)
         else:
-            self._see(entry, ref, ref.split, {self._field: content}, tally)
+            self._observe(entry, ref, ref.split, {self._field: content}, tally)
 
-    def of_row(self, ref: Ref, known: Mapping[str, Any], content: Content, chain: Chain, tally: Tally) -> LevelsRow | None:
-        """Add what a finished row says to `tally`. The byte values of its content, if an assertion must wait for the deferred tail."""
+    def of_row(self, ref: Ref, known: Mapping[str, Any], content: Content, chain: Chain, tally: Tally) -> ByteValuesRow | None:
+        """Add the evidence of a finished row to `tally`. Gives the byte values of its content if an assertion needs the deferred tail."""
         waits = False
         for entry in self.leaving:
             step, kind = entry[1], entry[2]
             if not step.on_content:
-                self._see(entry, ref, ref.split, known, tally)
+                self._observe(entry, ref, ref.split, known, tally)
             elif self._byte_values and chain.deferred and not isinstance(kind, DatasetAssertion):
                 if kind.spec.content == "values":
                     waits = True
                 else:
-                    self._see_content(entry, ref, _form(content, chain.deferred[-1].out.dtype), tally)
+                    self._observe_content(entry, ref, _form(content, chain.deferred[-1].out.dtype), tally)
             else:
-                self._see_content(entry, ref, content, tally)
-        return LevelsRow(ref.record_id, ref.split, levels_of(content)) if waits else None
+                self._observe_content(entry, ref, content, tally)
+        return ByteValuesRow(ref.record_id, ref.split, byte_values_of(content)) if waits else None
 
-    def of_levels(self, row: LevelsRow, table: Any, tally: Tally) -> None:
-        """Add what the values a reader sees say, from a record's levels and what the tail makes of every level (256, channels)."""
-        values = values_at(row.levels, table)
+    def of_byte_values(self, row: ByteValuesRow, table: Any, tally: Tally) -> None:
+        """Add the evidence of the values that a reader computes, from a record's byte values and the tail's `table` (256, channels)."""
+        values = values_at(row.byte_values, table)
         for i, step, kind, params in self.leaving:
             if step.on_content and kind.spec.content == "values" and not isinstance(kind, DatasetAssertion):
                 _count(tally, i, CHECKED)
                 if bad := _said(step, kind.offence, values, params):
                     _count(tally, i, FAILED, row.record_id, bad)
 
-    def _see(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, split: str, values: Mapping[str, Any], tally: Tally) -> str:
+    def _observe(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, split: str, values: Mapping[str, Any], tally: Tally) -> str:
         i, step, kind, params = entry
         if isinstance(kind, DatasetAssertion):
             inputs = [values.get(name) for name in kind.fields(step.field, params)]
@@ -161,11 +163,13 @@ class Contracts:
     # -- verdicts ---------------------------------------------------------------------------------------------------------------
 
     def early(self) -> list[int]:
-        """The assertions that can stop a run before anything is decoded: errors about references that need no other instance."""
+        """The assertions that can stop a run before anything is decoded: assertions of severity error about refs that need no other
+        instance.
+        """
         return [
             i
-            for i, step, kind, _ in self.references
-            if step.severity == "error" and not step.imports and (isinstance(kind, DatasetAssertion) or not self.quarantines)
+            for i, step, kind, _ in self.on_refs
+            if step.severity == "error" and not step.compares and (isinstance(kind, DatasetAssertion) or not self.quarantines)
         ]
 
     def judge(
@@ -174,11 +178,11 @@ class Contracts:
         *,
         only: Sequence[int] | None = None,
         ledger: Iterable[LedgerRow] = (),
-        references: Mapping[int, Sequence[tuple[Any, int]]] | None = None,
+        comparisons: Mapping[int, Sequence[tuple[Any, int]]] | None = None,
         tail: TableOf = lambda split, channels: None,
     ) -> list[Outcome]:
-        """Every assertion's outcome (or those of `only`), in the plan's order. `references` are the counts of imported distributions, and
-        `tail` is what readers make of stored levels.
+        """Every assertion's outcome (or those of `only`), in the plan's order. `comparisons` are the counts of values in the instances that
+        assertions compare with; `tail` gives the readers' values for stored byte values.
         """
         by_contract: dict[int, dict[str, tuple[int, str]]] = {}
         for (i, key), entry in tally.items():
@@ -193,7 +197,7 @@ class Contracts:
                 continue
             evidence = by_contract.get(i, {})
             if isinstance(kind, DatasetAssertion):
-                facts = Facts(self.plan.split.splits, self.plan.unlabeled, (references or {}).get(i))
+                facts = Facts(self.plan.split.splits, self.plan.unlabeled, (comparisons or {}).get(i))
                 counts = [(json.loads(key), count) for key, (count, _) in sorted(evidence.items())]
                 if step.on_content and self._byte_values:
                     view = tail if step.section == "OutputExpectations" else (lambda split, channels: None)
@@ -206,12 +210,12 @@ class Contracts:
 
 
 def _said(step: ContractStep, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What an assertion says. PluginFailed if it raises."""
+    """Call a function of an assertion. Raises PluginFailed if it raises."""
     return call_plugin(step.name, f"assertion:{step.kind}", function, *args, **kwargs)
 
 
 def _violation(step: ContractStep, detail: str) -> BadRecord:
-    """A record that breaks an input contract and goes to the ledger for it."""
+    """The BadRecord for a record that breaks an input contract."""
     return BadRecord(f"contract:{step.kind}", f"{step.field} {detail}", stage="InputContracts", op=step.name)
 
 
@@ -232,9 +236,9 @@ def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gon
 
 
 def _counted_pixels(evidence: Mapping[str, tuple[int, str]], kind: Any, params: Any, view: TableOf) -> list[tuple[list[Any], int]]:
-    """What a dataset assertion counts, from the counts of levels."""
+    """The counts of a dataset assertion, from the counts of byte values."""
     found: dict[str, int] = {}
-    for split, value, count in seen_values(evidence, view):
+    for split, value, count in reader_values(evidence, view):
         key = kind.key(split, [value], params)
         if key is not None:
             found[key_text(key)] = found.get(key_text(key), 0) + count
@@ -242,7 +246,7 @@ def _counted_pixels(evidence: Mapping[str, tuple[int, str]], kind: Any, params: 
 
 
 def merged(a: tuple[int, str], b: tuple[int, str]) -> tuple[int, str]:
-    """Two pieces of evidence under one key as one: counts added, of the named records the first by record key."""
+    """Merge two pieces of evidence under one key: add the counts, and keep the first named records by record key."""
     if a[1] == "[]" or b[1] == "[]":
         return a[0] + b[0], b[1] if a[1] == "[]" else a[1]
     both = {tuple(pair) for pair in (*json.loads(a[1]), *json.loads(b[1]))}
@@ -281,14 +285,14 @@ def _count(tally: Tally, contract: int, key: str, record_id: str = "", detail: s
     tally[contract, key] = entry if known is None else merged(known, entry)
 
 
-def _count_levels(tally: Tally, contract: int, split: str, array: Any) -> None:
-    for key, count in level_counts(split, array):
+def _count_byte_values(tally: Tally, contract: int, split: str, array: Any) -> None:
+    for key, count in byte_value_counts(split, array):
         known = tally.get((contract, key))
         tally[contract, key] = (count if known is None else known[0] + count, "[]")
 
 
 def _form(array: Any, dtype: str) -> Any:
-    """An array of the shape of one, with the dtype a reader sees and no values of its own."""
+    """An array with the shape of another and the dtype that a reader gets; its values mean nothing."""
     import numpy as np
 
     return np.broadcast_to(np.zeros((), dtype), array.shape)

@@ -1,4 +1,4 @@
-"""What one record leaves besides its row: evidence for assertions, files of sinks, a reference for the sample. Small rows, and files."""
+"""The other outputs of one record, besides its row: evidence for assertions, files of sinks, a ref for the sample."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from refinery_beam import locations
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.record.contracts import Tally, join, rows_of
 from refinery_beam.record.sinks import RecordFile, write_file
-from refinery_beam.records import EvidenceRow, LevelsRow, Ref, SinkRow
+from refinery_beam.records import ByteValuesRow, EvidenceRow, Ref, SinkRow
 
-EVIDENCE, LEVELS, FILES, FINAL = "evidence", "levels", "files", "final"
+EVIDENCE, BYTE_VALUES, FILES, FINAL = "evidence", "byte_values", "files", "final"
 
-EXTRA_ROWS: Mapping[str, type] = {EVIDENCE: EvidenceRow, LEVELS: LevelsRow, FILES: SinkRow, FINAL: Ref}
+EXTRA_ROWS: Mapping[str, type] = {EVIDENCE: EvidenceRow, BYTE_VALUES: ByteValuesRow, FILES: SinkRow, FINAL: Ref}
 """The outputs of the write pass besides shards, ledger and partials, and their row types."""
 
 
 @dataclass
 class Extras:
-    """What one record leaves: evidence, perhaps the byte values of its content, and the files of sinks."""
+    """The extras of one record: evidence, perhaps the byte values of its content, and the files of sinks."""
 
     tally: Tally = field(default_factory=dict)
-    levels: LevelsRow | None = None
+    byte_values: ByteValuesRow | None = None
     files: list[RecordFile] = field(default_factory=list)
 
 
 class Gather:
-    """Takes the extras of the rows of one shard, writes sink files, and gives the small rows that go on."""
+    """Takes the extras of the rows of one shard, writes the sinks' files, and gives the small rows for the pipeline."""
 
     def __init__(self, plan: Plan, *, instance: str) -> None:
         self._sinks = locations.join(instance, "sinks")
@@ -37,15 +37,15 @@ class Gather:
         self._rows: list[tuple[str, Any]] = []
 
     def add(self, ref: Ref, extras: Extras | None, *, temporary: str) -> None:
-        """One row that was appended to the shard."""
+        """Take the extras of a row that was appended to the shard."""
         if extras is None:
             return
         join(self._tally, extras.tally)
-        if extras.levels is not None:
-            self._rows.append((LEVELS, extras.levels))
+        if extras.byte_values is not None:
+            self._rows.append((BYTE_VALUES, extras.byte_values))
         for file in extras.files:
             self._rows.append((FILES, write_file(self._sinks, file, ref.record_id, temporary=temporary)))
-        extras.files.clear()  # the row waits for its row group; its files need not
+        extras.files.clear()  # the row waits in memory for its row group; its files need not
         if self._sample is not None and ref.split in self._sample.splits:
             self._rows.append((FINAL, ref))
 

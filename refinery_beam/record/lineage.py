@@ -1,7 +1,7 @@
-"""How a made record is made again: its lineage, from the parent's file to its own content.
+"""Makes generated and augmented records again from their lineage: the steps from the parent's file to the record's own content.
 
-A child is a reference to its parent's file with a `lineage`: the steps between that file and the child, in order. Entries of generating
-ops are applied to the decoded content, before Transformations; those of augmenting ops after the eager ones.
+A generated record is a ref to its parent's file with a `lineage`: the steps between that file and the record, in order. Entries of
+generating ops are applied to the decoded content, before Transformations; entries of augmenting ops after the eager Transformations.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from refinery_beam.identity import Stream, canonical_bytes, child_id, record_key
-from refinery_beam.planning.variants import AugmentStep, GenerateStep
+from refinery_beam.identity import Stream, canonical_bytes, generated_id, record_key
+from refinery_beam.planning.generated import AugmentStep, GenerateStep
 from refinery_beam.plugins.base import AugmentOp, BoundOp, Content, GenerateOp, Plugin, Use
 from refinery_beam.record.steps import draw
 from refinery_beam.records import Ref, read_fields, write_fields
@@ -19,9 +19,11 @@ from refinery_beam.records import Ref, read_fields, write_fields
 Entry = Mapping[str, Any]
 
 
-def child(ref: Ref, step: GenerateStep | AugmentStep, replica: str | int, params: Mapping[str, Any], tags: Mapping[str, Any]) -> Ref:
-    """The reference of one made record: another id and key, one more step of lineage, its tags among the fields."""
-    record_id = child_id(ref.record_id, step.name, replica)
+def generated_ref(
+    ref: Ref, step: GenerateStep | AugmentStep, replica: str | int, params: Mapping[str, Any], tags: Mapping[str, Any]
+) -> Ref:
+    """The ref of one generated or augmented record: a new id and key, one more step of lineage, its tags among the fields."""
+    record_id = generated_id(ref.record_id, step.name, replica)
     entry = {
         "op": step.op,
         "name": step.name,
@@ -36,7 +38,7 @@ def child(ref: Ref, step: GenerateStep | AugmentStep, replica: str | int, params
 
 
 def lineage_of(ref: Ref) -> list[dict[str, Any]]:
-    """The entries of a reference, oldest first; none for a record that is its own file."""
+    """The entries of a ref, oldest first; none for a record that is its own file."""
     return json.loads(ref.lineage) if ref.lineage else []
 
 
@@ -48,19 +50,19 @@ def parents(record_id: str, entries: Sequence[Entry]) -> list[str]:
     """
     found = []
     for entry in reversed(entries):
-        record_id = record_id.removesuffix(child_id("", entry["name"], entry["replica"]))
+        record_id = record_id.removesuffix(generated_id("", entry["name"], entry["replica"]))
         found.append(record_id)
     return found[::-1]
 
 
 def source_record_id(ref: Ref) -> str | None:
-    """The id of the record that a made one was made from; None for a record that is its own file."""
+    """The id of the parent of a generated or augmented record; None for a record that is its own file."""
     entries = lineage_of(ref)
     return parents(ref.record_id, entries)[-1] if entries else None
 
 
 def file_record_id(ref: Ref) -> str:
-    """The id of the record that is the reference's own file: its first ancestor, or itself."""
+    """The id of the record that is the ref's own file: its first ancestor, or itself."""
     entries = lineage_of(ref)
     return parents(ref.record_id, entries)[0] if entries else ref.record_id
 
@@ -68,7 +70,7 @@ def file_record_id(ref: Ref) -> str:
 def generated(plugin: Plugin, ref: Ref, content: Content) -> Content:
     """The decoded content of a record, from that of its file. Raises BadRecord, PluginFailed."""
     for entry, parent in _entries(plugin, ref, "Generation"):
-        # What an entry of a generation holds are one child's own values, not the parameters of the op.
+        # An entry of a generation holds the values of one generated record, not the parameters of the op.
         op = plugin.ops[entry["op"]]
         assert isinstance(op, GenerateOp)
         bound = BoundOp(entry["name"], op, None)
@@ -77,7 +79,7 @@ def generated(plugin: Plugin, ref: Ref, content: Content) -> Content:
 
 
 def augmented(plugin: Plugin, ref: Ref, content: Content) -> tuple[Content, str | None]:
-    """The stored content of a record from its transformed one, and what was drawn for it as JSON (None for a record that is not
+    """The stored content of a record from its transformed one, and its sampled parameters as JSON (None for a record that is not
     augmented). Raises BadRecord, PluginFailed.
     """
     drawn: list[dict[str, Any]] = []

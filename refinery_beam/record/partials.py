@@ -1,4 +1,4 @@
-"""Accumulators of fitted statistics: how two are joined, and what is said where their records do not go together."""
+"""Joins the accumulators of fitted statistics; records that do not fit together raise an error that names them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ R = TypeVar("R")
 
 
 def joined(plan: Plan, point: FitPoint, record_id: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What a function gives that joins accumulators of a fit point, at a record if one is known.
+    """Call a function that joins accumulators of a fit point, and give its result. `record_id` names the record in errors.
 
-    Raises DataError for values that do not go together, PluginFailed.
+    Raises DataError for values that do not fit together, PluginFailed.
     """
     step = plan.fit_chain(point).steps[point.index]
     try:
@@ -29,7 +29,7 @@ def joined(plan: Plan, point: FitPoint, record_id: str, function: Callable[P, R]
 
 
 def mixed_channels(point: FitPoint, detail: str, *, record_id: str) -> DataError:
-    """Grey, colour and see-through images met in one statistic: no rule says which of them is wrong."""
+    """The error for grey, colour and transparent images in one statistic: no rule says which of them is wrong."""
     who = f", met at {display(record_id)}" if record_id else ""
     return DataError(
         f"{', '.join(point.steps)} cannot be fitted on images of different numbers of channels: {detail}{who}",
@@ -45,7 +45,7 @@ def type_before(chain: Chain, index: int) -> ArrayType:
 
 
 def stated_before(chain: Chain, index: int) -> ArrayType:
-    """The same, with what Output declares where inference cannot tell and only steps that keep the channels lie between."""
+    """The same type, completed from Output's declaration where inference cannot tell and every step in between keeps the channels."""
     here = type_before(chain, index)
     open_end = len(here.shape) == len(chain.stored.shape) > 0 and here.shape[-1] is None
     if open_end and all(s.elementwise for s in chain.steps[index : len(chain.eager)]):
@@ -54,7 +54,7 @@ def stated_before(chain: Chain, index: int) -> ArrayType:
 
 
 def merge_bytes(kind: type[Partial], parts: Sequence[bytes]) -> bytes:
-    """The merged accumulator of several; b'' stands for an empty one."""
+    """Several accumulators merged into one; b'' is an empty accumulator."""
     merged: Partial | None = None
     for part in parts:
         if not part:

@@ -1,4 +1,4 @@
-"""A look into one file before shards are written: its header for filters by header, its signature for near duplicates."""
+"""Peeks into one file before shards are written: reads its header for filters by header, its signature for near duplicates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from refinery_beam.records import LedgerRow, Ref
 
 
 class Peek:
-    """What one reference's file shows: a pure function of its bytes and the plan. Without a `step`, the signature that splits ask for."""
+    """Peeks into the file of a ref: a pure function of its bytes and the plan. Without a `step`: the signature that splits need."""
 
     def __init__(self, worker: Worker, step: FilterStep | None) -> None:
         self._worker = worker
@@ -22,7 +22,7 @@ class Peek:
             self._duplicates = worker.plugin.bind(step if step is not None else near, DuplicatesOp)
 
     def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
-        """(signature, reference), or for a filter by header (b'', reference) or its ledger row. Raises BadRecord, PluginError."""
+        """(signature, ref), or for a filter by header (b'', ref) or its ledger row. Raises BadRecord, PluginError."""
         worker = self._worker
         with worker.plugin.named(ref.record_id):
             data = worker.files.read(ref)

@@ -15,14 +15,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WINDOW_PER_THREAD = 4
-"""Results that may wait for each thread when nothing is known of their size: bounds memory to threads x 4 images."""
+"""Results that may wait for each thread when their size is unknown: bounds memory to threads x 4 images."""
 
 WINDOW_BYTES = 8 << 20
 """Results of known size that may wait, in bytes. As much as a row group, so that the threads have work while one is compressed."""
 
 
 def window(threads: int, item_bytes: int | None) -> int:
-    """How many items to be ahead: what `WINDOW_BYTES` hold, at least two and at most 64 a thread.
+    """How many items to read ahead: as many as fit into `WINDOW_BYTES`, at least two and at most 64 a thread.
 
     >>> window(2, 150_528), window(2, 12 << 20), window(2, None)
     (55, 4, 8)
@@ -37,7 +37,7 @@ def ordered_map(
 ) -> Iterator[R]:
     """`map(work, items)`, in order, at most `window` items ahead. No pool: the plain loop.
 
-    An exception from `work` is raised at its item's place; items already submitted are waited for, not lost in the background.
+    An exception from `work` is raised when its item's turn comes; the loop waits for items that are submitted already.
 
     >>> with ThreadPoolExecutor(2) as pool:
     ...     list(ordered_map(lambda n: n * n, range(5), pool=pool, threads=2))

@@ -18,8 +18,8 @@ from refinery_beam.rows import SourceBytes, row_digest
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One finished row: stored field values in schema order, its digest, the bytes of its content, and the values its split's riding fit
-    points accumulate.
+    """One finished row: stored field values in schema order, its digest, the bytes of its content, and the partials for the riding fit
+    points of its split.
     """
 
     ref: Ref
@@ -36,10 +36,10 @@ class RowMaker:
     def __init__(self, plan: Plan, kind: Kind, encoding: Encoding | None, decoder: Decoder) -> None:
         self.plan = plan
         self._kind, self._encoding, self._decoder = kind, encoding, decoder
-        self._child_fields = frozenset(plan.child_fields)
+        self._generated_fields = frozenset(plan.generated_fields)
 
     def row(self, ref: Ref, known: Mapping[str, Any], *, data: bytes, content: Content, partials: tuple[tuple[str, Partial], ...]) -> Row:
-        """The row of known field values and settled content. Raises BadRecord for a value that is not of its declared type."""
+        """Make the row from field values and settled content. Raises BadRecord for a value that is not of its declared type."""
         values: list[Any] = []
         canonical: list[tuple[str, str, Any]] = []
         size = 0
@@ -58,7 +58,9 @@ class RowMaker:
         return Row(ref=ref, values=tuple(values), digest=row_digest(ref.record_id, canonical), size=size, partials=partials)
 
     def _cell(self, ref: Ref, data: bytes, content: Content) -> tuple[Any, Any, int]:
-        """The stored content, what its digest covers (the content before encoding; of untouched files their own digest), and its bytes."""
+        """(stored content, value for the digest, bytes). The digest covers the content before encoding; for untouched files it is the
+        file's own.
+        """
         encoding, output = self._encoding, self.plan.output
         assert encoding is not None
         if encoding.from_source:
@@ -72,4 +74,4 @@ class RowMaker:
     def _optional(self, name: str, ref: Ref) -> bool:
         """Whether a row may lack the field."""
         unlabeled = name == self.plan.label_field and ref.partition in self.plan.unlabeled
-        return name == "partition" or name in self._child_fields or unlabeled
+        return name == "partition" or name in self._generated_fields or unlabeled

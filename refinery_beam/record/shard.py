@@ -36,7 +36,7 @@ from refinery_beam.rows import shard_digest
 
 
 class Markers(Protocol):
-    """What is told of the records at work, so that they are known should this process die; see `crashes.markers`."""
+    """Writes down which records are being worked on, so that the driver knows them if this process dies; see `crashes.markers`."""
 
     def knowing(self, fitted: Fitted) -> None: ...
 
@@ -44,7 +44,7 @@ class Markers(Protocol):
 
 
 ROW_GROUP_BYTES = 8 << 20
-"""Content bytes a row group. Bounds a worker's buffer, and is what a reader decompresses to get at one random row."""
+"""Content bytes of a row group. Bounds a worker's buffer; a reader decompresses a whole row group to read one row."""
 
 COMPRESSION_LEVEL = 1
 """zstd level: higher ones gain about a percent on photographs and cost a third of the write speed."""
@@ -52,7 +52,7 @@ COMPRESSION_LEVEL = 1
 
 @dataclass
 class Shard:
-    """What one written shard left behind: its row, the records that did not make it, and its merged partials by fit point."""
+    """The results of writing one shard: its row, the ledger rows of lost records, and its merged partials by fit point."""
 
     row: ShardRow
     ledger: list[LedgerRow] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Shard:
 
 
 class HashingFile:
-    """A writable binary file that knows the length and SHA-256 of what went in. What pyarrow needs of a file, and no more."""
+    """A writable binary file that counts and hashes (SHA-256) the bytes written. It has only the methods that pyarrow calls."""
 
     def __init__(self, path: str) -> None:
         self._file = open(path, "xb", buffering=0)  # noqa: SIM115
@@ -91,7 +91,7 @@ class HashingFile:
         return self.size
 
     def flush(self) -> None:
-        """Unbuffered: nothing waits."""
+        """Does nothing: the file is unbuffered."""
 
     def close(self) -> None:
         self._file.close()
@@ -128,7 +128,7 @@ class ShardFile:
         self.file.close()
 
     def abandon(self) -> None:
-        """Close without caring for content. A pyarrow writer left open would close itself later, on a closed file, loudly."""
+        """Close the writer and ignore what it wrote. A pyarrow writer that stays open prints an error later, when its file is closed."""
         with suppress(Exception):
             self._writer.close()
         self.file.close()
@@ -171,7 +171,7 @@ class ShardFile:
 
 
 def shard_name(shard: int, shards: int, sha256: str) -> str:
-    """The name of a shard file: where it stands, and twelve hex digits of its own digest.
+    """The name of a shard file: its number, the number of shards, and twelve hex digits of its own digest.
 
     >>> shard_name(3, 12, "abcdef0123456789")
     'part-00003-of-00012-abcdef012345.parquet'
@@ -195,18 +195,18 @@ def write_shard(
     gather: Gather | None = None,
     markers: Markers | None = None,
 ) -> Shard:
-    """Write the shard of `refs` below `folder`/`split`, by way of a temporary file in `scratch`, and say what was written.
+    """Write the shard of `refs` below `folder`/`split`, through a temporary file in `scratch`.
 
     `folder` may be on a store; the file is then uploaded when it is whole and hashed, and an attempt that is repeated puts the same object
     again. `scratch` is local, and on one file system with a local `folder`.
 
-    Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or
-    become ledger rows. `gather` takes what rows leave besides: evidence, sink files, references for a sample.
-    `markers` are told which records are at work.
+    Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
+    rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
+    on.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))
-    # Random, because two attempts at one shard may run at the same time; it names nothing that stays.
+    # Random, because two attempts at one shard may run at the same time; the file is renamed or removed.
     temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")
     output = worker.plan.output
     out = ShardFile(temporary, output, worker.encoding)
@@ -286,7 +286,7 @@ def _prepared(
 
 
 def _bytes_a_row(worker: Worker) -> int | None:
-    """The bytes of one record's content where every record has as many, None where they are not known before."""
+    """The size of one record's content in bytes if it is the same for every record, else None."""
     output = worker.plan.output
     if output.content_field is None or worker.encoding is None:
         return None

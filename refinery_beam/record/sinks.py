@@ -1,6 +1,6 @@
-"""Files a record: what they hold and where they may lie.
+"""The files that sinks write for each record: their paths and their bytes.
 
-A path is a template with the record's values in it. Values are escaped, so that a value is never more than a part of one name: whatever is
+A path is a template with the record's values in it. Values are escaped, so that a value is always a part of one name: whatever is
 not a letter, a digit or one of ``-_.+=,@`` becomes ``%XX`` of its UTF-8 bytes, and so does a dot at either end.
 """
 
@@ -31,7 +31,7 @@ _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{n}{i}" for n in ("com", 
 
 
 class BadPath(ValueError):
-    """A path that a record's values make and that cannot be; the message says why."""
+    """A record's values make a path that cannot be used; the message says why."""
 
 
 def sink_path(template: str, values: Mapping[str, Any], split: str) -> str:
@@ -84,7 +84,7 @@ def escape(text: str) -> str:
 
 
 class RecordFile(NamedTuple):
-    """One file of a sink: where it lies below the sink's folder, and what is in it."""
+    """One file of a sink: its path below the sink's folder, and its bytes."""
 
     sink: str
     path: str
@@ -92,7 +92,7 @@ class RecordFile(NamedTuple):
 
 
 def record_files(plan: Plan, plugin: Plugin, ref: Ref, known: Mapping[str, Any], content: Content) -> list[RecordFile]:
-    """The files that the sinks of a plan write of one record. Raises BadRecord ``sink_path`` for values that make no path."""
+    """The files that the sinks of a plan write for one record. Raises BadRecord ``sink_path`` for values that make no path."""
     found = []
     for sink in plan.sinks:
         if ref.split in sink.splits:
@@ -120,7 +120,7 @@ def file_bytes(sink: SinkStep, plugin: Plugin, value: Any) -> bytes:
 def write_file(root: str, file: RecordFile, record_id: str, *, temporary: str) -> SinkRow:
     """Write one file below `root`, by way of `temporary`. A local `root` is ours and holds no links.
 
-    On a store it is created only if absent: EngineError ``nondeterminism`` when it is there with other bytes.
+    On a store it is created only if absent: EngineError ``nondeterminism`` if it exists with other bytes.
     """
     location = locations.join(root, file.sink, file.path)
     row = SinkRow(file.sink, file.path, record_id, len(file.data), hashlib.sha256(file.data).hexdigest())

@@ -1,4 +1,4 @@
-"""The first half of a record's life: the bytes of its file, proved, and the content that is decoded from them."""
+"""The first half of a record's life: read and check the bytes of its file, and decode them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OTHER_BYTES = {
 class Decoder:
     """How the files of a dataset become content: its kind, the decode policy and the limits. Safe to share between threads.
 
-    Runs have one, and so has every reader of a finished instance: what is served is decoded by the same code as what was prepared.
+    Runs and the readers of finished instances both use it, so they decode with the same code.
     """
 
     def __init__(self, kind: Kind, policy: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
@@ -64,16 +64,16 @@ class Decoder:
             raise _at_input(error) from error
 
     def header(self, data: bytes) -> Mapping[str, int]:
-        """What the head of a file says; nothing is decoded. Raises BadRecord, PluginFailed."""
+        """The facts in a file's header; decodes nothing. Raises BadRecord, PluginFailed."""
         try:
             return call_plugin("decode", self._word, self.kind.header, data, self.policy, self.limits)
         except BadRecord as error:
             raise _at_input(error) from error
 
     def check_source(self, data: bytes, type: ArrayType, *, decoded: bool) -> None:
-        """Prove that untouched source bytes are a file within the limits, whole, and of the declared type, or raise BadRecord.
+        """Check that untouched source bytes are a whole file within the limits and of the declared type, or raise BadRecord.
 
-        Header and structure are enough to know: only a file that looks cut, and is not `decoded` anyway, is decoded for it.
+        Checks header and structure only. A file that seems cut is decoded to be sure, unless it is `decoded` anyway.
         """
         try:
             call_plugin("decode", self._word, self.kind.fits_header, data, self.policy, self.limits, type)
@@ -87,7 +87,7 @@ class Decoder:
         try:
             return call_plugin("decode", f"loader:{loader.source_type}", loader.decode, data, mode=mode)
         except PluginFailed as failed:
-            if isinstance(failed.error, ValueError | OSError):  # what libraries raise for damaged files
+            if isinstance(failed.error, ValueError | OSError):  # exceptions of libraries for damaged files
                 raise BadRecord("damaged", f"{type(failed.error).__name__}: {failed.error}") from failed.error
             raise
 
@@ -125,12 +125,12 @@ class SourceFiles:
         return data
 
     def decode(self, ref: Ref, data: bytes) -> Content:
-        """The content of a reference's file. Raises BadRecord with the decoder's reason word."""
+        """The content of a ref's file. Raises BadRecord with the decoder's reason word."""
         steps = self.plan.chains[ref.split].steps
         return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None)
 
     def signature(self, ref: Ref, data: bytes, duplicates: BoundOp[DuplicatesOp]) -> int:
-        """The 64-bit signature a duplicates op gives a file's content, decoded whole whatever shortcuts the policy allows.
+        """The 64-bit signature of a file's content by a duplicates op. The file is decoded in full, whatever shortcuts the policy allows.
 
         Raises BadRecord, PluginFailed.
         """

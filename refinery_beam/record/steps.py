@@ -1,7 +1,4 @@
-"""Ops in order, with everything they need: the one place where content goes through the steps of a chain.
-
-Workers bind the steps of a plan, readers those that a manifest records; what `run` does with them is the same.
-"""
+"""Applies the steps of a chain to content. Workers bind the steps of a plan, readers the steps that a manifest records; both call `run`."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ Fitted: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 class BoundStep(NamedTuple):
-    """One transformation of a chain: its op and parameters, the type it leaves, and statistics that the recipe or an instance states."""
+    """One transformation of a chain: its op and parameters, the type of its result, and statistics stated by the recipe or an instance."""
 
     bound: BoundOp[TransformOp]
     out: ArrayType
@@ -31,7 +28,7 @@ def run(content: Content, steps: Iterable[BoundStep], fitted: Fitted) -> Content
 
 
 def draw(kind: Kind, augmentation: BoundOp[AugmentOp], content: Content, stream: Stream) -> tuple[Content, dict[str, Any]]:
-    """The content under one augmentation, and what was drawn for it. Raises BadRecord, PluginFailed."""
+    """The content after one augmentation, and the sampled parameters. Raises BadRecord, PluginFailed."""
     plain = kind.plain(content)
     sampled = augmentation.call(augmentation.op.draw, stream, augmentation.params, type_of(plain))
     return augmentation.call(augmentation.op.apply, plain, sampled, augmentation.params), sampled

@@ -1,6 +1,6 @@
-"""What is done to one record: read, check, decode, transform, encode. Plain functions over a plan; no shared state.
+"""The work on one record: read, check, decode, transform, encode. Plain functions over a plan; no shared state.
 
-Content lives only here, in `source`, `steps` and `row` beside it, and in `shard`: it is born in `SourceFiles.decode` and dies in the bytes
+Content exists only here, in `source`, `steps`, `row` and `shard`: it is born in `SourceFiles.decode` and dies in the bytes
 that `Worker.prepare` returns to the shard writer in the same process.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
+from refinery_beam.planning.generated import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.planning.nodes import FieldStep, FitPoint, Plan
-from refinery_beam.planning.variants import AUGMENTATION, SOURCE_RECORD
 from refinery_beam.plugins.base import (
     BadRecord,
     BoundOp,
@@ -82,7 +82,7 @@ class Worker:
     # -- fitting ----------------------------------------------------------------------------------------------------------------
 
     def partial(self, point: FitPoint) -> Partial:
-        """An empty accumulator for a fit point: the kind's own on values that have one, else what its op asks for."""
+        """An empty accumulator for a fit point: the kind's own if it has one for such values, else the op's."""
         chain = self.plan.fit_chain(point)
         before = type_before(chain, point.index)
         shared = self.kind.accumulator(before)
@@ -118,7 +118,7 @@ class Worker:
         return partial
 
     def derive(self, point: FitPoint, merged: bytes, fitted: Fitted) -> dict[str, dict[str, Any]]:
-        """The fitted statistics of every step of a point from its merged accumulator; the one place where they become floats."""
+        """The fitted statistics of every step of a point from its merged accumulator. Statistics become floats only here."""
         chain = self.plan.fit_chain(point)
         partial = type(self.partial(point)).loads(merged) if merged else self.partial(point)
         if not partial.count:
@@ -130,24 +130,24 @@ class Worker:
             step = chain.steps[index]
             if step.name not in point.steps:
                 continue
-            seen: Partial = partial
+            observed: Partial = partial
             if index > point.index:
                 between = self.steps(point.split)[point.index : index]
                 assert isinstance(partial, ChannelHistogram)
-                seen = partial.through(self.kind.plain(run(partial.levels(), between, {**fitted, **found})))
+                observed = partial.through(self.kind.plain(run(partial.byte_values(), between, {**fitted, **found})))
             bound = self.plugin.bind(step, FittedOp)
             with self.plugin.named():
-                found[step.name] = bound.call(bound.op.fit, seen, bound.params)
+                found[step.name] = bound.call(bound.op.fit, observed, bound.params)
         return found
 
     def tail_table(self, split: str, channels: int, fitted: Fitted) -> Any:
-        """What the deferred tail of a split makes of every 8-bit value: an array (256, channels); None where there is no tail."""
+        """The result of a split's deferred tail for each byte value: an array (256, channels); None where there is no tail."""
         return table_of(self.kind, self.steps(split)[len(self.plan.chains[split].eager) :], channels, fitted)
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
     def prepare(self, ref: Ref, fitted: Fitted) -> Row:
-        """The finished row of one reference. Raises BadRecord, PluginError."""
+        """The finished row of one ref. Raises BadRecord, PluginError."""
         with self.plugin.named(ref.record_id):
             return self._prepare(ref, fitted)
 
@@ -169,15 +169,15 @@ class Worker:
         stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.content_field}
         finished = known | stored
         if self.contracts.leaving:
-            extras.levels = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
+            extras.byte_values = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
         extras.files += record_files(plan, self.plugin, ref, finished, content)
         return replace(row, extras=extras)
 
     def _content(
         self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras
     ) -> tuple[Content, tuple[tuple[str, Partial], ...]]:
-        """The stored content of a record, and what the riding fit points of its split take of it. Adds fields to `known`."""
-        # Of every split, even where only train's content is asked for: what counts as a bad record must not depend on the split.
+        """The stored content of a record, and its partials for the riding fit points of its split. Adds fields to `known`."""
+        # For every split, even if only train's content is needed: whether a record is bad must not depend on its split.
         chain = self.plan.chains[ref.split]
         decoded = self.admitted(ref, data)
         if self.contracts.arriving and stands_for_input(self.plugin, ref):
@@ -188,16 +188,16 @@ class Worker:
         varied, known[AUGMENTATION] = augmented(self.plugin, ref, content)
         stored = call_plugin("Output", f"kind:{self.kind.field}", self.kind.settle, varied, chain.stored)
         # Featurizations see what is stored; of an augmented record, what it was before.
-        seen = stored if known[AUGMENTATION] is None else self.kind.plain(content)
+        shown = stored if known[AUGMENTATION] is None else self.kind.plain(content)
         for step, bound in self._content_fields:
             if ref.split in step.splits:
-                inputs = [seen if name == self.kind.field else known.get(name) for name in step.inputs]
+                inputs = [shown if name == self.kind.field else known.get(name) for name in step.inputs]
                 known[step.field] = bound.call(bound.op.featurize, inputs, bound.params)
         return stored, partials
 
 
 def derive_all(worker: Worker, points: Sequence[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
-    """The statistics of all steps of several points, in order; later points see what earlier ones gave."""
+    """The statistics of all steps of several points, in order; a later point uses the statistics of earlier points."""
     fitted: dict[str, Any] = {}
     for point in points:
         fitted.update(worker.derive(point, merged.get(point.name, b""), fitted))
@@ -205,7 +205,7 @@ def derive_all(worker: Worker, points: Sequence[FitPoint], merged: Mapping[str, 
 
 
 def statistics_name(step: FieldStep) -> str:
-    """What the accumulator of a fitted featurization is called among those of the fit points, whose names are SPLIT-INDEX."""
+    """The name of a fitted featurization's accumulator among the accumulators of fit points, which are named SPLIT-INDEX."""
     return f"@{step.name}"
 
 
@@ -236,5 +236,5 @@ def derive_fields(worker: Worker, merged: Mapping[str, bytes]) -> dict[str, Any]
 
 
 def derive_before_writing(worker: Worker, points: Sequence[FitPoint], merged: Mapping[str, bytes]) -> Fitted:
-    """All statistics that a row is made with: those of the points with passes of their own, and those of fitted featurizations."""
+    """All statistics that a row needs: of the fit points with a pass of their own, and of fitted featurizations."""
     return {**derive_all(worker, points, merged), **derive_fields(worker, merged)}

@@ -1,6 +1,4 @@
-"""The report of an instance: what went in, what came out, what was fitted, what was lost. Byte-stable: no time, host, path or
-worker count.
-"""
+"""The report of an instance: input, output, fitted statistics, lost records. Byte-stable: no time, host, path or worker count."""
 
 from refinery_beam.reporting.ledger import write_ledger
 from refinery_beam.reporting.markdown import ReportFacts, render_report

@@ -8,7 +8,7 @@ from refinery_beam.records import LedgerRow
 
 
 def write_ledger(path: str, rows: Sequence[LedgerRow]) -> None:
-    """Write rows, in the order given, as Parquet with the columns record_id, split, stage, op, reason, detail (all text)."""
+    """Write rows, in their order, as Parquet with the columns record_id, split, stage, op, reason, detail (all text)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

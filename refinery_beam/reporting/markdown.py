@@ -14,7 +14,7 @@ CLASS_LINES = 200
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """What a report says, as plain values.
+    """The facts of a report, as plain values.
 
     `sources` are (name, type, files); `operations` are (section, name, op, params, splits); `fitted` is statistics by step; `noun` is what
     the kind of data calls its records; `split_rule` says in words how records found their splits.
@@ -49,7 +49,7 @@ def render_report(facts: ReportFacts) -> str:
     parts = [
         _title(facts),
         _inputs(facts),
-        _growth(facts),
+        _step_counts(facts),
         _splits(facts),
         _operations(facts),
         _fitted(facts),
@@ -80,7 +80,7 @@ def _inputs(facts: ReportFacts) -> str:
     return "## Inputs\n\n" + _table(("source", "type", "files"), rows)
 
 
-def _growth(facts: ReportFacts) -> str:
+def _step_counts(facts: ReportFacts) -> str:
     if not facts.generated:
         return ""
     rows = [(_cell(name), f"{made:,}", f"{facts.replaced.get(name, 0):,}") for name, made in facts.generated.items()]
@@ -91,8 +91,8 @@ def _splits(facts: ReportFacts) -> str:
     total = sum(facts.counts.values())
     rows = []
     for split, count in facts.counts.items():
-        mark = " *(unlabeled)*" if split in facts.unlabeled else ""
-        rows.append((split + mark, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
+        note = " *(unlabeled)*" if split in facts.unlabeled else ""
+        rows.append((split + note, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
     rule = f"{_cell(facts.split_rule)}.\n\n" if facts.split_rule else ""
     text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
@@ -148,7 +148,7 @@ def _ledger(facts: ReportFacts) -> str:
         key = (row.reason, row.stage, row.op)
         counts[key] = counts.get(key, 0) + 1
     text = "## Ledger\n\n" + _table(("reason", "stage", "op", "records"), [(*key, f"{n:,}") for key, n in sorted(counts.items())])
-    # What the recipe asked to leave out is no trouble; everything else is, whatever stage found it.
+    # Losses that the recipe asked for are no bad records; all others are, whatever stage found them.
     bad = [row for row in facts.ledger if row.reason not in ASKED_FOR]
     if bad:
         shown = [(_code(r.record_id), r.reason, _cell(r.detail)) for r in bad[:LEDGER_LINES]]

@@ -1,4 +1,4 @@
-"""A runner with the Beam options given for it. No Beam here."""
+"""A runner with its Beam options. No Beam here."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """A runner and the Beam options given for it. `flags` are normalised: ``--name=value`` or ``--name``, with underscores."""
+    """A runner and its Beam options. `flags` are normalised: ``--name=value`` or ``--name``, with underscores."""
 
     runner: str
     flags: tuple[str, ...] = ()
 
     def value(self, name: str, default: str = "") -> str:
-        """The last value given for an option; `default` when it was not given."""
+        """The last value of an option; `default` without the option."""
         found = default
         for flag in self.flags:
             key, _, text = flag[2:].partition("=")
@@ -28,16 +28,16 @@ class EngineOptions:
         return found
 
     def values(self, name: str) -> tuple[str, ...]:
-        """All values given for an option that may stand several times."""
+        """All values of an option that may occur several times."""
         return tuple(flag.partition("=")[2] for flag in self.flags if flag[2:].partition("=")[0] == name)
 
     def given(self, name: str) -> bool:
-        """Whether the option stands there at all."""
+        """Whether the option occurs."""
         return any(flag[2:].partition("=")[0] == name for flag in self.flags)
 
     @property
     def master(self) -> str:
-        """Where the engine itself is: '' for one that starts in or beside this process, else a host or a service."""
+        """The host or service of the engine; '' for an engine that starts in this process or on this machine."""
         if self.runner == "dataflow":
             return "Dataflow"
         if self.given("job_endpoint"):

@@ -9,7 +9,7 @@ from refinery_beam.errors import UsageError, closest, did_you_mean, raise_all
 from refinery_beam.runners.engine_options import EngineOptions
 
 ANSWER_SECONDS = 60.0
-"""How long a job server may take to say which options it knows."""
+"""How long a job server may take to list its options."""
 
 
 def refuse_unknown(given: EngineOptions, options: Any) -> None:

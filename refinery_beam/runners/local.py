@@ -1,7 +1,7 @@
 """The local engine: Beam's FnApiRunner, constructed by us.
 
 Why not ``DirectRunner``: that name has meant a switching runner since Beam 2.68. It first tries to download a Go binary and then picks an
-engine by looking at the graph, so the engine changed with the recipe and with the network. Here it is always the same one.
+engine by the graph, so the engine changed with the recipe and with the network. Here it is always the same engine.
 
 Modes
 -----
@@ -11,7 +11,7 @@ Modes
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 
-A worker process that dies (out of memory, a crashing codec) ends the run with `crashes.worker_deaths.JobDied`.
+A worker process that dies (out of memory, a crashing codec) ends the run with `crashes.job_died.JobDied`.
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
 from refinery_beam.runners.quiet import quiet_beam
 
 Mode = Literal["threads", "processes"]
 
 RunnerFactory = Callable[[Any], Any]
-"""From Beam's pipeline options to a Beam runner."""
+"""A function from Beam's pipeline options to a Beam runner."""
 
 MANY_RECORDS = 20_000
-"""From here on two seconds of process start-up no longer show."""
+"""From this number of records on, two seconds of process start-up do not matter."""
 
 FEW_RECORDS = 256
-"""Up to here one Beam worker is through before two have set up their stages."""
+"""Up to this number of records, one Beam worker is done before two have set up their stages."""
 
 NATIVE_POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions:
-    """How the local engine runs: in threads or processes, how many `workers` of these there are, and how many `beam_workers` Beam starts.
+    """How the local engine runs: `mode` (threads or processes), the number of `workers` in that mode, and of `beam_workers` that Beam
+    starts.
 
     `runner_factory` makes the runner from Beam's pipeline options; by default it is `constructed_runner`.
     """
@@ -57,7 +58,7 @@ class LocalOptions:
         return self.workers if self.mode == "threads" else 1
 
 
-def choose(
+def plan_local_workers(
     records: int,
     *,
     mode: str = "auto",
@@ -66,23 +67,23 @@ def choose(
     runner_factory: RunnerFactory | None = None,
 ) -> LocalOptions:
     """Mode and worker count for a job of `records`: all cores; processes only for long jobs on more cores than the GIL feeds
-    (more than four). A given number of `workers` is kept for small jobs too.
+    (more than four). The caller's number of `workers` holds for small jobs too.
 
-    >>> choose(4_000, cpus=4)
+    >>> plan_local_workers(4_000, cpus=4)
     LocalOptions(mode='threads', workers=4, beam_workers=2)
-    >>> choose(1_000_000, cpus=16)
+    >>> plan_local_workers(1_000_000, cpus=16)
     LocalOptions(mode='processes', workers=16, beam_workers=16)
     """
     cores = cpus or available_cpus()
     count = workers or cores
     if mode == "auto":
         mode = "processes" if records >= MANY_RECORDS and count > 4 else "threads"
-    chosen: Mode = "processes" if mode == "processes" else "threads"
-    if chosen == "threads":
+    engine_mode: Mode = "processes" if mode == "processes" else "threads"
+    if engine_mode == "threads":
         beam_workers = 1 if workers is None and records <= FEW_RECORDS else min(2, count)
     else:
         beam_workers = count
-    return LocalOptions(mode=chosen, workers=count, beam_workers=beam_workers, runner_factory=runner_factory)
+    return LocalOptions(mode=engine_mode, workers=count, beam_workers=beam_workers, runner_factory=runner_factory)
 
 
 def available_cpus() -> int:
@@ -97,7 +98,7 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
     `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work) as deaths:
+    with quiet_beam(enabled=not talk), raises_job_died(work) as ending:
         import apache_beam as beam
 
         from refinery_beam.runners.worker_processes import worker_processes
@@ -106,8 +107,8 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
         make_runner = options.runner_factory or constructed_runner
         pipeline = beam.Pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
-        with worker_processes(deaths.worker_died) as workers:
-            deaths.on_interrupt = workers.end
+        with worker_processes(ending.worker_died) as workers:
+            ending.on_interrupt = workers.end
             result = pipeline.run()
             result.wait_until_finish()
     if str(result.state) != "DONE":
@@ -115,14 +116,14 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
 
 
 def constructed_runner(options: Any) -> Any:
-    """An FnApiRunner for Beam's pipeline `options`: the runner factory of every run that names no other."""
+    """An FnApiRunner for Beam's pipeline `options`: the default runner factory."""
     from apache_beam.runners.portability.fn_api_runner import fn_runner
 
     return fn_runner.FnApiRunner(provision_info=provision_info(options))
 
 
 def provision_info(options: Any) -> Any:
-    """What an FnApiRunner tells the worker processes it starts.
+    """The pipeline options that an FnApiRunner passes to its worker processes.
 
     A runner made by its name ('FnApiRunner') has none, and its worker processes start without any pipeline option.
     """

@@ -1,7 +1,7 @@
-"""Which engine, with which Beam options, and what is refused before anything is read or submitted.
+"""Reads the runner and its Beam options, and refuses bad ones before anything is read or submitted.
 
-Beam options stand behind ``--`` on the command line and reach the engine as they are, but for the few that would change what is made, or
-that this program sets itself. No Beam here: a cache hit looks at the options too.
+Beam options follow ``--`` on the command line and reach the engine unchanged. Refused are the few that would change the dataset or that
+this program sets itself. No Beam here: a cache hit checks the options too.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ OURS = {
     "output_executable_path": "a job is run, not stored",
     "no_wait_until_finish": "what a job wrote is checked and promoted when it is done",
 }
-"""Beam options nobody may give, and why."""
+"""Beam options that are refused, and why."""
 
 
 def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
-    """The options of a run, checked by themselves. Raises UsageError, all of the errors at once.
+    """The options of a run, checked without a recipe. Raises UsageError with all errors at once.
 
     >>> read_options("flink", ["--parallelism", "2", "--flink-job-server-jar=/x.jar"]).flags
     ('--parallelism=2', '--flink_job_server_jar=/x.jar')
@@ -67,7 +67,7 @@ def read_options(runner: str, given: Sequence[str] = ()) -> EngineOptions:
 
 
 def check_locations(options: EngineOptions, *, cache_root: str, sources: Sequence[str], shared_files: bool = False) -> None:
-    """Refuse local folders for workers that cannot see them; `shared_files` says that they can. Raises UsageError."""
+    """Refuse local folders if workers cannot read them; `shared_files` says that they can. Raises UsageError."""
     away = options.runner == "dataflow"
     if options.here or (shared_files and not away):
         return

@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 
 class ParsedOnce(PipelineOptions):
-    """Options as Beam's own, with every view kept. Views share one dictionary of values, so what is set in one is seen in all.
+    """Options as Beam's own, with every view kept. Views share one dictionary of values, so a value set in one view is set in all.
 
     >>> from apache_beam.options.pipeline_options import StandardOptions
     >>> options = ParsedOnce(["--streaming"])

@@ -1,10 +1,10 @@
-"""A live line on stderr: what is being done, how many of how many, how fast, how long still.
+"""A live line on stderr: the pass, the records done and in all, the rate, and the time left.
 
-Counts come from the heartbeat files workers leave (see `pipeline.heartbeat`), so the line is the same on every engine whose workers share
-the work folder: Beam's own counters arrive while a job runs on some engines only. Where that folder is out of reach, they come from what
-the engine tells. They are a comfort: a bundle that is processed twice counts twice. What is reported in the end is counted from rows.
+Counts come from the heartbeat files of workers (see `pipeline.heartbeat`), so the line is the same on every engine whose workers share
+the work folder; only some engines pass on Beam's own counters while a job runs. Without a shared folder, counts come from the engine.
+A bundle that is processed twice counts twice, so the counts are for the live line only: the final numbers are counted from rows.
 
-On a terminal one line is redrawn; elsewhere nothing is said, or a plain line every ten seconds if one asks for words (``--verbose``).
+On a terminal one line is redrawn. Elsewhere nothing is printed, or with ``--verbose`` a plain line every ten seconds.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import TextIO
 
 from refinery_beam import locations
 
-WORDS = {"digest": "reading", "look": "looking into files for", "fit": "fitting", "write": "writing"}
-"""What a pass does, by the first word of its name."""
+WORDS = {"digest": "reading", "peek": "looking into files for", "fit": "fitting", "write": "writing"}
+"""The verb of a pass, by the first word of its name."""
 
 NOUN = "records"
-"""What is counted, where nobody says it better."""
+"""The noun for counted things if the caller names none."""
 
 WINDOW_SECONDS = 10.0
-"""The rate is that of the last seconds: the first records of a pass wait for workers to start."""
+"""The rate covers these last seconds: the first records of a pass wait for workers to start."""
 
 PLAIN_SECONDS = 10.0
 
@@ -69,11 +69,11 @@ def _heartbeats(folder: str) -> Iterator[tuple[str, int]]:
         try:
             yield name.rsplit("-", 2)[0], int(locations.read(locations.join(folder, name)) or 0)
         except (OSError, ValueError):
-            continue  # being written this very moment
+            continue  # a worker is still writing the file
 
 
 def render(name: str, count: Count, rate: float = 0.0, *, noun: str = NOUN) -> str:
-    """The line of a pass; `rate` is records a second, 0 while that cannot be told; `noun` is what is counted.
+    """The line of a pass; `rate` is records a second, 0 while it is unknown; `noun` names the counted things.
 
     >>> render("write", Count(1234, 4000), 617.0, noun="images")
     'writing: 1,234 of 4,000 images (30%), 617 images/s, 0:05 left'
@@ -93,24 +93,24 @@ def render(name: str, count: Count, rate: float = 0.0, *, noun: str = NOUN) -> s
 
 
 class Passes:
-    """Which pass is at work, and how fast. Fed with counts and the time they were read at. `total` is for passes that do not say theirs."""
+    """Finds the running pass and its rate from counts and the times of reading them. `total` is the default for passes without a total."""
 
     def __init__(self, total: int, *, noun: str = NOUN) -> None:
         self._total = total
         self._noun = noun
         self._last: Mapping[str, Count] = {}
-        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._history: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
 
     def line(self, counts: Mapping[str, Count], now: float) -> str:
-        """What to show: the pass that moved last, or '' before any has begun."""
+        """The line for the pass whose count changed last; '' before any pass has begun."""
         for name, count in counts.items():
             if count.done != self._last.get(name, Count()).done:
                 self._name = name
-                seen = self._seen.setdefault(name, deque())
-                seen.append((now, count.done))
-                while now - seen[0][0] > WINDOW_SECONDS and len(seen) > 2:
-                    seen.popleft()
+                history = self._history.setdefault(name, deque())
+                history.append((now, count.done))
+                while now - history[0][0] > WINDOW_SECONDS and len(history) > 2:
+                    history.popleft()
         self._last = dict(counts)
         if not self._name:
             return ""
@@ -118,7 +118,7 @@ class Passes:
         return render(self._name, Count(count.done, count.of or self._total), self._rate(now), noun=self._noun)
 
     def _rate(self, now: float) -> float:
-        (begun, first), (_, last) = self._seen[self._name][0], self._seen[self._name][-1]
+        (begun, first), (_, last) = self._history[self._name][0], self._history[self._name][-1]
         return (last - first) / (now - begun) if now > begun else 0.0
 
 
@@ -133,10 +133,10 @@ def live(
     plain: bool = False,
     counts: Mapping[str, int] | None = None,
 ) -> Iterator[Callable[[str], None]]:
-    """Show progress while the body runs; gives a function that says a line of its own. Never writes to stdout, never fails the run.
+    """Show progress while the body runs; gives a function that prints another line. Never writes to stdout, never fails the run.
 
-    `plain`: show counts without a terminal too. `counts` are named as heartbeats are and kept up to date by somebody else; without them
-    heartbeats are read.
+    `plain`: show counts without a terminal too. The caller keeps `counts` up to date, under the names of heartbeats; without `counts` the
+    heartbeat files are read.
     """
     out = stream or sys.stderr
     line = _Line(out, total, noun)
@@ -148,9 +148,9 @@ def live(
         return
     stop = threading.Event()
     read = (lambda: sum_counts(dict(counts).items())) if counts is not None else (lambda: read_counts(work))
-    # On a store every look is a listing, and heartbeats come as rarely.
+    # On a store every read is a listing, and heartbeats come as rarely.
     pause = 10.0 if counts is None and locations.is_url(work) else 0.2
-    thread = threading.Thread(target=_watch, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
+    thread = threading.Thread(target=_redraw, args=(read, line, stop, pause), name="refinery-progress", daemon=True)
     thread.start()
     try:
         yield line.say
@@ -206,7 +206,7 @@ def _columns(out: TextIO) -> int:
         return 80
 
 
-def _watch(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
+def _redraw(read: Callable[[], Mapping[str, Count]], line: _Line, stop: threading.Event, pause: float) -> None:
     while not stop.wait(pause):
         try:
             line.show(read())

@@ -1,4 +1,4 @@
-"""Keeps the words of Beam and of worker processes from the user: what went wrong is said once, by one exception."""
+"""Hides the output of Beam and of worker processes: the user reads of a failure once, from one exception."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TextIO
 
 @contextmanager
 def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
-    """No log lines of Beam's own while it is imported and runs a job.
+    """Inside, Beam writes no log lines.
 
-    It warns about libraries nobody asked for, and logs every exception of a worker with two tracebacks before it raises it. What went
-    wrong reaches the user through the exception, once.
+    Beam warns about libraries that nobody uses, and logs every exception of a worker with two tracebacks before it raises it. The user
+    reads the exception, once.
     """
     before = logging.root.manager.disable
     own = logging.getLogger("apache_beam")
@@ -25,7 +25,7 @@ def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
         yield
         own.setLevel(logging.NOTSET)
     except BaseException:
-        # The threads of a failed job go on for a moment, and then complain of files that are gone.
+        # The threads of a failed job go on for a moment, and then log that their files are gone.
         if enabled:
             own.setLevel(logging.CRITICAL + 1)
         raise
@@ -35,7 +35,7 @@ def quiet_beam(*, enabled: bool = True) -> Iterator[None]:
 
 @contextmanager
 def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
-    """Send what worker processes print on stderr to a file; gives a stream that still reaches the user. Not enabled: changes nothing.
+    """Send the stderr of worker processes to a file; gives a stream that still reaches the user. Does nothing if not `enabled`.
 
     Worker processes inherit the descriptor and print import warnings and tracebacks of hung-up connections there.
     """
@@ -55,7 +55,7 @@ def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
 
 
 def import_beam(*, talk: bool = False) -> None:
-    """Import Beam and the rooms that are built on it; `talk` lets it log what it likes.
+    """Import Beam and the rooms that are built on it; `talk` lets Beam write its own log lines.
 
     The one door to Beam: call it before the first import of a module that needs it, on the far side of the cache look-up and of the fork.
     Imports after it print nothing.

@@ -1,6 +1,6 @@
 """``python -m refinery_beam.runners.worker_main PIPE PARENT``: a worker process of the local engine, which ends with its driver.
 
-The first thing it does is to watch the pipe. Nobody writes to it: it is at its end when the driver is gone, however that came about, or
+The first thing it does is to wait for the end of the pipe, in a thread. Nobody writes to it: it is at its end when the driver is gone, however that came about, or
 when the driver wants its workers to end. So no phase of a worker's life, its imports included, outlives the driver.
 """
 
@@ -17,7 +17,7 @@ from refinery_beam.crashes.parent_death import die_with_parent
 def end_with(pipe: int) -> None:
     """Wait for the end of the pipe in a thread of its own, and end this process then."""
 
-    def watch() -> None:
+    def wait() -> None:
         while True:
             try:
                 if not os.read(pipe, 1):
@@ -27,7 +27,7 @@ def end_with(pipe: int) -> None:
             except OSError:
                 os._exit(1)
 
-    threading.Thread(target=watch, name="watches the driver", daemon=True).start()
+    threading.Thread(target=wait, name="waits for the driver", daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     pipe, parent = int(arguments[0]), int(arguments[1])
     end_with(pipe)
     if sys.platform == "linux":
-        # Where the interpreter is held for long, the kernel is quicker than the thread that watches.
+        # Where the interpreter is held for long, the kernel is quicker than the thread that waits.
         die_with_parent()
     if os.getppid() != parent:
         return

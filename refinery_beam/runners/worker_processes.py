@@ -44,14 +44,14 @@ class WorkerProcesses:
         self._reader, self._writer = os.pipe()
 
     def start(self, worker: _Worker, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        """Start the process of a worker, and watch it."""
+        """Start the process of a worker, and wait for its end in a thread."""
         with self._lock:
             command = [sys.executable, "-m", "refinery_beam.runners.worker_main", str(self._reader), str(os.getpid())]
             process = subprocess.Popen(command, env=environment, pass_fds=[self._reader], start_new_session=True)
             self._workers.append(worker)
             if self._over:
                 process.kill()
-        threading.Thread(target=self._watch, args=(process,), name="watches a worker", daemon=True).start()
+        threading.Thread(target=self._wait_for, args=(process,), name="waits for a worker", daemon=True).start()
         return process
 
     def end(self) -> None:
@@ -76,7 +76,7 @@ class WorkerProcesses:
         """Whether workers are expected to end."""
         return self._over
 
-    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_for(self, process: subprocess.Popen[bytes]) -> None:
         code = process.wait()
         with self._lock:
             first, self._over = not self._over, True
@@ -116,7 +116,7 @@ class _Connection(worker_handlers.ControlConnection):
         future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=future.instruction_id, error=self._words))
 
     def _read(self) -> None:
-        # The other end of a line that breaks is a process that is gone; its watcher has told.
+        # The other end of a line that breaks is a process that is gone, which `_wait_for` reports.
         with suppress(Exception):
             super()._read()
 

@@ -115,7 +115,7 @@ def _clear_palette(image: Image.Image) -> Image.Image:
 
 def _sixteen_bits(image: Image.Image) -> Image.Image:
     # 257 maps 0..255 onto 0..65535 exactly, so reading it right gives the grey picture back.
-    return Image.frombytes("I;16", image.size, b"".join(struct.pack("<H", level * 257) for level in image.convert("L").tobytes()))
+    return Image.frombytes("I;16", image.size, b"".join(struct.pack("<H", value * 257) for value in image.convert("L").tobytes()))
 
 
 _MODES: tuple[tuple[str, Callable[[Image.Image], Image.Image], str], ...] = (

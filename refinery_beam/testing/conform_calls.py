@@ -1,4 +1,4 @@
-"""One call of an op, in each of its forms, and the five ways in which the same call must give the same result."""
+"""The calls of an op that the kit makes, and the five ways in which the same call must give the same result."""
 
 from __future__ import annotations
 
@@ -94,23 +94,23 @@ class Keep:
 
 
 class Generate:
-    """One child of one image, with the stream it would have."""
+    """One record generated from one image, with its stream."""
 
-    def __init__(self, sample: Any, variant: str, made: Mapping[str, Any]) -> None:
-        self.sample, self.variant, self.made = sample, variant, dict(made)
+    def __init__(self, sample: Any, name: str, made: Mapping[str, Any]) -> None:
+        self.sample, self.name, self.made = sample, name, dict(made)
 
     def __call__(self, op: Any, params: Any) -> Any:
         return op.apply(self.sample, self.made, self.stream())
 
     def stream(self) -> Stream:
-        return Stream(seed=1, op="conformance", key=digest("conformance", "record"), replica=self.variant)
+        return Stream(seed=1, op="conformance", key=digest("conformance", "record"), replica=self.name)
 
     def arguments(self) -> bytes:
         return print_of(self.sample) + print_of(self.made)
 
 
 class Augment:
-    """What is drawn for one image and what becomes of it, in one value."""
+    """The sampled parameters for one image and the augmented image, in one value."""
 
     def __init__(self, sample: Any, replica: int) -> None:
         self.sample, self.replica = sample, replica
@@ -141,7 +141,7 @@ class Draw:
 
 
 class Offence:
-    """What a record assertion says of one value."""
+    """The judgement of a record assertion about one value."""
 
     def __init__(self, sample: Any) -> None:
         self.sample = sample
@@ -154,7 +154,7 @@ class Offence:
 
 
 class Key:
-    """Under which key a dataset assertion counts a record."""
+    """The key under which a dataset assertion counts a record."""
 
     def __init__(self, split: str, values: Sequence[Any]) -> None:
         self.split, self.values = split, list(values)
@@ -167,7 +167,7 @@ class Key:
 
 
 def check_calls(op: Any, model: Any, calls: Sequence[Any], *, name: str = "") -> tuple[str, ...]:
-    """Purity in its five forms, each told apart by what is held fixed."""
+    """Check purity in five forms. A failure says which form: each keeps other things fixed."""
     name = name or op.spec.name
     before = [call.arguments() for call in calls]
     written = model.model_dump_json()
@@ -244,6 +244,6 @@ def _check_process(op: Any, model: Any, calls: Sequence[Any], wanted: Sequence[b
     if done.returncode == 77:
         return False
     if done.returncode or done.stdout.split() != [w.hex() for w in wanted]:
-        told = done.stderr.strip().splitlines()[-1:] or ["other results"]
-        raise NotConforming("process-dependent", f"{name} does something else in a process of its own: {told[0]}")
+        last_line = done.stderr.strip().splitlines()[-1:] or ["other results"]
+        raise NotConforming("process-dependent", f"{name} does something else in a process of its own: {last_line[0]}")
     return True

@@ -1,4 +1,4 @@
-"""Does an encoding, or a loader, keep the rules? The part of the kit about how content lies in files."""
+"""Checks that an encoding, or a loader, keeps the rules: the part of the kit about files and columns."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from refinery_beam.testing.conform_values import default_images, plain, print_of
 
 
 def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
-    """Hold an encoding to the rules on content of one type: cells are the same every time, and come back from a column as they went in.
+    """Check an encoding with content of one type: it writes the same cells every time, and reads from a column what it wrote.
 
-    `samples` are contents in their plain form, by default drawn images as arrays. What the encoding refuses or raises BadRecord for is not
-    held against it; a ``from_source`` encoding is given bytes.
+    `samples` are contents in their plain form, by default drawn images as arrays. The encoding may refuse a type or raise BadRecord; a
+    ``from_source`` encoding gets bytes.
 
     >>> from refinery_beam.plugins.common.encodings import PlainColumn
     >>> "lossy" in check_encoding(PlainColumn("plain", "str", "string"), ["a text", ""])
@@ -55,7 +55,9 @@ def check_encoding(encoding: Encoding, samples: Sequence[Any] | None = None) -> 
 
 
 def check_loader(loader: Loader, root: str | os.PathLike[str], *, mode: str = "RGB") -> tuple[str, ...]:
-    """Hold a loader to the rules on a folder of its files: what it lists is plain and stable, what it decodes is the same every time."""
+    """Check a loader with a folder of its files: it lists plain paths, the same every time, and decodes a file to the same content every
+    time.
+    """
     if not isinstance(loader, Loader):
         raise NotConforming("not-an-op", f"{type(loader).__name__} is not a Loader")
     if not whole_version(loader.version):

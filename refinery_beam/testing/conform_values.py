@@ -1,4 +1,4 @@
-"""Values as the conformance kit sees them: their digests, their types, and whether a type is what was said."""
+"""Values for the conformance kit: their digests, their types, and whether a value has its declared type."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def copied(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A Pillow image as an array; any other value as it is."""
+    """A Pillow image as an array; any other value unchanged."""
     return np.ascontiguousarray(value) if hasattr(value, "getbands") else value
 
 
 def print_of(value: Any) -> bytes:
-    """A digest of any value an op may take or give."""
+    """A digest of any argument or result of an op."""
     if hasattr(value, "getbands") or hasattr(value, "dtype"):
         array = np.asarray(plain(value))
         return digest("array", type(value).__name__ == "Image", str(array.dtype), json.dumps(array.shape), array.tobytes())

@@ -1,12 +1,12 @@
-"""Does an op keep the rules? The kit that plugin authors run in their tests, and that the built-in ops pass.
+"""The conformance kit: checks that an op keeps the rules. Plugin authors run it in their tests; the built-in ops pass it.
 
     from refinery_beam.testing.conformance import check_op
 
     def test_my_op_conforms():
         check_op(MyOp(), {"size": 3})
 
-An op that keeps these rules gives the same bytes on every engine, whatever the bundles, threads, retries and machines. One that does not
-is told what was done and what came out, as `NotConforming`, whose ``failure`` is one of the words `FAILURES`.
+An op that keeps these rules gives the same bytes on every engine, whatever the bundles, threads, retries and machines. For a broken
+rule the kit raises `NotConforming`, which says what the kit did and what came out; its ``failure`` is one of the words `FAILURES`.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ __all__ = ["FAILURES", "NotConforming", "check_assertion", "check_encoding", "ch
 
 
 def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
-    """Hold an op to the rules; gives the names of what was checked, raises `NotConforming` for the first rule it breaks.
+    """Check an op; gives the names of the rules checked, raises `NotConforming` for the first broken one.
 
     `params` are as a recipe would write them. `samples` are images or arrays for a transformation, a generation or an augmentation, lists
-    of input values for a featurization, (label, fields) pairs for a filter; left out, drawn images of two sizes, or labels, are taken. A
-    fitted op is fitted on the samples; a picture is drawn of a small dataset. Takes about a second: one of the checks starts a process.
+    of input values for a featurization, (label, fields) pairs for a filter; by default drawn images of two sizes, or labels. A fitted op
+    is fitted on the samples; a picture is drawn of a small dataset. Takes about a second: one of the checks starts a process.
 
     >>> from refinery_beam.plugins.image_classification.ops.geometry import CenterCrop
     >>> "thread-dependent" in check_op(CenterCrop(), {"size": 8})
@@ -91,7 +91,7 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     _check_pickle(op, model, name=spec.name)
     done.append("unpicklable")
     calls: list[Any]
-    # By section, since a protocol only looks for the names of methods, and those of an augmentation are those of a transformation too.
+    # By section, since a protocol only checks the names of methods, and an augmentation has all methods of a transformation.
     if spec.section == "Transformations":
         given = list(samples) if samples is not None else default_images()
         fitted, outs = _prepared_transform(op, model, given)
@@ -112,14 +112,14 @@ def check_op(op: Any, params: Mapping[str, Any] | None = None, samples: Sequence
     elif spec.section == "Visualizations":
         calls = [Draw(SmallView(default_images()))]
     else:
-        calls = _choices(op, model, samples)
+        calls = _filter_calls(op, model, samples)
         done.append("bad-quota")
     done.append("wrong-infer")
     return (*done, *check_calls(op, model, calls))
 
 
 def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, samples: Sequence[Any] | None = None) -> tuple[str, ...]:
-    """Hold a kind of assertion to the rules. `samples` are values for a record assertion, (split, values) pairs for one of a dataset.
+    """Check a kind of assertion. `samples` are values for a record assertion, (split, values) pairs for one of a dataset.
 
     >>> from refinery_beam.plugins.assertions import STANDARD
     >>> "impure" in check_assertion(STANDARD["value_range"], {"min": 0}, [1, -1, 2.5])
@@ -173,7 +173,7 @@ def _check_pickle(op: Any, model: Any, *, name: str) -> None:
 
 
 def _prepared_transform(op: TransformOp, model: Any, given: Sequence[Any]) -> tuple[Any, list[ArrayType]]:
-    """The fitted statistics (None for an op that needs none) and the inferred type of every sample; proves inference on the way."""
+    """The fitted statistics (None for an op that needs none) and the inferred type of every sample; checks inference too."""
     types = [type_of(sample) for sample in given]
     outs = [_inferred(op, model, before) for before in types]
     fitted: Any = None
@@ -271,33 +271,33 @@ def _check_field_types(op: FeaturizeOp, model: Any, given: Sequence[list[Any]], 
 
 
 def _generations(op: GenerateOp, model: Any, given: Sequence[Any]) -> list[Any]:
-    """A call for each child of each sample; variants are named, told apart and of the inferred type, tags are declared."""
+    """A call for each generated record of each sample. Checks that names differ, contents have the inferred type and tags are declared."""
     if op.kind == "balance":
         for count, largest in ((1, 1), (1, 10), (7, 10)):
             extra = op.extra(count, largest, model)
             if not isinstance(extra, int) or isinstance(extra, bool) or extra < 0:
                 raise NotConforming("bad-quota", f"extra({count}, {largest}) is {extra!r}, not a whole number from 0 on")
         return [Generate(sample, "1", {}) for sample in given]
-    variants = op.variants(model)
-    names = [variant.name for variant in variants]
+    records = op.generated(model)
+    names = [record.name for record in records]
     if len(set(names)) != len(names) or any(not name or "#" in name for name in names):
         raise NotConforming("wrong-infer", f"variants are called {names}: each needs a name of its own, without '#'")
     words = set(op.fields(model))
-    for variant in variants:
+    for record in records:
         try:
-            canonical_bytes([variant.params, variant.tags])
+            canonical_bytes([record.params, record.tags])
         except (TypeError, ValueError) as error:
-            raise NotConforming("wrong-infer", f"the variant {variant.name} holds what is no JSON: {error}") from error
+            raise NotConforming("wrong-infer", f"the variant {record.name} holds what is no JSON: {error}") from error
     for word in words:
         op.field_type(word)
-    calls = [Generate(sample, variant.name, variant.params) for sample in given for variant in variants]
+    calls = [Generate(sample, record.name, record.params) for sample in given for record in records]
     for call in calls:
         _check_result(op, model, call.sample, op.apply(copied(call.sample), call.made, call.stream()))
     return calls
 
 
 def _augmentations(op: AugmentOp, model: Any, given: Sequence[Any]) -> list[Any]:
-    """Three replicas of each sample; what is drawn is JSON, and what comes out is of the inferred type."""
+    """Calls for three replicas of each sample. Checks that sampled parameters are JSON, and content is of the inferred type."""
     calls = [Augment(plain(sample), replica) for sample in given for replica in range(3)]
     for call in calls:
         sampled = op.draw(call.stream(), model, type_of(call.sample))
@@ -316,8 +316,8 @@ def _check_result(op: Any, model: Any, sample: Any, made: Any) -> None:
         raise NotConforming("wrong-infer", f"infer says {out} for {before}, apply gives {type_of(made)}")
 
 
-def _choices(op: FilterOp, model: Any, samples: Sequence[Any] | None) -> list[Any]:
-    """The calls by which a filter chooses; quotas are whole numbers within what there is."""
+def _filter_calls(op: FilterOp, model: Any, samples: Sequence[Any] | None) -> list[Any]:
+    """The calls by which a filter decides. Checks that quotas are whole numbers from 0 to the count of records."""
     counts = (0, 1, 2, 10, 1000)
     if isinstance(op, PredicateOp) and op.kind == "predicate":
         return [Keep(sample) for sample in (samples if samples is not None else [("cat", {"n": 1}), ("dog", {"n": 2}), (None, {})])]

@@ -1,8 +1,8 @@
 """Pictures and tiny image sets, drawn by arithmetic.
 
 Every pixel follows from (seed, class, index, size) by integer arithmetic on the words of `identity.Stream`, so a drawn picture is the same
-on every machine. PNG files hold exactly these pixels; the bytes of the files, and the pixels a lossy codec gives back, are those of the
-Pillow at hand.
+on every machine. PNG files hold exactly these pixels; the bytes of the files, and the pixels a lossy codec gives back, depend on
+Pillow.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     Grid: TypeAlias = npt.NDArray[np.int64]
 
 CLASSES = ("circle", "square", "triangle")
-"""The classes drawn when none are named. Any other class name is drawn too, as a ring, a cross or stripes."""
+"""The default classes. Any other class name is drawn too, as a ring, a cross or stripes."""
 
 SIZE = (96, 72)
-"""Width and height of a drawn picture when none is given."""
+"""The default width and height of a drawn picture."""
 
 
 def draw(label: str, index: int, *, size: tuple[int, int] = SIZE, seed: int = 0) -> Image.Image:
@@ -41,7 +41,7 @@ def draw(label: str, index: int, *, size: tuple[int, int] = SIZE, seed: int = 0)
     width, height = size
     stream = Stream(seed=seed, op=label, key=record_key(f"{label}/{index}"), domain="drawn image")
     ground, shade, colour = (np.array([stream.integer(256) for _ in range(3)], np.int64) for _ in range(3))
-    # A shape the eye can find: its colour is kept at least 96 steps away from the ground's in one channel.
+    # So that the shape is visible, its colour differs from the ground's by at least 96 in one channel.
     channel = stream.integer(3)
     colour[channel] = (ground[channel] + 96 + stream.integer(64)) % 256
 

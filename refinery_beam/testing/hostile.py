@@ -1,4 +1,4 @@
-"""A recipe under an engine that does its worst: does it still give the same dataset, and does only what is small cross its stages?
+"""Runs a recipe on a hostile engine: checks that it gives the same dataset, and that only small elements cross its stages.
 
     from refinery_beam.testing.hostile import check_recipe
 
@@ -33,7 +33,7 @@ __all__ = ["DependsOnTheEngine", "LargeElement", "PickledElement", "check_recipe
 
 
 class DependsOnTheEngine(AssertionError):
-    """A run under hostility gave another dataset than the plain run; the message says under which seed and what differs first."""
+    """A hostile run gave another dataset than the plain run; the message names the seed and the first difference."""
 
 
 def check_recipe(
@@ -44,10 +44,10 @@ def check_recipe(
     plugin_paths: Sequence[str] = (),
     before: Sequence[str | Path] = (),
 ) -> Sizes:
-    """Make the dataset of a recipe plainly and under every seed (a number of them, or which), in caches of its own that are removed.
+    """Make the dataset of a recipe plainly and under every seed (their number, or a list), in temporary caches.
 
-    `before` are recipes whose instances it needs. Gives the sizes of what crossed stages. Raises DependsOnTheEngine with the first
-    difference, LargeElement or PickledElement (all AssertionErrors), and RefineryError if the plain run fails.
+    `before` are recipes whose instances it needs. Gives the sizes of the elements that crossed stages. Raises DependsOnTheEngine with the
+    first difference, LargeElement or PickledElement (all AssertionErrors), and RefineryError if the plain run fails.
     """
     sizes = Sizes()
     with tempfile.TemporaryDirectory(prefix="refinery-beam-hostile-") as folder:
@@ -81,7 +81,7 @@ def check_recipe(
 
 
 def first_difference(one: RunResult, other: RunResult) -> str:
-    """What differs first between two instances of one recipe, or '' if nothing does: a record, else a file, else a fact of the manifest."""
+    """The first difference between two instances of one recipe, '' if there is none: a record, else a file, else a fact of the manifest."""
     names = ("manifest.json", *(entry["path"] for entry in one.manifest.raw["files"]))
     if all(_bytes(one, name) == _bytes(other, name) for name in names):
         return ""

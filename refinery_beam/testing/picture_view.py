@@ -43,7 +43,7 @@ class SmallView:
         """(label, pixels) of every row of a split."""
         return ((row.label, row.pixels) for row in self._rows if row.split == split)
 
-    def choose(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
+    def sample(self, n: int, *, per_class: bool, splits: Sequence[str] | None = None, seed: int | None = None) -> list[Shown]:
         """The first `n` rows, of all or of each class."""
         rows = [row for row in self._rows if splits is None or row.split in splits]
         return [row for v in "ab" for row in [r for r in rows if r.label == v][:n]] if per_class else rows[:n]
@@ -58,5 +58,5 @@ class SmallView:
         return Stream(seed=1, op=self.name, key=record_key(record_id), replica=replica)
 
     def digest(self) -> bytes:
-        """What the view holds, to see whether a picture changed it."""
+        """A digest of the view's data, to check that a picture did not change it."""
         return digest("view", *(row.pixels.tobytes() for row in self._rows))

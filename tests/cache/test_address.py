@@ -10,7 +10,7 @@ from typing import Any
 import handmade
 import pytest
 
-from refinery_beam.cache import InstanceKey, LocalStore, find, instance_dir, look_at, lookup, prepare_root, refuse_inside_sources
+from refinery_beam.cache import InstanceKey, LocalStore, find, instance_dir, lookup, lookup_at, prepare_root, refuse_inside_sources
 from refinery_beam.cache.manifest import manifest_bytes, safe_relative
 from refinery_beam.errors import StoreError, UsageError
 
@@ -123,7 +123,7 @@ def test_a_newer_contract_is_not_ours_to_replace(tmp_path: Path) -> None:
     location = handmade.build(str(tmp_path)).location
     rewrite(location, lambda raw: raw.update(contract=2))
     with pytest.raises(StoreError) as caught:
-        look_at(location)
+        lookup_at(location)
     assert caught.value.code == "manifest-contract"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import handmade
 import pytest
 
-from refinery_beam.cache import Staging, compute_files, find, instance_dir, look_at, lookup, promote, verify
+from refinery_beam.cache import Staging, compute_files, find, instance_dir, lookup, lookup_at, promote, verify
 from refinery_beam.cache import promote as promote_function
 from refinery_beam.errors import EngineError, StoreError
 
@@ -186,7 +186,7 @@ def test_a_valid_instance_that_came_between_is_never_moved(tmp_path: Path, monke
     monkeypatch.setattr(module, "take", slow_lock)
     with Staging.open(str(tmp_path), KEY) as staging:
         assert promote(staging, handmade.fill(staging))[0] == "hit"
-    assert look_at(str(location)).manifest is not None
+    assert lookup_at(str(location)).manifest is not None
 
 
 def test_success_is_what_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

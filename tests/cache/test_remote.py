@@ -16,7 +16,7 @@ import handmade
 import pytest
 
 from refinery_beam import locations
-from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, look_at, open_attempt, promote, verify
+from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, lookup_at, open_attempt, promote, verify
 from refinery_beam.cache.attempts import leases
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.locks import identity_of_process
@@ -114,7 +114,7 @@ def test_what_dead_runs_left_is_cleared_and_what_living_ones_write_is_not(root: 
     with started(root) as staging:
         # The run elsewhere counts as alive, so nothing of the key is touched.
         assert "report/report.md" in paths(location) and locations.size(locations.join(folder, "lease"))
-        assert not staging.alone()
+        assert not staging.no_other_run()
         with pytest.raises(EngineError, match="other bytes on the store"):
             promote(staging, fill(staging))
     assert "report/report.md" in paths(location), "leaving beside a living run clears nothing either"
@@ -142,7 +142,7 @@ def test_a_run_of_this_machine_whose_process_is_gone_is_dead_at_once(root: str) 
     locations.write(other, b"{}")
     with started(root) as staging:
         assert locations.walk(dead) == [] and locations.walk(lockless) == []
-        assert len(locations.walk(living)) == 2 and not staging.alone()
+        assert len(locations.walk(living)) == 2 and not staging.no_other_run()
         assert locations.size(other) == 2
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_instance_is_named_and_healed(root: str, damage: str) -> None:
         locations.write(locations.join(manifest.location, shard), b"x")
     else:
         locations.write(locations.join(manifest.location, "manifest.json"), b"{")
-    found = look_at(manifest.location)
+    found = lookup_at(manifest.location)
     assert found.manifest is None and found.damage is not None
     assert {f.code for f in verify(manifest.location).findings} <= {"missing", "wrong-size", "manifest-damaged"}
     with started(root) as staging:

@@ -47,7 +47,7 @@ def test_values_are_equal_exactly_when_their_bytes_are(a: Any, b: Any) -> None:
 
 def test_kinds_never_meet() -> None:
     data = b"12"
-    seen = {
+    found = {
         canonical_value("uint8", Pixels("uint8", (2,), data)),
         canonical_value("uint8", Pixels("int8", (2,), data)),
         canonical_value("uint8", Pixels("uint8", (1, 2), data)),
@@ -58,7 +58,7 @@ def test_kinds_never_meet() -> None:
         canonical_value("int64", [12]),
         canonical_value("float64", 12),
     }
-    assert len(seen) == 9
+    assert len(found) == 9
 
 
 @given(st.floats(width=32))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from refinery_beam.crashes import poison
+from refinery_beam.crashes.job_died import worker_died
 from refinery_beam.crashes.markers import Marker, Task
 from refinery_beam.crashes.poison import Run, run_without_poison
 from refinery_beam.crashes.suspects import Suspect, Try
-from refinery_beam.crashes.worker_deaths import worker_died
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.identity import record_key
 from refinery_beam.records import Ref
@@ -26,21 +26,21 @@ def marker(name: str) -> Marker:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def run_of(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> Callable[..., Run]:
+def run_of(monkeypatch: pytest.MonkeyPatch, messages: list[str]) -> Callable[..., Run]:
     """A run whose suspects behave as they are told to."""
 
     def make(tries: dict[str, tuple[Try, ...]], *, on_error: str = "quarantine", max_bad_fraction: float = 0.5) -> Run:
-        def try_alone(plan: object, markers: Sequence[Marker]) -> list[Suspect]:
+        def retry_alone(plan: object, markers: Sequence[Marker]) -> list[Suspect]:
             return [Suspect(m, tries[m.ref.path]) for m in markers]
 
-        monkeypatch.setattr(poison, "try_alone", try_alone)
+        monkeypatch.setattr(poison, "retry_alone", retry_alone)
         plan: Any = SimpleNamespace(on_error=on_error, max_bad_fraction=max_bad_fraction, sources=[SimpleNamespace(root="/photos")])
-        return Run(plan=plan, records=4, budget_at="recipe.yaml:3", tell=told.append, dead_runs=list, sweep=list)
+        return Run(plan=plan, records=4, budget_at="recipe.yaml:3", tell=messages.append, dead_runs=list, sweep=list)
 
     return make
 
@@ -57,10 +57,10 @@ def dying(deadly: dict[str, str]) -> Callable[[poison.Poison], list[str]]:
     return attempt
 
 
-def test_it_starts_over_without_each_record_that_always_crashes(run_of: Callable[..., Run], told: list[str]) -> None:
+def test_it_starts_over_without_each_record_that_always_crashes(run_of: Callable[..., Run], messages: list[str]) -> None:
     run = run_of({"a": (SEGV,) * 3, "b": (SEGV,) * 3, "innocent": (LIVED,) * 3})
     assert run_without_poison(run, dying({"a": "SIGSEGV", "b": "SIGSEGV"}), forked=False) == ["photos/a", "photos/b"]
-    assert [line for line in told if "over" in line] == ["starting over without photos/a", "starting over without photos/b"]
+    assert [line for line in messages if "over" in line] == ["starting over without photos/a", "starting over without photos/b"]
 
 
 @pytest.mark.parametrize(

@@ -183,12 +183,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.google.process is not None and self.google.process.poll():
             self.google.script.messages = [("ERROR", "Error message from worker: " + self.google.process.communicate()[1])]
         least = IMPORTANCE.index(word("importance", query.get("minimumImportance", "DEBUG")))
-        told = [
+        messages = [
             {"id": f"m{i}", "time": f"2026-01-02T03:04:{i:02d}Z", "messageImportance": f"JOB_MESSAGE_{importance}", "messageText": text}
             for i, (importance, text) in enumerate(self.google.script.messages)
             if IMPORTANCE.index(importance) >= least
         ]
-        self.reply({"jobMessages": told})
+        self.reply({"jobMessages": messages})
 
     def metrics(self, query: dict[str, str], body: bytes, project: str, region: str, job: str) -> None:
         self.google.asked.append("metrics")

@@ -13,7 +13,7 @@ import pytest
 from google_stub import JOB_ID, Google, Script
 
 from refinery_beam.errors import RefineryError
-from refinery_beam.runners.dataflow.run import Told, last_words, run_dataflow
+from refinery_beam.runners.dataflow.run import Listener, last_words, run_dataflow
 from refinery_beam.runners.engine_options import EngineOptions
 
 PAGE = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB_ID}?project=a-project"
@@ -44,8 +44,8 @@ def build(pipeline: beam.Pipeline) -> None:
     _ = pipeline | beam.Create(["a"]) | beam.Map(len)
 
 
-def run(options: EngineOptions, told: Told | None = None) -> None:
-    run_dataflow(build, options, work="gs://a-bucket/cache/staging/x/rows", told=told)
+def run(options: EngineOptions, listener: Listener | None = None) -> None:
+    run_dataflow(build, options, work="gs://a-bucket/cache/staging/x/rows", listener=listener)
 
 
 def test_done_says_nothing(options: Options, google: Google, capfd: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_ctrl_c_cancels_the_job(running: bool, cancels: bool, options: Options, 
     happened = (lambda: "metrics" in google.asked) if running else (lambda: google.jobs != [])
     threading.Thread(target=interrupt_when, args=(happened,), daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        run(options(), Told(say=said.append))
+        run(options(), Listener(say=said.append))
     assert google.updates == ["CANCELLED"]
     assert said[-1 if cancels else -2] == f"cancelling Dataflow job {JOB_ID}"
     assert cancels or said[-1] == f"Dataflow job {JOB_ID} has not ended yet; see {PAGE}"

@@ -156,17 +156,17 @@ def test_beams_own_checks_pass(options: Options, google: Google) -> None:
 
 
 def test_the_id_is_told(job: Job, options: Options, google: Google) -> None:
-    from refinery_beam.runners.dataflow.run import Told
+    from refinery_beam.runners.dataflow.run import Listener
 
     said: list[str] = []
     google.script = Script(states=["PENDING", "RUNNING", "RUNNING", "DONE"], counters={"write": 7})
-    told = Told(say=said.append)
-    run_dataflow(lambda pipeline: translate(pipeline, job), options(), work=job.work, told=told)
+    listener = Listener(say=said.append)
+    run_dataflow(lambda pipeline: translate(pipeline, job), options(), work=job.work, listener=listener)
     page = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB_ID}?project=a-project"
     assert said == [f"Dataflow job {JOB_ID} is submitted: {page}"] + [
         f"Dataflow job {JOB_ID} is {state}" for state in ("pending", "running", "done")
     ]
-    assert told.counts == {"write": 7}
+    assert listener.counts == {"write": 7}
 
 
 @pytest.mark.parametrize("workers", [None, 8])

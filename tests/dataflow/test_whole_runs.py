@@ -69,9 +69,9 @@ def photos(class_folders: Path, bucket: str) -> str:
 
 
 def command(recipe: Path, bucket: str, google: Google) -> list[str]:
-    places_ = ["--project=a-project", "--region=europe-west4", f"--temp_location={bucket}/tmp", f"--dataflow_endpoint={google.endpoint}"]
+    flags = ["--project=a-project", "--region=europe-west4", f"--temp_location={bucket}/tmp", f"--dataflow_endpoint={google.endpoint}"]
     run = ["run", str(recipe), "--cache-root", f"{bucket}/cache", "--runner", "dataflow", "--digest", "sha256", "--json"]
-    return [sys.executable, "-m", "refinery_beam", *run, "--", *places_, f"--sdk_container_image={IMAGE}"]
+    return [sys.executable, "-m", "refinery_beam", *run, "--", *flags, f"--sdk_container_image={IMAGE}"]
 
 
 def call(recipe: Path, bucket: str, google: Google) -> subprocess.CompletedProcess[str]:
@@ -89,9 +89,9 @@ def test_the_bytes_of_a_local_run_then_a_hit(photos: str, class_folders: Path, b
     recipe = write_recipe(tmp_path, photos)
     done = call(recipe, bucket, services)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["status"], told["counts"]) == ("built", {"train": 27, "test": 9})
-    assert (told["files_digest"], told["logical_digest"]) == tuple(local.manifest.raw[n] for n in ("files_digest", "logical_digest"))
+    summary = json.loads(done.stdout)
+    assert (summary["status"], summary["counts"]) == ("built", {"train": 27, "test": 9})
+    assert (summary["files_digest"], summary["logical_digest"]) == tuple(local.manifest.raw[n] for n in ("files_digest", "logical_digest"))
     assert len(services.jobs) == 2, "a pass for the digests of the files, and the dataset"
     assert len({job["name"] for job in services.jobs}) == 2
     lines = [line for line in done.stderr.splitlines() if not line.startswith(("writing ", "fitting "))]

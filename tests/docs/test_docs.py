@@ -174,8 +174,8 @@ def test_every_op_is_described() -> None:
     page = (ROOT / "docs/recipes.md").read_text(encoding="utf-8")
     plugin = find_plugin("image_classification")
     rows = {row[0]: row[1] for row in re.findall(r"^\| `(\w+)` \| ([^|]*)\|", page, flags=re.MULTILINE)}
-    told = {name: set(re.findall(r"`(\w+)`", rows.get(name, ""))) for name in plugin.ops}
-    assert told == {name: {f.alias or n for n, f in op.spec.params.model_fields.items()} for name, op in plugin.ops.items()}
+    documented = {name: set(re.findall(r"`(\w+)`", rows.get(name, ""))) for name in plugin.ops}
+    assert documented == {name: {f.alias or n for n, f in op.spec.params.model_fields.items()} for name, op in plugin.ops.items()}
 
 
 def test_blocks_are_read_as_written() -> None:

@@ -19,7 +19,7 @@ OLD = {"predicate", "applies_at", "output_schema_matches_input"}
 """Spellings of version 1, which docs/compatibility.md covers."""
 
 
-def told(word: str) -> bool:
+def documented(word: str) -> bool:
     return re.search(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", PAGE) is not None
 
 
@@ -33,12 +33,12 @@ def properties() -> dict[str, Any]:
 
 
 def test_every_section_and_field() -> None:
-    assert [path for path in properties() if not told(path.rpartition(".")[2]) and path.rpartition(".")[2] not in OLD] == []
+    assert [path for path in properties() if not documented(path.rpartition(".")[2]) and path.rpartition(".")[2] not in OLD] == []
 
 
 def test_every_word_of_a_choice() -> None:
     words = {(path, word) for path, value in properties().items() for word in value.get("enum", ()) if isinstance(word, str)}
-    assert len(words) > 30 and [pair for pair in sorted(words) if not told(pair[1])] == []
+    assert len(words) > 30 and [pair for pair in sorted(words) if not documented(pair[1])] == []
 
 
 @pytest.mark.parametrize("name", sorted(PLUGIN.ops))

@@ -32,7 +32,7 @@ def flags(name: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def flink_cluster(folder: Path, managers: int, *, beam_beside: bool = True) -> Iterator[str]:
+def flink_cluster(folder: Path, managers: int, *, beam_next_to: bool = True) -> Iterator[str]:
     """A standalone Flink; gives host:port."""
     if not FLINK.exists():
         pytest.skip(f"{FLINK} is not there: make engines")
@@ -40,7 +40,7 @@ def flink_cluster(folder: Path, managers: int, *, beam_beside: bool = True) -> I
         free.bind(("localhost", 0))
         port = min(free.getsockname()[1], 60000)
     script = str(ROOT / "launchers/flink/local-cluster.sh")
-    environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1]), "BEAM_BESIDE": str(int(beam_beside))}
+    environment = {**os.environ, "REFINERY_BEAM_ENGINES": str(FLINK.parents[1]), "BEAM_BESIDE": str(int(beam_next_to))}
     with open(folder / "start.log", "w") as log:
         done = subprocess.run(
             [script, "start", str(folder), str(managers), str(port)],

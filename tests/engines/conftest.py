@@ -113,5 +113,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture
-def told() -> list[tuple[str, str, float, int]]:
+def reported() -> list[tuple[str, str, float, int]]:
     return TABLE

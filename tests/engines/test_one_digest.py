@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def reference(recipe: Path) -> RunResult:
+def expected(recipe: Path) -> RunResult:
     result = rb.run(recipe, cache_root=recipe.parent / "reference", workers=1, mode="threads")
     assert result.counts == {"train": 66, "val": 7, "test": 18}
     assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 19, "truncated": 1}
@@ -44,15 +44,15 @@ def settings(name: str, **more: object) -> Settings:
     return Settings(**{"workers": 2, **plain.get(name, {"runner": name}), **more})  # type: ignore[arg-type]
 
 
-def same(result: RunResult, reference: RunResult, told: list[tuple[str, str, float, int]], name: str) -> None:
-    told.append((name, result.manifest.raw["files_digest"], result.seconds, sum(result.counts.values())))
+def same(result: RunResult, expected: RunResult, reported: list[tuple[str, str, float, int]], name: str) -> None:
+    reported.append((name, result.manifest.raw["files_digest"], result.seconds, sum(result.counts.values())))
     assert result.status == "built"
-    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes()
+    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
     assert not list(Path(result.path).parents[3].glob("staging/*-*-*-*"))
 
 
-def test_direct(reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
-    told.append(("direct, one thread", reference.manifest.raw["files_digest"], reference.seconds, sum(reference.counts.values())))
+def test_direct(expected: RunResult, reported: list[tuple[str, str, float, int]]) -> None:
+    reported.append(("direct, one thread", expected.manifest.raw["files_digest"], expected.seconds, sum(expected.counts.values())))
 
 
 @pytest.mark.parametrize("name", ["processes", "hostile bundles", "prism", "flink", "spark"])
@@ -60,23 +60,25 @@ def test_one_digest(
     name: str,
     recipe: Path,
     tmp_path: Path,
-    reference: RunResult,
-    told: list[tuple[str, str, float, int]],
+    expected: RunResult,
+    reported: list[tuple[str, str, float, int]],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     result = run_with(recipe, settings(name, cache_root=str(tmp_path / "cache"), beam_options=flags(name)))
     assert capfd.readouterr() == ("", ""), "nothing of an engine's own words reaches the user"
-    same(result, reference, told, name + (", LOOPBACK" if name in FLAGS else ""))
+    same(result, expected, reported, name + (", LOOPBACK" if name in FLAGS else ""))
 
 
-def test_fifty_ways_to_cut_and_repeat(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+def test_fifty_ways_to_cut_and_repeat(
+    recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
+) -> None:
     """Random cuts of bundles, their order, the order of grouped values, and replays: fifty seeds, one digest."""
     begun = time.monotonic()
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         made = list(pool.map(manifest_of_a_hostile_run, range(50), repeat(recipe), repeat(tmp_path), chunksize=5))
-    assert set(made) == {(Path(reference.path) / "manifest.json").read_bytes()}
-    digest = reference.manifest.raw["files_digest"]
-    told.append(("hostile bundles, 50 seeds", digest, time.monotonic() - begun, sum(reference.counts.values())))
+    assert set(made) == {(Path(expected.path) / "manifest.json").read_bytes()}
+    digest = expected.manifest.raw["files_digest"]
+    reported.append(("hostile bundles, 50 seeds", digest, time.monotonic() - begun, sum(expected.counts.values())))
 
 
 def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
@@ -84,7 +86,7 @@ def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
     return (Path(result.path) / "manifest.json").read_bytes()
 
 
-def test_after_a_crash(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+def test_after_a_crash(recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]) -> None:
     """A run that was killed leaves nothing that the next one could trip over."""
     cache = tmp_path / "cache"
     process = slow_run(recipe, tmp_path, cache, "direct")
@@ -95,7 +97,7 @@ def test_after_a_crash(recipe: Path, tmp_path: Path, reference: RunResult, told:
         time.sleep(0.1)
     assert not list(cache.glob("instances/*/*/*"))
     result = run_with(recipe, Settings(cache_root=str(cache), workers=2))
-    same(result, reference, told, "direct, after a crash")
+    same(result, expected, reported, "direct, after a crash")
 
 
 def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str) -> subprocess.Popen[str]:
@@ -129,20 +131,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_a_flink_cluster_with_processes(
-    cluster: str, recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
+    cluster: str, recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
 ) -> None:
     options = (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS")
     result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
-    same(result, reference, told, "flink, 2 task managers, PROCESS")
+    same(result, expected, reported, "flink, 2 task managers, PROCESS")
 
 
-def test_a_flink_cluster_by_uber_jar(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+def test_a_flink_cluster_by_uber_jar(
+    recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
+) -> None:
     """Without a job server: the job travels inside the jar, which the cluster runs."""
     (tmp_path / "plain").mkdir()
-    with flink_cluster(tmp_path / "plain", 2, beam_beside=False) as location:
+    with flink_cluster(tmp_path / "plain", 2, beam_next_to=False) as location:
         options = (*flags("flink"), f"--flink_master={location}", "--environment_type=PROCESS", "--flink_submit_uber_jar")
         result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), beam_options=options))
-    same(result, reference, told, "flink, uber jar, PROCESS")
+    same(result, expected, reported, "flink, uber jar, PROCESS")
 
 
 def test_ctrl_c_cancels_the_job_of_a_cluster(cluster: str, recipe: Path, tmp_path: Path) -> None:
@@ -166,7 +170,7 @@ def states(cluster: str) -> list[str]:
 
 
 def test_a_flink_cluster_with_a_worker_pool(
-    recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]
+    recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
 ) -> None:
     """One task manager, one pool beside it."""
     script = str(ROOT / "launchers/flink/worker-pool.sh")
@@ -183,10 +187,10 @@ def test_a_flink_cluster_with_a_worker_pool(
             result = run_with(recipe, settings("flink", cache_root=str(tmp_path / "cache"), workers=1, beam_options=options))
         finally:
             subprocess.run([script, "stop", str(tmp_path / "pool")], check=True)
-    same(result, reference, told, "flink, 1 task manager, EXTERNAL")
+    same(result, expected, reported, "flink, 1 task manager, EXTERNAL")
 
 
-def test_a_task_manager_dies(recipe: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+def test_a_task_manager_dies(recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]) -> None:
     """Killed in the middle of a run: no instance, exit 4; the next run on what is left of the cluster is clean."""
     folder, cache = tmp_path / "dying", tmp_path / "cache"
     folder.mkdir()
@@ -199,7 +203,7 @@ def test_a_task_manager_dies(recipe: Path, tmp_path: Path, reference: RunResult,
         assert "error: " in err and "Traceback" not in err
         assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
         result = run_with(recipe, settings("flink", cache_root=str(cache), workers=1, beam_options=options))
-    same(result, reference, told, "flink, after a task manager died")
+    same(result, expected, reported, "flink, after a task manager died")
 
 
 @pytest.mark.parametrize("name", ["prism", "flink", "spark"])

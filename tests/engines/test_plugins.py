@@ -102,7 +102,7 @@ def ppm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reference(ppm: Path, plugin: Path) -> RunResult:
+def expected(ppm: Path, plugin: Path) -> RunResult:
     result = rb.run(ppm, cache_root=ppm.parent / "reference", workers=1, mode="threads", plugin_paths=[str(plugin)])
     rows = [row for split in result.counts for row in rb.open_instance(result.path).split(split)]
     assert {(row["record_id"], int(row["image"].min())) for row in rows} == {(f"p/{'abc'[k % 3]}/{k}.rawppm", 2 * k + 3) for k in range(24)}
@@ -111,8 +111,10 @@ def reference(ppm: Path, plugin: Path) -> RunResult:
 
 
 @pytest.mark.parametrize("name", ["processes", "prism", "flink", "spark"])
-def test_plugins(name: str, ppm: Path, plugin: Path, tmp_path: Path, reference: RunResult, told: list[tuple[str, str, float, int]]) -> None:
+def test_plugins(
+    name: str, ppm: Path, plugin: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
+) -> None:
     cache = str(tmp_path / "cache")
     result = run_with(ppm, settings(name, cache_root=cache, beam_options=flags(name), plugin_paths=(str(plugin),)))
-    same(result, reference, told, f"{name}, with plugins")
-    assert Path(result.pictures["corner"]).read_bytes() == Path(reference.pictures["corner"]).read_bytes()
+    same(result, expected, reported, f"{name}, with plugins")
+    assert Path(result.pictures["corner"]).read_bytes() == Path(expected.pictures["corner"]).read_bytes()

@@ -12,7 +12,7 @@ from refinery_beam.launch.run import run_with
 from refinery_beam.testing import images
 
 PLUGIN = """
-from refinery_beam.plugins.base import Extension, FieldType, OpSpec, Params, Variant
+from refinery_beam.plugins.base import Extension, FieldType, OpSpec, Params, GeneratedRecord
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 class NoParams(Params):
@@ -67,8 +67,8 @@ class Make:
         raise KeyError(word)
     def infer(self, before, params):
         return before
-    def variants(self, params):
-        return [Variant("one", {}, {})]
+    def generated(self, params):
+        return [GeneratedRecord("one", {}, {})]
     def extra(self, count, largest, params):
         return 0
     def apply(self, pixels, variant, stream):

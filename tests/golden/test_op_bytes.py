@@ -145,10 +145,10 @@ def results(name: str) -> dict[str, bytes]:
         elif name == "label_from_path":
             found[case] = canonical_bytes([op.featurize([p], params) for p in ("s/cat/1.tar.png", "s/u\u0308/x")])
         elif name == "categorical_encode":
-            seen = op.partial(params)
+            partial = op.partial(params)
             for k, value in enumerate(["b", "a", 1, "b", True, None]):
-                seen.observe([value], bytes([200 - 7 * k]) * 32)
-            fitted = op.pinned(params) or op.fit(seen, params)
+                partial.observe([value], bytes([200 - 7 * k]) * 32)
+            fitted = op.pinned(params) or op.fit(partial, params)
             found[case] = canonical_bytes([fitted, [op.featurize_fitted([v], params, fitted) for v in ("b", 1, True)]])
         else:
             for kind, pixels in inputs().items():
@@ -178,7 +178,7 @@ def made_by(op: Any, params: Any, case: str) -> dict[str, bytes]:
     found = {}
     for mode in ("RGB", "L"):
         image = generated(mode).resize((48, 40), Image.Resampling.BOX)
-        streams = [(v, Stream(seed=1, op="golden", key=record_key("a"), replica=v.name)) for v in op.variants(params)]
+        streams = [(v, Stream(seed=1, op="golden", key=record_key("a"), replica=v.name)) for v in op.generated(params)]
         found[f"{case} of {mode}"] = b"".join(v.name.encode() + shown(op.apply(image, v.params, stream)) for v, stream in streams)
     return found
 

@@ -122,13 +122,13 @@ class Runner:
         path.write_text(text)
         return path
 
-    def __call__(self, **variant: Any) -> RunResult:
-        return rb.run(self.recipe(**variant), cache_root=self.cache)
+    def __call__(self, **changes: Any) -> RunResult:
+        return rb.run(self.recipe(**changes), cache_root=self.cache)
 
-    def failure(self, **variant: Any) -> RefineryError:
+    def failure(self, **changes: Any) -> RefineryError:
         before = sorted(self.cache.glob("instances/*/*/*"))
         with pytest.raises(RefineryError) as caught:
-            self(**variant)
+            self(**changes)
         assert sorted(self.cache.glob("instances/*/*/*")) == before, "a failed run promoted something"
         return caught.value
 
@@ -198,15 +198,15 @@ def test_the_report_and_the_ledger_agree(built: RunResult, records: int) -> None
 
 
 def test_stored_pixels_are_pillows_pixels(built: RunResult, photos: Path) -> None:
-    seen = set()
+    found = set()
     for row in rows(built):
         if row["path"] == "odd/lab.tif":
             continue  # LAB needs colour management; the plugin's own tests cover it
         want = np.asarray(upright(photos / row["path"]).resize((32, 32), Image.Resampling.BILINEAR))
         assert np.array_equal(row["image"], want), row["path"]
-        seen.add(row["path"])
-    assert {f"odd/exif_{i}.jpg" for i in range(1, 9)} <= seen
-    assert {f"odd/{name}" for name in NAMES} <= seen
+        found.add(row["path"])
+    assert {f"odd/exif_{i}.jpg" for i in range(1, 9)} <= found
+    assert {f"odd/{name}" for name in NAMES} <= found
 
 
 def test_upright_is_upright(built: RunResult) -> None:

@@ -11,7 +11,7 @@ import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.testing.engine import hostile, replayed
 
-BESIDE = """\
+PARTS = """\
 InputContracts:
   - {field: label, assertion: {kind: value_in_set, value: [circle, square]}}
   - {field: label, assertion: {kind: count_by_field, value_per_key: 12}}
@@ -34,32 +34,32 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
-def beside(text: str) -> str:
-    return text.replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.5\nOutput:\n") + BESIDE
+def parts(text: str) -> str:
+    return text.replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.5\nOutput:\n") + PARTS
 
 
 @pytest.fixture(scope="module")
-def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("reference")
-    return rb.run(main_recipe(class_folders, folder, change=beside), cache_root=folder / "cache", workers=1, mode="threads")
+    return rb.run(main_recipe(class_folders, folder, change=parts), cache_root=folder / "cache", workers=1, mode="threads")
 
 
-def test_the_reference_has_something_to_say(reference: RunResult) -> None:
-    entries = reference.manifest.raw["expectations"]
+def test_the_reference_has_something_to_say(expected: RunResult) -> None:
+    entries = expected.manifest.raw["expectations"]
     assert [e["passed"] for e in entries] == [False, True, False, False, False, True]
-    assert reference.manifest.ledger == {"contract:value_in_set": 12}
-    assert reference.manifest.raw["sample"]["counts"] == {"train": 4, "val": 0, "test": 0}
-    assert {n: s["files"] for n, s in reference.manifest.raw["sinks"].items()} == {"png": 24, "npy": reference.counts["test"]}
+    assert expected.manifest.ledger == {"contract:value_in_set": 12}
+    assert expected.manifest.raw["sample"]["counts"] == {"train": 4, "val": 0, "test": 0}
+    assert {n: s["files"] for n, s in expected.manifest.raw["sinks"].items()} == {"png": 24, "npy": expected.counts["test"]}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=beside), **SETTINGS[name])
+def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
+    result = run(main_recipe(class_folders, tmp_path, change=parts), **SETTINGS[name])
     assert result.status == "built"
     mine, theirs = (
         {p.relative_to(r.path).as_posix(): p.read_bytes() for p in Path(r.path).rglob("*") if p.is_file() and p.name != "recipe.yaml"}
-        for r in (result, reference)
+        for r in (result, expected)
     )
     assert mine.keys() == theirs.keys()
     assert [path for path in mine if mine[path] != theirs[path]] == []

@@ -45,7 +45,7 @@ PLAN = SimpleNamespace(
     generation=(SimpleNamespace(name="fog", splits=("test",)),),
     augmentations=(),
 )
-FLOW = {
+COUNTS = {
     ("", "some", "kept"): 9,
     ("", "some", "lost"): 1,
     ("train", "Splits", "kept"): 6,
@@ -60,7 +60,7 @@ GONE = [LedgerRow(f"s/{n}", split, "", "", "", "") for n, split in enumerate((""
 
 
 def test_every_step_and_split_has_its_own_balance() -> None:
-    account_steps(PLAN, 10, FLOW, {"train": 3, "test": 5}, GONE)  # type: ignore[arg-type]
+    account_steps(PLAN, 10, COUNTS, {"train": 3, "test": 5}, GONE)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -75,15 +75,15 @@ def test_every_step_and_split_has_its_own_balance() -> None:
     ],
 )
 def test_what_would_cancel_out_in_the_whole_is_found(key: tuple[str, str, str], change: int, counts: tuple[int, int], step: str) -> None:
-    flow = {**FLOW, key: FLOW[key] + change}
+    changed = {**COUNTS, key: COUNTS[key] + change}
     with pytest.raises(EngineError, match=step):
-        account_steps(PLAN, 10, flow, dict(zip(("train", "test"), counts, strict=True)), GONE)  # type: ignore[arg-type]
+        account_steps(PLAN, 10, changed, dict(zip(("train", "test"), counts, strict=True)), GONE)  # type: ignore[arg-type]
 
 
 def test_the_ledger_must_hold_what_the_steps_lost() -> None:
     moved = [GONE[0]._replace(split="test"), *GONE[1:]]
     with pytest.raises(EngineError, match="the ledger before splits: 1 records went in, 2 came out"):
-        account_steps(PLAN, 10, FLOW, {"train": 3, "test": 5}, moved)  # type: ignore[arg-type]
+        account_steps(PLAN, 10, COUNTS, {"train": 3, "test": 5}, moved)  # type: ignore[arg-type]
 
 
 def test_a_replayed_bundle_is_one_row_and_other_bytes_are_an_error() -> None:

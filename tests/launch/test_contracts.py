@@ -191,31 +191,33 @@ def test_a_reader_sees_what_was_asserted(class_folders: Path, tmp_path: Path, ru
     """The range is that of normalized values: the least and the greatest a reader meets pass, anything tighter names the record."""
     first = run(main_recipe(class_folders, tmp_path))
     instance = rb.open_instance(first.path)
-    seen = {row["record_id"]: row["image"] for split in instance.splits for row in instance.split(split)}
-    low, high = min(float(v.min()) for v in seen.values()), max(float(v.max()) for v in seen.values())
+    found = {row["record_id"]: row["image"] for split in instance.splits for row in instance.split(split)}
+    low, high = min(float(v.min()) for v in found.values()), max(float(v.max()) for v in found.values())
     exact = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: {low!r}, max: {high!r}}}}}]\n"
     assert run(main_recipe(class_folders, tmp_path, name="exact.yaml", change=plus(exact))).manifest.raw["expectations"][0]["passed"]
-    limit = sorted(float(v.max()) for v in seen.values())[-4]
+    limit = sorted(float(v.max()) for v in found.values())[-4]
     tight = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, max: {limit!r}}}, severity: warning}}]\n"
     entry = run(main_recipe(class_folders, tmp_path, name="tight.yaml", change=plus(tight))).manifest.raw["expectations"][0]
-    wrong = by_key([record_id for record_id, v in seen.items() if float(v.max()) > limit])
+    wrong = by_key([record_id for record_id, v in found.items() if float(v.max()) > limit])
     assert entry["observed"] == {"checked": 36, "failed": len(wrong), "records": wrong[:10]}
 
 
-def reference(path: Path | str, *, field: str = "label", distance: str = "jensen_shannon", limit: float = 0.1, split: str = "train") -> str:
+def comparison(
+    path: Path | str, *, field: str = "label", distance: str = "jensen_shannon", limit: float = 0.1, split: str = "train"
+) -> str:
     given = f"{{kind: distributional, reference: {{instance: {str(path)!r}, split: {split}}}, distance: {distance}, max: {limit}}}"
     return f"OutputExpectations: [{{field: {field}, assertion: {given}}}]\n"
 
 
 def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
     other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
-    by_location = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(other.path))))
+    by_location = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(comparison(other.path))))
     entry = by_location.manifest.raw["expectations"][0]
     assert (entry["passed"], entry["observed"]) == (True, {"values": 36, "distance": 0.0})
     key = {"recipe_hash": other.manifest.recipe_hash, "input_hash": other.manifest.input_hash, "seed": 0, "split": "train"}
     assert entry["params"]["reference"] == key
     assert str(tmp_path) not in (Path(by_location.path) / "manifest.json").read_text()
-    by_recipe = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(reference("other.yaml"))))
+    by_recipe = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(comparison("other.yaml"))))
     assert (by_recipe.status, by_recipe.path) == ("hit", by_location.path)
 
 
@@ -223,8 +225,8 @@ def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run)
 def test_another_instance_is_another_key(class_folders: Path, tmp_path: Path, run: Run) -> None:
     one = run(main_recipe(class_folders, tmp_path, name="one.yaml"))
     two = run(main_recipe(class_folders, tmp_path, name="two.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
-    a = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(reference(one.path))))
-    b = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(reference(two.path))))
+    a = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(comparison(one.path))))
+    b = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(comparison(two.path))))
     assert (b.status, b.path != a.path) == ("built", True)
 
 
@@ -247,14 +249,14 @@ def values_of(result: RunResult, split: str | None = None) -> Counter[float]:
 def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """As readers see them: normalized here, by statistics of other records, and as they are stored there."""
     other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
-    near = run(main_recipe(class_folders, tmp_path, change=plus(reference(other.path, field="image", distance="wasserstein", limit=0.2))))
+    near = run(main_recipe(class_folders, tmp_path, change=plus(comparison(other.path, field="image", distance="wasserstein", limit=0.2))))
     entry = near.manifest.raw["expectations"][0]
     here, there = values_of(near), values_of(other, "train")
     weights = [{v: Fraction(n, sum(c.values())) for v, n in c.items()} for c in (here, there)]
     assert entry["observed"] == {"values": 36 * 32 * 32 * 3, "distance": float(distance("wasserstein", *weights))}
     assert entry["passed"] and 0 < entry["observed"]["distance"] < 0.2
     plain = run(main_recipe(class_folders, tmp_path, name="plain.yaml", change=lambda t: t[: t.index("  - {name: normalize")]))
-    far = main_recipe(class_folders, tmp_path, name="f.yaml", change=plus(reference(plain.path, field="image", distance="ks", limit=0.4)))
+    far = main_recipe(class_folders, tmp_path, name="f.yaml", change=plus(comparison(plain.path, field="image", distance="ks", limit=0.4)))
     with pytest.raises(DataError, match=r"the ks distance is 0\.[5-9]"):
         run(far)
 
@@ -278,7 +280,7 @@ def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run:
 
 
 def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    text = reference("nowhere", field="image")
+    text = comparison("nowhere", field="image")
     with pytest.raises(RecipeError, match="cannot count the values of float32 images"):
         run(main_recipe(class_folders, tmp_path, change=lambda t: floats(t) + text))
 
@@ -286,11 +288,11 @@ def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        (reference("nowhere"), "no finished instance"),
-        (reference("recipe.yaml"), "compares itself"),
-        (reference("INSTANCE", split="dev"), "no split 'dev'"),
-        (reference("FLOATS", field="image"), "stores float32 content"),
-        (reference("BARE", field="image"), "no field 'image'"),
+        (comparison("nowhere"), "no finished instance"),
+        (comparison("recipe.yaml"), "compares itself"),
+        (comparison("INSTANCE", split="dev"), "no split 'dev'"),
+        (comparison("FLOATS", field="image"), "stores float32 content"),
+        (comparison("BARE", field="image"), "no field 'image'"),
     ],
 )
 def test_bad_references(class_folders: Path, tmp_path: Path, run: Run, extra: str, words: str) -> None:

@@ -125,11 +125,11 @@ def test_nothing_left_is_no_dataset(class_folders: Path, tmp_path: Path, run: Ru
 def test_a_class_that_no_record_has_is_told(class_folders: Path, tmp_path: Path, run: Run) -> None:
     slip = "{name: two, op: filter_by_label, params: {labels: [circle, sqare]}}"
     warned = run(main_recipe(class_folders, tmp_path, change=with_filters(slip)))
-    told = [w["message"] for w in warned.manifest.raw["warnings"] if w["code"] == "label-unknown"]
-    assert told == ["the filter 'two' names 'sqare', which no record has; did you mean 'square'?"]
+    messages = [w["message"] for w in warned.manifest.raw["warnings"] if w["code"] == "label-unknown"]
+    assert messages == ["the filter 'two' names 'sqare', which no record has; did you mean 'square'?"]
     with pytest.raises(DataError) as caught:
         run(main_recipe(class_folders, tmp_path, name="n.yaml", change=with_filters(slip.replace("circle, ", ""))))
-    assert caught.value.remedy == told[0]
+    assert caught.value.remedy == messages[0]
 
 
 PROBES = (
@@ -293,22 +293,20 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(scope="module")
-def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("reference")
     return rb.run(main_recipe(class_folders, folder, change=EVERYTHING), cache_root=folder / "cache", workers=1, mode="threads")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
+def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=EVERYTHING), **SETTINGS[name])
     assert result.status == "built"
-    assert json.loads((Path(result.path) / "manifest.json").read_text()) == reference.manifest.raw
+    assert json.loads((Path(result.path) / "manifest.json").read_text()) == expected.manifest.raw
 
 
-def test_order_does_not_matter(
-    class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_order_does_not_matter(class_folders: Path, tmp_path: Path, run: Run, expected: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
     import refinery_beam.launch.build.attempt as build
 
     make = build.make_refs
@@ -319,4 +317,4 @@ def test_order_does_not_matter(
 
     monkeypatch.setattr(build, "make_refs", shuffled)
     result = run(main_recipe(class_folders, tmp_path, change=EVERYTHING))
-    assert result.manifest.raw["files_digest"] == reference.manifest.raw["files_digest"]
+    assert result.manifest.raw["files_digest"] == expected.manifest.raw["files_digest"]

@@ -109,7 +109,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 @pytest.fixture(scope="module")
-def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     from refinery_beam.launch import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
@@ -126,16 +126,16 @@ MARKED = [pytest.param(name, marks=pytest.mark.slow) if "processes" in name else
 
 
 @pytest.mark.parametrize("name", MARKED)
-def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
+def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=eager), **SETTINGS[name])
     assert result.status == "built"
     for key in ("files_digest", "logical_digest"):
-        assert result.manifest.raw[key] == reference.manifest.raw[key]
-    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes()
+        assert result.manifest.raw[key] == expected.manifest.raw[key]
+    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
 
 
 def test_order_of_listing_does_not_matter(
-    class_folders: Path, tmp_path: Path, run: Run, reference: RunResult, monkeypatch: pytest.MonkeyPatch
+    class_folders: Path, tmp_path: Path, run: Run, expected: RunResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import refinery_beam.launch.build.attempt as build
 
@@ -147,7 +147,7 @@ def test_order_of_listing_does_not_matter(
 
     monkeypatch.setattr(build, "make_refs", shuffled)
     result = run(main_recipe(class_folders, tmp_path, change=eager))
-    assert result.manifest.raw["files_digest"] == reference.manifest.raw["files_digest"]
+    assert result.manifest.raw["files_digest"] == expected.manifest.raw["files_digest"]
 
 
 def test_a_damaged_instance_is_rebuilt(images: Path, tmp_path: Path, run: Run) -> None:

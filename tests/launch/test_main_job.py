@@ -35,15 +35,15 @@ def by_pillow(path: Path) -> np.ndarray:
 
 
 def test_stored_pixels_are_pillows_pixels(built: RunResult, class_folders: Path) -> None:
-    seen = 0
+    found = 0
     for split in ("train", "val", "test"):
         for row in rb.open_instance(built.path).split(split, raw=True):
             assert row["image"].dtype == np.uint8
             assert np.array_equal(row["image"], by_pillow(class_folders / row["path"]))
             assert row["label"] == row["path"].split("/")[0]
             assert row["record_id"] == f"photos/{row['path']}"
-            seen += 1
-    assert seen == 36
+            found += 1
+    assert found == 36
 
 
 def test_counts_are_exact_quotas(built: RunResult) -> None:

@@ -60,8 +60,8 @@ def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, 
 def test_workers_and_bundles_change_no_picture(class_folders: Path, tmp_path: Path, run: Run) -> None:
     recipe = main_recipe(class_folders, tmp_path, change=drawing(GRID, MEANS, BARS))
     ways = ({"workers": 1}, {"workers": 2, "runner_factory": hostile(5)})
-    seen = [digests(run(recipe, cache=f"cache{i}", **how).pictures) for i, how in enumerate(ways)]
-    assert seen[0] == seen[1]
+    drawn = [digests(run(recipe, cache=f"cache{i}", **how).pictures) for i, how in enumerate(ways)]
+    assert drawn[0] == drawn[1]
 
 
 def test_means_are_exact(class_folders: Path, tmp_path: Path, run: Run) -> None:
@@ -91,15 +91,15 @@ def test_bars_have_the_lengths_of_their_counts(class_folders: Path, tmp_path: Pa
 
 def test_records_are_chosen_by_rank(class_folders: Path, tmp_path: Path, run: Run) -> None:
     instance = rb.open_instance(run(main_recipe(class_folders, tmp_path)).path)
-    chosen = View(instance, name="grid", seed=0).choose(3, per_class=True)
+    sampled = View(instance, name="grid", seed=0).sample(3, per_class=True)
     rows = {r["record_id"]: (s, r["label"], r["image"]) for s in instance.splits for r in instance.split(s, raw=True)}
     want = []
     for label in ("circle", "square", "triangle"):
         ids = [i for i, (_, of, _) in rows.items() if of == label]
         want += sorted(ids, key=lambda i: rank("picture", 0, "grid", record_key(i)))[:3]
-    assert [shown.record_id for shown in chosen] == want
-    assert all((shown.split, shown.label) == rows[shown.record_id][:2] for shown in chosen)
-    assert all((shown.pixels == rows[shown.record_id][2]).all() for shown in chosen)
+    assert [shown.record_id for shown in sampled] == want
+    assert all((shown.split, shown.label) == rows[shown.record_id][:2] for shown in sampled)
+    assert all((shown.pixels == rows[shown.record_id][2]).all() for shown in sampled)
 
 
 def test_what_augmentation_makes(class_folders: Path, tmp_path: Path, run: Run) -> None:
@@ -118,8 +118,8 @@ def test_what_augmentation_makes(class_folders: Path, tmp_path: Path, run: Run) 
 
 
 def test_one_that_cannot_be_drawn_is_a_note(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    seen = "  - {name: seen, op: augmented_sample_grid, stage: post_pipeline, mode: reporting}\n"
-    result = run(main_recipe(class_folders, tmp_path, change=drawing(seen, BARS)))
+    drawn = "  - {name: seen, op: augmented_sample_grid, stage: post_pipeline, mode: reporting}\n"
+    result = run(main_recipe(class_folders, tmp_path, change=drawing(drawn, BARS)))
     assert (list(result.pictures), result.notes) == (["bars"], ("the picture 'seen' is not drawn: the recipe has no augmentations",))
     assert run(main_recipe(class_folders, tmp_path, change=drawing(BARS))).status == "hit", "the dataset is complete all the same"
 

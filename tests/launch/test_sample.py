@@ -29,11 +29,11 @@ def expected(result: RunResult, split: str, quota: Any, *, seed: int, per_class:
     strata: dict[str, list[str]] = {}
     for row in rb.open_instance(result.path).split(split, columns=["record_id", "label"]):
         strata.setdefault(row["label"] if per_class else "", []).append(row["record_id"])
-    chosen = []
+    sampled = []
     for ids in strata.values():
         ids.sort(key=lambda i: position("sample", seed, "SampleData", record_key(i)))
-        chosen += ids[: quota(len(ids))]
-    return sorted(chosen, key=record_key)
+        sampled += ids[: quota(len(ids))]
+    return sorted(sampled, key=record_key)
 
 
 CASES = {

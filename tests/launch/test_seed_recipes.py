@@ -62,15 +62,15 @@ def test_flat_with_sidecar(tmp_path: Path) -> None:
     assert result.counts == {"train": 29, "test": 7}
     with (tmp_path / "my-dataset/labels.csv").open() as file:
         want = {row["filename"]: row["class"] for row in csv.DictReader(file)}
-    seen = 0
+    found = 0
     for split in ("train", "test"):
         for row in rb.open_instance(result.path).split(split, raw=True):
             stem = Path(row["record_id"]).stem
             assert row["label"] == want[stem]
             (file_of,) = (tmp_path / "my-dataset/images").glob(f"{stem}.*")
             assert np.array_equal(row["image"], np.asarray(Image.open(file_of).convert("RGB")))
-            seen += 1
-    assert seen == 36
+            found += 1
+    assert found == 36
     assert result.manifest.raw["output"]["encoding"] == "png", "images of any shape are stored as PNG"
 
 

@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-class Chosen:
+class Built:
     """Where every record of a run went: {record_id: split}, the ledger, the warnings."""
 
     def __init__(self, result: RunResult) -> None:
@@ -70,15 +70,15 @@ class Chosen:
         return self.result.counts
 
 
-def go(folder: Path, text: str, **settings: Any) -> Chosen:
+def go(folder: Path, text: str, **settings: Any) -> Built:
     (folder / "recipe.yaml").write_text(text)
-    return Chosen(rb.run(folder / "recipe.yaml", cache_root=folder / "cache", **settings))
+    return Built(rb.run(folder / "recipe.yaml", cache_root=folder / "cache", **settings))
 
 
-def contents(folder: Path, chosen: Chosen) -> dict[bytes, set[str]]:
+def contents(folder: Path, built: Built) -> dict[bytes, set[str]]:
     """The splits in which each file content is found."""
     found: dict[bytes, set[str]] = {}
-    for record_id, split in chosen.split.items():
+    for record_id, split in built.split.items():
         found.setdefault((folder / record_id).read_bytes(), set()).add(split)
     return found
 
@@ -88,28 +88,28 @@ HALVES = "Splits: {{ratios: {{train: 0.5, test: 0.5}}{}}}\n".format
 
 def test_identical_files_never_straddle_splits(folder: Path) -> None:
     for seed in range(3):
-        chosen = go(folder, FOLDERS + HALVES(f", seed: {seed}"))
-        assert len(chosen.split) == 42 and not chosen.ledger
-        found = contents(folder, chosen)
+        built = go(folder, FOLDERS + HALVES(f", seed: {seed}"))
+        assert len(built.split) == 42 and not built.ledger
+        found = contents(folder, built)
         assert len(found) == 36
         assert {len(splits) for splits in found.values()} == {1}
-        assert "label-conflict" in chosen.warnings, "the copies have other labels"
+        assert "label-conflict" in built.warnings, "the copies have other labels"
 
 
 def test_they_do_when_told_so(folder: Path) -> None:
     straddling = 0
     for seed in range(3):
-        chosen = go(folder, FOLDERS + HALVES(f", keep_duplicates_together: false, seed: {seed}"))
-        assert chosen.counts == {"train": 21, "test": 21}
-        straddling += sum(len(splits) > 1 for splits in contents(folder, chosen).values())
+        built = go(folder, FOLDERS + HALVES(f", keep_duplicates_together: false, seed: {seed}"))
+        assert built.counts == {"train": 21, "test": 21}
+        straddling += sum(len(splits) > 1 for splits in contents(folder, built).values())
     assert straddling > 0
 
 
 def test_a_group_is_never_divided(folder: Path) -> None:
-    chosen = go(folder, FLAT + HALVES(", group_by: patient"))
+    built = go(folder, FLAT + HALVES(", group_by: patient"))
     patients: dict[str, set[str]] = {}
-    for split in chosen.counts:
-        for row in pq.read_table(f"{chosen.result.path}/dataset/{split}").to_pylist():
+    for split in built.counts:
+        for row in pq.read_table(f"{built.result.path}/dataset/{split}").to_pylist():
             patients.setdefault(row["patient"], set()).add(split)
     assert set(patients) == {f"p{i}" for i in range(6)}
     assert all(len(splits) == 1 for splits in patients.values())
@@ -119,15 +119,15 @@ def test_a_group_is_never_divided(folder: Path) -> None:
 
 def test_key_assignment(folder: Path) -> None:
     assignment = 'key_assignment: {field: fold, mapping: {"0": test, "1": train, "2": train}}'
-    chosen = go(folder, FLAT + f"Splits: {{{assignment}}}\n")
+    built = go(folder, FLAT + f"Splits: {{{assignment}}}\n")
     with (folder / "table.csv").open() as file:
         folds = {f"photos/{row['name']}": row["fold"] for row in csv.DictReader(file)}
     want = {"0": "test", "1": "train", "2": "train"}
-    assert chosen.split == {i: want[f] for i, f in folds.items() if f in want}
-    assert {i: r["reason"] for i, r in chosen.ledger.items()} == {i: "unassigned" for i, f in folds.items() if f == "3"}
-    assert chosen.result.manifest.raw["ledger"] == {"unassigned": 9}
-    assert {r["detail"] for r in chosen.ledger.values()} == {"fold '3' is mapped to no split"}
-    said = {w["code"]: w["message"] for w in chosen.result.manifest.raw["warnings"]}
+    assert built.split == {i: want[f] for i, f in folds.items() if f in want}
+    assert {i: r["reason"] for i, r in built.ledger.items()} == {i: "unassigned" for i, f in folds.items() if f == "3"}
+    assert built.result.manifest.raw["ledger"] == {"unassigned": 9}
+    assert {r["detail"] for r in built.ledger.values()} == {"fold '3' is mapped to no split"}
+    said = {w["code"]: w["message"] for w in built.result.manifest.raw["warnings"]}
     assert said["key-unmapped"] == "9 records are in no split: fold '3' is mapped to no split (9)"
 
 
@@ -143,17 +143,17 @@ def test_the_hash_method_never_moves_an_old_record(folder: Path, tmp_path: Path)
 
 
 def test_the_rest_is_unassigned(folder: Path) -> None:
-    chosen = go(folder, FLAT + "Splits: {ratios: {train: 0.5, test: 0.25}, stratify_by: label}\n")
+    built = go(folder, FLAT + "Splits: {ratios: {train: 0.5, test: 0.25}, stratify_by: label}\n")
     # 18 of each label: 9, 4.5 and a rest of 4.5; the tie goes to the earlier.
-    assert chosen.counts == {"train": 18, "test": 10}
-    assert chosen.result.manifest.raw["ledger"] == {"unassigned": 8}
-    assert {(r["split"], r["stage"], r["reason"]) for r in chosen.ledger.values()} == {("", "Splits", "unassigned")}
-    assert "ratios-below-one" in chosen.warnings
+    assert built.counts == {"train": 18, "test": 10}
+    assert built.result.manifest.raw["ledger"] == {"unassigned": 8}
+    assert {(r["split"], r["stage"], r["reason"]) for r in built.ledger.values()} == {("", "Splits", "unassigned")}
+    assert "ratios-below-one" in built.warnings
 
 
 def test_stratified_quotas_are_exact(folder: Path) -> None:
-    chosen = go(folder, FLAT + "Splits: {ratios: {train: 0.5, val: 0.25, test: 0.25}, stratify_by: label}\n")
-    classes = Counter((chosen.split[i], chosen.label[i]) for i in chosen.split)
+    built = go(folder, FLAT + "Splits: {ratios: {train: 0.5, val: 0.25, test: 0.25}, stratify_by: label}\n")
+    classes = Counter((built.split[i], built.label[i]) for i in built.split)
     # 18 of each: 9, 4.5, 4.5; the tie goes to the earlier split.
     assert classes == {(s, c): n for s, n in (("train", 9), ("val", 5), ("test", 4)) for c in "ab"}
 
@@ -178,8 +178,8 @@ def test_random_sample_before_splits(folder: Path) -> None:
 
 def test_filters_after_splits_act_in_their_splits(folder: Path) -> None:
     filters = "Filters: [{name: some, op: random_sample, params: {fraction: 0.5}, stages: [post_split], splits: [train]}]\n"
-    plain, chosen = go(folder, FLAT + HALVES("")), go(folder, FLAT + HALVES("") + filters)
-    assert chosen.counts == {"train": 9, "test": 18}
-    assert {i for i, s in chosen.split.items() if s == "test"} == {i for i, s in plain.split.items() if s == "test"}
-    assert {i for i, s in chosen.split.items() if s == "train"} < {i for i, s in plain.split.items() if s == "train"}
-    assert {r["split"] for r in chosen.ledger.values()} == {"train"}
+    plain, built = go(folder, FLAT + HALVES("")), go(folder, FLAT + HALVES("") + filters)
+    assert built.counts == {"train": 9, "test": 18}
+    assert {i for i, s in built.split.items() if s == "test"} == {i for i, s in plain.split.items() if s == "test"}
+    assert {i for i, s in built.split.items() if s == "train"} < {i for i, s in plain.split.items() if s == "train"}
+    assert {r["split"] for r in built.ledger.values()} == {"train"}

@@ -100,14 +100,14 @@ def test_corrupted_pixels_are_stored(images: Path, tmp_path: Path, run: Run) -> 
     assert len(found) == 5 * sum("#" not in name for name in found)
     seed = result.manifest.raw["generation"][0]["seed"]
     for name, row in found.items():
-        parent, _, variant = name.partition("#corrupt:")
-        if not variant:
+        parent, _, made = name.partition("#corrupt:")
+        if not made:
             assert [row[f] for f in ("corruption", "severity", "seed", "source_record_id")] == [None] * 4
             assert (row["image"] == resize(clean(images, row))).all()
             continue
-        kind, _, severity = variant.partition(":")
+        kind, _, severity = made.partition(":")
         assert [row[f] for f in ("corruption", "severity", "seed", "source_record_id")] == [kind, int(severity), seed, parent]
-        stream = Stream(seed=seed, op="corrupt", key=record_key(parent), replica=variant)
+        stream = Stream(seed=seed, op="corrupt", key=record_key(parent), replica=made)
         assert (row["image"] == resize(corrupt(clean(images, row), kind, int(severity), stream))).all()
         assert (row["image"] != found[parent]["image"]).any()
     assert {row["corruption"] for row in rows(result, "val").values()} == {None}
@@ -134,8 +134,8 @@ def test_aggressive_rows_replay_from_what_was_drawn(images: Path, tmp_path: Path
     found, base = rows(result, raw=True), rows(plain, raw=True)
     replayed = 0
     for name, row in found.items():
-        stem, _, variant = name.partition("#crop:")
-        assert variant.replace("#jitter", "") in {"0:0", "0:1", "1:0", "1:1"} and row["source_record_id"] == name.rpartition("#")[0]
+        stem, _, made = name.partition("#crop:")
+        assert made.replace("#jitter", "") in {"0:0", "0:1", "1:0", "1:1"} and row["source_record_id"] == name.rpartition("#")[0]
         drawn = json.loads(row["augmentation"])
         assert [step["name"] for step in drawn] == ["crop", "jitter"] and set(drawn[0]["sampled"]) == {"top", "left"}
         if stem in base:
@@ -215,7 +215,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     from refinery_beam.launch import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
@@ -224,10 +224,10 @@ def reference(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
-def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, reference: RunResult) -> None:
+def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
     result = run(main_recipe(class_folders, tmp_path, change=everything), **SETTINGS[name])
     assert result.status == "built"
-    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(reference.path) / "manifest.json").read_bytes()
+    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
 
 
 def test_nothing_large_or_pickled_crosses_a_stage(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,21 +238,21 @@ def test_nothing_large_or_pickled_crosses_a_stage(class_folders: Path, tmp_path:
     from refinery_beam.launch.run import run_with
     from refinery_beam.testing.engine.lint import offences
 
-    seen = []
+    found = []
 
     class Stop(Exception):
         pass
 
-    def look(build: Any, *args: Any, **words: Any) -> None:
+    def spy(build: Any, *args: Any, **words: Any) -> None:
         pipeline = beam.Pipeline()
         build(pipeline)
-        seen.append(offences(pipeline))
+        found.append(offences(pipeline))
         raise Stop
 
-    monkeypatch.setattr(local, "run_local", look)
+    monkeypatch.setattr(local, "run_local", spy)
     with pytest.raises((Stop, RefineryError)):
         run_with(main_recipe(class_folders, tmp_path, change=everything), Settings(cache_root=str(tmp_path / "cache")))
-    assert seen == [[]]
+    assert found == [[]]
 
 
 def test_lazy_is_a_policy_of_the_reader(images: Path, tmp_path: Path, run: Run) -> None:
@@ -283,10 +283,10 @@ def test_lazy_is_a_policy_of_the_reader(images: Path, tmp_path: Path, run: Run) 
 def test_what_is_drawn_in_an_epoch(images: Path, tmp_path: Path, run: Run) -> None:
     result = run(main_recipe(images, tmp_path, change=lambda t: t + LAZY.split("  - {name: erase")[0]))
     reader = rb.open_instance(result.path).split("train", raw=True)
-    for row, seen in zip(reader, reader.epoch(5), strict=True):
+    for row, found in zip(reader, reader.epoch(5), strict=True):
         stream = Stream(seed=0, op="flip", key=record_key(row["record_id"]), replica=5, domain="epoch")
         want = row["image"][:, ::-1] if stream.uniform() < 0.5 else row["image"]
-        assert (seen["image"] == want).all()
+        assert (found["image"] == want).all()
 
 
 @pytest.mark.parametrize(

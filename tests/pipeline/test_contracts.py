@@ -22,7 +22,7 @@ from refinery_beam.pipeline.translate import translate
 from refinery_beam.plugins.assertions import STANDARD, Distribution, Values
 from refinery_beam.plugins.base import Facts
 from refinery_beam.plugins.distances import distance
-from refinery_beam.record.byte_values import levels_of, ramp, values_at
+from refinery_beam.record.byte_values import byte_values_of, ramp, values_at
 from refinery_beam.record.contracts import add_rows, join, key_text, merged, rows_of
 from refinery_beam.runners.parsed_once import pipeline_options_of
 from refinery_beam.testing.engine.lint import crossings, offences
@@ -59,7 +59,7 @@ def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str) -> Non
     translate(pipeline, job)
     assert offences(pipeline) == []
     rows = {c.coder for c in crossings(pipeline)}
-    assert any("row(record_id, split, levels)" in coder for coder in rows) == (dtype == "uint8")
+    assert any("row(record_id, split, byte_values)" in coder for coder in rows) == (dtype == "uint8")
 
 
 pieces = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abcdefghijklmnop")), max_size=40)
@@ -106,7 +106,7 @@ def test_levels_are_the_distinct_values(shape: tuple[int, ...]) -> None:
     planes = array.reshape(5, 7, -1)
     table = ramp(planes.shape[2]).reshape(256, -1).astype(np.float32) * 2 - 5
     want = np.concatenate([np.unique(planes[:, :, c]).astype(np.float32) * 2 - 5 for c in range(planes.shape[2])])
-    assert np.array_equal(values_at(levels_of(array), table), want)
+    assert np.array_equal(values_at(byte_values_of(array), table), want)
 
 
 def offence(kind: str, value: Any, params: dict[str, Any]) -> str:

@@ -69,8 +69,8 @@ Splits: {ratios: {train: 0.5, test: 0.5}, applies_to: main, keep_duplicates_toge
 
 def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begin, end = RECIPE.index("Filters:"), RECIPE.index("Transformations:")
-    chosen = SELECTING.replace("{", "{{").replace("}", "}}")
-    text = RECIPE[:begin] + chosen + RECIPE[end:].replace("splits: [train, test]", "splits: [train, test, probe]")
+    sampled = SELECTING.replace("{", "{{").replace("}", "}}")
+    text = RECIPE[:begin] + sampled + RECIPE[end:].replace("splits: [train, test]", "splits: [train, test, probe]")
     monkeypatch.setitem(globals(), "RECIPE", text)
     pipeline = pipeline_of(class_folders, tmp_path, dtype="uint8", method="exact", grouped=False)
     assert offences(pipeline) == []
@@ -107,10 +107,10 @@ def test_no_field_of_a_row_is_pickled() -> None:
         name: str
         thing: object
 
-    def told(coder: coders.Coder) -> str:
+    def description(coder: coders.Coder) -> str:
         context = PipelineContext()
         name = context.coders.get_id(coder)
         return describe_coder(context.to_runner_api(), name)
 
-    assert [row for row in ROW_TYPES if any(word in told(coders.registry.get_coder(row)) for word in PICKLING)] == []
-    assert "thing: FastPrimitivesCoder" in told(coders.RowCoder.from_type_hint(Loose, None))
+    assert [row for row in ROW_TYPES if any(word in description(coders.registry.get_coder(row)) for word in PICKLING)] == []
+    assert "thing: FastPrimitivesCoder" in description(coders.RowCoder.from_type_hint(Loose, None))

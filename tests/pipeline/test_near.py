@@ -101,13 +101,13 @@ def test_clusters_on_an_engine(with_groups: bool) -> None:
     generator = random.Random(5)
     words = [generator.getrandbits(64) for _ in range(300)]
     words += [w ^ (1 << generator.randrange(64)) ^ (1 << generator.randrange(64)) for w in words[:60]] + words[:20]
-    seen = [(to_bytes(w), make_ref(i, group=bytes([i % 7]) * 32)) for i, w in enumerate(words)]
-    want = by_brute_force([s for s, _ in seen], 3)
+    found = [(to_bytes(w), make_ref(i, group=bytes([i % 7]) * 32)) for i, w in enumerate(words)]
+    want = by_brute_force([s for s, _ in found], 3)
     if with_groups:
-        want = components([*want.items(), *((s, r.group) for s, r in seen)])
-    generator.shuffle(seen)
+        want = components([*want.items(), *((s, r.group) for s, r in found)])
+    generator.shuffle(found)
     with beam.Pipeline(runner="FnApiRunner") as p:
-        roots = p | beam.Create(seen).with_output_types(tuple[bytes, Ref]) | Clusters(3, with_groups=with_groups)
+        roots = p | beam.Create(found).with_output_types(tuple[bytes, Ref]) | Clusters(3, with_groups=with_groups)
         assert_that(roots, equal_to(sorted(want.items())))
 
 

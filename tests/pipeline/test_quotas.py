@@ -77,9 +77,9 @@ def test_cumulative() -> None:
 @given(keys=st.lists(st.binary(min_size=32, max_size=32), unique=True, min_size=1, max_size=50))
 def test_hash_parts_do_not_depend_on_company(keys: list[bytes]) -> None:
     shares = weights([0.8, 0.2])
-    alone = [part_by_hash(position("split", 0, "Splits", k), shares) for k in keys]
-    assert alone == [part_by_hash(position("split", 0, "Splits", k), shares) for k in keys]
-    assert set(alone) <= {0, 1}
+    ungrouped = [part_by_hash(position("split", 0, "Splits", k), shares) for k in keys]
+    assert ungrouped == [part_by_hash(position("split", 0, "Splits", k), shares) for k in keys]
+    assert set(ungrouped) <= {0, 1}
 
 
 def test_hash_edges_are_exact() -> None:

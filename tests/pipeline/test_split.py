@@ -143,8 +143,8 @@ def test_the_driver_divides_as_the_engine_does() -> None:
     plan = make_plan(split)
     by_group = sorted(refs, key=lambda ref: (ref.group, ref.key))
     assert {ref.record_id: ref.split for ref in divide(by_group, plan)} == assign(refs, plan, grouped=True, workers=2)
-    alone = sorted((ref._replace(group=ref.key) for ref in refs), key=lambda ref: ref.key)
-    assert {ref.record_id: ref.split for ref in divide(alone, plan)} == assign(alone, plan)
+    ungrouped = sorted((ref._replace(group=ref.key) for ref in refs), key=lambda ref: ref.key)
+    assert {ref.record_id: ref.split for ref in divide(ungrouped, plan)} == assign(ungrouped, plan)
 
 
 def test_grouping_singletons_changes_nothing() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refinery_beam.plugins.base import ArrayType, AssertionSpec, FieldType, OpSpec, Params, Variant
+from refinery_beam.plugins.base import ArrayType, AssertionSpec, FieldType, GeneratedRecord, OpSpec, Params
 from refinery_beam.plugins.image_classification.pixels import as_array
 
 
@@ -57,12 +57,12 @@ class RunningMean(Good):
     """Subtracts the mean of what it has seen."""
 
     def __init__(self) -> None:
-        self.seen: list[int] = []
+        self.found: list[int] = []
 
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
         array = as_array(pixels)
-        self.seen.append(int(array.mean()))
-        return array - np.uint8(sum(self.seen) // len(self.seen))
+        self.found.append(int(array.mean()))
+        return array - np.uint8(sum(self.found) // len(self.found))
 
 
 class Scratch(Good):
@@ -77,7 +77,7 @@ class Scratch(Good):
         return 255 - self.held
 
 
-class InPlace(Good):
+class Overwriting(Good):
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
         pixels += 1
         return pixels.copy()
@@ -175,7 +175,7 @@ class NotJson(WrongField):
         return {1, 2}
 
 
-class Children:
+class Generating:
     spec = replace(SPEC, section="Generation")
     kind = "variants"
 
@@ -188,36 +188,36 @@ class Children:
     def infer(self, before: ArrayType, params: Any) -> ArrayType:
         return before
 
-    def variants(self, params: Any) -> list[Variant]:
-        return [Variant("one", {}, {}), Variant("two", {}, {})]
+    def generated(self, params: Any) -> list[GeneratedRecord]:
+        return [GeneratedRecord("one", {}, {}), GeneratedRecord("two", {}, {})]
 
     def extra(self, count: int, largest: int, params: Any) -> int:
         return 0
 
-    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+    def apply(self, pixels: Any, made: Any, stream: Any) -> Any:
         return as_array(pixels) ^ np.uint8(stream.integer(256))
 
 
-class CountingChildren(Children):
+class CountingGeneration(Generating):
     def __init__(self) -> None:
         self.calls = 0
 
-    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+    def apply(self, pixels: Any, made: Any, stream: Any) -> Any:
         self.calls += 1
         return as_array(pixels) ^ np.uint8(self.calls % 256)
 
 
-class LuckyChildren(Children):
-    def apply(self, pixels: Any, variant: Any, stream: Any) -> Any:
+class LuckyGeneration(Generating):
+    def apply(self, pixels: Any, made: Any, stream: Any) -> Any:
         return as_array(pixels) ^ np.uint8(random.randrange(256))
 
 
-class TwinVariants(Children):
-    def variants(self, params: Any) -> list[Variant]:
-        return [Variant("one", {}, {}), Variant("one", {}, {})]
+class TwinRecords(Generating):
+    def generated(self, params: Any) -> list[GeneratedRecord]:
+        return [GeneratedRecord("one", {}, {}), GeneratedRecord("one", {}, {})]
 
 
-class LockedChildren(Children):
+class LockedGeneration(Generating):
     def __init__(self) -> None:
         self.lock = threading.Lock()
 

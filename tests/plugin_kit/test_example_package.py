@@ -42,8 +42,8 @@ def test_the_recipe_runs(installed: Path, class_folders: Path, tmp_path: Path, c
     (tmp_path / "my-images").symlink_to(class_folders)
     code, missing, _ = cli("run", "recipe.yaml")
     assert (code, missing["errors"][0]["code"]) == (1, "unknown-op")
-    code, body, told = cli("run", "recipe.yaml", "--mode", mode, "--workers", 2, env=environment(installed))
-    assert code == 0, (body, told)
+    code, body, errors = cli("run", "recipe.yaml", "--mode", mode, "--workers", 2, env=environment(installed))
+    assert code == 0, (body, errors)
     assert body["counts"] == {"train": 27, "test": 9}
     assert cli("run", "recipe.yaml", env=environment(installed))[1]["status"] == "hit"
 

@@ -48,7 +48,7 @@ def written(folder: Path, name: str, path: Path, **words: Any) -> Path:
     return file
 
 
-def imported(sibling: str = "base.yaml", op_id: str = "norm") -> str:
+def borrowed(sibling: str = "base.yaml", op_id: str = "norm") -> str:
     return f"params: {{stats_from_instance: {{recipe: {sibling}, op_id: {op_id}}}}}"
 
 
@@ -70,7 +70,7 @@ def other_images(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_path: Path, op: str, dtype: str) -> None:
     base = go(tmp_path, written(tmp_path, "base.yaml", class_folders, op=op))
-    consumer = written(tmp_path, "consumer.yaml", other_images, op=op, dtype=dtype, stats=imported(), ids=imported(op_id="ids"))
+    consumer = written(tmp_path, "consumer.yaml", other_images, op=op, dtype=dtype, stats=borrowed(), ids=borrowed(op_id="ids"))
     result = go(tmp_path, consumer)
     there, here = rb.open_instance(base.path), rb.open_instance(result.path)
     mean = np.array(there.statistics("norm")["mean"])
@@ -92,14 +92,14 @@ def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_pa
     assert here.statistics("ids")["vocabulary"] == ["circle", "square", "triangle"]
     assert go(tmp_path, consumer).status == "hit"
     assert verify(result.path, deep=True, recipe_digest=digest_of_recipe).ok
-    told = explain(prepare(consumer, Settings(cache_root=str(tmp_path / "cache"))).plan, records=16, sources=[])
-    assert f"Import norm: from norm of instance {raw_base['recipe_hash'][:16]}" in told
+    explained = explain(prepare(consumer, Settings(cache_root=str(tmp_path / "cache"))).plan, records=16, sources=[])
+    assert f"Import norm: from norm of instance {raw_base['recipe_hash'][:16]}" in explained
 
 
 @pytest.mark.slow
 def test_the_siblings_key_is_in_the_key(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     base = written(tmp_path, "base.yaml", class_folders)
-    consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())
+    consumer = written(tmp_path, "consumer.yaml", other_images, stats=borrowed())
     go(tmp_path, base)
     first = go(tmp_path, consumer)
     written(tmp_path, "base.yaml", class_folders, seed=1)
@@ -114,7 +114,7 @@ def test_the_siblings_key_is_in_the_key(class_folders: Path, other_images: Path,
     # Where the sibling lies is not what it says.
     (tmp_path / "deep").mkdir()
     base.rename(tmp_path / "deep" / "moved.yaml")
-    written(tmp_path, "consumer.yaml", other_images, stats=imported("deep/moved.yaml"))
+    written(tmp_path, "consumer.yaml", other_images, stats=borrowed("deep/moved.yaml"))
     assert go(tmp_path, consumer).path == first.path
     # A --seed is for the recipe it is given to.
     assert go(tmp_path, consumer, seed=9).manifest.raw["recipe_hash"] == first.manifest.raw["recipe_hash"]
@@ -128,7 +128,7 @@ def codes(tmp_path: Path, recipe: Path) -> dict[str, RefineryError]:
 
 def test_no_instance(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     written(tmp_path, "base.yaml", class_folders)
-    consumer = written(tmp_path, "consumer.yaml", other_images, stats=imported())
+    consumer = written(tmp_path, "consumer.yaml", other_images, stats=borrowed())
     error = codes(tmp_path, consumer)["stats-no-instance"]
     assert error.exit_code == 1 and f"run {tmp_path / 'base.yaml'}" in error.remedy
     assert error.at == f"{consumer}:16:63"
@@ -138,44 +138,44 @@ def test_no_instance(class_folders: Path, other_images: Path, tmp_path: Path) ->
 
 def test_no_such_op_and_another_op(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     go(tmp_path, written(tmp_path, "base.yaml", class_folders))
-    error = codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=imported(op_id="nrom")))["stats-no-op"]
+    error = codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=borrowed(op_id="nrom")))["stats-no-op"]
     assert error.remedy == "did you mean 'norm'?"
-    error = codes(tmp_path, written(tmp_path, "b.yaml", other_images, op="mean_subtract", stats=imported()))["stats-other-op"]
+    error = codes(tmp_path, written(tmp_path, "b.yaml", other_images, op="mean_subtract", stats=borrowed()))["stats-other-op"]
     assert "'norm' of 'base.yaml' is normalize 1, 'norm' is mean_subtract" in error.message
 
 
 def test_exclusive(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     go(tmp_path, written(tmp_path, "base.yaml", class_folders))
-    both = imported() + ", fit_source: train"
+    both = borrowed() + ", fit_source: train"
     assert "stats-import" in codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=both))
-    stated = imported().replace("params: {", "params: {mean: 1, std: 2, ")
+    stated = borrowed().replace("params: {", "params: {mean: 1, std: 2, ")
     assert "stats-import" in codes(tmp_path, written(tmp_path, "b.yaml", other_images, stats=stated))
-    unfitted = imported().replace("params: {", "params: {dtype: uint8, ")
+    unfitted = borrowed().replace("params: {", "params: {dtype: uint8, ")
     assert "stats-import" in codes(tmp_path, written(tmp_path, "c.yaml", other_images, op="cast", stats=unfitted))
-    assert "path-missing" in codes(tmp_path, written(tmp_path, "d.yaml", other_images, stats=imported("nowhere.yaml")))
+    assert "path-missing" in codes(tmp_path, written(tmp_path, "d.yaml", other_images, stats=borrowed("nowhere.yaml")))
 
 
 def test_cycles(class_folders: Path, tmp_path: Path) -> None:
-    own = written(tmp_path, "own.yaml", class_folders, stats=imported("own.yaml"))
+    own = written(tmp_path, "own.yaml", class_folders, stats=borrowed("own.yaml"))
     assert "stats-cycle" in codes(tmp_path, own)
-    one = written(tmp_path, "one.yaml", class_folders, stats=imported("two.yaml"))
-    written(tmp_path, "two.yaml", class_folders, stats=imported("one.yaml"))
+    one = written(tmp_path, "one.yaml", class_folders, stats=borrowed("two.yaml"))
+    written(tmp_path, "two.yaml", class_folders, stats=borrowed("one.yaml"))
     assert "stats-cycle" in codes(tmp_path, one)
 
 
 def test_channels_must_fit(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     go(tmp_path, written(tmp_path, "base.yaml", class_folders))
-    consumer = written(tmp_path, "grey.yaml", other_images, stats=imported())
+    consumer = written(tmp_path, "grey.yaml", other_images, stats=borrowed())
     consumer.write_text(consumer.read_text().replace("Input:\n", "Input:\n  decode: {mode: RGBA}\n").replace("16, 3]", "16, 4]"))
     assert "imports statistics of 3 channels for images of 4" in codes(tmp_path, consumer)["stats-import"].message
 
 
 def test_recipes_that_need_each_other_in_different_ways(class_folders: Path, tmp_path: Path) -> None:
     """One borrows statistics, the other compares itself: the circle is found from either end."""
-    borrows = written(tmp_path, "borrows.yaml", class_folders, stats=imported("compares.yaml"))
-    reference = "{instance: borrows.yaml, split: train}"
+    borrows = written(tmp_path, "borrows.yaml", class_folders, stats=borrowed("compares.yaml"))
+    comparison = "{instance: borrows.yaml, split: train}"
     compares = written(tmp_path, "compares.yaml", class_folders)
-    assertion = f"{{kind: distributional, reference: {reference}, distance: l_infinity, max: 1}}"
+    assertion = f"{{kind: distributional, reference: {comparison}, distance: l_infinity, max: 1}}"
     compares.write_text(f"{compares.read_text()}InputContracts: [{{field: label, assertion: {assertion}}}]\n")
     assert list(codes(tmp_path, borrows)) == ["contract-reference"]
     assert list(codes(tmp_path, compares)) == ["stats-cycle"]
@@ -185,4 +185,4 @@ def test_a_damaged_sibling(class_folders: Path, other_images: Path, tmp_path: Pa
     base = go(tmp_path, written(tmp_path, "base.yaml", class_folders))
     file = Path(base.path) / "fitted_statistics" / "norm.json"
     file.write_text(file.read_text().replace("0", "1", 1))
-    assert "damaged" in codes(tmp_path, written(tmp_path, "consumer.yaml", other_images, stats=imported()))
+    assert "damaged" in codes(tmp_path, written(tmp_path, "consumer.yaml", other_images, stats=borrowed()))

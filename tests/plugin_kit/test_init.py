@@ -41,8 +41,8 @@ def blocks(text: str) -> list[list[int]]:
     return found
 
 
-def uncommented(text: str, chosen: list[list[int]]) -> str:
-    numbers = {n for block in chosen for n in block}
+def uncommented(text: str, named: list[list[int]]) -> str:
+    numbers = {n for block in named for n in block}
     return "\n".join(line[1:] if n in numbers else line for n, line in enumerate(text.splitlines())) + "\n"
 
 
@@ -102,9 +102,9 @@ def test_each_suggestion_alone_builds(class_folders: Path, tmp_path: Path) -> No
 
 
 def test_the_text_is_the_same_every_time(class_folders: Path, tmp_path: Path) -> None:
-    seen = inspect_folder(str(class_folders))
-    assert recipe_text(seen, str(tmp_path)) == recipe_text(inspect_folder(str(class_folders)), str(tmp_path))
-    first = recipe_text(seen, str(tmp_path)).splitlines()[0]
+    facts = inspect_folder(str(class_folders))
+    assert recipe_text(facts, str(tmp_path)) == recipe_text(inspect_folder(str(class_folders)), str(tmp_path))
+    first = recipe_text(facts, str(tmp_path)).splitlines()[0]
     assert first == f"# yaml-language-server: $schema=./{SCHEMA_FILE}"
 
 
@@ -133,8 +133,8 @@ def test_odd_names(tmp_path: Path) -> None:
     rows = "".join(f"{k}.png;{'yes' if k % 2 else 'no'};{k}\n" for k in range(8))
     (folder / "what is what.csv").write_text("file name;on;n\n" + rows)
     recipe = tmp_path / "sub" / "recipe.yaml"
-    seen = scaffold(str(folder), str(recipe))
-    assert seen.table is not None and (seen.table.id_field, seen.table.label_field) == ("file name", "on")
+    facts = scaffold(str(folder), str(recipe))
+    assert facts.table is not None and (facts.table.id_field, facts.table.label_field) == ("file name", "on")
     result = run_with(recipe, settings(tmp_path))
     assert sum(result.counts.values()) == 8
     assert set(result.manifest.raw["counts"]) == {"train", "val", "test"}

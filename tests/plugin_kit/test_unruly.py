@@ -18,7 +18,7 @@ from refinery_beam.plugins.common.kind import PlainKind
 from refinery_beam.plugins.discovery import _Found, assemble
 
 CODE = """
-from refinery_beam.plugins.base import AssertionSpec, Extension, OpSpec, Params, Variant
+from refinery_beam.plugins.base import AssertionSpec, Extension, OpSpec, Params, GeneratedRecord
 
 
 class Ways(Params):
@@ -102,7 +102,7 @@ class Children:
     def field_type(self, word):
         raise KeyError(word)
 
-    def variants(self, params):
+    def generated(self, params):
         return 1 // 0
 
     def extra(self, records, largest, params):
@@ -194,7 +194,7 @@ FIT = """\
   - {name: it, op: unruly_fit, fit_source: train, params: {way: WAY}, splits: [train, test]}
   - {name: eager, op: center_crop, params: {size: 16}, splits: [train, test]}
 """
-CHILDREN = "Generation:\n  - {name: it, op: children, splits: [train], seed: 1, output_schema: {}}"
+GENERATION = "Generation:\n  - {name: it, op: children, splits: [train], seed: 1, output_schema: {}}"
 
 
 def run(tmp_path: Path, images: Path, more: str, *, dtype: str = "uint8") -> RunResult:
@@ -223,7 +223,7 @@ WAYS = {
     "class quota: more": (filtered("per_class", "more"), "its quota of 12 records is 13"),
     "class quota: raises": (filtered("per_class"), "ZeroDivisionError"),
     "signature: negative": (filtered("twins"), "the signature is -5, not a whole number of 64 bits"),
-    "variants: raises": (CHILDREN, "ZeroDivisionError"),
+    "variants: raises": (GENERATION, "ZeroDivisionError"),
     "infer: raises": (FIT.replace("WAY", "infer"), "KeyError: 'infer'"),
     "partial: raises": (FIT.replace("WAY", "partial"), "KeyError: 'partial'"),
     "add: raises": (FIT.replace("WAY", "add"), "KeyError: 'add'"),

@@ -41,7 +41,7 @@ def stream(replica: int = 0) -> Stream:
 @pytest.mark.parametrize("name", CASES)
 def test_replay_from_json(name: str) -> None:
     op, params = op_of(name, CASES[name])
-    seen = set()
+    found = set()
     for replica in range(20):
         for array in (IMAGE, IMAGE[:, :, 0], IMAGE[:, :, :1]):
             kept = array.copy()
@@ -51,12 +51,12 @@ def test_replay_from_json(name: str) -> None:
             again = as_array(op.apply(array, json.loads(json.dumps(sampled)), params))
             assert done.dtype == np.uint8 and done.shape == op.infer(before, params).shape
             assert (done == again).all() and (array == kept).all()
-            seen.add(json.dumps(sampled))
+            found.add(json.dumps(sampled))
         picture = op.apply(Image.fromarray(IMAGE), op.draw(stream(replica), params, ArrayType("uint8", IMAGE.shape)), params)
         assert (
             as_array(picture) == as_array(op.apply(IMAGE, op.draw(stream(replica), params, ArrayType("uint8", IMAGE.shape)), params))
         ).all()
-    assert len(seen) > 1
+    assert len(found) > 1
 
 
 def test_chance() -> None:

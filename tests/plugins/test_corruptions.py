@@ -59,8 +59,8 @@ def test_argument_is_left_alone_and_threads_agree(kind: str) -> None:
 
 
 def test_a_pair_does_not_depend_on_its_neighbours() -> None:
-    few = OP.variants(OP.spec.params(corruption_types=("fog",), severities=(2,)))
-    many = OP.variants(OP.spec.params(corruption_types=("snow", "fog", "frost"), severities=(1, 2, 5), preserve_original=True))
+    few = OP.generated(OP.spec.params(corruption_types=("fog",), severities=(2,)))
+    many = OP.generated(OP.spec.params(corruption_types=("snow", "fog", "frost"), severities=(1, 2, 5), preserve_original=True))
     assert [v.name for v in few] == ["fog:2"]
     assert len(many) == 10 and many[0] == ("none:0", {"type": "none", "severity": 0}, {"corruption": "none", "severity": 0})
     assert few[0] in many

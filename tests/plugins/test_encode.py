@@ -63,8 +63,8 @@ def test_webp() -> None:
     assert set(image.info) <= {"loop", "background", "timestamp", "duration"}
     assert encode(before, "webp", quality=50) != data == encode(before.copy(), "webp", quality=95)
     smooth = draw("circle", 1, size=(64, 48))
-    seen = np.asarray(Image.open(io.BytesIO(encode(smooth, "webp", quality=95))))
-    assert abs(seen.astype(int) - np.asarray(smooth)).mean() < 6
+    found = np.asarray(Image.open(io.BytesIO(encode(smooth, "webp", quality=95))))
+    assert abs(found.astype(int) - np.asarray(smooth)).mean() < 6
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64", "int16", ">f4"])

@@ -25,7 +25,7 @@ from refinery_beam.plugins.image_classification.ops.normalize import (
     cast_array,
 )
 
-LEVELS = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
+BYTE_VALUES = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
 FLOAT32 = ArrayType("float32", (None, None, 3))
 FINITE = st.floats(-1e6, 1e6)
 
@@ -35,20 +35,20 @@ FINITE = st.floats(-1e6, 1e6)
 def test_the_table_gives_the_bits_of_computing(mean: tuple[float, ...], std: tuple[float, ...], dtype: str) -> None:
     fitted = {"mean": list(mean), "std": list(std)}
     with np.errstate(over="ignore"):
-        seen: Any = Normalize().apply(LEVELS, NormalizeParams(), fitted, FLOAT32._replace(dtype=dtype))
-        expected = ((LEVELS.astype(np.float64) - np.array(mean)) / np.array(std)).astype(dtype)
-    assert seen.dtype == dtype and seen.tobytes() == expected.tobytes()
-    assert seen.flags.c_contiguous
+        found: Any = Normalize().apply(BYTE_VALUES, NormalizeParams(), fitted, FLOAT32._replace(dtype=dtype))
+        expected = ((BYTE_VALUES.astype(np.float64) - np.array(mean)) / np.array(std)).astype(dtype)
+    assert found.dtype == dtype and found.tobytes() == expected.tobytes()
+    assert found.flags.c_contiguous
 
 
 def test_images_and_arrays_alike_and_the_argument_untouched() -> None:
-    image = Image.fromarray(LEVELS)
+    image = Image.fromarray(BYTE_VALUES)
     fitted = {"mean": [1.0, 2.0, 3.0], "std": [4.0, 5.0, 6.0]}
     a: Any = Normalize().apply(image, NormalizeParams(), fitted, FLOAT32)
-    assert np.array_equal(a, Normalize().apply(LEVELS, NormalizeParams(), fitted, FLOAT32))
-    floats = LEVELS.astype(np.float32)
+    assert np.array_equal(a, Normalize().apply(BYTE_VALUES, NormalizeParams(), fitted, FLOAT32))
+    floats = BYTE_VALUES.astype(np.float32)
     assert np.array_equal(a, Normalize().apply(floats, NormalizeParams(), fitted, FLOAT32))
-    assert np.array_equal(floats, LEVELS)
+    assert np.array_equal(floats, BYTE_VALUES)
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (4, 4, 2), (4, 4, 3), (4, 4, 4), (4, 4, 5)])
@@ -56,27 +56,27 @@ def test_every_number_of_channels(shape: tuple[int, ...]) -> None:
     array = (np.arange(math.prod(shape)) % 256).astype(np.uint8).reshape(shape)
     planes = shape[2] if len(shape) == 3 else 1
     mean, std = [float(10 * i) for i in range(planes)], [float(i + 1) for i in range(planes)]
-    seen: Any = Normalize().apply(array, NormalizeParams(), {"mean": mean, "std": std}, FLOAT32)
+    found: Any = Normalize().apply(array, NormalizeParams(), {"mean": mean, "std": std}, FLOAT32)
     expected = ((array.astype(np.float64) - (mean if array.ndim == 3 else mean[0])) / (std if array.ndim == 3 else std[0])).astype(
         np.float32
     )
-    assert np.array_equal(seen, expected) and seen.shape == shape
+    assert np.array_equal(found, expected) and found.shape == shape
     one: Any = Normalize().apply(array, NormalizeParams(mean=5, std=2), None, FLOAT32)
     assert np.array_equal(one, ((array - 5.0) / 2.0).astype(np.float32))
 
 
 def test_a_std_of_zero_counts_as_one() -> None:
-    seen: Any = Normalize().apply(LEVELS, NormalizeParams(), {"mean": [1.0] * 3, "std": [0.0] * 3}, FLOAT32)
-    assert np.array_equal(seen, LEVELS - np.float32(1))
+    found: Any = Normalize().apply(BYTE_VALUES, NormalizeParams(), {"mean": [1.0] * 3, "std": [0.0] * 3}, FLOAT32)
+    assert np.array_equal(found, BYTE_VALUES - np.float32(1))
 
 
 def test_other_channels_than_the_statistics() -> None:
     with pytest.raises(BadRecord, match="wrong_size: an image of 1 channels, statistics of 3"):
-        Normalize().apply(LEVELS[:, :, 0], NormalizeParams(), {"mean": [1.0] * 3, "std": [1.0] * 3}, FLOAT32)
+        Normalize().apply(BYTE_VALUES[:, :, 0], NormalizeParams(), {"mean": [1.0] * 3, "std": [1.0] * 3}, FLOAT32)
     with pytest.raises(OpTypeError, match="2 values for 3 channels"):
         Normalize().infer(FLOAT32, NormalizeParams(mean=[1, 2], std=[1, 2]))
     with pytest.raises(ValueError, match="neither fitted"):
-        Normalize().apply(LEVELS, NormalizeParams(), None, FLOAT32)
+        Normalize().apply(BYTE_VALUES, NormalizeParams(), None, FLOAT32)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_fit_is_exact() -> None:
 
 
 def test_a_fit_through_a_deferred_tail_equals_a_fit_on_its_values() -> None:
-    images = [(LEVELS // (i + 1)).astype(np.uint8) for i in range(4)]
+    images = [(BYTE_VALUES // (i + 1)).astype(np.uint8) for i in range(4)]
     cast = CastParams(dtype="float32", scale=1 / 255)
     pinned = NormalizeParams(mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.1])
 
@@ -133,10 +133,10 @@ def test_a_fit_through_a_deferred_tail_equals_a_fit_on_its_values() -> None:
 
 
 def test_mean_subtract() -> None:
-    seen: Any = MeanSubtract().apply(LEVELS, MeanSubtractParams(), {"mean": [1.5, 2.5, 3.5], "std": [9.0] * 3}, FLOAT32)
-    assert np.array_equal(seen, (LEVELS.astype(np.float64) - [1.5, 2.5, 3.5]).astype(np.float32))
+    found: Any = MeanSubtract().apply(BYTE_VALUES, MeanSubtractParams(), {"mean": [1.5, 2.5, 3.5], "std": [9.0] * 3}, FLOAT32)
+    assert np.array_equal(found, (BYTE_VALUES.astype(np.float64) - [1.5, 2.5, 3.5]).astype(np.float32))
     with pytest.raises(ValueError, match="neither"):
-        MeanSubtract().apply(LEVELS, MeanSubtractParams(), None, FLOAT32)
+        MeanSubtract().apply(BYTE_VALUES, MeanSubtractParams(), None, FLOAT32)
 
 
 def test_infer() -> None:
@@ -168,17 +168,17 @@ def test_cast_rounds_half_to_even_and_saturates() -> None:
 
 def test_cast_holds_floats_at_the_greatest_finite_value() -> None:
     assert cast([1e9, -1e9, 0.1], "float16") == [65504.0, -65504.0, float(np.float16(0.1))]
-    seen = cast([np.inf, np.nan], "float16")
-    assert seen[0] == math.inf and math.isnan(seen[1])
+    found = cast([np.inf, np.nan], "float16")
+    assert found[0] == math.inf and math.isnan(found[1])
 
 
 @pytest.mark.parametrize("dtype", CastParams.model_fields["dtype"].annotation.__args__)
 @pytest.mark.parametrize("scale", [1.0, 0.3, -2.0])
 def test_cast_table_equals_computing(dtype: str, scale: float) -> None:
     params = CastParams(dtype=dtype, scale=scale)
-    seen: Any = Cast().apply(LEVELS, params, None, ArrayType(dtype, LEVELS.shape))
-    expected = cast_array(LEVELS.astype(np.float64), dtype, scale)
-    assert seen.dtype == dtype and np.array_equal(seen, expected)
+    found: Any = Cast().apply(BYTE_VALUES, params, None, ArrayType(dtype, BYTE_VALUES.shape))
+    expected = cast_array(BYTE_VALUES.astype(np.float64), dtype, scale)
+    assert found.dtype == dtype and np.array_equal(found, expected)
 
 
 def test_cast_never_warns(recwarn: pytest.WarningsRecorder) -> None:

@@ -48,9 +48,9 @@ def test_every_orientation_in_every_format(form: str, value: int) -> None:
     tag = Image.Exif()
     tag[0x0112] = value
     plain, data = saved(form, **options), saved(form, exif=tag, **options)
-    seen = pixels(data)
-    assert np.array_equal(seen, upright(data))
-    assert seen.shape[:2] == ((24, 16) if value >= 5 else (16, 24))
+    found = pixels(data)
+    assert np.array_equal(found, upright(data))
+    assert found.shape[:2] == ((24, 16) if value >= 5 else (16, 24))
     assert np.array_equal(pixels(data, exif="ignore"), pixels(plain))
     for policy in (DecodePolicy(), DecodePolicy(exif="ignore")):
         assert read_header(data, policy=policy, limits=LIMITS) == decode(data, policy=policy, limits=LIMITS).size

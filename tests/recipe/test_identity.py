@@ -323,6 +323,6 @@ def test_generated_recipes_survive_the_round_trip_and_key_order(data: dict[str, 
 
 def json_as_yaml(value: Any) -> str:
     """JSON with every character YAML cannot hold escaped; JSON is YAML then."""
-    from refinery_beam.recipe.yaml.write import flow
+    from refinery_beam.recipe.yaml.write import on_one_line
 
-    return flow(value)
+    return on_one_line(value)

@@ -60,7 +60,7 @@ def test_what_is_executed_passes(base: str, edit: Any, plugin: Plugin) -> None:
     assert refuse_unexecuted(load_recipe("r.yaml", text=local), plugin) == []
 
 
-BESIDE = """\
+DECLARED = """\
 InputContracts: [{field: image, assertion: {kind: required_field}}]
 OutputExpectations: [{field: image, assertion: {kind: required_field}}]
 SampleData: {selector: {n: 3}}
@@ -74,9 +74,9 @@ def test_contracts_samples_and_sinks_are_executed(base: str, marked: Any) -> Non
     def refused(text: str) -> list[str]:
         return [e.at for e in refuse_unexecuted(load_recipe("r.yaml", text=text), PLUGIN)]
 
-    assert refused(base + BESIDE) == refused(base)
+    assert refused(base + DECLARED) == refused(base)
     for stage in ("post_InputContracts", "post_Filters", "post_Splits", "post_Generation"):
-        case = marked(base + BESIDE.replace("post_pipeline", f"§{stage}"))
+        case = marked(base + DECLARED.replace("post_pipeline", f"§{stage}"))
         assert refused(case.text) == [*refused(base), case.at]
 
 

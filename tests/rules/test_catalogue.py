@@ -32,7 +32,7 @@ PARAMETERS = {
     "c.error": {"key"},
     "c.unknown": {"what"},
     "self.error": {"mark"},
-    "told": {"reason"},
+    "store_error": {"reason"},
 }
 """Parameters that are no facts, of the helpers that have some."""
 

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from refinery_beam.crashes.worker_deaths import worker_died
+from refinery_beam.crashes.job_died import worker_died
 from refinery_beam.errors import ErrorGroup, PluginError, RecipeError, RefineryError
 from refinery_beam.rules import RULES, fill
 

@@ -18,15 +18,15 @@ class Bundles(beam.DoFn):
         self._folder = folder
 
     def start_bundle(self) -> None:
-        self._seen: list[int] = []
+        self._taken: list[int] = []
 
     def process(self, number: int) -> Iterable[int]:
-        self._seen.append(number)
+        self._taken.append(number)
         yield number
 
     def finish_bundle(self) -> None:
         with open(Path(self._folder) / "bundles", "a") as file:
-            file.write(" ".join(map(str, self._seen)) + "\n")
+            file.write(" ".join(map(str, self._taken)) + "\n")
 
 
 def bundles(folder: Path, seed: int) -> list[list[int]]:
@@ -45,9 +45,9 @@ def bundles(folder: Path, seed: int) -> list[list[int]]:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_every_element_arrives_in_some_order(tmp_path: Path, seed: int) -> None:
-    seen = bundles(tmp_path / "a", seed)
-    assert {n for bundle in seen for n in bundle} == set(range(20))
-    assert [n for bundle in seen for n in bundle] != list(range(20))
+    taken = bundles(tmp_path / "a", seed)
+    assert {n for bundle in taken for n in bundle} == set(range(20))
+    assert [n for bundle in taken for n in bundle] != list(range(20))
     grouped = [int(n) for n in (tmp_path / "a" / "grouped").read_text().split()]
     assert sorted(grouped) == list(range(20))
     assert grouped != list(range(20))

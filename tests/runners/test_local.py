@@ -11,9 +11,9 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
-from refinery_beam.runners.local import LocalOptions, choose, constructed_runner, run_local
+from refinery_beam.runners.local import LocalOptions, constructed_runner, plan_local_workers, run_local
 from refinery_beam.runners.quiet import quiet_beam, stderr_set_aside
 
 PLAIN = LocalOptions(mode="threads", workers=1, beam_workers=1, runner_factory=constructed_runner)
@@ -21,16 +21,16 @@ PLAIN = LocalOptions(mode="threads", workers=1, beam_workers=1, runner_factory=c
 
 
 def test_choices() -> None:
-    assert choose(100, cpus=2) == LocalOptions(mode="threads", workers=2, beam_workers=1)
-    assert choose(100, workers=8) == LocalOptions(mode="threads", workers=8, beam_workers=2), "as it was told"
-    assert choose(300, cpus=8) == LocalOptions(mode="threads", workers=8, beam_workers=2)
-    assert choose(300, cpus=1) == LocalOptions(mode="threads", workers=1, beam_workers=1)
-    assert choose(100_000, cpus=2).mode == "threads"
-    assert choose(100_000, cpus=8) == LocalOptions(mode="processes", workers=8, beam_workers=8)
-    assert choose(100_000, cpus=8, workers=3) == LocalOptions(mode="threads", workers=3, beam_workers=2)
-    assert choose(10, mode="processes", workers=2, cpus=8) == LocalOptions(mode="processes", workers=2, beam_workers=2)
-    assert choose(10, cpus=8, workers=5).threads == 5
-    assert choose(10, mode="processes", cpus=8).threads == 1
+    assert plan_local_workers(100, cpus=2) == LocalOptions(mode="threads", workers=2, beam_workers=1)
+    assert plan_local_workers(100, workers=8) == LocalOptions(mode="threads", workers=8, beam_workers=2), "as it was told"
+    assert plan_local_workers(300, cpus=8) == LocalOptions(mode="threads", workers=8, beam_workers=2)
+    assert plan_local_workers(300, cpus=1) == LocalOptions(mode="threads", workers=1, beam_workers=1)
+    assert plan_local_workers(100_000, cpus=2).mode == "threads"
+    assert plan_local_workers(100_000, cpus=8) == LocalOptions(mode="processes", workers=8, beam_workers=8)
+    assert plan_local_workers(100_000, cpus=8, workers=3) == LocalOptions(mode="threads", workers=3, beam_workers=2)
+    assert plan_local_workers(10, mode="processes", workers=2, cpus=8) == LocalOptions(mode="processes", workers=2, beam_workers=2)
+    assert plan_local_workers(10, cpus=8, workers=5).threads == 5
+    assert plan_local_workers(10, mode="processes", cpus=8).threads == 1
 
 
 def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_dead_worker_is_an_engine_error(tmp_path: Path) -> None:
     def die() -> None:
         raise RuntimeError("Worker subprocess exited with return code -9")
 
-    with pytest.raises(EngineError) as caught, raises_worker_deaths(str(tmp_path)):
+    with pytest.raises(EngineError) as caught, raises_job_died(str(tmp_path)):
         thread = threading.Thread(target=die)
         thread.start()
         thread.join()

@@ -34,10 +34,10 @@ def recipe_over(images: Path, folder: Path, dtype: str) -> Path:
 
 def test_counts_are_summed_by_pass(tmp_path: Path) -> None:
     (tmp_path / "progress").mkdir()
-    texts = {"write-1-a": "3", "write-2-b": "4", "of.write-1-c": "9", "fit.train-1-1-c": "5", "fit.train-1-1-d": "", "of.look.x-1-e": "2"}
+    texts = {"write-1-a": "3", "write-2-b": "4", "of.write-1-c": "9", "fit.train-1-1-c": "5", "fit.train-1-1-d": "", "of.peek.x-1-e": "2"}
     for name, text in texts.items():
         (tmp_path / "progress" / name).write_text(text)
-    assert read_counts(str(tmp_path)) == {"write": Count(7, 9), "fit.train-1": Count(5, 0), "look.x": Count(0, 2)}
+    assert read_counts(str(tmp_path)) == {"write": Count(7, 9), "fit.train-1": Count(5, 0), "peek.x": Count(0, 2)}
     assert read_counts(str(tmp_path / "nowhere")) == {}
 
 
@@ -85,17 +85,17 @@ def test_final_counts_come_from_rows(class_folders: Path, tmp_path: Path, monkey
 def test_passes_say_how_many_come(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from refinery_beam.launch.build import attempt
 
-    seen = {}
+    found = {}
     plain = attempt.collect
 
-    def look(prepared: object, instance: str, work: str) -> object:
-        seen.update(read_counts(work))
+    def spy(prepared: object, instance: str, work: str) -> object:
+        found.update(read_counts(work))
         return plain(prepared, instance, work)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(attempt, "collect", look)
+    monkeypatch.setattr(attempt, "collect", spy)
     eager = recipe_over(class_folders, tmp_path, "float32")
     rb.run(eager, cache_root=tmp_path / "cache", progress=True, workers=1)
-    assert seen == {"fit.train-1": Count(18, 18), "write": Count(36, 36)}
+    assert found == {"fit.train-1": Count(18, 18), "write": Count(36, 36)}
 
 
 def test_it_counts_what_the_kind_of_data_is_called(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_it_counts_what_the_kind_of_data_is_called(class_folders: Path, tmp_path
     nouns = []
     plain = engine.live
 
-    def look(*args: Any, noun: str, **more: Any) -> Any:
+    def spy(*args: Any, noun: str, **more: Any) -> Any:
         nouns.append(noun)
         return plain(*args, noun=noun, **more)
 
-    monkeypatch.setattr(engine, "live", look)
+    monkeypatch.setattr(engine, "live", spy)
     rb.run(recipe_over(class_folders, tmp_path, "uint8"), cache_root=tmp_path / "cache", workers=1)
     assert nouns == ["images"]

@@ -174,16 +174,16 @@ def test_verify_finds_what_is_damaged_and_a_run_mends_it(bucket: str, recipe: Pa
 def test_workers_that_share_only_the_store(bucket: str, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Index, rows, statistics, failures and heartbeats through the store, as for workers of other machines."""
     monkeypatch.setattr(RemoteStaging, "rows_dir", property(lambda self: self.shared_rows_dir))
-    seen: set[str] = set()
+    found: set[str] = set()
     real = locations.write
 
     def write(location: str, data: bytes) -> None:
-        seen.update({name for name in ("shards", "ledger", "statistics", "progress") if f"/rows/{name}/" in location})
+        found.update({name for name in ("shards", "ledger", "statistics", "progress") if f"/rows/{name}/" in location})
         real(location, data)
 
     monkeypatch.setattr(locations, "write", write)
     built = rb.run(recipe, cache_root=f"{bucket}/c", mode="threads", progress=True)
-    assert seen == {"shards", "statistics", "progress"}
+    assert found == {"shards", "statistics", "progress"}
     assert built.manifest == rb.run(recipe, cache_root=tmp_path / "local").manifest
     assert locations.walk(f"{bucket}/c/staging") == []
 

@@ -85,7 +85,7 @@ def test_objects_uploaded_in_parts_have_no_md5(source: str, tmp_path: Path, requ
     data = locations.read(locations.join(source, next(e.path for e in locations.walk(source))))
     with fs.open(target, "wb", block_size=5 << 20) as file:
         file.write(data + b"\0" * (11 << 20))
-    listed = next(child for child in locations.children(f"{source}/circle") if child.name == "parts.png")
+    listed = next(child for child in locations.list_children(f"{source}/circle") if child.name == "parts.png")
     assert listed.checksum is None and "-" in listed.version
     index = prepare(over(source, tmp_path), Settings(cache_root=str(tmp_path / "cache"))).index
     assert (index.kind, index.hashed, len(index.entries)) == ("sha256", 37, 37)

@@ -1,1 +1,1 @@
-"""Attempts at an instance: where unfinished work lies, and which run is alive to finish it."""
+"""Attempts at an instance: unfinished work, and the runs that are alive to finish it."""

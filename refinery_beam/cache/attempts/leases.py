@@ -1,4 +1,4 @@
-"""Who is alive, on a store: it has no locks, so a living run says so again and again.
+"""Tells living runs from dead ones on a store: stores have no locks, so a living run renews a lease.
 
 ::
 
@@ -9,11 +9,10 @@ The law
 -------
 * A run is dead when its lease was last written LEASE_SECONDS ago or longer **by the store's own clock**: ages are taken against the lease
   that the observer has just written itself, so no two clocks are compared. A run of this machine whose process is gone is dead at once.
-* What dead runs of a key left is cleared by a run that is *alone*. A lease is ``sweeping`` or ``ready``. A run begins as sweeping, looks
-  for living runs of its key, clears only if none of them is ready, says ready, and starts its work only when no other living one is
-  sweeping. Whoever clears would therefore have been seen sweeping, and whoever works would have been seen ready: a living run's files are
-  never swept.
-* A run that could not renew its lease for half of LEASE_SECONDS takes itself for dead: it promotes nothing and clears nothing.
+* A run clears what dead runs of its key left only while no other run of the key works. A lease is ``sweeping`` or ``ready``. A run begins
+  as sweeping, lists the living runs of its key, clears only if none of them is ready, sets its lease to ready, and starts its work only
+  when no other living run is sweeping. So of two runs at least one finds the other's lease: the files of a living run are never swept.
+* A run that could not renew its lease for half of LEASE_SECONDS counts itself as dead: it promotes nothing and clears nothing.
 """
 
 from __future__ import annotations
@@ -32,13 +31,15 @@ LEASE_SECONDS = 180.0
 BEAT_SECONDS = 30.0
 POLL_SECONDS = 2.0
 FRESH_SECONDS = 10.0
-"""A lease this young is "now": ages taken against it err to the side of life. Stores slow down who writes one object every second."""
+"""A lease this young counts as "now": ages taken against it are too small rather than too large. Stores slow down who writes one object
+every second.
+"""
 
 SWEEPING, READY = "sweeping", "ready"
 
 
 class Lease:
-    """The lease of one attempt; renewed by a thread until `release`. Failures to renew are borne until it counts as lost."""
+    """The lease of one attempt; renewed by a thread until `release`. It ignores failures to renew until the lease counts as lost."""
 
     def __init__(self, staging: str, key: str, attempt: str) -> None:
         self.staging, self.key = staging, key
@@ -52,11 +53,11 @@ class Lease:
 
     @property
     def lost(self) -> bool:
-        """Whether others may take this run for dead soon, or do already."""
+        """Whether other runs may count this run as dead soon, or do so already."""
         return _clock() - self._written > LEASE_SECONDS / 2
 
     def begin(self, clear: Callable[[], None]) -> list[str]:
-        """Come to life, call `clear` if the law allows it, and return when work may start. Gives the dead attempts' folders."""
+        """Write the first lease, call `clear` if the law allows it, and return when work may start. Gives the folders of dead attempts."""
         self._say(SWEEPING)
         threading.Thread(target=self._renew, name="refinery-lease", daemon=True).start()
         dead = self.sweep(clear)
@@ -66,9 +67,9 @@ class Lease:
         return dead
 
     def sweep(self, clear: Callable[[], None]) -> list[str]:
-        """Say sweeping, and call `clear` unless another living run of the key is ready. Gives the folders of dead attempts."""
+        """Set the lease to sweeping, and call `clear` unless another living run of the key is ready. Gives the folders of dead attempts."""
         if self._state != SWEEPING:
-            # From working back to sweeping: whoever began meanwhile may be at work, ready or not.
+            # From working back to sweeping: a run that began meanwhile may be working, ready or not.
             self._say(SWEEPING)
             allowed = not self.others()
         else:
@@ -78,10 +79,10 @@ class Lease:
         return self._dead
 
     def others(self) -> dict[str, str]:
-        """State by attempt of the other living runs of the key; and remembers the dead."""
+        """The states of the other living runs of the key, by attempt. Also remembers the dead runs."""
         if _clock() - self._written > FRESH_SECONDS:
             self._say(self._state)
-        # Read back: this is what "now" is by the store's clock.
+        # Read back: its time is "now" by the store's clock.
         now = locations.modified(self._location)
         living: dict[str, str] = {}
         self._dead = []
@@ -116,7 +117,7 @@ class Lease:
             try:
                 self._say(self._state)
             except (OSError, StoreError):
-                continue  # `lost` tells when that has gone on for too long
+                continue  # `lost` says when that has lasted too long
 
 
 def _state_of(location: str, now: datetime) -> str | None:
@@ -124,15 +125,15 @@ def _state_of(location: str, now: datetime) -> str | None:
     try:
         written, said = locations.modified(location), json.loads(locations.read(location))
     except FileNotFoundError:
-        return None  # removed between two looks, or a sweep died half-way through its folder
+        return None  # removed between listing and reading, or a sweep died half-way through its folder
     except ValueError:
         said = {}
     said = said if isinstance(said, dict) else {}
-    # A name of a machine alone is not enough: two of them may share one, so a boot's id must stand beside it.
+    # The name of a machine is not enough: two machines may share one, so the boot id counts too.
     gone = " " in str(said.get("where", "")) and process_is_gone(said)
     return None if gone or (now - written).total_seconds() >= LEASE_SECONDS else str(said.get("state", READY))
 
 
 def _clock() -> float:
-    """Seconds that go on while the machine sleeps, where it can tell: a run that slept through its lease must know it."""
+    """A clock that goes on while the machine sleeps, where there is one: a run that slept through its lease must notice."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()

@@ -1,4 +1,4 @@
-"""Who is alive: locks that die with their process.
+"""Tells living runs from dead ones by locks that end with their process.
 
 The first choice is ``flock``: the kernel gives it back when the last process that holds the open file ends, however it ends, so a lock that
 can be taken belongs to a dead run. Linux carries it over NFS as a byte-range lock (since 2.6.12, with lockd or NFSv4).
@@ -25,23 +25,23 @@ except ImportError:  # pragma: no cover - not a POSIX machine
     fcntl = None  # type: ignore[assignment]
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-# Tenths of a second that a waiting taker looks on where the kernel cannot wake it.
+# How many tenths of a second `take` waits where the kernel cannot wake it.
 _PATIENCE = 300
 _HELD = {errno.EAGAIN, errno.EACCES}
 
 
 class Lock:
-    """A held lock. Made by `take`; given back by `release`, or by the end of the process."""
+    """A lock that this process has. `take` makes it; `release`, or the end of the process, gives it back."""
 
     def __init__(self, path: str, handle: int) -> None:
         self.path = path
         self._handle: int | None = handle
 
     def release(self) -> None:
-        """Give it back; a second call does nothing. The file stays where it is: whoever removes a lock file must hold it."""
+        """Give it back; a second call does nothing. The file stays: only the process that has the lock may remove its file."""
         if self._handle is not None:
             handle, self._handle = self._handle, None
-            # Without flock the text is the lock. (Harmless with it: nobody else may look before the next line.)
+            # Without flock the text is the lock. (Harmless with it: no other process can read it before the next line.)
             os.ftruncate(handle, 0)
             if fcntl is not None:
                 # Explicitly, because a forked child still has the file open and would keep the lock.
@@ -103,7 +103,7 @@ def _acquire(handle: int, *, wait: bool) -> bool:
 
 
 def _holder_alive(text: bytes) -> bool:
-    """By the words in the lock file alone. An empty or odd text is a lock that nobody got as far as holding."""
+    """Whether the owner is alive, by the text of the lock file. With an empty or odd text nobody ever had the lock."""
     try:
         holder = json.loads(text)
         int(holder["pid"]), holder["where"]
@@ -113,7 +113,7 @@ def _holder_alive(text: bytes) -> bool:
 
 
 def process_is_gone(holder: object) -> bool:
-    """Whether what `identity_of_process` gave belongs to a process of this machine that has ended. Of other machines nothing is known."""
+    """Whether an `identity_of_process` belongs to a process of this machine that has ended. False for processes of other machines."""
     if not isinstance(holder, dict) or holder.get("where") != identity_of_process()["where"] or not isinstance(holder.get("pid"), int):
         return False
     return not is_alive(holder["pid"])
@@ -128,8 +128,8 @@ def _still_there(handle: int, path: str) -> bool:
 
 
 def identity_of_process() -> dict[str, object]:
-    """This process, as far as another process of the same machine and boot can recognise it."""
-    # The pid alone says nothing across machines, boots and containers.
+    """An identity of this process by which other processes of the same machine and boot recognise it."""
+    # A pid without machine, boot and container says nothing.
     where = [platform.node()]
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

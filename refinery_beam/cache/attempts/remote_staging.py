@@ -6,7 +6,7 @@
         rows/  instance/                            what the driver writes, uploaded at the end
     <root>/staging/<name>-<attempt>/lease           this run lives
                                     rows/           what workers of other machines report
-    <root>/instances/<recipe16>/<input16>/<seed>/   where workers put shards; nothing to anybody until its manifest is there
+    <root>/instances/<recipe16>/<input16>/<seed>/   where workers put shards; readers ignore them until the manifest is there
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from refinery_beam import locations
-from refinery_beam.cache.address import InstanceKey, instance_dir, look_at, staging_root
+from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, staging_root
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.listed import is_sink_file
@@ -29,7 +29,7 @@ class RemoteStaging:
     """One attempt of one run at one instance on a store, alive as long as its lease is renewed.
 
     A context manager like `Staging`: leaving it removes what is left of the attempt, here and there. If no other run of the key is alive,
-    what it put below the instance's place without making it an instance goes too.
+    closing also removes what this run put at the instance's location without finishing the instance.
     """
 
     def __init__(self, root: str, local: Staging, lease: Lease) -> None:
@@ -42,7 +42,7 @@ class RemoteStaging:
 
     @classmethod
     def open(cls, root: str, key: InstanceKey) -> RemoteStaging:
-        """Start an attempt; waits for a run that is clearing the place. Raises StoreError when the root cannot be written to."""
+        """Start an attempt; waits for a run that is clearing the location. Raises StoreError when the root cannot be written to."""
         root = prepare_remote_root(root)
         local = Staging.open(home(root), key)
         staging = cls(root, local, Lease(staging_root(root), key.name, local.attempt))
@@ -65,7 +65,7 @@ class RemoteStaging:
 
     @property
     def output(self) -> str:
-        """The place of the instance, where workers put their files."""
+        """The location of the instance, where workers put their files."""
         return instance_dir(self.root, self.key)
 
     @property
@@ -84,16 +84,16 @@ class RemoteStaging:
         return self._lease.folder
 
     def check_alive(self) -> None:
-        """StoreError ``lease-lost`` when others may take this run for dead."""
+        """StoreError ``lease-lost`` if other runs may count this run as dead."""
         if self._lease.lost:
             raise StoreError("the store could not be told for a long time that this run is alive", code="lease-lost", at=self._lease.folder)
 
-    def alone(self) -> bool:
+    def no_other_run(self) -> bool:
         """Whether no other run of the key is alive."""
         return not self._lease.others()
 
     def close(self) -> None:
-        """Remove what is left of the attempt. Never fails: what cannot be removed now is swept by another run."""
+        """Remove what is left of the attempt. Never fails: another run sweeps what cannot be removed now."""
         with suppress(OSError, RefineryError):
             self._lease.sweep(self._clear)
             self.store.clear(self.shared_rows_dir)
@@ -108,8 +108,8 @@ class RemoteStaging:
         self.close()
 
     def _clear(self) -> None:
-        """Remove from the instance's place what belongs to no instance. Called only where the law of leases allows it."""
-        found = look_at(self.output)
+        """Remove files at the instance's location that belong to no instance. Call it only where the law of leases allows it."""
+        found = lookup_at(self.output)
         if found.manifest is None:
             self.store.clear(self.output, allowed=lambda: not self._lease.lost)
             return

@@ -1,16 +1,16 @@
-"""Attempts: the only places where unfinished work exists.
+"""Attempts: the only folders with unfinished work.
 
 ::
 
     <root>/staging/<recipe16>-<input16>-<seed>-<attempt>/
-        lock                    held for the life of the run
+        lock                    locked while the run lives
         rows/                   what the pipeline reports about itself; never promoted
         instance/               becomes the instance by one rename
             dataset/  fitted_statistics/  report/
-    <root>/staging/trash/       what nobody may trust any more; anyone may delete it
+    <root>/staging/trash/       broken files; any run may delete them
 
 An attempt whose lock can be taken belongs to a dead run. A new attempt is made under a name beginning with a dot, locked, and only then
-renamed: there is no moment at which a living attempt of the right name has no lock.
+renamed: at no moment does a living attempt of the right name lack a lock.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Staging:
 
     @classmethod
     def open(cls, root: str, key: InstanceKey) -> Staging:
-        """Start an attempt; creates the cache root when absent and sweeps what dead runs of the same key left behind.
+        """Start an attempt; creates the cache root if absent and sweeps what dead runs of the same key left.
 
         Raises StoreError when the root cannot be written to.
         """
@@ -77,7 +77,7 @@ class Staging:
                     os.mkdir(os.path.join(young, name))
                 os.rename(young, final)
             except FileNotFoundError:
-                # Another run's sweep took a very slow beginner for dead: begin again under another name.
+                # This run began so slowly that another run's sweep removed the attempt: begin again under another name.
                 if lock is not None:
                     lock.release()
                 continue
@@ -113,7 +113,7 @@ class Staging:
 
     @property
     def rows_dir(self) -> str:
-        """Where the pipeline's own rows (references, shard facts) go; never part of the instance."""
+        """Where the pipeline's own rows (refs, shard facts) go; never part of the instance."""
         return os.path.join(self.dir, "rows")
 
     @property
@@ -127,10 +127,10 @@ class Staging:
         return self._lock is not None
 
     def close(self) -> None:
-        """Remove what is left of the attempt and give the lock back. Never fails: what cannot be removed now is swept later.
+        """Remove what is left of the attempt and give the lock back. Never fails: a later run sweeps what cannot be removed now.
 
-        Looks for dead attempts once more: a run that was killed the moment before this one began may have been dying still, and after this
-        run the next ones may all be hits, which sweep nothing.
+        Sweeps dead attempts once more: a run that was killed just before this one began may still have had its lock then, and the next runs
+        may all be hits, which sweep nothing.
         """
         if self._lock is not None:
             lock, self._lock = self._lock, None
@@ -139,7 +139,7 @@ class Staging:
             _sweep_dead(self.root, self.key)
 
     def abandon(self) -> None:
-        """The same as `close`, for callers that gave up: nothing of the attempt stays."""
+        """The same as `close`, for callers that gave up."""
         self.close()
 
     def __enter__(self) -> Staging:
@@ -152,7 +152,7 @@ class Staging:
 def sweep(root: str, key: InstanceKey) -> list[str]:
     """Remove the attempts of dead runs of this key, half-born ones older than a minute, and the trash; gives the attempts' names.
 
-    Living attempts, of this key or another, are never touched. Nothing here fails: what cannot be removed today is removed another day.
+    Living attempts, of this key or another, are never touched. Never fails: a later run removes what cannot be removed now.
     """
     removed = _sweep_dead(root, key)
     trash = os.path.join(staging_root(root), "trash")
@@ -177,7 +177,7 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
 
 
 def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
-    """The ``rows`` folders of dead runs of this key, each while nobody else may sweep it. What they hold may be half written."""
+    """The ``rows`` folders of dead runs of this key, each locked while the caller reads it. Their files may be half written."""
     folder = staging_root(root)
     for name in _names(folder):
         path = os.path.join(folder, name)
@@ -195,7 +195,7 @@ def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
 
 
 def trash_path(root: str, name: str) -> str:
-    """A fresh place in the trash for something called `name`."""
+    """A new path in the trash for something called `name`."""
     return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")
 
 
@@ -218,7 +218,7 @@ def _sweep_attempt(root: str, path: str) -> bool:
 
 
 def _discard(root: str, path: str) -> None:
-    # First out of sight by one rename, then removed: nobody ever sees half an attempt under its name.
+    # First renamed, then removed: no run ever finds half an attempt under its name.
     trash = trash_path(root, os.path.basename(path).lstrip("."))
     try:
         os.makedirs(os.path.dirname(trash), exist_ok=True)

@@ -1,1 +1,1 @@
-"""The places that keep instances, and the little they must be able to do: a folder, a URL of an object store."""
+"""Stores of instances: a folder, or a URL of an object store, and the few operations that both must offer."""

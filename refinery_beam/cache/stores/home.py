@@ -1,8 +1,8 @@
 """The local folder that goes with a cache root.
 
-A local root is its own. One on a store gets a folder on each machine that uses it, ``~/.cache/refinery-beam/roots/...`` (or below
-``$XDG_CACHE_HOME``): the journal of the runs started here, the hints about files of this machine, and what a run here writes before it is
-uploaded. None of it is needed to read an instance, all of it may be deleted between runs.
+A local root is its own home. A root on a store has a home on each machine that uses it, ``~/.cache/refinery-beam/roots/...`` (or below
+``$XDG_CACHE_HOME``): the journal of the runs started here, the hints about files of this machine, and files before their
+upload. Readers need none of it, and all of it may be deleted between runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def home(root: str) -> str:
-    """The absolute local folder of a cache root; nothing is made.
+    """The absolute local folder of a cache root. Creates nothing.
 
     >>> home("/c")
     '/c'
@@ -28,6 +28,6 @@ def home(root: str) -> str:
     if not locations.is_url(location):
         return location
     above = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    # Readable for people, and told apart by the digest.
+    # The words are for people; the digest makes the name unique.
     name = f"{_ODD.sub('-', location).strip('-')[:80]}-{hashlib.sha256(location.encode()).hexdigest()[:12]}"
     return os.path.join(os.path.abspath(above), "refinery-beam", "roots", name)

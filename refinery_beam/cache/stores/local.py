@@ -1,4 +1,4 @@
-"""What the cache asks of a place that keeps bytes.
+"""The store of instances on a local disk, and the operations that every store must offer.
 
 The promises of the cache need four things of a store and no more: read a whole object, know an object's size, *create an object only if it
 is absent*, and make a finished tree visible at one moment. `Store` names them; `LocalStore` gives them on a POSIX file system:
@@ -12,7 +12,7 @@ publish        one `rename` of the directory; fails on a full target  upload fil
 set_aside      `rename` into the trash                                delete the manifest: nothing is an instance without one
 =============  =====================================================  =============================================================
 
-Readers follow the manifest only, so they need not know which of the two it was. `remote.RemoteStore` is the right-hand column.
+Readers follow the manifest only, so both columns look the same to them. `remote.RemoteStore` is the right-hand column.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from refinery_beam.errors import StoreError
 
 @runtime_checkable
 class Store(Protocol):
-    """The operations a place must offer to hold a cache. Paths are absolute in the store's own spelling."""
+    """The operations that a store must offer to the cache. Paths are absolute in the store's own spelling."""
 
     def read(self, path: str) -> bytes | None:
         """The whole object, or None when there is none. Any other failure is a StoreError."""
@@ -37,7 +37,7 @@ class Store(Protocol):
         """The size in bytes, or None when there is no object (a directory is none)."""
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Create the object with all of `data`, durably, or leave what is there alone and give False. Never shows a part of it."""
+        """Create the object with all of `data`, durably; or give False and change nothing if there is one. No reader sees a part of it."""
 
     def sizes(self, folder: str) -> dict[str, int]:
         """{relative path: size} of every file below a folder."""
@@ -50,7 +50,7 @@ class Store(Protocol):
 
 
 def store_of(location: str) -> Store:
-    """The store that a place is on."""
+    """The store of a location."""
     return RemoteStore() if locations.is_url(location) else LocalStore()
 
 
@@ -76,7 +76,7 @@ class LocalStore:
             return None
         except OSError as error:
             raise store_error(error, "look at", path) from error
-        # A link is not a file of ours: what it points to may change under the manifest.
+        # A link is no file of the instance: its target may change while the manifest stays.
         return facts.st_size if (facts.st_mode & 0o170000) == 0o100000 else None
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
@@ -160,7 +160,7 @@ def sync_file(path: str) -> None:
 
 
 def store_error(error: OSError, doing: str, path: str) -> StoreError:
-    """The StoreError for what an operating system refused, with the remedy that fits.
+    """The StoreError, with a remedy, for an OSError of the operating system.
 
     >>> store_error(OSError(28, "No space left on device"), "write", "/c").code
     'no-space'
@@ -187,7 +187,7 @@ def _link(temporary: str, path: str, data: bytes) -> None:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         # FAT and some FUSE systems have no hard links. An exclusive create keeps "only if absent"; a crash may then leave a part, which in
-        # an attempt is never looked at.
+        # an attempt is never read.
         with open(path, "xb") as file:
             file.write(data)
             file.flush()
@@ -195,7 +195,7 @@ def _link(temporary: str, path: str, data: bytes) -> None:
 
 
 def _make_directories(path: str) -> list[str]:
-    """Create `path` and its parents; gives the directories whose list of names changed by it."""
+    """Create `path` and its parents; gives the directories whose list of names has changed."""
     missing = []
     current = path
     while not os.path.isdir(current):

@@ -1,11 +1,11 @@
-"""A cache root on an object store. What `LocalStore` does with renames is done here by the order of puts.
+"""A cache root on an object store. `LocalStore` relies on renames; this module relies on the order of puts.
 
-An instance on a store is the objects that its manifest lists, below the place that its key names. Until the manifest is there, whatever
-else lies at that place is nothing: no reader looks at it. So files are put first, in any order, and the manifest last and only if absent;
+An instance on a store is the objects that its manifest lists, below the location that its key names. Until the manifest is there,
+readers ignore every other object there. So files are put first, in any order, and the manifest last and only if absent;
 that one request makes the instance, and the store decides which of many writers made it.
 
-Nothing is put over another run's bytes: shards are named for their content, and every other file is created only if absent, then compared.
-Bytes that differ are found non-determinism, since what dead runs left has been cleared before (see `leases`).
+No run overwrites another run's bytes: shards are named for their content, and every other file is created only if absent, then compared.
+Different bytes mean non-determinism, because the files of dead runs were cleared before (see `leases`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.errors import EngineError, StoreError
 
 BATCH = 500
-"""Objects removed at a time."""
+"""How many objects to remove at a time."""
 
 UPLOADS = 8
-"""Files put at a time: small ones wait for the network, not for this machine."""
+"""How many files to put at a time: small files wait for the network, not for this machine."""
 
 
 class RemoteStore:
-    """The operations of `stores.Store` on whatever `places` reaches. Holds no state."""
+    """The operations of `stores.Store` on every URL that `locations` reaches. Has no state."""
 
     def read(self, path: str) -> bytes | None:
         """The whole object, or None."""
@@ -44,14 +44,14 @@ class RemoteStore:
             raise locations.fault(error, "look at", path) from error
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Create the object, or leave what is there alone and give False: one conditional request."""
+        """Create the object, or give False and change nothing if there is one: one conditional request."""
         try:
             return locations.put_if_absent(path, data)
         except OSError as error:
             raise locations.fault(error, "create", path) from error
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """{relative path: size} of every object below a place, from one listing."""
+        """{relative path: size} of every object below a URL, from one listing."""
         try:
             return {entry.path: entry.size for entry in locations.walk(folder)}
         except OSError as error:
@@ -84,16 +84,16 @@ class RemoteStore:
         return True
 
     def remove(self, paths: list[str]) -> None:
-        """Remove objects; those that are gone are passed over."""
+        """Remove objects; an object that is gone already is no error."""
         try:
             locations.remove_all(paths)
         except OSError as error:
             raise locations.fault(error, "remove", paths[0]) from error
 
     def clear(self, target: str, *, allowed: Callable[[], bool] = lambda: True) -> None:
-        """Remove everything below a place, a manifest first: what loses its files must not look like an instance for a moment.
+        """Remove everything below a URL, a manifest first: an instance must not keep its manifest while it loses files.
 
-        Goes on only as long as it is `allowed`: who clears for too long may no longer be the one who may.
+        Stops as soon as `allowed()` is false: the lease may have been lost meanwhile.
         """
         paths = [locations.join(target, path) for path in self.sizes(target)]
         if allowed():
@@ -106,7 +106,7 @@ class RemoteStore:
         with open(os.path.join(tree, *path.split("/")), "rb") as file:
             data = file.read()
         location = locations.join(target, path)
-        # The recipe says where the sources lie: two machines may write it differently, and it is not among the listed files.
+        # The recipe contains the locations of the sources: two machines may write it differently, and the manifest does not list it.
         if self.put_if_absent(location, data) or path == RECIPE_NAME or self.read(location) == data:
             return
         raise EngineError(
@@ -119,7 +119,7 @@ class RemoteStore:
 
 
 def prepare_remote_root(root: str) -> str:
-    """Prove that a place can be written to and that it creates only what is absent; gives its absolute URL.
+    """Prove that a URL can be written to and that the store refuses to create an object twice; gives the absolute URL.
 
     StoreError ``store-missing``, ``store-permission``, ``store-unreachable``, ``store-extra``, ..., or ``store-create-only``.
     """

@@ -1,1 +1,1 @@
-"""What the content of files is called: digests of each, hints that save reading, and one hash over all."""
+"""Digests of files, hints that save reading them again, and one hash over all files."""

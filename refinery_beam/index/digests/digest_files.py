@@ -26,7 +26,7 @@ _CHUNK_BYTES = 8 << 20
 
 
 class Digested(NamedTuple):
-    """What became of one file: its raw ``digest``, or a ``problem`` as (reason word, detail). ``hashed`` says that it was really read."""
+    """The result for one file: its raw ``digest``, or a ``problem`` as (reason word, detail). ``hashed`` says that it was really read."""
 
     file: FileFact
     digest: bytes | None

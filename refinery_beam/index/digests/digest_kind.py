@@ -1,4 +1,4 @@
-"""What kind of digest names the content of a recipe's files: SHA-256 of the bytes, or the MD5 that stores keep of theirs."""
+"""The kind of digest for a recipe's files: SHA-256 of the bytes, or the MD5 that stores list."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SHA256 = "sha256"
 MD5 = "md5"
 
 
-def choose_digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
+def digest_kind(listings: Sequence[SourceListing], *, asked: str = "auto") -> str:
     """The one kind of digest that all files of a recipe get: ``md5`` if each is on a store whose listing has its MD5, else ``sha256``.
 
-    One kind for all, so that identical files are found across sources. `asked` is 'auto' or 'sha256'. Of S3 one file a source is read,
-    the first: an ETag of 32 hex digits is an MD5 unless the bucket encrypts with keys of its own, which no listing tells.
+    One kind for all, so that identical files are found across sources. `asked` is 'auto' or 'sha256'. For S3 the first file of
+    each source is read: an ETag of 32 hex digits is an MD5 unless the bucket encrypts with keys of its own, which no listing tells.
     """
     if asked == SHA256:
         return SHA256

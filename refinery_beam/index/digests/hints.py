@@ -1,4 +1,4 @@
-"""The hint cache: what a file's bytes hashed to the last time somebody looked.
+"""The hint cache: the digest of a file when it was last hashed.
 
 A hint is only ever a hint. It counts for exactly one (absolute path, size, mtime, ctime, inode); a file that changed less than two
 seconds before it was hashed leaves none, because a clock's tick may hide a second write; each row carries a check sum of itself.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _SETTLED_NS = 2_000_000_000
-_APPLICATION = 0x52464248  # marks the file as ours: a database of somebody else is left alone
+_APPLICATION = 0x52464248  # identifies the file as a hint cache: databases of other programs stay untouched
 _FORMAT = 1
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS hints "
@@ -30,7 +30,7 @@ _BUSY_SECONDS = 1.0
 
 
 class FileState(NamedTuple):
-    """What `stat` says of a file; any difference makes a hint void."""
+    """The `stat` of a file; any difference makes a hint void."""
 
     size: int
     mtime_ns: int
@@ -43,7 +43,7 @@ class FileState(NamedTuple):
 
 
 class ObjectState(NamedTuple):
-    """What a store's listing says of an object; any difference makes a hint void."""
+    """The facts of an object in a store's listing; any difference makes a hint void."""
 
     size: int
     version: str
@@ -66,7 +66,7 @@ def is_settled(state: FileState) -> bool:
 class HintCache:
     """An SQLite file of hints at `path`, made on the first write; '' keeps no hints.
 
-    Safe for concurrent processes. ``notes`` tells what went wrong, if anything: notes about this run, not about the data.
+    Safe for concurrent processes. ``notes`` are about failures of the cache in this run, not about the data.
 
     >>> import tempfile
     >>> hints = HintCache(os.path.join(tempfile.mkdtemp(), "hints.sqlite"))

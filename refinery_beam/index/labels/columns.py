@@ -1,4 +1,4 @@
-"""Which columns of a label table anything in the recipe mentions: those that are kept."""
+"""The columns of a label table that the recipe mentions; only these are kept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def wanted_fields(model: RecipeModel, content: str) -> frozenset[str]:
 
 
 def _words(values: Iterable[Any]) -> set[str]:
-    """Every text in some values, looking into lists and mappings."""
+    """Every text in some values, also within lists and mappings."""
     out: set[str] = set()
     for value in values:
         if isinstance(value, str):

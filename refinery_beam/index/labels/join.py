@@ -1,7 +1,7 @@
 """Give every selected file its label: from a table beside the files, or from the file's own path.
 
-A by_id table's id column may hold relative paths, file names or stems. Which one it is, is decided once for the whole table: the form under
-which most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
+A by_id table's id column may hold relative paths, file names or stems. The whole table has one form: the one under which
+most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined
 
 def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> Joined:
     rows = _row_of_id(spec, table)
-    form, keys = _choose_form(spec, rows, paths)
+    form, keys = _form_of_keys(spec, rows, paths)
     labels: list[str | None] = []
     fields: list[dict[str, Any]] = []
     used = 0
@@ -107,7 +107,7 @@ def _row_of_id(spec: LabelSpec, table: Table) -> dict[str, int]:
     return rows
 
 
-def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) -> tuple[str, list[str]]:
+def _form_of_keys(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) -> tuple[str, list[str]]:
     whole = [nfc(path) for path in paths]
     names = [path.rpartition("/")[2] for path in whole]
     forms = [("relative path", whole), ("file name", names), ("stem", [stem_of(name) for name in names])]
@@ -144,8 +144,8 @@ def _choose_form(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) ->
 def _clash(rows: dict[str, int], keys: Sequence[str], paths: Sequence[str]) -> tuple[str, str, str] | None:
     if len(set(keys)) == len(keys):
         return None
-    seen: dict[str, str] = {}
+    path_of: dict[str, str] = {}
     for key, path in zip(keys, paths, strict=True):
-        if key in rows and seen.setdefault(key, path) != path:
-            return key, seen[key], path
+        if key in rows and path_of.setdefault(key, path) != path:
+            return key, path_of[key], path
     return None

@@ -1,4 +1,4 @@
-"""Where the labels of a source come from, decided once; then each file is asked for its own."""
+"""Finds the label rule of a source once, and applies it to each file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """What a file is given: its label, the wanted columns of its row in the label table, and '' or the words why it lacks a label."""
+    """The label of a file, the wanted columns of its row in the label table, and '' or the words why it lacks a label."""
 
     label: str | None
     fields: dict[str, Any] = NO_FIELDS
@@ -24,7 +24,7 @@ class Given(NamedTuple):
 
 @dataclass(frozen=True)
 class Labelling:
-    """``give`` answers for the k-th file of a listing. ``table`` is the sha256 of the label table, '' without one; ``notes`` and
+    """``give`` gives the k-th file of a listing its label. ``table`` is the sha256 of the label table, '' without one; ``notes`` and
     ``warnings`` (code, message) are about the table as a whole."""
 
     give: Callable[[int, FileFact], Given]
@@ -36,8 +36,8 @@ class Labelling:
 def label_files(listing: SourceListing, derivation: Derivation | None, *, wanted: frozenset[str]) -> Labelling:
     """How the files of a listing get their labels: a table, their path, their folder, their loader, or not at all.
 
-    A label table is joined here, and is the one thing that is held in memory whole. Raises DataError for a table that cannot be used
-    and for a source that says nowhere what its labels are.
+    Joins a label table, the only thing that is in memory as a whole. Raises DataError for a table that cannot be used and for a source
+    without a rule for labels.
     """
 
     def from_path(k: int, file: FileFact) -> Given:

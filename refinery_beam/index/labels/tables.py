@@ -1,7 +1,7 @@
 """Read a label table: CSV, TSV, semicolons, JSON lines or Parquet, into plain columns of text.
 
-How text is cut into rows is the business of `recipe.delimited`. Values are taken as they are: ``" cat"`` and ``"cat"`` are two labels.
-Empty lines are dropped. A broken table is a DataError naming the line.
+`recipe.delimited` cuts text into rows. Values stay unchanged: ``" cat"`` and ``"cat"`` are two labels. Empty lines are dropped. A broken
+table is a DataError naming the line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from refinery_beam.recipe.delimited import ENCODING, BrokenRow, read_head, read_
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSpec:
-    """``label_from`` of a source. ``path`` is absolute, ``shown`` is how the recipe wrote it, ``place`` is where, for messages."""
+    """``label_from`` of a source. ``path`` is absolute, ``shown`` is the path in the recipe and ``at`` its position, for messages."""
 
     path: str
     join: Literal["by_id", "by_row_order"]
@@ -85,7 +85,7 @@ def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Tabl
 
 
 def fault(spec: LabelSpec, message: str, *, code: str, value: Any = None, **words: Any) -> DataError:
-    """A DataError at the place where the recipe names the table."""
+    """A DataError that names where the recipe names the table."""
     return DataError(message, code=code, at=spec.at, value=spec.title if value is None else value, **words)
 
 

@@ -1,1 +1,1 @@
-"""Which files a source selects, and what their place says of them."""
+"""Lists the files that a source selects, with the label and partition that follow from their paths."""

@@ -1,4 +1,4 @@
-"""Where a file lies says what it is: layouts (`recipe.layout`) matched against relative posix paths.
+"""Matches layouts (`recipe.layout`) against relative posix paths: the path of a file gives its label and split.
 
 All three arrangements are layouts: class folders are ``{label}/{file}`` and flat sources ``**/{file}``, so a lister of another kind of
 store only has to produce relative paths.
@@ -19,7 +19,7 @@ _REMEMBERED = 16_384
 
 
 class Match(NamedTuple):
-    """What a path's place says: the label or split segment in Unicode NFC, None where the template has no such token."""
+    """The label and split of a path: its segments in Unicode NFC, None where the template has no such token."""
 
     label: str | None
     split: str | None
@@ -43,18 +43,18 @@ class Layout:
         self._open = star < len(segments)
         self.has_label = "{label}" in segments
         self.has_split = "{split}" in segments
-        self._seen: dict[str, Match | None] = {}
+        self._matches: dict[str, Match | None] = {}
 
     def match(self, path: str) -> Match | None:
-        """The label and split a relative posix path carries, or None when the template does not describe it."""
+        """The label and split of a relative posix path, or None if the template does not match it."""
         # {file} takes any name, so the folder decides; most files share theirs with many.
         folder = path.rpartition("/")[0]
         try:
-            return self._seen[folder]
+            return self._matches[folder]
         except KeyError:
-            if len(self._seen) >= _REMEMBERED:
-                self._seen.clear()
-            found = self._seen[folder] = self._match(nfc(path).split("/"))
+            if len(self._matches) >= _REMEMBERED:
+                self._matches.clear()
+            found = self._matches[folder] = self._match(nfc(path).split("/"))
             return found
 
     def _match(self, parts: list[str]) -> Match | None:

@@ -1,4 +1,4 @@
-"""List a source, wherever it lies."""
+"""Lists a source, on a local disk or on a store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     """List one source, a folder or a URL. `scratch` is a folder for temporary files.
 
     Raises DataError: the path is not a folder, a folder cannot be read, there is no class folder where there should be, or no
-    file is selected. Messages name the place in the recipe.
+    file is selected. Messages name the position in the recipe.
 
     >>> import tempfile, pathlib
     >>> root = tempfile.mkdtemp(); pathlib.Path(root, "cat").mkdir(); _ = pathlib.Path(root, "cat", "1.PNG").write_bytes(b"x")

@@ -1,4 +1,4 @@
-"""List a source through a third-party loader: what it names is checked, sorted and stated here, so a loader can only choose."""
+"""Lists a source through a third-party loader. The loader only names files; this module checks, sorts and stats them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> SourceListing:
-    """The files a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
+    """The files that a loader selects below a source's root, sorted by the UTF-8 bytes of their NFC path.
 
     Raises PluginError for a loader that names files outside the root or one twice, or fails; DataError for a root that is no folder and
     for a source without files.
@@ -35,14 +35,14 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
     except Exception as error:
         raise _fault(source, f"failed: {type(error).__name__}: {error}") from error
     files = sorted_files(scratch)
-    seen: set[str] = set()
+    paths: set[str] = set()
     for item in named:
         path = item.path
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
             raise _fault(source, f"names {display(path)!r}, which is no plain path below the source")
-        if nfc(path) in seen:
+        if nfc(path) in paths:
             raise _fault(source, f"names {display(path)!r} twice")
-        seen.add(nfc(path))
+        paths.add(nfc(path))
         try:
             facts = os.stat(os.path.join(source.root, *path.split("/")))
         except OSError as error:

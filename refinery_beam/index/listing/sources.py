@@ -1,9 +1,9 @@
-"""What a source selects: files, sorted, each with what its place says of it.
+"""Selects the files of a source: sorted, each with the label and partition that follow from its path.
 
 Listing has two steps, so that another store is another first step only: a *walk* hands every file with an extension of its kind of data
 below a root to a `Selection` as it finds it (`walk_local`, `walk_remote`), and the selection gives it the label and partition
-of its place in the source's layout. No list of all files is ever held. What is not selected is counted, never silently dropped: by
-extension (``.txt``, ``(none)`` without one) or under the words
+by the source's layout. No list of all files is ever in memory. Every file that is not selected is counted: by extension (``.txt``,
+``(none)`` without one) or under the words
 
 =============  ===============================================================================
 hidden         names that start with a dot, and Thumbs.db
@@ -34,8 +34,8 @@ from refinery_beam.sorting import Sorter
 
 class FileFact(NamedTuple):
     """One selected file. ``path`` is relative to the source's root, posix, exactly as the file system has it (undecodable bytes as
-    surrogates); ``label`` and ``partition`` are what its place says, None where it says nothing. Of a file on a store there are no times
-    and no inode; ``md5`` is what its listing says of the bytes, b'' where it says nothing of use, and ``version`` changes when it does."""
+    surrogates); ``label`` and ``partition`` follow from its path, None if they do not. A file on a store has no times and no inode;
+    ``md5`` is its digest in the listing, b'' without one, and ``version`` changes when the file does."""
 
     path: str
     size: int
@@ -51,8 +51,8 @@ class FileFact(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
-    (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree; ``place`` and
-    ``layout_at`` are where the recipe names the path and the layout, and ``noun`` what a file is, for messages."""
+    (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree; ``at`` and
+    ``layout_at`` are the positions of the path and the layout in the recipe, and ``noun`` the noun for files, all for messages."""
 
     name: str
     type: str
@@ -170,12 +170,12 @@ def sorted_files(scratch: str = "") -> Sorter[FileFact]:
 
 
 def parse_layout(source: Source) -> Layout:
-    """The layout of a source's arrangement, or its own. That it keeps the grammar is check 31's business."""
+    """The layout of a source's arrangement, or its own. Check 31 has checked its grammar."""
     return Layout({"folder": FOLDER, "flat": FLAT}.get(source.arrangement, source.layout))
 
 
 def path_key(file: FileFact) -> bytes:
-    """Where a file stands in its source: the UTF-8 bytes of its NFC path."""
+    """The sort key of a file in its source: the UTF-8 bytes of its NFC path."""
     # NFC first: the k-th image must be the same image on a file system that stores names decomposed.
     path = file.path
     return os.fsencode(path if path.isascii() else unicodedata.normalize("NFC", path))
@@ -209,9 +209,9 @@ def _count_word(extension: str, wanted: frozenset[str]) -> str:
 def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
     tree = source.arrangement == "tree" and bool(skipped.get("unmatched"))
     what = "matches the layout" if tree else "was found"
-    seen = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
+    counts = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
     return DataError(
-        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {seen})" if seen else ""),
+        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {counts})" if counts else ""),
         code="no-images",
         at=(tree and source.layout_at) or source.at,
         value=source.layout if tree else display(source.root),

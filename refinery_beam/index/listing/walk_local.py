@@ -56,7 +56,7 @@ def walk_local(selection: Selection) -> None:
                     else:
                         skip(_odd_word(entry))
                 except FileNotFoundError:
-                    skip("broken_link")  # removed while we looked, or a link into nothing
+                    skip("broken_link")  # removed during the walk, or a link into nothing
                 except OSError as error:
                     if entry.is_symlink():
                         skip("broken_link")  # a link to itself

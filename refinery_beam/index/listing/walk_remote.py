@@ -1,7 +1,7 @@
 """The walk of a source on an object store.
 
-Prefixes are listed one by one, like folders: memory is bounded by the largest of them, and names that a local walk would pass over are
-passed over here. A few are asked for ahead, since each answer takes a round trip.
+Prefixes are listed one by one, like folders: memory is bounded by the largest of them, and this walk skips the names that a local walk
+skips. A few are asked for ahead, since each answer takes a round trip.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ def walk_remote(selection: Selection) -> None:
     source = selection.source
     with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="list") as pool:
         todo: list[str] = [""]
-        asked: deque[tuple[str, Future[list[locations.Child]]]] = deque()
+        asked: deque[tuple[str, Future[list[locations.Listed]]]] = deque()
         while todo or asked:
             while todo and len(asked) < _AHEAD:
                 prefix = todo.pop()
-                asked.append((prefix, pool.submit(locations.children, locations.join(source.root, prefix))))
+                asked.append((prefix, pool.submit(locations.list_children, locations.join(source.root, prefix))))
             prefix, answer = asked.popleft()
             try:
                 found = answer.result()
             except FileNotFoundError:
                 if not prefix:
                     raise _nothing_there(selection) from None
-                continue  # removed while we looked
+                continue  # removed during the walk
             except OSError as error:
                 raise locations.fault(error, "list", locations.join(source.root, prefix)) from error
-            for child in found:
-                _take(child, prefix, selection, todo)
+            for listed in found:
+                _take(listed, prefix, selection, todo)
 
 
-def _take(child: locations.Child, prefix: str, selection: Selection, todo: list[str]) -> None:
-    name = child.name
+def _take(listed: locations.Listed, prefix: str, selection: Selection, todo: list[str]) -> None:
+    name = listed.name
     if name.startswith("."):
         selection.skip("hidden")
-    elif child.folder:
+    elif listed.folder:
         todo.append(f"{prefix}{name}/")
         if not prefix:
             selection.folder(name)
@@ -52,9 +52,9 @@ def _take(child: locations.Child, prefix: str, selection: Selection, todo: list[
         selection.skip(word)
     else:
         # CRC32C is no name for content: among a hundred thousand files two would share theirs.
-        kind, digest = child.checksum or ("", b"")
+        kind, digest = listed.checksum or ("", b"")
         md5 = digest if kind in (MD5, "etag") else b""
-        selection.add(prefix + name, child.size, md5=md5, version=child.version, tagged=kind == "etag")
+        selection.add(prefix + name, listed.size, md5=md5, version=listed.version, tagged=kind == "etag")
 
 
 def _nothing_there(selection: Selection) -> DataError:

@@ -30,7 +30,7 @@ def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"]
 
 
 def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
-    """Run the job to its end; gives the place where it left its rows."""
+    """Run the job to its end; gives the location of its rows."""
     settings, plan, index = prepared.settings, prepared.plan, prepared.index
     records = len(index.entries)
     expected = expected_records(plan, prepared.plugin, index.entries)

@@ -1,4 +1,4 @@
-"""Behind a miss: attempts at the instance, until one succeeds or the run has to end.
+"""After a cache miss: makes attempts at the instance, until one succeeds or the run has to end.
 
 No Beam here: the fork comes first, and its parent needs none.
 """
@@ -46,7 +46,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
 
 def _attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
     import_beam(talk=prepared.settings.debug)
-    # The door behind the fork: with it comes Beam.
+    # Imported after the fork, because it imports Beam.
     from refinery_beam.launch.build.attempt import attempt
 
     return attempt(prepared, poison)

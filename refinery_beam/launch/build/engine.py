@@ -1,4 +1,4 @@
-"""One job on the chosen engine: where its rows go, how it is run to its end, and what is said when it does not get there."""
+"""One job on the engine of the settings: where its rows go, how it runs to its end, and the errors of a job that fails."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache import Attempt
+from refinery_beam.crashes.job_died import JobDied
 from refinery_beam.crashes.markers import read_markers
-from refinery_beam.crashes.worker_deaths import JobDied
 from refinery_beam.errors import ErrorGroup, Interrupted, RefineryError
 from refinery_beam.job.cancel import cancel
 from refinery_beam.job.failures import read_failures
 from refinery_beam.job.job import WORK_FOLDERS
 from refinery_beam.launch.settings import Settings
 from refinery_beam.runners import local
-from refinery_beam.runners.dataflow.run import Told, run_dataflow
+from refinery_beam.runners.dataflow.run import Listener, run_dataflow
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.options import read_options
 from refinery_beam.runners.portable.options import read_ahead_threads
@@ -28,8 +28,8 @@ from refinery_beam.runners.quiet import stderr_set_aside
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The engine of a job over `records` references, which are called `noun` where people look. What the driver alone writes (logs) is in
-    ``here``, on this machine in any case; rows are in ``work``, where the workers of the engine can write them.
+    """The engine of a job over `records` refs; `noun` is their name in messages. The driver's own files (logs) are in ``here``, always on
+    this machine; rows are in ``work``, where the workers of the engine can write them.
     """
 
     settings: Settings
@@ -47,8 +47,8 @@ class Engine:
         here, work = staging.rows_dir, staging.rows_dir if options.runner == "direct" else staging.shared_rows_dir
         for name in WORK_FOLDERS:
             locations.make_folder(locations.join(work, name))
-        chosen = local_options(settings, records)
-        return cls(settings=settings, options=options, local_options=chosen, here=here, work=work, records=records, noun=noun)
+        local_workers = local_options(settings, records)
+        return cls(settings=settings, options=options, local_options=local_workers, here=here, work=work, records=records, noun=noun)
 
     @property
     def is_local(self) -> bool:
@@ -66,10 +66,10 @@ class Engine:
         return self.settings.shows_progress and self.options.runner != "dataflow"
 
     def run(self, build: Callable[[Any], None]) -> None:
-        """Run the pipeline that `build` makes to its end. Raises what the workers found first, or EngineError; cancels the job then."""
-        chosen = self.local_options
+        """Run the pipeline that `build` makes to its end. Raises the first error of a worker, or EngineError, after cancelling the job."""
+        local_options = self.local_options
         where = (
-            f"the local engine: {chosen.workers} {chosen.mode}"
+            f"the local engine: {local_options.workers} {local_options.mode}"
             if self.is_local
             else f"{self.options.runner}, {self.options.environment} workers"
         )
@@ -94,7 +94,7 @@ class Engine:
                 cancel(self.work)
 
     def _run(self, build: Callable[[Any], None]) -> None:
-        settings, told, cloud = self.settings, Told(), self.options.runner == "dataflow"
+        settings, listener, cloud = self.settings, Listener(), self.options.runner == "dataflow"
         aside = (self.local_options.mode == "processes" or not self.is_local) and not settings.debug
         with (
             stderr_set_aside(os.path.join(self.here, "stderr.log"), enabled=aside) as stream,
@@ -105,20 +105,20 @@ class Engine:
                 stream=stream,
                 enabled=settings.shows_progress,
                 plain=settings.talks,
-                counts=told.counts if cloud else None,
-            ) as told.say,
+                counts=listener.counts if cloud else None,
+            ) as listener.say,
         ):
             if self.is_local:
                 local.run_local(build, self.local_options, work=self.work, talk=settings.debug)
             elif cloud:
-                run_dataflow(build, self.options, work=self.work, workers=settings.workers, told=told, talk=settings.debug)
+                run_dataflow(build, self.options, work=self.work, workers=settings.workers, listener=listener, talk=settings.debug)
             else:
                 run_portable(build, self.options, work=self.work, logs=self.here, workers=settings.workers, talk=settings.debug)
 
 
 def local_options(settings: Settings, records: int) -> local.LocalOptions:
-    """How the local engine runs a job over so many references."""
-    return local.choose(records, mode=settings.mode, workers=settings.workers, runner_factory=settings.runner_factory)
+    """How the local engine runs a job over so many refs."""
+    return local.plan_local_workers(records, mode=settings.mode, workers=settings.workers, runner_factory=settings.runner_factory)
 
 
 def works_in_threads(settings: Settings, records: int) -> bool:

@@ -1,4 +1,4 @@
-"""What this machine is, as far as it can matter to bytes; stored in every manifest."""
+"""The facts about this machine that can matter to bytes; stored in every manifest."""
 
 from __future__ import annotations
 

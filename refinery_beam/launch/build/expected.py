@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Protocol
 
+from refinery_beam.planning.generated import GenerateStep, aggressive
 from refinery_beam.planning.nodes import OutputPlan, Plan
-from refinery_beam.planning.variants import GenerateStep, aggressive
 from refinery_beam.plugins.base import ArrayType, GenerateOp, Plugin
 
 TARGET_SHARDS = 64
@@ -17,7 +17,7 @@ MAX_SHARD_BYTES = 256 << 20
 
 
 class Entry(Protocol):
-    """What is asked of a record of the index."""
+    """The fields of an index record that this module reads."""
 
     @property
     def label(self) -> str | None: ...
@@ -27,7 +27,7 @@ class Entry(Protocol):
 
 
 class Entries(Protocol):
-    """The records of an index: counted, and gone through as often as one likes."""
+    """The records of an index: counted, and readable any number of times."""
 
     def __len__(self) -> int: ...
 
@@ -36,7 +36,7 @@ class Entries(Protocol):
 
 def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
     """About as many as are stored: records by split as the ratios say, each multiplied by what generation and stored augmentation make of
-    it. Filters and bad files are not foreseen.
+    it. Ignores filters and bad files.
     """
     copies = any(step.kind != "variants" for step in plan.generation)
     classes = Counter(entry.label for entry in entries if entry.label is not None) if copies else Counter[str]()
@@ -45,7 +45,7 @@ def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
         rows = share
         for step in plan.generation:
             if split in step.splits:
-                rows *= _growth(plugin, step, classes)
+                rows *= _factor(plugin, step, classes)
         for varied in aggressive(plan.augmentations):
             if split in varied.splits:
                 rows *= varied.expansion
@@ -66,13 +66,13 @@ def _shares(plan: Plan, entries: Entries) -> dict[str, Fraction]:
     return found | {name: divided * Fraction(ratio) for name, ratio in split.ratios}
 
 
-def _growth(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> Fraction:
+def _factor(plugin: Plugin, step: GenerateStep, classes: Mapping[str, int]) -> Fraction:
     """How many records come out of a generation for one that goes in."""
     bound = plugin.bind(step, GenerateOp)
     kept = 0 if step.replace else 1
     with plugin.named():
         if step.kind == "variants":
-            return Fraction(kept + len(bound.call(bound.op.variants, bound.params)))
+            return Fraction(kept + len(bound.call(bound.op.generated, bound.params)))
         if not classes:
             return Fraction(kept)
         extra = sum(bound.call(bound.op.extra, count, max(classes.values()), bound.params) for count in classes.values())

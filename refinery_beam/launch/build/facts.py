@@ -1,4 +1,4 @@
-"""From a prepared recipe and a collected job to the plain facts a report shows."""
+"""Makes the plain facts of a report from a prepared recipe and a collected job."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.reporting import ReportFacts
-from refinery_beam.reporting.beside import beside_section, contracts_section
+from refinery_beam.reporting.contracts import contracts_section
+from refinery_beam.reporting.sample_and_sinks import sample_and_sinks_section
 
 
 def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
-    """Everything report.md says."""
+    """The facts of report.md."""
     plan, index = prepared.plan, prepared.index
     chain = next(iter(plan.chains.values()))
     return ReportFacts(
@@ -63,7 +64,7 @@ def _sections(prepared: Prepared, collected: Collected) -> list[str]:
     """The report's sections about contracts, the sample and sinks."""
     entries = optional_entries(prepared, collected)
     messages = [o.verdict.message for o in collected.outcomes]
-    return [contracts_section(entries.get("expectations", ()), messages), beside_section(entries)]
+    return [contracts_section(entries.get("expectations", ()), messages), sample_and_sinks_section(entries)]
 
 
 def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]:

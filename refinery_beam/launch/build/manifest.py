@@ -23,7 +23,7 @@ from refinery_beam.rows import files_digest, logical_digest
 def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> dict[str, Any]:
     """Write recipe.yaml, the statistics, the ledger and the report into the staged instance, a local folder; give the manifest's content.
 
-    Shards may lie elsewhere: of them only what workers reported is used.
+    Shards may lie elsewhere: this uses only the workers' rows about them.
     """
     plan = prepared.plan
     _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
@@ -96,7 +96,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> di
 
 
 def statistics_text(step: Step | FieldStep, fitted: Any) -> str:
-    """The JSON file of one fitted step: what it is, where it learned, its integers and the floats derived from them."""
+    """The JSON file of one fitted step: the step, its fit source, its integers and the floats derived from them."""
     body = {
         "op": step.op,
         "version": step.version,

@@ -1,5 +1,5 @@
-"""Filters as PTransforms, a module for each way of choosing. Only sizes and near duplicates look into files; whatever goes is in the
-ledger.
+"""Filters as PTransforms, one module for each way to decide. Only filters by header and near duplicates read files. Every removed record
+is in the ledger.
 """
 
 from refinery_beam.pipeline.filters import by_header, by_metadata, by_rank, duplicates, per_class

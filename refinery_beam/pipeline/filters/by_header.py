@@ -22,8 +22,8 @@ class ByHeader(beam.PTransform):
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
         peeked = refs | "Headers" >> PeekInto(self._job, self._step)
-        return Sieved(peeked.seen | "Kept" >> beam.Map(_reference).with_output_types(Ref), peeked.ledger)
+        return Sieved(peeked.pairs | "Kept" >> beam.Map(_ref).with_output_types(Ref), peeked.ledger)
 
 
-def _reference(pair: tuple[bytes, Ref]) -> Ref:
+def _ref(pair: tuple[bytes, Ref]) -> Ref:
     return pair[1]

@@ -30,7 +30,7 @@ class ByMetadata(beam.PTransform):
 
 
 class KeepByPredicate(beam.DoFn):
-    """Keeps a reference when the op says so of its label and metadata. Records it cannot take are bad ones, as Input.on_error says."""
+    """Keeps a ref if the op's predicate holds for its label and metadata. A record that the op cannot take is a bad record."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         self._job, self._step = job, step

@@ -20,7 +20,7 @@ from refinery_beam.records import Ref
 
 @carries_out("sample")
 class ByRank(beam.PTransform):
-    """One sample of all records. The cut is found by counting: the records are never held in memory."""
+    """One sample of all records. Finds the cut by counting: the records are never kept in memory."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ByRank(beam.PTransform):
 
 
 class KeepByRank(beam.DoFn):
-    """Keeps the references of lowest seeded rank, up to the quota."""
+    """Keeps the refs of lowest seeded rank, up to the quota."""
 
     def __init__(self, step: FilterStep) -> None:
         self._step = step

@@ -1,4 +1,4 @@
-"""Duplicates: groups of one content, or clusters of near signatures, and the one record of each that stays."""
+"""Duplicates: groups of equal content, or clusters of near signatures. One record of each group or cluster stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from refinery_beam.records import LedgerRow, Ref
 
 @carries_out("duplicates")
 class DropDuplicates(beam.PTransform):
-    """Of each group the reference with the smallest key; the others go, each naming the one that stays for it."""
+    """Keeps the ref with the smallest key of each group. The ledger row of every other record names the record that stays."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -33,15 +33,15 @@ class DropDuplicates(beam.PTransform):
             members = refs | "ByContent" >> beam.Map(_by_content).with_output_types(tuple[bytes, Ref])
         else:
             peeked = refs | "Signatures" >> PeekInto(self._job, step)
-            roots = peeked.seen | "Clusters" >> Clusters(step.distance)
-            members = peeked.seen | "ByCluster" >> beam.Map(_by_root, beam.pvalue.AsDict(roots)).with_output_types(tuple[bytes, Ref])
+            roots = peeked.pairs | "Clusters" >> Clusters(step.distance)
+            members = peeked.pairs | "ByCluster" >> beam.Map(_by_root, beam.pvalue.AsDict(roots)).with_output_types(tuple[bytes, Ref])
             unread.append(peeked.ledger)
         out = sieved(members | "Groups" >> beam.GroupByKey(), "KeepFirst", beam.FlatMap(keep_first, step))
         return Sieved(out.kept, (*unread, out.ledger) | "Lost" >> beam.Flatten()) if unread else out
 
 
 class NearGroups(beam.PTransform):
-    """References -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if given."""
+    """Refs -> the same with the group that splits never divide: near clusters, joined with the groups of `group_by` if there is one."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -51,13 +51,13 @@ class NearGroups(beam.PTransform):
         split = self._job.plan.split
         assert split.near_distance is not None
         peeked = refs | "Signatures" >> PeekInto(self._job, None)
-        roots = peeked.seen | "Clusters" >> Clusters(split.near_distance, with_groups=split.group_by is not None)
-        grouped = peeked.seen | "Regroup" >> beam.Map(regroup, beam.pvalue.AsDict(roots)).with_output_types(Ref)
+        roots = peeked.pairs | "Clusters" >> Clusters(split.near_distance, with_groups=split.group_by is not None)
+        grouped = peeked.pairs | "Regroup" >> beam.Map(regroup, beam.pvalue.AsDict(roots)).with_output_types(Ref)
         return Sieved(grouped, peeked.ledger)
 
 
 class Clusters(beam.PTransform):
-    """(signature, reference) pairs -> (node, root) pairs of every node that is connected with another; the root is the smallest node.
+    """(signature, ref) pairs -> (node, root) pairs of every node that is connected with another; the root is the smallest node.
 
     Nodes are signatures and, `with_groups`, group keys. Distinct signatures meet in the buckets of their bands, each bucket gives fewer
     pairs than it has members, and one combiner holds a forest of only those nodes that have a neighbour.
@@ -67,9 +67,9 @@ class Clusters(beam.PTransform):
         super().__init__()
         self._distance, self._with_groups = distance, with_groups
 
-    def expand(self, seen: beam.PCollection[tuple[bytes, Ref]]) -> beam.PCollection[tuple[bytes, bytes]]:
+    def expand(self, signatures: beam.PCollection[tuple[bytes, Ref]]) -> beam.PCollection[tuple[bytes, bytes]]:
         pairs = (
-            seen
+            signatures
             | "Once" >> beam.Map(_once).with_output_types(tuple[bytes, int])
             | "Distinct" >> beam.CombinePerKey(Count()).with_output_types(tuple[bytes, int])
             | "Bands" >> beam.FlatMap(_banded, self._distance).with_output_types(tuple[tuple[int, int], bytes])
@@ -77,7 +77,7 @@ class Clusters(beam.PTransform):
             | "Near" >> beam.FlatMap(_near, self._distance).with_output_types(tuple[bytes, bytes])
         )
         if self._with_groups:
-            joined = seen | "WithGroups" >> beam.Map(_with_group).with_output_types(tuple[bytes, bytes])
+            joined = signatures | "WithGroups" >> beam.Map(_with_group).with_output_types(tuple[bytes, bytes])
             pairs = (pairs, joined) | "Pairs" >> beam.Flatten()
         return (
             pairs
@@ -111,7 +111,7 @@ class Connect(beam.CombineFn):
 
 
 def keep_first(group: tuple[bytes, Iterable[Ref]], step: FilterStep) -> Iterable[Any]:
-    """The reference with the smallest key, and a ledger row for each other one. The group is gone through twice, never held."""
+    """The ref with the smallest key, and a ledger row for each other ref. Iterates over the group twice and never keeps it in memory."""
     first = min(group[1], key=lambda ref: ref.key)
     for ref in group[1]:
         if ref.key == first.key:
@@ -122,7 +122,7 @@ def keep_first(group: tuple[bytes, Iterable[Ref]], step: FilterStep) -> Iterable
 
 
 def regroup(pair: tuple[bytes, Ref], roots: Mapping[bytes, bytes]) -> Ref:
-    """The reference with its cluster as group."""
+    """The ref with its cluster as group."""
     signature, ref = pair
     return ref._replace(group=digest("group-near", roots.get(signature, signature)))
 

@@ -1,7 +1,7 @@
-"""How filters are carried out: each transform here names the kind of filter that it does, and `carried_out` looks it up.
+"""Maps kinds of filters to the transforms that carry them out: a transform registers itself for a kind, and `carried_out` looks it up.
 
-A transform is made with a job and a step of the plan. It takes references and gives `Sieved`: those that stay, and the ledger rows of those
-that go. A filter of a kind that no transform here carries out brings its own (`plugins.base.OwnFilterOp`).
+A transform is made with a job and a step of the plan. It takes refs and gives `Sieved`: the refs that stay, and ledger rows
+of the others. A filter of a kind that no transform here carries out brings its own (`plugins.base.OwnFilterOp`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def carried_out(job: Job, step: FilterStep) -> Any:
 
 
 class Own(beam.PTransform):
-    """The transform that a third party's filter brings, and what comes of its decisions."""
+    """Runs the transform of a third-party filter and applies its decisions."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ _LOST, _KEPT, _GIVEN = range(3)
 
 
 class Said(beam.DoFn):
-    """What a filter of a third party gives, if it is a reference with whether it stays. PluginError otherwise."""
+    """An element of a third-party filter's output, if it is a (ref, stays) pair. PluginError otherwise."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         self._job, self._step = job, step
 
     def process(self, decision: Any) -> Iterator[tuple[bytes, tuple[Ref, int]]]:
         with working(self._job):
-            # By its key: in a process of its own a worker may get references back from Beam as another class of the same fields.
+            # By its key: a worker process may get refs back from Beam as another class with the same fields.
             pair = isinstance(decision, tuple) and len(decision) == 2 and isinstance(getattr(decision[0], "key", None), bytes)
             if not pair or decision[1] not in (True, False):
                 raise _failed(self._step, f"it gives {type(decision).__name__}, not pairs of a reference and whether it stays")
@@ -80,14 +80,14 @@ class Said(beam.DoFn):
 
 
 class KeepAsSaid(beam.DoFn):
-    """Each reference that went into a filter, by what was said of it. PluginError unless that is one thing for each."""
+    """Joins every ref with the filter's decision about it. PluginError unless there is one decision for each."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         self._job, self._step = job, step
 
     def process(self, group: tuple[bytes, Iterable[tuple[Ref, int]]]) -> Iterator[Any]:
         known = list(group[1])
-        # The reference that went in goes on: a filter decides, and changes nothing.
+        # The original ref goes on: a filter decides, and changes nothing.
         given, said = [ref for ref, word in known if word == _GIVEN], [word for _, word in known if word != _GIVEN]
         with working(self._job):
             if len(given) != 1 or len(said) != 1:
@@ -105,7 +105,7 @@ def _failed(step: FilterStep, problem: str) -> PluginFailed:
 
 
 def whole_quota(step: FilterStep, asked: Any, records: int) -> int:
-    """A quota, if it is a whole number within what there is. PluginFailed otherwise."""
+    """A quota, if it is a whole number from 0 to the count of records. PluginFailed otherwise."""
     quota = whole(asked)
     if quota is None or not 0 <= quota <= records:
         raise _failed(step, f"its quota of {records} records is {asked!r}, not a whole number from 0 to {records}")
@@ -113,5 +113,5 @@ def whole_quota(step: FilterStep, asked: Any, records: int) -> int:
 
 
 def dropped_row(ref: Ref, step: FilterStep) -> LedgerRow:
-    """The ledger row of a record that a filter took out."""
+    """The ledger row of a record that a filter removed."""
     return LedgerRow(ref.record_id, ref.split, "Filters", step.name, "filtered", step.op)

@@ -20,7 +20,7 @@ from refinery_beam.records import Ref, read_tags, with_tag
 
 @carries_out("sample_per_class")
 class SamplePerClass(beam.PTransform):
-    """One per-class filter. The cuts are found by counting, as those of splits are: no class is ever held in memory."""
+    """One per-class filter. Finds the cuts by counting, as splits do: no class is ever kept in memory."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
@@ -32,21 +32,21 @@ class SamplePerClass(beam.PTransform):
             | "Candidates" >> beam.FlatMap(candidate, self._step).with_output_types(tuple[str, bytes])
             | "Cut" >> CutByRank(ClassCuts(self._job, self._step))
         )
-        return sieved(refs, "Choose", beam.ParDo(Choose(self._step), beam.pvalue.AsDict(cuts)))
+        return sieved(refs, "KeepOrTag", beam.ParDo(KeepOrTag(self._step), beam.pvalue.AsDict(cuts)))
 
 
-class Choose(beam.DoFn):
-    """Keeps or tags the chosen. A record without a class is neither chosen nor dropped."""
+class KeepOrTag(beam.DoFn):
+    """Keeps or tags the sampled records. A record without a class is neither sampled nor dropped."""
 
     def __init__(self, step: FilterStep) -> None:
         self._step = step
 
     def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
         step = self._step
-        chosen = any(part_of(position, cuts[label]) == 0 for label, position in candidate(ref, step))
-        if chosen and step.tag:
+        sampled = any(part_of(position, cuts[label]) == 0 for label, position in candidate(ref, step))
+        if sampled and step.tag:
             yield with_tag(ref, step.tag)
-        elif chosen or step.tag or ref.label is None:
+        elif sampled or step.tag or ref.label is None:
             yield ref
         else:
             yield lost(dropped_row(ref, step))
@@ -65,7 +65,7 @@ class ClassCuts:
 
 
 def candidate(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:
-    """The (class, position) of a reference that may be chosen; nothing for one without a class or with an excluded tag."""
+    """The (class, position) of a ref that may be sampled; nothing for a ref without a class or with an excluded tag."""
     if ref.label is None or set(read_tags(ref)) & set(step.excluded):
         return
     yield ref.label, position("filter", step.seed, step.name, ref.key)

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_type_hints
 
 from apache_beam import coders
 
-from refinery_beam.records import DigestRow, EvidenceRow, GrowthRow, LedgerRow, LevelsRow, Ref, ShardRow, SinkRow
+from refinery_beam.records import ByteValuesRow, DigestRow, EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
 
 
 def _plain(hint: Any) -> Any:
@@ -19,10 +19,10 @@ def _plain(hint: Any) -> Any:
     return Union[get_args(hint)] if isinstance(hint, UnionType) else hint  # noqa: UP007
 
 
-for _row in (Ref, LedgerRow, ShardRow, GrowthRow, EvidenceRow, LevelsRow, SinkRow, DigestRow):
-    # Beam reads the annotations as they stand. As text, which `from __future__ import annotations` makes of them, each field would be "any
-    # Python object": Beam pickles it, and an engine in Java cannot read it.
+for _row in (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow, SinkRow, DigestRow):
+    # `from __future__ import annotations` turns annotations into text, and Beam takes a field annotated with text for "any Python object":
+    # it pickles the field, and an engine in Java cannot read it. So the annotations become types again here.
     _row.__annotations__.update({name: _plain(hint) for name, hint in get_type_hints(_row).items()})
     coders.registry.register_coder(_row, coders.RowCoder)
 
-ROW_TYPES = (Ref, LedgerRow, ShardRow, GrowthRow, EvidenceRow, LevelsRow, SinkRow, DigestRow)
+ROW_TYPES = (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow, SinkRow, DigestRow)

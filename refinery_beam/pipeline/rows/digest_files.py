@@ -1,4 +1,4 @@
-"""Index building as a Beam pass: the SHA-256 of files on a store, computed where the workers are."""
+"""Index building as a Beam pass: the SHA-256 of files on a store, computed by workers."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from refinery_beam.record.readahead import ordered_map
 from refinery_beam.records import DigestRow, Ref
 
 THREADS = 16
-"""Files that one bundle asks a store for at once: it waits for the network, not for the processor."""
+"""How many files a bundle requests from a store at once: it waits for the network, not for the processor."""
 
 ROWS_A_FILE = 20_000
 
 
 class DigestFiles(beam.PTransform):
-    """The references in ``work/index``, without digests -> `DigestRow` files in ``work/digests``. `root` is the URL of their source."""
+    """The refs in ``work/index``, without digests -> `DigestRow` files in ``work/digests``. `root` is the URL of their source."""
 
     def __init__(self, root: str, work: str, *, records: int, heartbeat: bool = False) -> None:
         super().__init__()
@@ -47,10 +47,10 @@ class DigestGroup(beam.DoFn):
     """Reads the files that one part of the index names, some at a time."""
 
     def __init__(self, root: str, work: str, *, heartbeat: bool) -> None:
-        self._root, self._work, self._told = root, work, heartbeat
+        self._root, self._work, self._heartbeat = root, work, heartbeat
 
     def setup(self) -> None:
-        self._progress = Heartbeat(self._work, "digest", enabled=self._told)
+        self._progress = Heartbeat(self._work, "digest", enabled=self._heartbeat)
 
     def process(self, group: tuple[int, Iterable[str]]) -> Iterator[DigestRow]:
         refs = read_groups(group, locations.join(self._work, "index"))
@@ -62,7 +62,7 @@ class DigestGroup(beam.DoFn):
 
 
 def digest_file(ref: Ref, *, root: str) -> DigestRow:
-    """Read one file whole. One that cannot be read, or has another size than was listed, is a row with a reason; never an error."""
+    """Read one file whole. A file that cannot be read, or whose size differs from the listing, gives a row with a reason, no error."""
     try:
         data = locations.read(locations.join(root, ref.path))
     except OSError as error:

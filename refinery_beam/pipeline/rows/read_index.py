@@ -1,4 +1,4 @@
-"""References from the driver to the pipeline as PTransforms; what the parts hold is the business of `job.index_parts`."""
+"""Reads the driver's refs as PTransforms; `job.index_parts` defines the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refinery_beam.records import Ref
 
 
 class ReadIndex(beam.PTransform):
-    """The references of an index folder."""
+    """The refs of an index folder."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Rows from the pipeline to the driver as a PTransform; what the files hold is the business of `job.row_files`."""
+"""Writes the pipeline's rows for the driver as a PTransform; `job.row_files` defines the files."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which records may never be parted, and which split each of them gets: plain functions of references, without Beam."""
+"""Groups of records that splits never divide, and the split of each record: plain functions of refs, without Beam."""

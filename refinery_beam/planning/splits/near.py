@@ -1,4 +1,4 @@
-"""Near duplicates as plain functions: which 64-bit signatures may be neighbours, which are, and what they connect.
+"""Near duplicates as plain functions: candidates among 64-bit signatures, neighbours among candidates, and their connected components.
 
 Two words that differ in at most d bits agree in at least one of d + 1 bands of their bits (there are more bands than differences to spoil
 them). So only signatures that share a band are compared. A cluster is a connected component: a near b and b near c put a, b and c
@@ -33,7 +33,7 @@ def spanning_pairs(signatures: Iterable[bytes], distance: int) -> list[tuple[byt
     roots = np.arange(len(words))
     found: list[tuple[bytes, bytes]] = []
     for i in range(len(words) - 1):
-        # Those already connected with this one are not looked at again, so a dense bucket gives no more pairs than a sparse one.
+        # Signatures that are connected with this one already are skipped, so a dense bucket gives no more pairs than a sparse one.
         others = i + 1 + np.flatnonzero(roots[i + 1 :] != roots[i])
         near = others[np.bitwise_count(words[others] ^ words[i]) <= distance]
         for j in near.tolist():

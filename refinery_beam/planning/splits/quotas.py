@@ -1,8 +1,8 @@
 """Exact quotas and the cut by rank, as plain functions. No Beam.
 
-Within a stratum, groups stand in the order of their *position*: eight bytes of seeded rank, then the group key, which breaks
+Within a stratum, groups are in the order of their *position*: eight bytes of seeded rank, then the group key, which breaks
 ties. A quota cuts that order. To find the cut among a hundred million groups without sorting them, count the groups by the first bits of
-their position, locate the bucket that holds each cut, and look only into that bucket (a radix selection in two passes).
+their position, locate the bucket that holds each cut, and sort only that bucket (a radix selection in two passes).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BUCKET_BITS = 10
 
 
 def position(domain: str, seed: int, name: str, key: bytes) -> bytes:
-    """Where a group stands: 8 bytes of seeded rank and its key, compared as bytes.
+    """The position of a group: 8 bytes of seeded rank and its key, compared as bytes.
 
     >>> len(position("split", 0, "Splits", b"k" * 32))
     40
@@ -55,8 +55,8 @@ def weights(ratios: Sequence[float]) -> list[Fraction]:
 def largest_remainder(count: int, shares: Sequence[Fraction]) -> list[int]:
     """`count` units dealt by the largest remainder method (Hamilton): every share gets its floor, the rest go to the largest fractions.
 
-    Ties go to the earlier share. When the shares sum to one the result sums to `count`; below one the rest stays with nobody, as if a last
-    share held it.
+    Ties go to the earlier share. When the shares sum to one the result sums to `count`; below one the rest goes to no share, as if there
+    were a last share for it.
 
     >>> largest_remainder(20, weights([0.7, 0.2, 0.1]))
     [14, 4, 2]
@@ -74,7 +74,7 @@ def largest_remainder(count: int, shares: Sequence[Fraction]) -> list[int]:
 
 
 def cumulative(parts: Iterable[int]) -> list[int]:
-    """Running sums: the place behind the last unit of each part.
+    """Running sums: the position after the last unit of each part.
 
     >>> cumulative([2, 0, 1])
     [2, 2, 3]
@@ -111,7 +111,7 @@ def locate(counts: Mapping[int, int], cuts: Sequence[int]) -> list[tuple[int, in
 
 
 def part_of(position: bytes, thresholds: Sequence[bytes]) -> int:
-    """The index of the first part whose last position is not before `place`; len(thresholds) when it lies behind all. b'' is an empty cut.
+    """The index of the first part whose last position is not before `position`; len(thresholds) if there is none. b'' is an empty cut.
 
     >>> part_of(b"b", [b"", b"c"]), part_of(b"d", [b"", b"c"])
     (1, 2)

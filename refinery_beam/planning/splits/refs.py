@@ -1,4 +1,4 @@
-"""Index entries -> references: each record's metadata, group and, where the index alone decides it, split. Streams; see `sorting`."""
+"""Index entries -> refs: each record's metadata, group and, where the index alone decides it, split. Streams; see `sorting`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], bool]:
-    """The references of an index, and whether some group may have more than one record. They can be gone through again and again.
+    """The refs of an index, and whether some group may have more than one record. They can be read any number of times.
 
-    A group is what a split never divides: the records with one value of `group_by`, the records with one content (identical files), or
+    A split never divides a group: the records with one value of `group_by`, the records with one content (identical files), or
     everything connected through either. Without both rules a record is its own group. Keys of groups come from values and contents,
     never from positions, so a group keeps its key when others come or go; a group joined through both rules has the smallest key of its
-    parts. Where nothing stands between the index and the split (`Plan.split_from_index`), references have their split.
+    parts. Where no step comes between the index and the split (`Plan.split_from_index`), refs have their split.
     """
     split, scratch = plan.split, index.scratch
     refs: Iterable[Ref] = Again(partial(_refs, index, plan, plugin))
@@ -40,9 +40,9 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
 
 
 def join_groups(refs: Iterable[Ref], *, scratch: str = "") -> Iterable[Ref]:
-    """References whose group is that of their value -> the same with that of everything connected by values and contents.
+    """Refs grouped by value -> the same refs grouped by everything that is connected through values and contents.
 
-    Held in memory are only the values that share a content with another value. The others are joined by sorting.
+    Keeps only the values in memory that share a content with another value. The others are joined by sorting.
     """
     by_content: Sorter[tuple[bytes, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
     by_value: Sorter[tuple[bytes, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
@@ -74,7 +74,7 @@ class Bridges:
         union(self._parent, one, two)
 
     def lower(self, value: bytes, content: bytes) -> None:
-        """Tell the smallest content of a value, once all values are joined."""
+        """Set the smallest content of a value, once all values are joined."""
         if value in self._parent:
             root = find(self._parent, value)
             self._key[root] = min(self._key.get(root, root), content)
@@ -157,7 +157,7 @@ def _metadata_steps(plan: Plan, plugin: Plugin) -> list[tuple[FieldStep, BoundOp
 
 
 def _featurized(ref: Ref, steps: Sequence[tuple[FieldStep, BoundOp[FeaturizeOp]]], plan: Plan, plugin: Plugin) -> Ref:
-    """The reference with the metadata fields that featurizations make. Raises DataError for a record that one of them cannot take."""
+    """The ref with the metadata fields that featurizations make. Raises DataError for a record that one of them cannot take."""
     if not steps:
         return ref
     made: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Which stratum a record counts in, and which split its place gives it: plain functions of references. No Beam.
+"""The stratum of a record, and the split for its position in the stratum: plain functions of refs. No Beam.
 
-Where nothing stands between the index and the split, the driver divides the references as it writes them (`divide`): they go by group by
-group, the places of groups are sorted on disk, and the quotas cut that order. Behind filters `pipeline.split` does the same by
+Where no step comes between the index and the split, the driver divides the refs as it writes them (`divide`): they stream group by
+group, the positions of groups are sorted on disk, and the quotas cut that order. Behind filters `pipeline.split` does the same by
 counting, on the engine. Both use the functions here and give every record the same split.
 """
 
@@ -31,7 +31,7 @@ class QuotaCuts:
 
 
 def divide(refs: Iterable[Ref], plan: Plan, *, scratch: str = "") -> Iterable[Ref]:
-    """The references with their splits, by exact quotas within each stratum. `refs` are gone through twice and come group by group, the
+    """The refs with their splits, by exact quotas within each stratum. `refs` are read twice and come group by group, the
     members of a group in the order of their keys.
     """
     positions: Sorter[tuple[str, bytes]] = Sorter(key=tuple, make=tuple, folder=scratch)
@@ -45,7 +45,7 @@ def divide(refs: Iterable[Ref], plan: Plan, *, scratch: str = "") -> Iterable[Re
 
 
 def cut(positions: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quotas: QuotaCuts) -> dict[str, list[bytes]]:
-    """The last place of each part of each stratum, b'' for an empty part. `places` are sorted (stratum, position) pairs.
+    """The last position of each part of each stratum, b'' for an empty part. `positions` are sorted (stratum, position) pairs.
 
     >>> from refinery_beam.planning.nodes import SplitPlan
     >>> halves = QuotaCuts(SplitPlan(mode="ratios", splits=("a", "b"), ratios=(("a", 0.5), ("b", 0.5))))
@@ -62,10 +62,10 @@ def cut(positions: Iterable[tuple[str, bytes]], counts: Mapping[str, int], quota
 
 
 def stratify(members: Iterable[Ref], plan: Plan) -> Iterator[tuple[str, bool, Ref]]:
-    """(stratum, is_representative, reference) for the members of one group, which come in the order of their keys.
+    """(stratum, is_representative, ref) for the members of one group, which come in the order of their keys.
 
-    All are in the stratum of the first, the representative, which alone is counted. Where the ratios are about some records only, the first
-    of those is meant; the others pass through.
+    All are in the stratum of the representative, the first ref, and only the representative is counted. If the ratios are about some
+    records only, the representative is the first of those, and the other records pass through.
     """
     stratum: str | None = None
     for ref in members:
@@ -88,7 +88,7 @@ def by_rank(ref: Ref, stratum: str, plan: Plan, cuts: Mapping[str, Sequence[byte
 
 
 def group_position(ref: Ref, split: SplitPlan) -> bytes:
-    """Where a reference's group stands among the groups of its stratum."""
+    """The position of a ref's group among the groups of its stratum."""
     return position("split", split.seed, "Splits", ref.group)
 
 

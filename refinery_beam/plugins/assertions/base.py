@@ -11,12 +11,12 @@ from refinery_beam.plugins.ops import Params
 
 @dataclass(frozen=True, kw_only=True)
 class AssertionSpec:
-    """What the compiler and the docs know of a kind of assertion.
+    """The facts about a kind of assertion for the compiler and the docs.
 
-    ``field``: True needs one, False takes none. ``content`` says what of a record's content it may look at: nothing, its form (dtype and
-    shape), or its values. Of an image a record assertion then holds exactly when it holds for each distinct value, and a dataset assertion
-    counts every value of every channel once. ``output_only``: it speaks of splits, so it belongs to OutputExpectations.
-    ``sees_missing``: it is asked about records without a value too.
+    ``field``: True needs one, False takes none. ``content`` says which part of a record's content it reads: none, its form (dtype and
+    shape), or its values. A record assertion about values holds for an image exactly if it holds for each distinct value, and a dataset
+    assertion counts every value of every channel once. ``output_only``: it is about splits, so it belongs to OutputExpectations.
+    ``sees_missing``: it also judges records without a value.
     """
 
     kind: str
@@ -30,17 +30,17 @@ class AssertionSpec:
 
 
 class Facts(NamedTuple):
-    """What a dataset assertion may know beside its counts: the splits in order, those without labels, and the counts of the values of the
-    instance it names (None without one).
+    """The facts for a dataset assertion besides its counts: the splits in order, the splits without labels, and in `comparison` the counts
+    of values in the instance that it compares with (None without one).
     """
 
     splits: tuple[str, ...]
     unlabeled: tuple[str, ...]
-    reference: Sequence[tuple[Any, int]] | None = None
+    comparison: Sequence[tuple[Any, int]] | None = None
 
 
 class Verdict(NamedTuple):
-    """Whether an assertion holds, the numbers it saw (JSON), and, when it does not hold, what is wrong in words."""
+    """Whether an assertion holds, the numbers that it observed (JSON), and the fault in words if it fails."""
 
     passed: bool
     observed: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Verdict(NamedTuple):
 
 @runtime_checkable
 class RecordAssertion(Protocol):
-    """An assertion about one value: `offence` says what is wrong with it, '' when nothing is. Content is in its plain form."""
+    """An assertion about one value: `offence` gives the fault of the value in words, '' if there is none. Content is in its plain form."""
 
     @property
     def spec(self) -> AssertionSpec: ...
@@ -59,9 +59,10 @@ class RecordAssertion(Protocol):
 
 @runtime_checkable
 class DatasetAssertion(Protocol):
-    """An assertion about all records together: each adds one to the count of its `key`, and `judge` sees the counts, sorted.
+    """An assertion about all records together: each adds one to the count of its `key`, and `judge` gets the counts, sorted.
 
-    ``key`` gets the split ('' before splits are made) and the values of `fields`, and gives a list of plain values, or None to pass over.
+    ``key`` gets the split ('' before splits are made) and the values of `fields`, and gives a list of plain values, or None to skip the
+    record.
     """
 
     @property

@@ -134,7 +134,7 @@ class _CountEach(ABC):
 
     @abstractmethod
     def _number(self, params: Any) -> int:
-        """The count that every key must have, by whatever name the kind's parameters give it."""
+        """The count that every key must have; each kind of assertion has its own parameter for it."""
 
     def fields(self, field: str | None, params: Any) -> tuple[str, ...]:
         return (field or "",)

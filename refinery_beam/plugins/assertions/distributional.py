@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Reference(Params):
-    """What to compare with: an instance's split, fractions by value, or fractions of bins between ``edges``."""
+class Comparison(Params):
+    """The distribution to compare with: an instance's split, fractions by value, or fractions of bins between ``edges``."""
 
     instance: str | None = None
     split: str | None = None
@@ -46,9 +46,9 @@ class Reference(Params):
 
 
 class Distribution(Params):
-    """``reference``, the ``distance`` to it, and its ``max``."""
+    """``reference`` (a `Comparison`), the ``distance`` to it, and its ``max``."""
 
-    reference: Reference
+    reference: Comparison
     distance: Literal["jensen_shannon", "l_infinity", "ks", "wasserstein"]
     max: Annotated[float, Field(ge=0)]
 
@@ -79,8 +79,8 @@ class Distributional:
         if not values:
             return Verdict(False, observed, "no record has a value")
         reference = params.reference
-        if facts.reference is not None or reference.edges is not None or params.distance in ("ks", "wasserstein"):
-            odd = next((v for v, _ in [*here, *(facts.reference or ())] if isinstance(v, bool) or not isinstance(v, int | float)), None)
+        if facts.comparison is not None or reference.edges is not None or params.distance in ("ks", "wasserstein"):
+            odd = next((v for v, _ in [*here, *(facts.comparison or ())] if isinstance(v, bool) or not isinstance(v, int | float)), None)
             if odd is not None and (params.distance in ("ks", "wasserstein") or reference.edges is not None):
                 return Verdict(False, observed, f"{params.distance} compares numbers, and a value is {short(odd)}")
         p, q = self._pair(here, reference, facts)
@@ -91,12 +91,14 @@ class Distributional:
         good = exact <= _exact(params.max) if isinstance(exact, Fraction) else Fraction(exact) <= _exact(params.max)
         return Verdict(good, observed, f"the {params.distance} distance is {float(exact):.6g}, more than {params.max:g}")
 
-    def _pair(self, here: Sequence[tuple[Any, int]], reference: Reference, facts: Facts) -> tuple[dict[Any, Fraction], dict[Any, Fraction]]:
-        if facts.reference is not None:
-            both = [*here, *facts.reference]
+    def _pair(
+        self, here: Sequence[tuple[Any, int]], reference: Comparison, facts: Facts
+    ) -> tuple[dict[Any, Fraction], dict[Any, Fraction]]:
+        if facts.comparison is not None:
+            both = [*here, *facts.comparison]
             as_is = all(isinstance(v, int | float) and not isinstance(v, bool) for v, _ in both)
             mine = _summed((v if as_is else text(v), n) for v, n in here)
-            theirs = _summed((v if as_is else text(v), n) for v, n in facts.reference)
+            theirs = _summed((v if as_is else text(v), n) for v, n in facts.comparison)
             return fractions_of(mine), _weights(theirs)
         if isinstance(reference.fractions, dict):
             return fractions_of(_summed((text(v), n) for v, n in here)), _scaled(reference.fractions)

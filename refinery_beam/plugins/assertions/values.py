@@ -1,4 +1,4 @@
-"""Assertions about one value: what is wrong with it. A missing value is `required_field`'s business; every other kind passes it over."""
+"""Assertions about one value. Only `required_field` judges missing values; every other kind skips them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Values(Params):
 
 
 class RequiredField:
-    """The value is there."""
+    """The value is not missing."""
 
     spec = AssertionSpec(
         kind="required_field", version=1, params=NoParams, summary="is there", field=True, content="form", sees_missing=True
@@ -140,5 +140,5 @@ def _list_shape(value: Any) -> tuple[int, ...]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Equal as the recipe means it: 1 is 1.0, but neither "1" nor true."""
+    """Equality of recipe values: 1 equals 1.0, but neither "1" nor true."""
     return isinstance(a, bool) == isinstance(b, bool) and isinstance(a, str) == isinstance(b, str) and bool(a == b)

@@ -1,4 +1,4 @@
-"""How assertions show values in a line, and parameters that several kinds share."""
+"""Formats values for messages of assertions, and defines parameters that several kinds share."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def short(value: Any) -> str:
 
 
 def listed(wrong: Sequence[str]) -> str:
-    """The first of what is wrong, and how much more there is."""
+    """The first faults, and how many more there are."""
     more = f", and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     return ", ".join(wrong[:SHOWN]) + more

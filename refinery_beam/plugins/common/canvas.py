@@ -1,7 +1,7 @@
-"""How pictures of a dataset look: sheets of tiles, bars, curves. Pillow alone, so the same Pillow draws the same bytes.
+"""Draws pictures of a dataset: sheets of tiles, bars, curves. Uses only Pillow, so the same Pillow draws the same bytes.
 
-One look for all: dark ink on white, a light ground under tiles, the eight colours of Okabe and Ito (2008), which people with any colour
-vision tell apart. Text is the font that comes inside Pillow; a name it cannot show is shown with boxes, never an error.
+All pictures share one style: dark ink on white, a light ground under tiles, the eight colours of Okabe and Ito (2008), which people with
+any colour vision tell apart. Text is the font that comes inside Pillow; a character that it lacks becomes a box, never an error.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MARGIN, _GAP, _TITLE, _TEXT = 24, 8, 20, 13
 
 
 class Tile(NamedTuple):
-    """One image of a sheet, and what stands below it ('' for nothing). An image of None is an empty place with its caption inside."""
+    """One image of a sheet, and the caption below it ('' for none). An image of None is an empty tile with the caption inside."""
 
     pixels: Array | None
     caption: str = ""
 
 
 class Band(NamedTuple):
-    """A row of tiles, and what stands left of it ('' everywhere for no left column)."""
+    """A row of tiles, and the caption left of it ('' in every band: no left column)."""
 
     caption: str
     tiles: Sequence[Tile]
@@ -108,7 +108,7 @@ def bars(title: str, note: str, groups: Sequence[str], series: Sequence[Bars]) -
 
 
 def curves(title: str, note: str, panels: Sequence[Panel]) -> Image.Image:
-    """Panels below each other, each with its own height scale; an axis with five marks under each."""
+    """Panels below each other, each with its own height scale; an axis with five ticks under each."""
     small = _font(_TEXT)
     wide, tall, each = 560, 150, 150 + 58
     width = max(_MARGIN * 2 + wide, _needed(title, note))
@@ -137,7 +137,7 @@ def curves(title: str, note: str, panels: Sequence[Panel]) -> Image.Image:
 
 
 def shown(array: Array) -> Array:
-    """Pixels as 8-bit values to look at: 8-bit ones as they are, others stretched from their least value to their greatest."""
+    """Pixels as 8-bit values for a picture: 8-bit pixels unchanged, others stretched from their least value to their greatest."""
     import numpy as np
 
     if array.dtype == np.uint8:

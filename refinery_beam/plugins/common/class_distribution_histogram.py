@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from refinery_beam.plugins.pictures import PictureView
 
 MOST_BARS = 40
-"""Of more values than this the most frequent are drawn, and the note says how many there are."""
+"""How many values are drawn at most: the most frequent ones, with a note of how many there are."""
 
 
 class ClassDistributionParams(Params):

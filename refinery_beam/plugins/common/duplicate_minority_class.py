@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from refinery_beam.plugins.ops import ArrayType, Content, FieldType, OpSpec, Params, Variant
+from refinery_beam.plugins.ops import ArrayType, Content, FieldType, GeneratedRecord, OpSpec, Params
 
 if TYPE_CHECKING:
     from refinery_beam.identity import Stream
@@ -19,7 +19,7 @@ class DuplicateMinorityClass:
     """Copies of the records of smaller classes, until every class has as many as the largest.
 
     A class of m records that lacks n gets n copies: every record n // m of them, and the n % m records of lowest seeded rank one more. So
-    no record is copied often while another is not, and which ones are does not depend on order. Copies have ids of their own,
+    no record is copied often while another is not, and the copied records do not depend on order. Copies have ids of their own,
     ``parent#name:1`` and on, and the parent's content. Records without a label are no class.
     """
 
@@ -41,17 +41,17 @@ class DuplicateMinorityClass:
         raise KeyError(word)
 
     def infer(self, before: ArrayType, params: DuplicateMinorityClassParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         return before
 
-    def variants(self, params: DuplicateMinorityClassParams) -> Sequence[Variant]:
+    def generated(self, params: DuplicateMinorityClassParams) -> Sequence[GeneratedRecord]:
         """None: how many copies there are depends on the classes."""
         return ()
 
     def extra(self, count: int, largest: int, params: DuplicateMinorityClassParams) -> int:
-        """What the class lacks."""
+        """The number of records that the class lacks."""
         return largest - count
 
-    def apply(self, content: Content, variant: Mapping[str, Any], stream: Stream) -> Content:
-        """The content as it is."""
+    def apply(self, content: Content, made: Mapping[str, Any], stream: Stream) -> Content:
+        """The unchanged content."""
         return content

@@ -1,4 +1,4 @@
-"""drop_duplicates for any kind of data: of identical files one stays. Kinds with a signature add near duplicates."""
+"""drop_duplicates for any kind of data: one of several identical files stays. Kinds with a signature add near duplicates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DropExactDuplicatesParams(Params):
 
 
 class DropExactDuplicates:
-    """Of records with one content one stays."""
+    """One of the records with equal content stays."""
 
     spec = OpSpec(
         name="drop_duplicates", section="Filters", version=1, params=DropExactDuplicatesParams, summary="Keep one of identical files."
@@ -25,7 +25,7 @@ class DropExactDuplicates:
     kind = "duplicates"
 
     def distance(self, params: Any) -> int | None:
-        """None: only identical files count, and nothing is decoded."""
+        """None: only identical files are duplicates, and nothing is decoded."""
         return None
 
     def signature(self, content: Content) -> int:

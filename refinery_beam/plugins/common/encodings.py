@@ -29,7 +29,7 @@ class PlainColumn:
     from_source: bool = False
 
     def refuse(self, type: ArrayType) -> Refusal | None:
-        """Anything but one value of the dtype."""
+        """Refuses every type but one value of the dtype."""
         if (normal_dtype(type.dtype), type.shape) == (normal_dtype(self.dtype), ()):
             return None
         message = f"encoding {self.name} stores one {self.dtype} a record, but the content is {type}"
@@ -44,7 +44,7 @@ class PlainColumn:
         return pa.field(name, pa.type_for_alias(self.arrow_type), metadata={ENCODING: self.name.encode()})
 
     def feature(self) -> dict[str, Any] | None:
-        """None: the Arrow type says it all."""
+        """None: the Arrow type is enough."""
         return None
 
     def estimate(self, type: ArrayType, source_bytes: int) -> int:
@@ -52,7 +52,7 @@ class PlainColumn:
         return source_bytes
 
     def write(self, content: Content, *, quality: int) -> Cell:
-        """The value itself. Raises BadRecord for one that the Arrow type cannot hold."""
+        """The value itself. Raises BadRecord for a value that the Arrow type cannot hold."""
         import pyarrow as pa
 
         try:
@@ -83,9 +83,9 @@ class PlainColumn:
 
 @dataclass(frozen=True)
 class EncodedFile:
-    """A file a row, ``struct<bytes: binary, path: string>``, as other libraries know it; subclasses say what is in the bytes.
+    """A file a row, ``struct<bytes: binary, path: string>``, as other libraries read it; subclasses define the bytes.
 
-    A file is named for its source file, with the ``extension`` of what it holds, if that is another.
+    A file has the name of its source file, with the ``extension`` of its own format.
     """
 
     name: str
@@ -94,7 +94,7 @@ class EncodedFile:
     extension: str = ""
 
     def refuse(self, type: ArrayType) -> Refusal | None:
-        """Nothing."""
+        """Refuses no type."""
         return None
 
     def arrow(self, name: str, type: ArrayType) -> pa.Field:

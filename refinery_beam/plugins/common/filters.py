@@ -125,7 +125,7 @@ class FilterByFieldParams(Params):
 
     @model_serializer(mode="wrap")
     def _by_word(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """`in` under the word the recipe has for it, whoever dumps: Python has no attribute of that name."""
+        """Dump the field as `in`, the recipe's word: Python has no attribute of that name."""
         return {"in" if name == "in_" else name: value for name, value in handler(self).items()}
 
 
@@ -182,7 +182,7 @@ class SamplePerClass:
     kind = "sample_per_class"
 
     def class_quota(self, label: str, records: int, params: SamplePerClassParams) -> int:
-        """How many of so many records of a class are chosen.
+        """How many of so many records of a class are sampled.
 
         >>> SamplePerClass().class_quota("cat", 9, SamplePerClassParams(n_per_class=5))
         5
@@ -190,11 +190,11 @@ class SamplePerClass:
         return min(params.n_per_class, records)
 
     def tag(self, params: _ByClass) -> str:
-        """The tag of the chosen; '' when the others are dropped instead."""
+        """The tag of the sampled records; '' if the other records are dropped instead."""
         return params.label or ""
 
     def excluded(self, params: _ByClass) -> Sequence[str]:
-        """The tags that keep a record from being chosen."""
+        """The tags with which a record cannot be sampled."""
         return params.exclude_already_labeled
 
     def tags_named(self, params: _ByClass) -> Mapping[str, tuple[str, ...]]:
@@ -218,7 +218,7 @@ class SamplePerClassFractional(SamplePerClass):
         return tuple(params.fractions)
 
     def class_quota(self, label: str, records: int, params: Any) -> int:
-        """How many of so many records of a class are chosen.
+        """How many of so many records of a class are sampled.
 
         >>> p = SamplePerClassFractionalParams(n_per_class_base=100, fractions={"cat": 0.29})
         >>> [SamplePerClassFractional().class_quota(c, 1000, p) for c in ("cat", "dog")]

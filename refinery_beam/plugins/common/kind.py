@@ -1,4 +1,4 @@
-"""A kind of data of which nothing is known but how to read a file: what a plugin's own kind begins with."""
+"""A base for kinds of data whose content is one plain value: a subclass only says how to read a file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PlainKind(ABC):
     byte_values: bool = False
 
     def encoding_of(self, type: ArrayType) -> str:
-        """Always that one."""
+        """Its only encoding."""
         return self.encoding
 
     def decoded(self, policy: Any) -> ArrayType:
@@ -57,7 +57,7 @@ class PlainKind(ABC):
         return {"bytes": len(data)}
 
     def whole(self, data: bytes) -> bool:
-        """False: only decoding tells."""
+        """False: only decoding can find out."""
         return False
 
     def held(self, content: Content, policy: Any, limits: Any, *, origin: str) -> Content:
@@ -72,7 +72,7 @@ class PlainKind(ABC):
         return self.held(value, policy, limits, origin="the caller")
 
     def plain(self, content: Content) -> Content:
-        """The content as it is."""
+        """The unchanged content."""
         return content
 
     def settle(self, content: Content, type: ArrayType) -> Content:
@@ -89,10 +89,10 @@ class PlainKind(ABC):
         return content
 
     def fits_header(self, data: bytes, policy: Any, limits: Any, type: ArrayType) -> None:  # noqa: B027 - a subclass may know more
-        """Nothing is known before a file is decoded."""
+        """Checks nothing: the type is unknown before a file is decoded."""
 
     def mismatch(self, content: Content, type: ArrayType) -> str:
-        """Nothing: statistics take any value."""
+        """'': statistics take any value."""
         return ""
 
     def proof(self, content: Content) -> Content:
@@ -100,11 +100,11 @@ class PlainKind(ABC):
         return content
 
     def accumulator(self, type: ArrayType) -> Partial | None:
-        """None: each fitted op brings its own."""
+        """None: each fitted op has its own."""
         return None
 
     def fingerprint(self) -> str:
-        """No codec is asked, so the same on every machine."""
+        """A constant, because no codec is used."""
         return digest("codecs", self.field).hex()
 
     def codecs(self) -> Mapping[str, str]:

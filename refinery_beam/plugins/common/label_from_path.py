@@ -1,4 +1,4 @@
-"""label_from_path: a label read off a file's path."""
+"""label_from_path: takes a label from a file's path."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LabelFromPath:
         return FieldType("str")
 
     def featurize(self, inputs: Sequence[Any], params: LabelFromPathParams) -> str:
-        """The part of the path. Raises BadRecord ``label_missing`` for a path without a folder if that is what is wanted.
+        """The part of the path. Raises BadRecord ``label_missing`` for a path without a folder if the rule needs one.
 
         >>> LabelFromPath().featurize(["photos/cat/1.png"], LabelFromPathParams())
         'cat'

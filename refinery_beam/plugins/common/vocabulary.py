@@ -1,4 +1,4 @@
-"""categorical_encode: values as numbers, by a vocabulary learned on train. Exact, and known before a pixel is read."""
+"""categorical_encode: values as numbers, by a vocabulary learned on train. Exact, and fitted before any file is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from refinery_beam.plugins.ops import FieldType, OpSpec, OpTypeError, Params
 Value: TypeAlias = str | int | bool
 
 LIMIT = 1 << 17
-"""Distinct values a vocabulary may have: the whole of it travels to every worker."""
+"""How many distinct values a vocabulary may have: every worker gets the whole vocabulary."""
 
 
 class CategoricalEncodeParams(Params):
@@ -52,33 +52,33 @@ class ValueCounts:
     """How often each value occurs, and the smallest record key it occurs with. Merging is exact in any grouping and order."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, Value], tuple[int, bytes]] = {}
+        self._counts: dict[tuple[str, Value], tuple[int, bytes]] = {}
 
     @property
     def count(self) -> int:
-        """Values observed, absent ones left out."""
-        return sum(n for n, _ in self._seen.values())
+        """How many values were observed, without missing ones."""
+        return sum(n for n, _ in self._counts.values())
 
     def observe(self, inputs: Sequence[Any], key: bytes) -> None:
-        """Take in the value of the record of a 32-byte key; None is no value."""
+        """Count the value of the record with a 32-byte key; None is a missing value."""
         value = inputs[0]
         if value is not None:
             self._put(_known(value), 1, key)
 
     def merge(self, other: ValueCounts) -> None:
-        """Take in everything another one has."""
-        for known, (count, key) in other._seen.items():
+        """Add the counts of another accumulator."""
+        for known, (count, key) in other._counts.items():
             self._put(known, count, key)
 
     def _put(self, known: tuple[str, Value], count: int, key: bytes) -> None:
-        before = self._seen.get(known)
-        self._seen[known] = (count, key) if before is None else (before[0] + count, min(before[1], key))
-        if len(self._seen) > LIMIT:
+        before = self._counts.get(known)
+        self._counts[known] = (count, key) if before is None else (before[0] + count, min(before[1], key))
+        if len(self._counts) > LIMIT:
             raise BadRecord("vocabulary_too_large", f"more than {LIMIT} distinct values")
 
     def items(self) -> list[tuple[Value, int, bytes]]:
         """(value, count, smallest key), sorted by kind and value."""
-        return [(value, *self._seen[kind, value]) for kind, value in sorted(self._seen, key=lambda k: (k[0], k[1]))]
+        return [(value, *self._counts[kind, value]) for kind, value in sorted(self._counts, key=lambda k: (k[0], k[1]))]
 
     def dumps(self) -> bytes:
         """Canonical bytes."""
@@ -86,7 +86,7 @@ class ValueCounts:
 
     @classmethod
     def loads(cls, data: bytes) -> ValueCounts:
-        """What `dumps` gave."""
+        """The inverse of `dumps`."""
         made = cls()
         for value, count, key in json.loads(data):
             made._put(_known(value), count, bytes.fromhex(key))
@@ -94,7 +94,7 @@ class ValueCounts:
 
 
 class CategoricalEncode:
-    """The place of a value in a vocabulary: 0, 1, 2, ..., stored as whole numbers."""
+    """The position of a value in a vocabulary: 0, 1, 2, ..., stored as whole numbers."""
 
     spec = OpSpec(
         name="categorical_encode",
@@ -136,7 +136,7 @@ class CategoricalEncode:
         return self.featurize_fitted(inputs, params, found)
 
     def featurize_fitted(self, inputs: Sequence[Any], params: CategoricalEncodeParams, fitted: Mapping[str, Any]) -> int:
-        """The number of the value. BadRecord ``out_of_vocabulary``, or ``vocabulary_too_large`` for one the dtype cannot number.
+        """The number of the value. BadRecord ``out_of_vocabulary``, or ``vocabulary_too_large`` if the dtype cannot hold the number.
 
         >>> op, params = CategoricalEncode(), CategoricalEncodeParams(oov="index")
         >>> [op.featurize_fitted([v], params, {"vocabulary": ["cat", "dog"]}) for v in ("dog", "cat", "cow", None)]
@@ -167,7 +167,7 @@ _CACHE: dict[int, tuple[Any, dict[tuple[str, Value], int]]] = {}
 
 
 def _numbers(vocabulary: Sequence[Value]) -> dict[tuple[str, Value], int]:
-    """The vocabulary as a mapping, kept for as long as the same list is asked for. The list is held, so its id is not used again."""
+    """The vocabulary as a mapping, cached for the last list. The cache keeps the list, so that Python does not reuse its id."""
     held = _CACHE.get(id(vocabulary))
     if held is None or held[0] is not vocabulary:
         if len(_CACHE) > 64:

@@ -1,4 +1,4 @@
-"""The built-in plugin: images with class labels. `PLUGIN` is its whole face; importing it loads Pillow and no NumPy."""
+"""The built-in plugin: images with class labels. `PLUGIN` is all that others use; importing it loads Pillow and no NumPy."""
 
 from __future__ import annotations
 

@@ -101,9 +101,9 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ImageFile(EncodedFile):
-    """8-bit images as files of a format. ``growth``: its size against the source's, about."""
+    """8-bit images as files of a format. ``size_factor``: its size against the source's, about."""
 
-    growth: int = 1
+    size_factor: int = 1
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Values that are not 8-bit, and numbers of channels that the format does not hold."""
@@ -125,7 +125,7 @@ class ImageFile(EncodedFile):
 
     def estimate(self, type: ArrayType, source_bytes: int) -> int:
         """From the size of a source file."""
-        return source_bytes * self.growth
+        return source_bytes * self.size_factor
 
     def write(self, content: Array, *, quality: int) -> bytes:
         """The image as a file."""
@@ -163,7 +163,7 @@ class SourceImage(EncodedFile):
 _ALL: tuple[Encoding, ...] = (
     Tensor(),
     # A PNG of a photograph is about six times its JPEG. Only the size of shards depends on it.
-    ImageFile("png", extension=".png", growth=6),
+    ImageFile("png", extension=".png", size_factor=6),
     ImageFile("jpeg", extension=".jpg", lossless=False),
     ImageFile("webp", extension=".webp", lossless=False),
     SourceImage("source", from_source=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plugins.image_classification.codecs.decode import accept, decode, looks_whole, read_header
+from refinery_beam.plugins.image_classification.codecs.decode import accept, decode, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
@@ -64,7 +64,7 @@ class ImageKind:
 
     def whole(self, data: bytes) -> bool:
         """Whether the file is structured as one that ends where it ends."""
-        return looks_whole(data)
+        return seems_whole(data)
 
     def held(self, content: Any, policy: DecodePolicy, limits: DecodeLimits, *, origin: str) -> Pixels:
         """A Pillow image of the policy's mode, within the limits."""

@@ -95,7 +95,7 @@ class SeverityLadderParams(Params):
 
 
 class SampleGrid:
-    """Images as they are stored, chosen by seeded rank."""
+    """Stored images, sampled by seeded rank."""
 
     spec = OpSpec(
         name="sample_grid",
@@ -108,13 +108,13 @@ class SampleGrid:
 
     def draw(self, view: PictureView, params: SampleGridParams) -> Image:
         """Tiles: a row for each class, or rows of eight."""
-        chosen = view.choose(params.n, per_class=params.per_class)
+        rows = view.sample(params.n, per_class=params.per_class)
         if not params.per_class:
-            tiles = [Tile(shown(row.pixels), row.label) for row in chosen]
+            tiles = [Tile(shown(row.pixels), row.label) for row in rows]
             bands = [Band("", tiles[i : i + 8]) for i in range(0, len(tiles), 8)]
             return sheet(view.name, f"{len(tiles)} of {view.records:,} records, by seeded rank", bands)
         by_class: dict[str, list[Tile]] = {}
-        for row in chosen:
+        for row in rows:
             by_class.setdefault(row.label, []).append(Tile(shown(row.pixels), row.split))
         note = f"{params.n} of each of {len(by_class):,} classes, by seeded rank"
         return sheet(view.name, note, _capped([Band(label, tiles) for label, tiles in sorted(by_class.items())]))
@@ -244,7 +244,7 @@ class CorruptionSeverityGrid:
 
     def draw(self, view: PictureView, params: CorruptionGridParams) -> Image:
         """Tiles."""
-        rows = view.choose(params.n_images, per_class=False, splits=view.train)
+        rows = view.sample(params.n_images, per_class=False, splits=view.train)
         bands = [_ladder(view, row, kind, params.severities, caption=kind) for row in rows for kind in params.corruption_types]
         return sheet(view.name, f"{len(rows)} of train, by seeded rank; columns are severities", bands)
 
@@ -263,7 +263,7 @@ class SeverityLadder:
 
     def draw(self, view: PictureView, params: SeverityLadderParams) -> Image:
         """Tiles."""
-        rows = view.choose(params.n_examples, per_class=False, splits=view.train)
+        rows = view.sample(params.n_examples, per_class=False, splits=view.train)
         bands = [_ladder(view, row, params.corruption_type, (1, 2, 3, 4, 5), caption=row.label) for row in rows]
         return sheet(view.name, f"{params.corruption_type}, severities 1 to 5", bands)
 

@@ -1,7 +1,7 @@
 """Between Pillow and NumPy: the two forms an image takes on its way, and when each is meant.
 
 A Pillow image of mode L, LA, RGB or RGBA is a uint8 array (h, w), (h, w, 2), (h, w, 3) or (h, w, 4); modes I;16, I and F are uint16,
-int32 and float32 arrays (h, w). Ops take either form and give whichever is cheaper; nobody changes an image it was given.
+int32 and float32 arrays (h, w). Ops take either form and give whichever is cheaper; no op changes its argument.
 """
 
 from __future__ import annotations

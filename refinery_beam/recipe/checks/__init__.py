@@ -1,6 +1,6 @@
 """The numbered static checks: everything that can be said about a recipe without reading a single image.
 
-Numbers 1 to 31 and their names are those of the language's reference; 101 and up are ours. Every number reports a result.
+Numbers 1 to 31 and their names come from the specification of the language; 101 and up are ours. Every number reports a result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every check sees: the recipe, the plugin, and the few facts several checks ask for."""
+"""The context of every check: the recipe, the plugin, and a few facts that several checks need."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a check says: an error, a warning, or a note on why it passes."""
+    """One result of a check: an error, a warning, or a note on why it passes."""
 
     kind: Literal["error", "warning", "note"]
     error: RefineryError | None = None
@@ -170,7 +170,7 @@ class Context:
 
     @cached_property
     def sidecars(self) -> dict[int, list[str] | None]:
-        """The columns of each source's label table; None where they cannot be told without more than a look at the first line."""
+        """The columns of each source's label table; None if the first line is not enough to find them."""
         found: dict[int, list[str] | None] = {}
         for index, source in enumerate(self.model.Input.sources):
             if source.label_from is not None:

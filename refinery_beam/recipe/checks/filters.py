@@ -1,4 +1,4 @@
-"""What filters refer to: tags that an earlier filter gives, fields that exist before splits. Part of check 18."""
+"""Checks of the names in filters: tags that an earlier filter gives, fields that exist before splits. Part of check 18."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def filter_references(c: Context) -> Findings:
         op: object = c.plugin.op(f.op)
         params, _ = c.params("Filters", i, f)
         if params is None:
-            continue  # what is wrong with the parameters is told by their model
+            continue  # the model of the parameters reports their errors
         if isinstance(op, NamesTags):
             for name, tags in op.tags_named(params).items():
                 yield from _tags(c, i, f, name, tags)

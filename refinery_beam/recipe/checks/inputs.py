@@ -35,7 +35,7 @@ def labels_resolvable(c: Context) -> Findings:
 
 
 def label_from_spec_resolves(c: Context) -> Findings:
-    """19: each labeled source has exactly one place its labels come from, and the table has the columns named."""
+    """19: each labeled source has exactly one source of labels, and its table has the named columns."""
     derived = c.model.Labels.source.kind == "derived"
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)
@@ -126,7 +126,7 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
     """23: a featurization writes a field that nothing else fills."""
     direct = c.model.Labels.source.kind == "direct"
     reserved = {*c.loader_fields, *({c.label, "label"} if direct else ())}
-    seen: dict[str, str] = {}
+    writers: dict[str, str] = {}
     for i, f in enumerate(c.model.Featurizations):
         if f.output_field in reserved:
             yield c.error(
@@ -137,16 +137,16 @@ def featurization_output_field_loader_collision(c: Context) -> Findings:
                 remedy="write Labels.source.kind: derived" if f.output_field == c.label else None,
                 reserved=sorted(reserved),
             )
-        elif f.output_field in seen:
+        elif f.output_field in writers:
             yield c.error(
-                f"{f.name!r} writes {f.output_field!r}, as {seen[f.output_field]!r} does",
+                f"{f.name!r} writes {f.output_field!r}, as {writers[f.output_field]!r} does",
                 ("Featurizations", i, "output_field"),
                 code="duplicate-name",
                 value=f.output_field,
                 rule="each featurization writes a field of its own",
                 remedy="choose another name",
             )
-        seen.setdefault(f.output_field, f.name)
+        writers.setdefault(f.output_field, f.name)
 
 
 def source_types_known(c: Context) -> Findings:

@@ -77,11 +77,11 @@ def op_names_unique(c: Context) -> Findings:
         ("visualizations", [(v.name, ("Visualizations", i, "name")) for i, v in enumerate(c.model.Visualizations)]),
     ]
     for kind, names in groups:
-        seen: dict[str, tuple[str, tuple[Step, ...]]] = {}
+        first_uses: dict[str, tuple[str, tuple[Step, ...]]] = {}
         for name, path in names:
             folded = unicodedata.normalize("NFC", name).casefold()
-            if folded in seen:
-                first, where = seen[folded]
+            if folded in first_uses:
+                first, where = first_uses[folded]
                 yield c.error(
                     f"two {kind} are named {name!r}"
                     + ("" if first == name else f" and {first!r}, which differ in letter case only")
@@ -92,7 +92,7 @@ def op_names_unique(c: Context) -> Findings:
                     kind=kind,
                 )
             else:
-                seen[folded] = (name, path)
+                first_uses[folded] = (name, path)
 
 
 def names_path_safe(c: Context) -> Findings:

@@ -7,8 +7,8 @@ from typing import Any
 
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
-from refinery_beam.recipe.checks.children import generation_fields
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
+from refinery_beam.recipe.checks.generated import generation_fields
 from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import validated
 
@@ -41,7 +41,7 @@ def augmentations_train_only(c: Context) -> Findings:
 
 
 def fit_on_train_uses_train_split(c: Context) -> Findings:
-    """6: statistics come from train, unless the recipe states or imports them."""
+    """6: statistics come from train, unless the recipe states or borrows them."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
         spec = c.spec(section, operation)
         if spec is None:
@@ -148,13 +148,13 @@ def param_types(c: Context) -> Findings:
 
 
 def stats_from_instance_exclusive(c: Context) -> Findings:
-    """22: statistics are fitted or imported, not both; an import names its recipe and op."""
+    """22: an operation fits its statistics or borrows them, not both; borrowing names a recipe and an op."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
-        imported = operation.params.get("stats_from_instance")
-        if imported is None:
+        borrowed = operation.params.get("stats_from_instance")
+        if borrowed is None:
             continue
         at = (section, i, "params", "stats_from_instance")
-        problem = _import_problem(imported)
+        problem = _borrowed_problem(borrowed)
         if problem:
             yield c.error(f"stats_from_instance of {operation.name!r} {problem}", at, code="stats-import")
         if operation.fit_source is not None:
@@ -189,24 +189,24 @@ def stats_from_instance_exclusive(c: Context) -> Findings:
 
 
 def stats_source_resolves(c: Context) -> Findings:
-    """106: the recipe that statistics are imported from exists."""
+    """106: the recipe to borrow statistics from exists."""
     for section, i, operation in c.operations("Transformations", "Featurizations"):
-        imported = operation.params.get("stats_from_instance")
-        if imported is None or _import_problem(imported):
+        borrowed = operation.params.get("stats_from_instance")
+        if borrowed is None or _borrowed_problem(borrowed):
             continue
         path = (section, i, "params", "stats_from_instance", "recipe")
         try:
-            resolved = c.recipe.resolve(imported["recipe"])
+            resolved = c.recipe.resolve(borrowed["recipe"])
         except RefineryError as error:
             error.at = c.recipe.at(path)
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
-            yield c.error(f"the recipe {imported['recipe']!r} does not exist", path, code="path-missing", value=imported["recipe"])
+            yield c.error(f"the recipe {borrowed['recipe']!r} does not exist", path, code="path-missing", value=borrowed["recipe"])
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
-    """27: stored variants are made of uint8 pixels, so nothing may have changed the dtype before."""
+    """27: stored augmentations are made of uint8 pixels, so nothing may have changed the dtype before."""
     aggressive = {s: a.name for a in c.model.Augmentations if a.materialization == "aggressive" for s in a.splits}
     if not aggressive:
         return
@@ -241,7 +241,7 @@ def _pinned(c: Context, section: str, index: int, operation: Operation) -> bool:
     return bool(ask is not None and params is not None and ask(params) is not None)
 
 
-def _import_problem(value: Any) -> str:
+def _borrowed_problem(value: Any) -> str:
     if not isinstance(value, dict):
         return "is no mapping"
     for name in ("recipe", "op_id"):

@@ -16,10 +16,10 @@ _TOKEN = re.compile(r"\{([^{}]*)\}")
 
 def sinks(c: Context) -> Findings:
     """24: sinks have names of their own, write fields and splits that exist, and cannot leave the instance."""
-    seen: set[str] = set()
+    names: set[str] = set()
     known = c.known_fields()
     for i, sink in enumerate(c.model.Sinks):
-        if sink.name.casefold() in seen:
+        if sink.name.casefold() in names:
             yield c.error(
                 f"two sinks are named {sink.name!r}",
                 ("Sinks", i, "name"),
@@ -27,7 +27,7 @@ def sinks(c: Context) -> Findings:
                 value=sink.name,
                 rule="sinks have names of their own",
             )
-        seen.add(sink.name.casefold())
+        names.add(sink.name.casefold())
         if sink.field not in known and not c.open_fields:
             yield c.unknown(f"the sink {sink.name!r} writes {sink.field!r}, which is no field", sink.field, known, ("Sinks", i, "field"))
         for j, name in enumerate(sink.splits or ()):
@@ -44,7 +44,7 @@ def sinks(c: Context) -> Findings:
 
 
 def template_problem(template: str, known: list[str] | None) -> str:
-    """What is wrong with a sink's path template; '' if nothing is that can be told from its text.
+    """The fault of a sink's path template; '' if its text shows none.
 
     >>> template_problem("a/{path|stem}.png", ["path"]), template_problem("../{path}", None)
     ('', 'leaves the instance')

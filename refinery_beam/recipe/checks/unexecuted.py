@@ -27,7 +27,7 @@ EARLY_STAGES = ("post_Splits", "post_Filters", "post_Generation")
 def refuse_unexecuted(recipe: Recipe, plugin: Plugin) -> list[RefineryError]:
     """Every section, op and option the recipe uses that loads but is not executed yet, as errors of code ``not-executed-yet``.
 
-    What is executed is told by the plugin: its ``sections``, ``ops`` and ``source_types``. Overlays that were not selected are not looked
+    The plugin says what is executed: its ``sections``, ``ops`` and ``source_types``. Overlays that were not selected are not looked
     at.
     """
     c = Context(recipe, plugin)

@@ -1,1 +1,1 @@
-"""YAML both ways: text to a tree that knows where everything stands, and plain data to text that no reader takes for anything else."""
+"""YAML both ways: text to a tree with positions, and plain data to text that every reader reads as the same data."""

@@ -11,10 +11,10 @@ Path: TypeAlias = "tuple[str | int, ...]"
 
 @dataclass(slots=True)
 class Node:
-    """One YAML value with its place; ``value`` is a scalar, a list of nodes, or a mapping of text to nodes.
+    """One YAML value with its position; ``value`` is a scalar, a list of nodes, or a mapping of text to nodes.
 
-    ``line`` and ``column`` are 1-based. ``key`` is the place of the key that names the node, if any. ``at_key`` is set where the key
-    shows a person better where to look than the value does: block collections (which start at their first child) and empty values.
+    ``line`` and ``column`` are 1-based. ``key`` is the position of the key that names the node, if any. ``at_key`` is set where the key
+    shows a person better where to look than the value does: block collections (which start at their first item) and empty values.
     """
 
     value: Any

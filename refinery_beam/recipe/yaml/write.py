@@ -42,7 +42,7 @@ def _entry(head: str, item: Any, depth: int, lines: list[str]) -> None:
         for inner in item:
             _item(inner, depth + 1, lines)
     else:
-        lines.append(f"{head} {flow(item)}")
+        lines.append(f"{head} {on_one_line(item)}")
 
 
 def _item(item: Any, depth: int, lines: list[str]) -> None:
@@ -52,15 +52,15 @@ def _item(item: Any, depth: int, lines: list[str]) -> None:
         _mapping(item, depth + 1, lines)
         lines[at] = pad + "- " + lines[at].lstrip(" ")
     else:
-        lines.append(f"{pad}- {flow(item)}")
+        lines.append(f"{pad}- {on_one_line(item)}")
 
 
-def flow(item: Any) -> str:
+def on_one_line(item: Any) -> str:
     """A value in one line."""
     if isinstance(item, list):
-        return "[" + ", ".join(flow(i) for i in item) + "]"
+        return "[" + ", ".join(on_one_line(i) for i in item) + "]"
     if isinstance(item, dict):
-        return "{" + ", ".join(f"{quoted(k)}: {flow(v)}" for k, v in item.items()) + "}"
+        return "{" + ", ".join(f"{quoted(k)}: {on_one_line(v)}" for k, v in item.items()) + "}"
     if isinstance(item, str):
         return quoted(item)
     return json.dumps(item, allow_nan=False)

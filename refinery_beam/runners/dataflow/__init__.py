@@ -1,1 +1,1 @@
-"""Google Cloud Dataflow: what it must be told, and a job on it."""
+"""Google Cloud Dataflow: its options, and a job on it."""

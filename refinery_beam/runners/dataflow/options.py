@@ -1,4 +1,4 @@
-"""What Dataflow must be told and what it may not be told, checked before anything is read or sent. No Beam here."""
+"""The options that a run on Dataflow needs and those it refuses, checked before anything is read or sent. No Beam here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLE = "refinery-beam run RECIPE --runner dataflow --cache-root gs://... -- -
 
 
 def dataflow_errors(options: EngineOptions) -> list[RefineryError]:
-    """Everything that is wrong with the options of a Dataflow run, at once."""
+    """Every error in the options of a Dataflow run, at once."""
     return [*_missing(options), *_refused(options), *_locations(options), *_code(options)]
 
 
@@ -82,7 +82,7 @@ def _locations(options: EngineOptions) -> Iterator[RefineryError]:
 
 
 def _code(options: EngineOptions) -> Iterator[RefineryError]:
-    """Workers start from a container of Beam's, which does not hold this package: how it gets there must be said."""
+    """Errors for options that do not bring this package to the workers: they start from Beam's container, which lacks it."""
     packages = [*options.values("extra_package"), *options.values("extra_packages")]
     setup = options.value("setup_file")
     wrong = [*(p for p in packages if _is_ours(p) and not _package_fits(p)), *([setup] if setup and not _setup_fits(setup) else [])]
@@ -118,7 +118,7 @@ def _setup_fits(setup: str) -> bool:
 
 
 def require_extra() -> None:
-    """Raise EnvironmentFault ``missing-extra`` unless Google's client libraries are installed. Imports next to nothing."""
+    """Raise EnvironmentFault ``missing-extra`` unless Google's client libraries are installed. Imports almost nothing."""
     try:
         found = find_spec("google.cloud.dataflow") and find_spec("google.cloud.storage")
     except ModuleNotFoundError:

@@ -1,7 +1,7 @@
-"""The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, watched and cancelled by us.
+"""The same pipeline on Google Cloud Dataflow: submitted with Beam's own runner, followed and cancelled by this module.
 
-Beam's way of waiting logs what the job says and raises one message of it; a Ctrl-C leaves the job running, at its owner's expense. So we
-ask for the state, the messages and the counters ourselves, through Beam's client, and cancel what does not end by itself.
+Beam waits for a job by logging its messages and raising one of them; after a Ctrl-C the job goes on, at its owner's expense. So this module
+reads the state, the messages and the counters itself, through Beam's client, and cancels a job that does not end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError, UsageError
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.known_options import refuse_unknown
@@ -23,7 +23,7 @@ from refinery_beam.runners.local import cap_native_threads
 from refinery_beam.runners.quiet import quiet_beam
 
 POLL_SECONDS = 5.0
-"""How often the job is asked for its state and counters."""
+"""Seconds between two requests for the job's state and counters."""
 
 LAST_WORDS_SECONDS = 50.0
 """How long a failed job's messages may take to arrive: about 30 s as a rule, says Beam."""
@@ -34,14 +34,14 @@ CANCEL_SECONDS = 120.0
 ENDS = ("DONE", "FAILED", "CANCELLED", "DRAINED", "UPDATED")
 
 WORDS = 3
-"""So many of a failed job's messages are repeated."""
+"""How many messages of a failed job an error repeats."""
 
 
 @dataclass(kw_only=True)
-class Told:
-    """What the job tells while it runs. `say` gets one line for each change of state; `counts` are finished records by phase.
+class Listener:
+    """Receives the news of a running job. `say` gets one line for each change of state; `counts` are finished records by pass.
 
-    Counts are those of bundles that were tried, repeated ones among them: good for a live line and for nothing else.
+    A repeated bundle counts again, so the counts are good for the progress line and for nothing else.
     """
 
     say: Callable[[str], None] = lambda text: None
@@ -54,7 +54,7 @@ def run_dataflow(
     *,
     work: str,
     workers: int | None = None,
-    told: Told | None = None,
+    listener: Listener | None = None,
     talk: bool = False,
 ) -> None:
     """Run the pipeline that `build` makes on Dataflow, to its end. Raises EngineError with the job's own words and its console page.
@@ -62,18 +62,18 @@ def run_dataflow(
     Call it on the main thread. Ctrl-C cancels the job, then comes out as KeyboardInterrupt.
     """
     cap_native_threads()
-    told = told or Told()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work):
+    listener = listener or Listener()
+    with quiet_beam(enabled=not talk), raises_job_died(work):
         pipeline = _pipeline(build, options, work=work, workers=workers)
         with _interrupted_later() as pressed:
             job = _submit(pipeline, options)
-        told.say(f"Dataflow job {job.id} is submitted: {job.page}")
+        listener.say(f"Dataflow job {job.id} is submitted: {job.page}")
         try:
             if pressed:
                 raise KeyboardInterrupt
-            state = _wait(job, told)
+            state = _wait(job, listener)
         except BaseException:
-            _cancel(job, told)
+            _cancel(job, listener)
             raise
         if state != "DONE":
             raise _failed(job, state)
@@ -91,7 +91,7 @@ class DataflowJob:
 
 @contextmanager
 def _interrupted_later() -> Iterator[list[int]]:
-    """Inside, Ctrl-C is only written down: a job must be known before it can be cancelled. A second one is not put off."""
+    """Inside, the first Ctrl-C waits: a job must be known before it can be cancelled. A second Ctrl-C is raised at once."""
     pressed: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield pressed
@@ -143,7 +143,7 @@ def _submit(pipeline: Any, options: EngineOptions) -> DataflowJob:
 
 
 def dataflow_options(options: EngineOptions, *, work: str, workers: int | None) -> Any:
-    """Beam's options: those given, and the ones that Beam would choose in another way than we do."""
+    """Beam's options: the user's, and the defaults of this program where they differ from Beam's."""
     from refinery_beam.runners.parsed_once import pipeline_options_of
 
     flags = list(options.flags)
@@ -163,23 +163,23 @@ def job_name(work: str) -> str:
     return "refinery-beam-" + hashlib.sha256(work.encode()).hexdigest()[:12]
 
 
-def _wait(job: DataflowJob, told: Told) -> str:
+def _wait(job: DataflowJob, listener: Listener) -> str:
     """The state the job ends in."""
     before = ""
     while True:
         state = str(job.result.state)
         if state != before:
-            told.say(f"Dataflow job {job.id} is {state.lower()}")
+            listener.say(f"Dataflow job {job.id} is {state.lower()}")
             before = state
         if state in ENDS:
             return state
         if state == "RUNNING":
-            told.counts.update(_counts(job))
+            listener.counts.update(_counts(job))
         time.sleep(POLL_SECONDS)
 
 
 def _counts(job: DataflowJob) -> dict[str, int]:
-    """Finished records by phase, as far as the workers have told. A comfort: whatever goes wrong is passed over."""
+    """Finished records by pass, as far as workers have reported them. Never fails: without counts the progress line shows less."""
     from apache_beam.metrics import MetricsFilter
 
     from refinery_beam.pipeline.heartbeat import COUNTERS
@@ -193,23 +193,23 @@ def _counts(job: DataflowJob) -> dict[str, int]:
     return counts
 
 
-def _cancel(job: DataflowJob, told: Told) -> None:
-    """Cancel the job and wait until it has ended: what it still writes belongs to nobody. A second Ctrl-C ends the waiting."""
-    told.say(f"cancelling Dataflow job {job.id}")
+def _cancel(job: DataflowJob, listener: Listener) -> None:
+    """Cancel the job and wait until it has ended, because it may still write. A second Ctrl-C ends the waiting."""
+    listener.say(f"cancelling Dataflow job {job.id}")
     try:
         job.result.cancel()
         deadline = time.monotonic() + CANCEL_SECONDS
         while str(job.result.state) not in ENDS:
             if time.monotonic() > deadline:
-                told.say(f"Dataflow job {job.id} has not ended yet; see {job.page}")
+                listener.say(f"Dataflow job {job.id} has not ended yet; see {job.page}")
                 return
             time.sleep(min(1.0, POLL_SECONDS))
     except (Exception, KeyboardInterrupt):
-        told.say(f"Dataflow job {job.id} may still be running; see {job.page}")
+        listener.say(f"Dataflow job {job.id} may still be running; see {job.page}")
 
 
 def _failed(job: DataflowJob, state: str) -> EngineError:
-    """The error of a job that ended otherwise than done, in its own words."""
+    """The error for a job that did not end as done, with the job's own messages."""
     if state != "FAILED":
         return EngineError(f"the Dataflow job was ended from outside, in state {state}", code="engine-state", at=job.page, value=state)
     words = last_words(_error_messages(job))
@@ -238,14 +238,14 @@ def _error_messages(job: DataflowJob) -> list[str]:
 
 
 def last_words(texts: Sequence[str]) -> list[str]:
-    """What a person can use of a job's error messages: the exceptions that workers raised, else what the service says; the last few.
+    """The useful lines of a job's error messages: the exceptions of workers, else the messages of the service; the last few.
 
     >>> last_words(["A work item was attempted 4 times without success.", "Traceback (most recent call last):\\n  File x\\nOSError: disk"])
     ['OSError: disk']
     """
     raised = [_exception_of(text) for text in texts if "Traceback" in text]
-    told = raised or [text for text in texts if "work item was attempted" not in text] or list(texts)
-    return list(dict.fromkeys(" ".join(text.split()) for text in told))[-WORDS:]
+    listener = raised or [text for text in texts if "work item was attempted" not in text] or list(texts)
+    return list(dict.fromkeys(" ".join(text.split()) for text in listener))[-WORDS:]
 
 
 def _exception_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The Beam option by which a worker learns, before Beam's SDK starts in it, what its driver runs and where it listens for failures."""
+"""The Beam option that tells a worker, before Beam's SDK starts in it, the driver's versions and the folder for errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "refinery_driver"
 
 
 class DriverOption(PipelineOptions):
-    """Makes the option known to Beam, which drops what it does not know."""
+    """Makes the option known to Beam, which drops unknown options."""
 
     @classmethod
     def _add_argparse_args(cls, parser: Any) -> None:
@@ -24,14 +24,14 @@ class DriverOption(PipelineOptions):
 
 
 def driver_flag(work: str) -> str:
-    """The option, as this process gives it to its workers."""
+    """The option's value for the workers of this process."""
     return f"--{NAME}=" + json.dumps({"versions": versions_here(), "work": work})
 
 
 def refuse_other_driver(options: Mapping[str, Any]) -> None:
-    """Raise EnvironmentFault ``worker-differs``, and leave it where the driver finds it, unless this process runs the driver's versions.
+    """Raise EnvironmentFault ``worker-differs``, and write it for the driver, unless this process runs the driver's versions.
 
-    `options` are pipeline options as a worker is given them. Those of a job that is not ours are left alone.
+    `options` are a worker's pipeline options. Does nothing for the job of another program.
     """
     text = options.get(f"beam:option:{NAME}:v1")
     if not text:

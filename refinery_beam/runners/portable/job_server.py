@@ -16,7 +16,7 @@ from refinery_beam.processes import child_environment
 from refinery_beam.runners.engine_options import EngineOptions
 
 START_SECONDS = 60.0
-"""A job server that does not answer by then is taken for broken."""
+"""Seconds after which a job server that does not answer counts as broken."""
 
 END_SECONDS = 10.0
 """How long a job server may take to end before it is killed."""
@@ -42,7 +42,7 @@ def _server_of(name: str, options: Any) -> Any:
 
 @contextmanager
 def job_server(given: EngineOptions, options: Any, log: str) -> Iterator[None]:
-    """Inside, the engine's job server runs and `options` name it. One that was given, or an uber jar's, is left to Beam."""
+    """Inside, the engine's job server runs and `options` name it. Beam handles a job server that the user names, and uber jars."""
     from apache_beam.options.pipeline_options import PortableOptions
 
     if given.given("job_endpoint") or given.given("flink_submit_uber_jar") or given.given("spark_submit_uber_jar"):

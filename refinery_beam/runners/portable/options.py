@@ -1,4 +1,4 @@
-"""The options of a job on a portable engine: those given, and those that this program adds."""
+"""The options of a job on a portable engine: the user's, and those that this program adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.local import available_cpus
 
 KEEP_WORKERS_MILLIS = 60_000
-"""How long Java engines keep the workers of a finished stage for the next one: else every stage starts new ones, and each imports Beam."""
+"""How long Java engines keep the workers of a finished stage for the next stage. Otherwise every stage starts new workers, and each imports
+Beam.
+"""
 
 
 def read_ahead_threads(options: EngineOptions, workers: int | None) -> int:
@@ -18,7 +20,7 @@ def read_ahead_threads(options: EngineOptions, workers: int | None) -> int:
 
 
 def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str = "", work: str = "") -> Any:
-    """Beam's options: those given, and parallelism and the worker boot where they were not. Workers elsewhere learn what this driver is."""
+    """Beam's options: the user's, with defaults for parallelism and the worker boot, and the driver's versions for workers elsewhere."""
     from refinery_beam.runners.parsed_once import pipeline_options_of
     from refinery_beam.runners.portable.driver_option import driver_flag
 
@@ -27,7 +29,7 @@ def pipeline_options(options: EngineOptions, *, workers: int | None, boot: str =
     if options.runner == "flink" and not options.given("parallelism"):
         flags.append(f"--parallelism={count}")
     if options.runner == "flink" and not options.given("flink_version"):
-        # Of the lines that Beam 2.77 knows, the one that was tested.
+        # Beam 2.77 supports several release lines; this one is tested.
         flags.append("--flink_version=1.19")
     if options.runner == "spark" and not options.given("spark_master_url"):
         flags.append(f"--spark_master_url=local[{count}]")

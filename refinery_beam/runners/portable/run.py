@@ -1,10 +1,10 @@
 """The same pipeline on an engine that speaks Beam's portable protocol: Prism, Flink, Spark.
 
-Beam knows how to find each engine's *job server* (a Go binary, a jar) and which command starts it; we start and stop it ourselves. Beam's
-own way leaves it running until the interpreter ends, and hands it the terminal's Ctrl-C before the job could be cancelled.
+Beam knows how to find each engine's *job server* (a Go binary, a jar) and which command starts it; this module starts and stops
+it. Beam itself would leave it running until the interpreter ends, and the terminal's Ctrl-C would reach it before the job is cancelled.
 
-By default the engine starts beside this process and workers are threads in it (LOOPBACK). PROCESS workers are started on each machine by a
-boot script; see `worker_boot`.
+By default the engine starts on this machine and workers are threads of this process (LOOPBACK). PROCESS workers are started on each machine
+by a boot script; see `worker_boot`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.crashes.worker_deaths import raises_worker_deaths
+from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
 from refinery_beam.job.cancel import cancel
 from refinery_beam.job.failures import read_failures
@@ -33,10 +33,10 @@ from refinery_beam.runners.portable.options import pipeline_options
 from refinery_beam.runners.quiet import quiet_beam
 
 REFUSAL_SECONDS = 1.0
-"""How often it is asked whether a worker has refused to work."""
+"""Seconds between two checks whether a worker has refused to work."""
 
 STOP_SECONDS = 10.0
-"""How long a cancelled job may take to say so."""
+"""How long a cancelled job may take to report that it is cancelled."""
 
 
 def run_portable(
@@ -49,7 +49,7 @@ def run_portable(
     """
     logs = logs or work
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_worker_deaths(work), _boot_script(options, logs) as boot:
+    with quiet_beam(enabled=not talk), raises_job_died(work), _boot_script(options, logs) as boot:
         import apache_beam as beam
 
         _hush_worker_threads(not talk)
@@ -88,7 +88,7 @@ def _hush_worker_threads(enabled: bool) -> None:
 
 @contextmanager
 def _ended_if_it_fails(work: str) -> Iterator[None]:
-    """Worker threads of this process stop when the job is over before its end, while what they print is still kept from the user."""
+    """Inside, a failed job stops the worker threads of this process, while their output is still hidden from the user."""
     try:
         yield
     except BaseException:
@@ -100,17 +100,17 @@ def _ended_if_it_fails(work: str) -> Iterator[None]:
 def _ended_by_a_refusal(result: Any, work: str) -> Iterator[None]:
     """Cancels the job when a worker has refused to work for this driver: a worker pool's engine waits for such a worker for ever."""
     over = threading.Event()
-    # On a store every look is a listing.
+    # On a store every check is a listing.
     seconds = REFUSAL_SECONDS * (10 if locations.is_url(work) else 1)
 
-    def watch() -> None:
+    def poll_refusals() -> None:
         while not over.wait(seconds):
-            with suppress(OSError, ValueError):  # being written this very moment
+            with suppress(OSError, ValueError):  # a worker is still writing the file
                 if any(error.code == "worker-differs" for error in read_failures(work)):
                     _cancel(result)
                     return
 
-    thread = threading.Thread(target=watch, name="refinery-refusals", daemon=True)
+    thread = threading.Thread(target=poll_refusals, name="refinery-refusals", daemon=True)
     thread.start()
     try:
         yield
@@ -145,7 +145,7 @@ def _cancel(result: Any) -> None:
 
 
 def _join_hanging_up() -> None:
-    """Wait for worker threads that learn only now that the other end is gone: `raises_worker_deaths` keeps what they say from the user."""
+    """Wait for worker threads that notice only now that the other end is gone: `raises_job_died` hides their output from the user."""
     deadline = time.monotonic() + 5
     for thread in threading.enumerate():
         if thread.name.startswith(("read_grpc_client_inputs", "read_state", "beam_control_read", "run_worker_")):

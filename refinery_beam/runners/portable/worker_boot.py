@@ -20,7 +20,7 @@ WORDS = ("id", "logging_endpoint", "artifact_endpoint", "provision_endpoint", "c
 
 
 def boot(arguments: Sequence[str]) -> None:
-    """Work for the engine until it hangs up."""
+    """Work for the engine until it closes the connection."""
     given = read_arguments(arguments)
     import grpc
     from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
@@ -32,7 +32,7 @@ def boot(arguments: Sequence[str]) -> None:
     refuse_driver(info)
     scratch = tempfile.mkdtemp(prefix="refinery-beam-worker-")
     os.environ.update(environment(given, info, scratch))
-    # Only now: an environment that does not fit might not even import it.
+    # Imported only now: an environment with other versions might fail to import it.
     from refinery_beam.runners.local import cap_native_threads
 
     cap_native_threads()
@@ -49,7 +49,7 @@ def boot(arguments: Sequence[str]) -> None:
 
 
 def refuse_driver(info: Any) -> None:
-    """Raise EnvironmentFault unless this environment has the driver's versions: what differs could not even read the job."""
+    """Raise EnvironmentFault unless this environment has the driver's versions: other versions might be unable to read the job."""
     from google.protobuf import json_format
 
     from refinery_beam.runners.portable.driver_option import refuse_other_driver
@@ -58,7 +58,7 @@ def refuse_driver(info: Any) -> None:
 
 
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """The words of the container contract; words that are not known are left alone.
+    """The arguments of the container contract; ignores unknown arguments.
 
     >>> read_arguments(["--id=1-1", "--provision_endpoint=localhost:9", "--new=x"]).id
     '1-1'

@@ -4,7 +4,7 @@
 
     hostile(seed=7)                     # cuts, shuffles and repeats bundles
     replayed(2)                         # runs every bundle three times, of which one counts
-    measured(sizes, hostile(seed=7))    # tells `sizes` of every element that crosses from stage to stage
+    measured(sizes, hostile(seed=7))    # adds to `sizes` every element that crosses from stage to stage
 
 For a pipeline of your own: ``beam.Pipeline(runner=HostileRunner(seed=7))``, from `refinery_beam.testing.engine.hostile_runner`. Run it
 under several seeds: an op that depends on order, on its bundle mates or on being called once gives different results.

@@ -35,5 +35,5 @@ def replayed(times: int, factory: RunnerFactory = constructed_runner) -> RunnerF
 
 
 def measured(sizes: Sizes, factory: RunnerFactory = constructed_runner) -> RunnerFactory:
-    """The factory's runners, which tell `sizes` of every element they store between two stages."""
+    """The factory's runners, which add to `sizes` every element that they store between two stages."""
     return lambda options: measure(factory(options), sizes)

@@ -17,7 +17,7 @@ from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuff
 from refinery_beam.identity import Stream, digest
 
 PIECES = 5
-"""At most so many bundles a stage and input."""
+"""How many bundles a stage makes of an input at most."""
 
 
 class HostileRunner(fn_runner.FnApiRunner):
@@ -85,7 +85,7 @@ class _HostileBundles(fn_runner.BundleManager):
         return buffer
 
     def _shuffled(self, items: list[Any]) -> list[Any]:
-        """Fisher-Yates on our own words."""
+        """Shuffle by Fisher-Yates with words of a `Stream`."""
         for i in range(len(items) - 1, 0, -1):
             j = self._chance.integer(i + 1)
             items[i], items[j] = items[j], items[i]

@@ -1,8 +1,9 @@
-"""The fused-stage check: what crosses a stage boundary is a small row with a deterministic coder, never a pickle and never pixels.
+"""The fused-stage check: every element that crosses a stage boundary has a deterministic coder of plain fields, so it is no pickle and no
+pixels.
 
-Runners fuse what they can and materialise the rest. Carrying images over a boundary costs four to five times their bytes in
-memory on the local runner and a shuffle everywhere else, and it takes one innocent `Map` to cause it. So the fused stages of a job are
-computed offline, in milliseconds, and the coder of every PCollection that crosses is checked.
+Runners fuse what they can and materialise the rest. Carrying images over a boundary costs four to five times their bytes in memory on the
+local runner and a shuffle everywhere else, and one innocent `Map` can cause it. So this module computes the fused stages of a job offline,
+in milliseconds, and checks the coder of every PCollection that crosses.
 """
 
 from __future__ import annotations
@@ -12,21 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 PICKLING = frozenset({"FastPrimitivesCoder", "PickleCoder", "CloudpickleCoder", "DillCoder", "MemoizingPickleCoder"})
-"""Coders that may pickle what they are given. `DeterministicFastPrimitivesCoderV2` is not among them: it writes the None key
-of a CombineGlobally.
+"""Coders that may pickle elements. `DeterministicFastPrimitivesCoderV2` is not among them: it writes the None key of a CombineGlobally.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crossing:
-    """One PCollection that crosses a stage boundary: who made it and the coder tree it is written with."""
+    """One PCollection that crosses a stage boundary: its producer and the tree of its coder."""
 
     producer: str
     coder: str
 
     @property
     def pickled(self) -> bool:
-        """Whether any part of it is written by pickling."""
+        """Whether its coder pickles any part of an element."""
         return pickles(self.coder)
 
 
@@ -53,12 +53,12 @@ def crossings(pipeline: Any) -> list[Crossing]:
 
 
 def offences(pipeline: Any) -> list[Crossing]:
-    """The crossings that break the rule of the house."""
+    """The crossings whose coder may pickle."""
     return [c for c in crossings(pipeline) if c.pickled]
 
 
 def _describe_field(field: Any) -> str:
-    """A field's name; one of no known type is pickled, and says so."""
+    """A field's name, with a note if its type is unknown and Beam pickles it."""
     untyped = field.type.logical_type.urn == "beam:logical:pythonsdk_any:v1"
     return f"{field.name}: FastPrimitivesCoder" if untyped else str(field.name)
 

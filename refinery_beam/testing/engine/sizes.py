@@ -1,8 +1,8 @@
-"""How large the elements are that cross from one fused stage to the next, measured where the local engine stores them.
+"""Measures the elements that cross from one fused stage to the next, when the local engine stores them.
 
-The check of coders (`testing.engine.lint`) says what a crossing may carry; this says what it did carry. Sizes are of the encoded element,
-with the dozen bytes of its window. Values of one group are counted one by one, as they are shuffled: no engine puts a group into one
-element.
+The check of coders (`testing.engine.lint`) says what a crossing may carry; this module measures what it carried. Sizes are of the encoded
+element, with the dozen bytes of its window. Values of one group are counted one by one, as they are shuffled: no engine puts a group into
+one element.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from refinery_beam.testing.engine.lint import describe_coder, pickles
 
 ROW_BYTES = 2048
-"""What a row may take: a reference with its lineage is about 1 KB, evidence names its first ten records."""
+"""The largest row in bytes: a ref with its lineage is about 1 KB, evidence names its first ten records."""
 
 PARTIAL_BYTES = 64 << 10
-"""What an accumulator of a statistic or of counts may take: three histograms of 256 integers, or the vocabulary of a field."""
+"""The largest accumulator in bytes: three histograms of 256 integers, or the vocabulary of a field."""
 
 
 @dataclass
 class Crossing:
-    """The sizes at one crossing: who made the elements, how they are written, and how many there were of which power of two."""
+    """The sizes at one crossing: the producer of the elements, their coder, and their number by powers of two."""
 
     producer: str
     coder: str
@@ -40,16 +40,16 @@ class Crossing:
 
     @property
     def bound(self) -> int:
-        """What its elements may take: rows are small, accumulators (a number of bytes, or of keys) less so."""
+        """The size limit of its elements: small for rows, larger for accumulators (a number of bytes, or of keys)."""
         return ROW_BYTES if "row(" in self.coder else PARTIAL_BYTES
 
 
 class LargeElement(AssertionError):
-    """More crosses a stage than may: references and counts do, pixels never."""
+    """An element that crosses a stage is too large: refs and counts may cross, pixels never."""
 
 
 class PickledElement(AssertionError):
-    """What crosses a stage is pickled: slow, and unknown to engines in other languages."""
+    """An element that crosses a stage is pickled: slow, and unreadable for engines in other languages."""
 
 
 class Sizes:
@@ -59,7 +59,7 @@ class Sizes:
         self._crossings: dict[tuple[str, str], Crossing] = {}
 
     def at(self, producer: str, coder: str) -> Crossing:
-        """The crossing of what `producer` makes and `coder` writes."""
+        """The crossing with this producer and coder."""
         return self._crossings.setdefault((producer, coder), Crossing(producer, coder))
 
     def merge(self, other: Sizes) -> None:
@@ -73,11 +73,11 @@ class Sizes:
 
     @property
     def crossings(self) -> list[Crossing]:
-        """In the order of their names."""
+        """The crossings, sorted by name."""
         return [self._crossings[key] for key in sorted(self._crossings)]
 
     def check(self) -> None:
-        """Raise LargeElement or PickledElement for the first crossing that breaks the rule of the house."""
+        """Raise LargeElement or PickledElement for the first crossing that breaks a rule."""
         for crossing in self.crossings:
             if pickles(crossing.coder):
                 raise PickledElement(f"{crossing.producer} pickles what it sends to another stage: {crossing.coder}")
@@ -103,7 +103,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def _bars(histogram: Mapping[int, int]) -> str:
-    """One bar for each power of two from 64 bytes to 64 KiB; what is smaller or larger counts at the ends."""
+    """One bar for each power of two from 64 bytes to 64 KiB; smaller and larger elements count in the first and the last bar."""
     counts = [0] * len(STEPS)
     for power, count in histogram.items():
         counts[min(max(power, STEPS[0]), STEPS[-1]) - STEPS[0]] += count
@@ -112,7 +112,7 @@ def _bars(histogram: Mapping[int, int]) -> str:
 
 
 def measure(runner: Any, sizes: Sizes) -> Any:
-    """The runner, a FnApiRunner of any kind, which from now on tells `sizes` of every element it stores between two stages."""
+    """The runner, a FnApiRunner of any kind, changed to add to `sizes` every element that it stores between two stages."""
     plain: Callable[[Any], Any] = runner._get_bundle_manager
 
     def measuring(context: Any) -> Any:
@@ -124,7 +124,7 @@ def measure(runner: Any, sizes: Sizes) -> Any:
 
 
 def _listen(context: Any, sizes: Sizes) -> None:
-    """Have the elements that a stage writes measured on their way into the engine's buffers."""
+    """Measure the elements that a stage writes into the engine's buffers."""
     plain = context.get_buffer
     outputs = {name: sizes.at(*made) for name, made in _producers(context).items()}
 
@@ -133,12 +133,12 @@ def _listen(context: Any, sizes: Sizes) -> None:
         if transform_id in outputs:  # the others are timers
             coder = context.get_input_coder_impl(transform_id)
             # By listener: one runner may be measured by several.
-            told: dict[int, Crossing] = vars(buffer).setdefault("told", {})
-            told[id(sizes)] = outputs[transform_id]
+            crossings: dict[int, Crossing] = vars(buffer).setdefault("told", {})
+            crossings[id(sizes)] = outputs[transform_id]
 
             def append(data: bytes) -> None:
                 for size in _element_sizes(coder, data):
-                    for crossing in told.values():
+                    for crossing in crossings.values():
                         crossing.add(size)
                 type(buffer).append(buffer, data)
 

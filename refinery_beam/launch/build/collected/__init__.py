@@ -1,1 +1,1 @@
-"""What a finished job left in its work folder: read back, counted against what went in, and judged."""
+"""Reads the results of a finished job from its work folder, balances its counts and judges its assertions."""

@@ -1,4 +1,4 @@
-"""The books of a run: every record that goes into a step comes out of it or is in the ledger, step by step and split by split."""
+"""Balances the counts of a run: every record that goes into a step comes out of it or is in the ledger, step by step and split by split."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import EngineError
 from refinery_beam.launch.build.collected.step_counts import Tally
+from refinery_beam.planning.generated import aggressive
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.planning.variants import aggressive
 from refinery_beam.records import LedgerRow
 
 
@@ -21,8 +21,9 @@ def account(records_in: int, counts: Mapping[str, int], ledger: Sequence[LedgerR
 
 
 def account_steps(plan: Plan, records_in: int, tally: Tally, counts: Mapping[str, int], ledger: Sequence[LedgerRow]) -> None:
-    """The same for every step and split, each side counted where it was: what a step got is what it kept and lost, and what it lost is in
-    the ledger. `counts` are stored rows by split and `ledger` what the job lost of the `records_in` references it was given.
+    """The same for every step and split: a step's input is the sum of the records that it kept and lost, and the lost ones are in the
+    ledger. `counts` are stored rows by split, `ledger` the rows of the records that the job lost, and `records_in` the refs that went into
+    it.
     """
 
     def kept(step: str, split: str = "") -> int:
@@ -43,10 +44,9 @@ def account_steps(plan: Plan, records_in: int, tally: Tally, counts: Mapping[str
     _balance("the ledger before splits", in_ledger[""], sum(lost(step) for step in (*before, "Splits")), 0)
     for split in plan.split.splits:
         here, gone = kept("Splits", split), 0
-        for chosen in plan.post_filters:
-            if split in chosen.splits:
-                _balance(f"{chosen.name} in {split}", here, kept(chosen.name, split), lost(chosen.name, split))
-                here, gone = kept(chosen.name, split), gone + lost(chosen.name, split)
+        for name in (step.name for step in plan.post_filters if split in step.splits):
+            _balance(f"{name} in {split}", here, kept(name, split), lost(name, split))
+            here, gone = kept(name, split), gone + lost(name, split)
         made = [(g.name, g.splits) for g in plan.generation] + [(a.name, a.splits) for a in aggressive(plan.augmentations)]
         for step in (name for name, splits in made if split in splits):
             here += tally.get((split, step, "generated"), 0) - tally.get((split, step, "replaced"), 0)

@@ -98,7 +98,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
 
 
 def refuse_empty(records_in: int, ledger: Sequence[LedgerRow], *, out: int, at: str = "", hints: Sequence[str] = ()) -> None:
-    """DataError when nothing at all came out: an empty dataset is never what somebody wanted. `hints` say what may be the cause."""
+    """DataError when no record came out: nobody wants an empty dataset. `hints` say what may be the cause."""
     if out == 0:
         gone = Counter(f"{row.reason} by {row.op!r}" if row.stage == FILTERS else row.reason for row in ledger)
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(gone.items()))

@@ -1,4 +1,4 @@
-"""Assertions judged, once the job has counted what they ask for."""
+"""Judges the assertions by the counts of a finished job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from refinery_beam.launch.prepare import Prepared
 from refinery_beam.launch.related import Comparison, refuse_comparison
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.reading import open_instance
-from refinery_beam.record.byte_values import level_counts, seen_values, table_of
+from refinery_beam.record.byte_values import byte_value_counts, reader_values, table_of
 from refinery_beam.record.contracts import Contracts, Outcome, add_rows, key_text
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import EvidenceRow, LedgerRow
@@ -35,7 +35,7 @@ def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Ma
     worker = Worker(prepared.plan)
     tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
     with prepared.plugin.named():
-        found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, references=counts, tail=tail)
+        found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, comparisons=counts, tail=tail)
     return tuple(found)
 
 
@@ -45,10 +45,10 @@ def expectations(prepared: Prepared, outcomes: Sequence[Outcome]) -> tuple[dict[
 
 
 def _expectation(prepared: Prepared, index: int, outcome: Outcome) -> dict[str, Any]:
-    """An assertion as the manifest states it. A named instance is stated by its key, never by its place."""
+    """An assertion as the manifest states it. It states the instance to compare with by its key, never by its location."""
     step = outcome.step
     params = dict(step.params)
-    if step.imports:
+    if step.compares:
         params["reference"] = prepared.comparisons[index].identity()
     entry = {
         "section": step.section,
@@ -70,8 +70,8 @@ def contract_warnings(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
 
 
 def comparison_counts(comparisons: Mapping[int, Comparison], plan: Plan, plugin_paths: Sequence[str] = ()) -> dict[int, Counts]:
-    """The values of the field that each assertion compares with, and how often they occur, sorted by their canonical form. Missing values
-    are passed over. Of content, the values that a reader sees.
+    """The values of the field that each assertion compares with, and how often they occur, sorted by their canonical form. Skips
+    missing values. For content these are the readers' values.
     """
     found: dict[int, Counts] = {}
     for i, comparison in comparisons.items():
@@ -98,10 +98,10 @@ def _content_counts(comparison: Comparison, plugin_paths: Sequence[str]) -> Coun
     instance = open_instance(manifest.location, plugin_paths=plugin_paths)
     chain, kind = instance.recorded.deferred(split), instance.recorded.kind
     content = manifest.image_field or ""
-    levels: Counter[str] = Counter()
+    byte_values: Counter[str] = Counter()
     for row in instance.split(split, raw=True, columns=[content]):
-        for key, count in level_counts(split, row[content]):
-            levels[key] += count
+        for key, count in byte_value_counts(split, row[content]):
+            byte_values[key] += count
     tables = cache(lambda split, channels: table_of(kind, chain.steps, channels, {}))
-    seen = seen_values({key: (count, "") for key, count in levels.items()}, tables)
-    return sorted((value, count) for _, value, count in seen)
+    values = reader_values({key: (count, "") for key, count in byte_values.items()}, tables)
+    return sorted((value, count) for _, value, count in values)

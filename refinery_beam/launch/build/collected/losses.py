@@ -1,4 +1,4 @@
-"""What was taken out on purpose, or perhaps not: classes that filters emptied or do not find, and values that no split was named for."""
+"""Warns of losses that may be mistakes: classes that filters emptied or do not find, and values without a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shards of ``SampleData``, and what a manifest says of them."""
+"""The shards of ``SampleData``, and their entry in a manifest."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ def collisions(sinks: SinkFiles) -> list[RefineryError]:
     """An error for each of the first pairs of records whose files meet. Names that differ in letter case only meet on some systems."""
     errors: list[RefineryError] = []
     for sink, rows in sinks.items():
-        seen: dict[str, SinkRow] = {}
+        rows_by_path: dict[str, SinkRow] = {}
         for row in rows:
-            other = seen.setdefault(unicodedata.normalize("NFC", row.path).casefold(), row)
+            other = rows_by_path.setdefault(unicodedata.normalize("NFC", row.path).casefold(), row)
             if other.record_id != row.record_id and len(errors) < 10:
                 errors.append(
                     DataError(

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.job.row_files import read_rows
+from refinery_beam.planning.generated import aggressive
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.planning.variants import aggressive
-from refinery_beam.records import GrowthRow
+from refinery_beam.records import StepCountRow
 
 Tally = Mapping[tuple[str, str, str], int]
 """Records by (split, step, kind), where kind is kept, lost, generated or replaced. A count of zero may be left out."""
@@ -37,7 +37,7 @@ def read_step_counts(plan: Plan, work: str) -> StepCounts:
     generated = {name: 0 for name, _ in steps}
     replaced = {name: 0 for name, replaces in steps if replaces}
     tally: dict[tuple[str, str, str], int] = {}
-    rows: list[GrowthRow] = sorted(set(read_rows(locations.join(work, "growth"), GrowthRow)))
+    rows: list[StepCountRow] = sorted(set(read_rows(locations.join(work, "step_counts"), StepCountRow)))
     for row in rows:
         tally[row.split, row.step, row.kind] = row.records
         if row.kind in ("generated", "replaced"):
@@ -47,7 +47,7 @@ def read_step_counts(plan: Plan, work: str) -> StepCounts:
 
 
 def generation_warnings(plan: Plan) -> list[tuple[str, str]]:
-    """Warnings about generation outside of train: what is measured there is no longer what was found in the world."""
+    """Warnings about generation outside of train: results there no longer measure natural data."""
     return [
         ("generation-split", f"{step.name!r} makes records in {split!r}: what is measured on it is not measured on found data alone")
         for step in plan.generation

@@ -1,6 +1,6 @@
-"""Small images every codec is asked to decode, so that what it does can be told from what it says it is.
+"""Small images that every codec decodes, so that its fingerprint rests on its results and not on its version.
 
-Made once from a gradient with noise; they are data and never change: a new one changes every codec fingerprint.
+They were made once, from a gradient with noise, and never change: another image would change every codec fingerprint.
 """
 
 from __future__ import annotations

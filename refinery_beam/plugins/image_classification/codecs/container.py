@@ -1,4 +1,4 @@
-"""What the bytes of an image file say about themselves before any decoder is asked: format, declared size, whether they end early."""
+"""Reads facts from the bytes of an image file without a decoder: format, declared size, whether the file ends early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KNOWN = {
     "pdf": "a PDF document",
     "netpbm": "a Netpbm file",
 }
-"""Format words and how to call such a file. The first six can be decoded; the others are known well enough to be refused by name."""
+"""Format words, and what to call such a file. The first six can be decoded; the others are refused by name."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -89,7 +89,7 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def png_orientation_chunk(data: bytes) -> bytes | None:
-    """The payload of a PNG's eXIf chunk, wherever it stands."""
+    """The payload of a PNG's eXIf chunk, at any position in the file."""
     if b"eXIf" not in data:
         return None
     at = 8

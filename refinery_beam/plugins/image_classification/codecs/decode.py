@@ -1,4 +1,4 @@
-"""From the bytes of a file to a Pillow image, by a stated policy. What is done, in this order:
+"""Decodes the bytes of a file to a Pillow image by a policy. The steps, in this order:
 
 1. Limits. The bytes, the format (by signature, never by name) and the size in the header are checked before any pixel is decoded.
 2. Decode. The first frame of an animation, the first page of a TIFF; for an animated PNG its default picture. A file that ends early is
@@ -31,9 +31,9 @@
 recipe.
 
 Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
-``Image.MAX_IMAGE_PIXELS`` is set aside, because a limit that depends on who else changed it is none and ours is checked from the header
-first; ``LOAD_TRUNCATED_IMAGES`` is off; and warnings raised inside Pillow (odd metadata) are not printed, since every verdict on a file
-is ours and ``warnings.catch_warnings`` would not be safe in threads.
+``Image.MAX_IMAGE_PIXELS`` is off, because any module may change it and this module checks its own limit in the header first;
+``LOAD_TRUNCATED_IMAGES`` is off; and Pillow's warnings about odd metadata are not printed, since this module judges every file itself and
+``warnings.catch_warnings`` is not safe in threads.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ _SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None = None) -> Image.Image:
     """The image in `data`, of the policy's mode, upright, without metadata.
 
-    `target` (width, height, as seen upright) is what it will be resized to; it matters only with ``policy.draft``. Raises BadRecord with
-    one of the reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated,
+    `target` (width and height of the upright image) is the size after resizing; it matters only with ``policy.draft``. Raises BadRecord
+    with one of the reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated,
     damaged.
 
     >>> file = io.BytesIO(); Image.new("L", (3, 2), 7).save(file, "PNG")
@@ -159,14 +159,14 @@ def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> t
     image, kind = _open(data, policy, limits)
     width, height = image.size
     turned = _stated_turn(image, data, kind) >= 5
-    # Pillow's TIFF reader states the upright size already, the others the stored one.
+    # Pillow's TIFF reader gives the upright size already, its other readers the stored size.
     swap = turned and (policy.exif == "ignore" if kind == "tiff" else policy.exif == "apply")
     return (height, width) if swap else (width, height)
 
 
-def looks_whole(data: bytes) -> bool:
+def seems_whole(data: bytes) -> bool:
     """Whether the structure of an image file promises no more bytes than there are. Decodes nothing, so pixels may be damaged; and some
-    files that look cut decode well all the same, so a no is a reason to decode, not a verdict.
+    files that seem cut decode well, so False is a reason to decode, not a verdict.
     """
     kind = sniff(data)
     return kind is not None and not ends_early(data, kind, None)
@@ -322,13 +322,13 @@ def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFil
     if "pixel mode" in said or "data organization" in said or "unsupported" in said or "cannot handle" in said:
         return BadRecord("unsupported_mode", f"{kind}: {words}")
     if image is None and kind in ("bmp", "tiff"):
-        # Two or four letters of signature are no proof that an image was ever meant.
+        # A signature of two or four letters does not prove that the file is an image.
         return BadRecord("not_an_image", f"it begins like a {kind} file, but {words}")
     return BadRecord("damaged", f"{kind}: {words}")
 
 
 def _inner_error(data: bytes, kind: str) -> Exception | None:
-    """Why the one reader that knows the format refused: `Image.open` says only that none could read it."""
+    """Why Pillow's reader for the format refused the file: `Image.open` says only that no reader could read it."""
     try:
         Image.OPEN[kind.upper()][0](io.BytesIO(data), "")
     except Exception as error:
@@ -341,6 +341,6 @@ _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][^\s'\"/\\:]+){2,}")
 
 
 def _words(error: BaseException) -> str:
-    """What an exception says, without what differs between machines and runs."""
+    """The text of an exception without the parts that differ between machines and runs."""
     said = _PATH.sub("(path)", _ADDRESS.sub("(data)", " ".join(str(error).split())))
     return said[:200] if said else type(error).__name__

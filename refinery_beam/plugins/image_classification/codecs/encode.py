@@ -1,10 +1,10 @@
-"""From pixels to the bytes that are stored: raw tensors, PNG, JPEG, WebP. Only pixels go in: no profile, comment, date or other metadata.
+"""Encodes pixels as stored bytes: raw tensors, PNG, JPEG, WebP. Stores no profile, comment, date or other metadata.
 
 PNG uses zlib level 1: on photographs of 224 x 224, Pillow's own choice, level 6, took four times as long and saved an eighth of the
-bytes. The level shapes the stored bytes, so it is fixed here and no option. JPEG is baseline with 4:2:0 chroma, which is what most
-decoders see, and the standard Huffman tables: 4:4:4 is a fifth larger, and tables made for each image take twice the time to save a
-twentieth. WebP is lossy at Pillow's own effort (method 4), and holds colours alone: of an
-opaque image it would drop the alpha channel, and grey becomes colour.
+bytes. The level shapes the stored bytes, so it is fixed here and no option. JPEG is baseline with 4:2:0 chroma, as in most files,
+and the standard Huffman tables: 4:4:4 is a fifth larger, and tables made for each image take twice the time to save a twentieth. WebP is
+lossy at Pillow's own effort (method 4), and only for three channels: it would drop the alpha channel of an opaque image and turn grey
+into colour.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Encoding: TypeAlias = Literal["tensor", "png", "jpeg", "webp"]
 
 PNG_LEVEL = 1
 TAKES = {"png": (1, 2, 3, 4), "jpeg": (1, 3), "webp": (3,)}
-"""The numbers of channels that each format holds."""
+"""The numbers of channels that each format can store."""
 _MOST = {"jpeg": 65_535, "webp": 16_383}
 """The longest side a format can state."""
 _PLUGINS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin)
 
 
 class EncodeError(ValueError):
-    """Pixels an encoding cannot hold; the message says what it takes."""
+    """Pixels that an encoding cannot store; the message says which ones it can."""
 
 
 class TooLong(EncodeError):

@@ -1,4 +1,4 @@
-"""Images from a third-party loader, held to what the built-in decoder gives: the declared mode, 8 bits, within the limits."""
+"""Checks images of third-party loaders by the rules of the built-in decoder: the declared mode, 8 bits, within the limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refinery_beam.plugins.kind import BadRecord
 
 
 def held(pixels: Any, *, origin: str, mode: str, max_pixels: int) -> Pixels:
-    """What a loader made of a file as a Pillow image of `mode` ('keep': as it comes).
+    """A loader's result as a Pillow image of `mode` ('keep': of any mode).
 
     Raises BadRecord ``too_many_pixels`` and ``unsupported_mode``.
     """

@@ -1,7 +1,7 @@
 """The orientation an image states, read straight from its EXIF bytes or XMP text.
 
-Pillow's own EXIF reader parses every tag, warns on odd ones and raises on broken ones; one number is wanted here, and a file whose
-metadata is broken is still an image. For well-formed metadata the answer is that of ``ImageOps.exif_transpose``.
+Pillow's own EXIF reader parses every tag, warns on odd ones and raises on broken ones; this module needs one number, and a file with
+broken metadata is still an image. For well-formed metadata the answer is that of ``ImageOps.exif_transpose``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ TURNS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""What makes an image of that orientation upright."""
+"""The turn that makes an image of an orientation upright."""
 
 UNTURNS = {**TURNS, 6: Transpose.ROTATE_90, 8: Transpose.ROTATE_270}
-"""What undoes `TURNS`."""
+"""The inverses of `TURNS`."""
 
 _SIZES = {1: ("B", 1), 3: ("H", 2), 4: ("I", 4)}
 
@@ -61,7 +61,7 @@ def exif_orientation(blob: bytes) -> int | None:
             if tag == 0x0112 and count == 1 and kind in _SIZES:
                 (found,) = struct.unpack_from(order + _SIZES[kind][0], blob, start + 2 + 12 * i + 8)
     except struct.error:
-        # A directory cut short: what was read up to there counts.
+        # The directory is cut short: the entries before the cut count.
         return found
     return found
 

@@ -1,6 +1,6 @@
 """Random changes of train images: flips, crops, rotations, colours, erased boxes, blur.
 
-Every op draws first and applies then: the drawn numbers are whole numbers and doubles that JSON keeps exactly, so an image can be made
+Every op draws numbers first and applies them then. They are whole numbers and doubles that JSON keeps exactly, so an image can be made
 again from them. All take 8-bit images; flips and crops take any.
 """
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Share: TypeAlias = Annotated[Number, Field(ge=0, le=1)]
 TRIES = 10
-"""How often random_erasing looks for a box that fits."""
+"""How often random_erasing draws a box until one fits."""
 
 
 def _rising(value: tuple[float, float]) -> tuple[float, float]:
@@ -105,7 +105,7 @@ class _Flip:
     axis: int
 
     def infer(self, before: ArrayType, params: FlipParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         wants_image(before, self.spec.name)
         return before
 
@@ -139,7 +139,7 @@ class VerticalFlip(_Flip):
 
 
 class RandomCrop:
-    """A window of `size` at a place drawn evenly, after `padding`. Images smaller than that raise BadRecord ``wrong_size``."""
+    """A window of `size` at an evenly drawn position, after `padding`. Images smaller than that raise BadRecord ``wrong_size``."""
 
     spec = OpSpec(
         name="random_crop",
@@ -195,7 +195,7 @@ class ColorJitter:
     )
 
     def infer(self, before: ArrayType, params: ColorJitterParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         return _coloured(before, "color_jitter")
 
     def draw(self, stream: Stream, params: ColorJitterParams, before: ArrayType) -> dict[str, Any]:
@@ -241,7 +241,7 @@ class RandomErasing:
     )
 
     def infer(self, before: ArrayType, params: RandomErasingParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         return _byte_type(before, "random_erasing")
 
     def draw(self, stream: Stream, params: RandomErasingParams, before: ArrayType) -> dict[str, Any]:
@@ -288,7 +288,7 @@ class Rotate:
     )
 
     def infer(self, before: ArrayType, params: RotateParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         check_fill(params.fill, before, "rotate")
         return _byte_type(before, "rotate")
 
@@ -320,7 +320,7 @@ class GaussianBlur:
     )
 
     def infer(self, before: ArrayType, params: GaussianBlurParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         return _byte_type(before, "gaussian_blur")
 
     def draw(self, stream: Stream, params: GaussianBlurParams, before: ArrayType) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The nineteen corruptions of ImageNet-C at five severities: what one is called, and what it does to one image.
+"""The nineteen corruptions of ImageNet-C at five severities, by name, as functions of one image.
 
 Parameters are those of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations" (ICLR
 2019, arXiv 1903.12261), as their published program states them for 224 x 224 pixels; at other sizes they hold in pixels. The libraries
 that carry them draw from NumPy's global generator and need OpenCV, scikit-image and Numba, so the code is our own: NumPy and Pillow, every
-random number from the stream it is given, sums in a fixed order. docs/compatibility.md lists where results differ beyond rounding.
+random number from the op's stream, sums in a fixed order. docs/compatibility.md lists where results differ beyond rounding.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def shot_noise(image: Array, severity: int, stream: Stream) -> Array:
     import numpy as np
 
     photons = (60, 25, 12, 5, 3)[severity - 1]
-    levels = np.floor(image * 255.0 + 0.5).astype(np.int64)
-    counts = poissons(stream, levels, [level * photons / 255.0 for level in range(256)])
+    byte_values = np.floor(image * 255.0 + 0.5).astype(np.int64)
+    counts = poissons(stream, byte_values, [value * photons / 255.0 for value in range(256)])
     result: Array = counts / float(photons)
     return result
 

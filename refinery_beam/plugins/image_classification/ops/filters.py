@@ -1,4 +1,4 @@
-"""Filters that look into image files: image_size, drop_duplicates with near duplicates."""
+"""Filters that read image files: image_size, drop_duplicates with near duplicates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ NEAR_DISTANCE = 4
 """Bits by which near duplicates differ at most, unless the recipe says otherwise."""
 
 MAX_DISTANCE = 10
-"""The most bits that may be asked for: beyond, unlike pictures meet, and the bands that find pairs become too short to tell them apart."""
+"""The greatest distance that a recipe may ask for: with more bits, unlike pictures match, and the bands that find pairs become too short.
+"""
 
 
 class ImageSizeParams(Params):
@@ -67,7 +68,7 @@ class DropDuplicatesParams(Params):
 
 
 class ImageSize:
-    """Records by the size in their file's header, as seen upright. Nothing is decoded."""
+    """Filters records by the upright size in their file's header. Decodes nothing."""
 
     spec = OpSpec(name="image_size", section="Filters", version=1, params=ImageSizeParams, summary="Keep images of some sizes.")
     kind = "header"
@@ -92,7 +93,7 @@ class ImageSize:
 
 
 class DropDuplicates(DropExactDuplicates):
-    """Of records with one content (exact), or connected by near perceptual hashes (near), one stays."""
+    """One of several records with equal content (exact), or connected by near perceptual hashes (near), stays."""
 
     spec = OpSpec(
         name="drop_duplicates",
@@ -103,7 +104,7 @@ class DropDuplicates(DropExactDuplicates):
     )
 
     def distance(self, params: Any) -> int | None:
-        """Bits in which signatures of neighbours differ at most; None when only identical files count and nothing is decoded."""
+        """Bits in which signatures of neighbours differ at most; None if only identical files are duplicates and nothing is decoded."""
         return params.distance if params.kind == "near" else None
 
     def signature(self, pixels: Pixels) -> int:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.image_classification.ops.sizes import known_channels
 from refinery_beam.plugins.image_classification.pixels import Pixels
-from refinery_beam.plugins.ops import ArrayType, FieldType, OpSpec, OpTypeError, Params, Variant
+from refinery_beam.plugins.ops import ArrayType, FieldType, GeneratedRecord, OpSpec, OpTypeError, Params
 
 if TYPE_CHECKING:
     from refinery_beam.identity import Stream
@@ -79,10 +79,11 @@ class ImagecorruptionsApplyParams(Params):
 
 
 class ImagecorruptionsApply:
-    """One child a (corruption, severity) pair, ``parent#name:fog:3``; with `preserve_original` an unchanged one, ``parent#name:none:0``.
+    """One record for each (corruption, severity) pair, ``parent#name:fog:3``; with `preserve_original` an unchanged copy,
+    ``parent#name:none:0``.
 
-    Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on which others are asked
-    for. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
+    Random numbers come from a stream of (op seed, op name, parent record, "fog:3"), so a pair does not depend on the other pairs of the
+    recipe. The image is the decoded one, before Transformations: 8-bit, one or three channels, at least 32 x 32.
     """
 
     spec = OpSpec(
@@ -105,31 +106,31 @@ class ImagecorruptionsApply:
         return TAGS[word]
 
     def infer(self, before: ArrayType, params: ImagecorruptionsApplyParams) -> ArrayType:
-        """The same."""
+        """The type of the input."""
         if before.dtype != "uint8" or known_channels(before) not in (1, 3, None):
             raise OpTypeError(f"imagecorruptions_apply takes uint8 images of one or three channels, not {before}")
         return before
 
-    def variants(self, params: ImagecorruptionsApplyParams) -> Sequence[Variant]:
+    def generated(self, params: ImagecorruptionsApplyParams) -> Sequence[GeneratedRecord]:
         """The preserved copy, then every pair in the order written."""
         pairs = [(NONE, 0)] if params.preserve_original else []
         pairs += [(kind, severity) for kind in params.corruption_types for severity in params.severities]
         return [
-            Variant(f"{kind}:{severity}", {"type": kind, "severity": severity}, {"corruption": kind, "severity": severity})
+            GeneratedRecord(f"{kind}:{severity}", {"type": kind, "severity": severity}, {"corruption": kind, "severity": severity})
             for kind, severity in pairs
         ]
 
     def extra(self, count: int, largest: int, params: ImagecorruptionsApplyParams) -> int:
-        """None: children are the same for every class."""
+        """None: every class gets the same generated records."""
         return 0
 
-    def apply(self, pixels: Pixels, variant: Mapping[str, Any], stream: Stream) -> Pixels:
+    def apply(self, pixels: Pixels, made: Mapping[str, Any], stream: Stream) -> Pixels:
         """The corrupted image: uint8, of the same shape."""
-        if variant["type"] == NONE:
+        if made["type"] == NONE:
             return pixels
         from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 
-        return corrupt(pixels, variant["type"], variant["severity"], stream)
+        return corrupt(pixels, made["type"], made["severity"], stream)
 
 
 def _unique(values: tuple[Any, ...], what: str) -> tuple[Any, ...]:

@@ -1,5 +1,5 @@
-"""Ops that change the size of an image: resize, center_crop, pad. Arithmetic of sizes is in integers, so no platform rounds it
-otherwise.
+"""Ops that change the size of an image: resize, center_crop, pad. Sizes are computed in integers, so all platforms round them
+alike.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Resize:
     Rounding: `fit` and `pad` scale the other side to the nearest whole pixel, halves up, at least 1. `cover` resamples straight from
     the centred part of the source (a box with fractions of pixels), as ``PIL.ImageOps.fit`` does. `pad` puts the odd pixel below and
     right. RGBA and LA images are weighted by their alpha while resampling (Pillow's rule). Float images go through Pillow's 32-bit mode
-    F, channel by channel, and keep their dtype. An image that has the size already is returned as it is.
+    F, channel by channel, and keep their dtype. An image that has the size already is returned unchanged.
     """
 
     spec = OpSpec(

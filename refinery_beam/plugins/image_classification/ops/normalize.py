@@ -1,7 +1,7 @@
 """Ops that change how values are represented: cast, normalize, mean_subtract. All are elementwise and can be left to readers
 (deferred).
 
-An elementwise op on uint8 is a table of 256 values a channel. Looking values up gives the very bits of computing them, since each
+An elementwise op on uint8 is a table of 256 values a channel. Looking values up gives the same bits as computing them, since each
 output depends on one input value; it is only faster.
 """
 
@@ -72,8 +72,8 @@ class MeanSubtractParams(Params):
 class Cast:
     """value * scale in float64, then to the dtype without wrapping.
 
-    Integers: rounded half to even, held at the dtype's least and greatest value, NaN becomes 0. Floats: rounded half to even; finite
-    values beyond the dtype's range are held at its greatest finite value. Integers to integers with scale 1 never pass through floats.
+    Integers: rounded half to even, limited to the dtype's least and greatest value, NaN becomes 0. Floats: rounded half to even; finite
+    values beyond the dtype's range become its greatest finite value. Integers to integers with scale 1 never pass through floats.
     """
 
     spec = OpSpec(
@@ -97,7 +97,7 @@ class Cast:
         """An array of the dtype."""
         array = as_array(pixels)
         if str(array.dtype) == "uint8":
-            return looked_up(array, lambda levels: cast_array(levels, params.dtype, params.scale))
+            return looked_up(array, lambda byte_values: cast_array(byte_values, params.dtype, params.scale))
         return cast_array(array, params.dtype, params.scale)
 
 
@@ -144,7 +144,7 @@ class Normalize:
         return fit_moments(merged)
 
     def pinned(self, params: NormalizeParams) -> dict[str, Any] | None:
-        """Statistics stated in the recipe, in the form `fit` gives, without channels; None if they are to be fitted."""
+        """Statistics stated in the recipe, in the form of `fit`, without channels; None if they are to be fitted."""
         if params.mean is None or params.std is None:
             return None
         return {"channels": [], "mean": _listed(params.mean), "std": _listed(params.std)}
@@ -183,7 +183,7 @@ class MeanSubtract:
         return empty_partial(before)
 
     def fit(self, merged: Partial, params: MeanSubtractParams) -> dict[str, Any]:
-        """The same statistics normalize has; only the mean is used."""
+        """The same statistics as normalize's; only the mean is used."""
         return fit_moments(merged)
 
     def pinned(self, params: MeanSubtractParams) -> dict[str, Any] | None:
@@ -228,7 +228,7 @@ def shifted(pixels: Pixels, mean: Sequence[float], std: Sequence[float] | None, 
 
 
 def looked_up(array: Array, compute: Callable[[Array], Array]) -> Array:
-    """`compute` of a uint8 image, by computing the 256 levels of each channel once; `compute` must be elementwise over a last axis of
+    """`compute` of a uint8 image, by computing the 256 byte values of each channel once; `compute` must be elementwise over a last axis of
     channels.
     """
     import numpy as np
@@ -261,11 +261,11 @@ def cast_array(array: Array, dtype: str, scale: float) -> Array:
         values = array.astype(np.float64) * scale
     if target.kind == "f":
         top = float(np.finfo(target).max)
-        # Infinities that were there stay; those the scale made are held like any value out of range.
+        # Infinities of the input stay; an infinity from the scale is limited like any value out of range.
         return np.where(np.isfinite(array), np.clip(values, -top, top), values).astype(target)
     limits = np.iinfo(target)
     values = np.rint(np.nan_to_num(values, nan=0.0, posinf=math.inf, neginf=-math.inf))
-    # 2**63 - 1 and 2**64 - 1 are no doubles, so the ends are chosen rather than clipped to.
+    # 2**63 - 1 and 2**64 - 1 are no doubles, so the ends are set explicitly, not by clipping.
     low, high = values <= float(limits.min), values >= float(limits.max)
     inside = np.where(low | high, 0.0, values).astype(target)
     inside[low] = limits.min

@@ -75,7 +75,7 @@ def _luma(rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def _cells(array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The 32 x 32 means in units of 1/256, int64. Only the rows of one cell are held as luma at a time."""
+    """The 32 x 32 means in units of 1/256, int64. Only the rows of one cell are in memory as luma at a time."""
     import numpy as np
 
     height, width = array.shape[:2]

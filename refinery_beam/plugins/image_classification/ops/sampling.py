@@ -147,7 +147,7 @@ def zoom(image: Array, factor: float) -> Array:
 
 
 def sample(image: Array, rows: Array, columns: Array, *, border: Literal["symmetric", "reflect"]) -> Array:
-    """The image at places between its pixels, (h, w) rows and columns: linear in both directions; outside, it is mirrored."""
+    """The image at positions between its pixels, (h, w) rows and columns: linear in both directions; outside, it is mirrored."""
     import numpy as np
 
     top, left = np.floor(rows), np.floor(columns)

@@ -2,7 +2,7 @@
 
 The parameters of each severity are those of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations" (ICLR 2019), as their published program for ImageNet-C states them. The code is ours; where a library did a step there
-(a Canny edge detector, a distance map, pictures of frost) the function below says what stands in its place. Images are float64
+(a Canny edge detector, a distance map, pictures of frost) the function below says what it does instead. Images are float64
 (h, w, c) of one or three channels in 0..1.
 """
 
@@ -48,7 +48,7 @@ def fog(image: Array, severity: int, stream: Stream) -> Array:
 
 
 def frost(image: Array, severity: int, stream: Stream) -> Array:
-    """a * x + b * ice. The ice is a texture made of two plasmas, ridged so that it has needles and clear places, in a cold white.
+    """a * x + b * ice. The ice is a texture made of two plasmas, ridged so that it has needles and clear patches, in a cold white.
 
     The benchmark lays one of six photographs of frost over the image; they are not part of this package.
     """
@@ -81,7 +81,7 @@ def snow(image: Array, severity: int, stream: Stream) -> Array:
 def spatter(image: Array, severity: int, stream: Stream) -> Array:
     """Drops of water (severity 1 to 3) or of mud (4 and 5), where smoothed normal noise is above a threshold.
 
-    Water is shaded by the distance to the drops' edges. Edges here are the pixels of a drop that touch a place without water, and the
+    Water is shaded by the distance to the drops' edges. Edges here are the pixels of a drop that touch a pixel without water, and the
     distance is exact, cut at 20; the benchmark uses a Canny detector and an approximate distance.
     """
     import numpy as np
@@ -97,8 +97,8 @@ def spatter(image: Array, severity: int, stream: Stream) -> Array:
         return muddy
     drops = np.floor(np.where(wet, np.clip(liquid, 0.0, 1.0), 0.0) * 255.0)
     distance = np.floor(_box3(_distance(_edges(wet), 20)) + 0.5)
-    level = _equalized(distance.astype(np.int64)).astype(np.float64)
-    relief = np.clip(_neighbours(level, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))), 0.0, 255.0)
+    values = _equalized(distance.astype(np.int64)).astype(np.float64)
+    relief = np.clip(_neighbours(values, ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))), 0.0, 255.0)
     shade = drops * _box3(relief)
     most = float(shade.max())
     if most > 0:
@@ -137,8 +137,8 @@ def plasma(size: int, decay: float, stream: Stream) -> Array:
         heights[half:size:step, half:size:step] = filled(rows + np.roll(rows, -1, axis=1))
         centres = heights[half:size:step, half:size:step]
         corners = heights[0:size:step, 0:size:step]
-        beside = (centres + np.roll(centres, 1, axis=0)) + (corners + np.roll(corners, -1, axis=1))
-        heights[0:size:step, half:size:step] = filled(beside)
+        sideways = (centres + np.roll(centres, 1, axis=0)) + (corners + np.roll(corners, -1, axis=1))
+        heights[0:size:step, half:size:step] = filled(sideways)
         above = (centres + np.roll(centres, 1, axis=1)) + (corners + np.roll(corners, -1, axis=0))
         heights[half:size:step, 0:size:step] = filled(above)
         step, rough = half, rough / decay
@@ -204,15 +204,15 @@ def _neighbours(plane: Array, kernel: tuple[tuple[int, ...], ...]) -> Array:
     return out
 
 
-def _equalized(levels: Array) -> Array:
-    """Levels 0..255 spread so that their histogram is flat."""
+def _equalized(values: Array) -> Array:
+    """Byte values spread so that their histogram is flat."""
     import numpy as np
 
-    counts = np.bincount(levels.ravel(), minlength=256)
+    counts = np.bincount(values.ravel(), minlength=256)
     first = int(counts[np.flatnonzero(counts)[0]])
-    total = int(levels.size)
+    total = int(values.size)
     if total == first:
-        return levels
+        return values
     table = np.floor((np.cumsum(counts) - first) * 255.0 / (total - first) + 0.5)
-    result: Array = np.clip(table, 0, 255).astype(np.int64)[levels]
+    result: Array = np.clip(table, 0, 255).astype(np.int64)[values]
     return result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SOURCE_RECORD = "source_record_id"
-"""The field that names a made record's parent, where Output.record_schema declares it."""
+"""The field that names the parent of a generated or augmented record, where Output.record_schema declares it."""
 
 AUGMENTATION = "augmentation"
 """The column of sampled parameters, there whenever a recipe stores augmented records."""
@@ -15,9 +15,9 @@ AUGMENTATION = "augmentation"
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateStep:
-    """One generation: every child of a record of `splits`, made of its reference. `fields` are (the op's word, field name) pairs.
+    """One generation: it makes records of each record of `splits`, as refs. `fields` are (the op's word, field name) pairs.
 
-    `kind` 'variants': the children `plugins.base.GenerateOp.variants` names. 'balance': copies until classes are equal.
+    `kind` 'variants': the records that `plugins.base.GenerateOp.generated` lists. 'balance': copies until classes are equal.
     """
 
     name: str
@@ -71,12 +71,12 @@ class AugmentStep:
 
 
 def aggressive(steps: Sequence[AugmentStep]) -> tuple[AugmentStep, ...]:
-    """The steps whose variants are stored, in order."""
+    """The augmentations whose variants are stored, in order."""
     return tuple(step for step in steps if step.materialization == "aggressive")
 
 
-def child_fields(generation: Sequence[GenerateStep], augmentations: Sequence[AugmentStep]) -> tuple[str, ...]:
-    """The fields that only made records have; null in the others. Each once, in the order of the steps."""
+def generated_fields(generation: Sequence[GenerateStep], augmentations: Sequence[AugmentStep]) -> tuple[str, ...]:
+    """The fields that only generated and augmented records have; null in the others. Each once, in the order of the steps."""
     names = [field for step in generation for _, field in step.fields]
     if generation or aggressive(augmentations):
         names.append(SOURCE_RECORD)

@@ -1,4 +1,4 @@
-"""Generation and Augmentations of a recipe -> the plan's steps, and what they mean for types and for what can be stored."""
+"""Generation and Augmentations of a recipe -> the plan's steps, their types, and the refusal of steps whose content cannot be stored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.planning.generated import AugmentStep, GenerateStep, aggressive
 from refinery_beam.planning.nodes import Step
 from refinery_beam.planning.output import stores_source
-from refinery_beam.planning.variants import AugmentStep, GenerateStep, aggressive
 from refinery_beam.plugins.base import ArrayType, AugmentOp, GenerateOp, OpTypeError, Plugin, TransformOp, call_plugin
 from refinery_beam.recipe import Recipe, section_seed
 
@@ -82,7 +82,7 @@ def augmented(plugin: Plugin, steps: Sequence[AugmentStep], split: str, before: 
 
 
 def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[Step, ...]:
-    """A deferred tail, told of the shape that augmentations leave. Its dtypes stay."""
+    """A deferred tail with the shape that augmentations give. Its dtypes stay."""
     done = []
     for step in steps:
         bound = plugin.bind(step, TransformOp)
@@ -93,7 +93,7 @@ def retyped(plugin: Plugin, steps: Sequence[Step], before: ArrayType) -> tuple[S
 
 
 def odd_augmentation(recipe: Recipe, plugin: Plugin, split: str, error: OpTypeError) -> RecipeError:
-    """The refusal of augmentations that cannot take what is stored of a split."""
+    """The refusal of augmentations that cannot take a split's stored type."""
     return RecipeError(
         f"the {plugin.kind.noun} of split {split!r} cannot be augmented: {error}",
         code="op-type",

@@ -1,4 +1,4 @@
-"""Turns the death of a worker process into an error that lists the records the dead process was working on.
+"""Raises an error when a worker process dies, with the records that it was working on.
 
 FnApiRunner does not report it: the thread that waits for the worker process raises, and the main thread waits for an answer for ever.
 """
@@ -32,8 +32,8 @@ def worker_died(how: str, markers: Sequence[Marker]) -> JobDied:
     return JobDied(f"the process at work died ({how})", markers=markers, code="worker-died", value=how)
 
 
-class Deaths:
-    """What happened to the workers of a running job."""
+class Ending:
+    """What ended a running job early: a worker that died, or Ctrl-C."""
 
     def __init__(self, work: str) -> None:
         self._work = work
@@ -42,7 +42,7 @@ class Deaths:
         self.on_interrupt: Callable[[], None] = lambda: None
 
     def worker_died(self, how: str) -> None:
-        """Take down the first death, with the records that the dead process was working on: the markers of the others do not count while
+        """Take down the first worker that died, with the records that the dead process was working on: the markers of the others do not count while
         these still run.
         """
         if self.first is None:
@@ -50,14 +50,14 @@ class Deaths:
 
 
 @contextmanager
-def raises_worker_deaths(work: str) -> Iterator[Deaths]:
+def raises_job_died(work: str) -> Iterator[Ending]:
     """While the body runs, Ctrl-C ends it with KeyboardInterrupt; if a worker has died, a failure of the body is JobDied. `work` has the
     markers.
 
     A KeyboardInterrupt raised inside a DoFn, which in the threads mode runs on the main thread, comes back wrapped in a RuntimeError of the
     engine. Where this process was started to ignore SIGINT (``nohup``, ``&`` in a script), it goes on ignoring it.
     """
-    deaths = Deaths(work)
+    ending = Ending(work)
     hook_before = threading.excepthook
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if main else signal.SIG_IGN
@@ -67,8 +67,8 @@ def raises_worker_deaths(work: str) -> Iterator[Deaths]:
             hook_before(args)
 
     def handler(number: int, frame: Any) -> None:
-        deaths.interrupted = True
-        deaths.on_interrupt()
+        ending.interrupted = True
+        ending.on_interrupt()
         signal.default_int_handler(number, frame)
 
     threading.excepthook = hook
@@ -76,13 +76,13 @@ def raises_worker_deaths(work: str) -> Iterator[Deaths]:
         signal.signal(signal.SIGINT, handler)
     failed = True
     try:
-        yield deaths
+        yield ending
         failed = False
     except BaseException as error:
-        if deaths.interrupted:
+        if ending.interrupted:
             raise KeyboardInterrupt from error
-        if deaths.first is not None:
-            raise deaths.first from error
+        if ending.first is not None:
+            raise ending.first from error
         raise
     finally:
         if not failed:
@@ -93,7 +93,7 @@ def raises_worker_deaths(work: str) -> Iterator[Deaths]:
 
 
 def _is_about_a_closed_connection(args: Any) -> bool:
-    """Whether an exception of a thread is one of the engine's own, about a connection whose other end is gone. It says nothing of use."""
+    """Whether the engine itself raised a thread's exception, because the other end of a connection is gone. It is no news."""
     name = args.thread.name if args.thread is not None else ""
     kind = args.exc_type.__module__.split(".", 1)[0] if args.exc_type is not None else ""
     return kind == "grpc" or name.startswith(("beam_control_read", "read_grpc_client_inputs"))
