@@ -42,9 +42,7 @@ class Ending:
         self.on_interrupt: Callable[[], None] = lambda: None
 
     def worker_died(self, how: str) -> None:
-        """Take down the first worker that died, with the records that the dead process was working on: the markers of the others do not count while
-        these still run.
-        """
+        """Take down the first worker that died, with the records it was working on: the markers of workers that still run do not count."""
         if self.first is None:
             self.first = worker_died(how, read_markers(self._work))
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 class Rule(NamedTuple):
     """What is said of an error code: its ``meaning`` on the page of errors, the ``rule`` that the user broke, and the ``remedy``.
 
-    ``rule`` and ``remedy`` are templates for `fill`. They hold for every error of the code; code that raises it for a reason of its own gives
-    its own words instead.
+    ``rule`` and ``remedy`` are templates for `fill`. They hold for every error of the code. Code that raises it for a reason of its own
+    gives its own words instead.
     """
 
     meaning: str

@@ -1,7 +1,8 @@
 """``python -m refinery_beam.runners.worker_main PIPE PARENT``: a worker process of the local engine, which ends with its driver.
 
-The first thing it does is to wait for the end of the pipe, in a thread. Nobody writes to it: it is at its end when the driver is gone, however that came about, or
-when the driver wants its workers to end. So no phase of a worker's life, its imports included, outlives the driver.
+The first thing it does is to wait for the end of the pipe, in a thread. Nobody writes to the pipe: it ends when the driver is gone,
+however that came about, or when the driver wants its workers to end. So no phase of a worker's life, its imports included, outlives the
+driver.
 """
 
 from __future__ import annotations
