@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,6 @@ from refinery_beam.runners import local
 from refinery_beam.testing import awkward, images
 from refinery_beam.testing.engine import hostile, measured
 from refinery_beam.testing.engine.sizes import Sizes
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
 
 # One seed for all machines: a property that fails here fails everywhere, today and tomorrow.
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

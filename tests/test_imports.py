@@ -97,10 +97,12 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "record/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"
     },
-    "locations/objects.py": {"from datetime import UTC, datetime": "when the store last wrote an object; tells a living run from a dead one"},
+    "locations/objects.py": {
+        "from datetime import UTC, datetime": "when the store last wrote an object: tells a living run from a dead one"
+    },
     "locations/__init__.py": {
         "from datetime import UTC, datetime": "likewise",
-        'return os.path.join(os.path.dirname(location), f".{os.path.basename(location)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "renamed",
+        'return os.path.join(os.path.dirname(location), f".{os.path.basename(location)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")': "moved",
     },
     "testing/conform_calls.py": {
         "import random": "moves the global generators, to catch an op that draws from them",

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import handmade
 import pytest
 
 from refinery_beam.cache import InstanceKey, LocalStore, find, instance_dir, look_at, lookup, prepare_root, refuse_inside_sources
 from refinery_beam.cache.manifest import manifest_bytes, safe_relative
 from refinery_beam.errors import StoreError, UsageError
+from support import handmade
 
 KEY = handmade.KEY
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import handmade
 import pytest
 
 from refinery_beam import locations
@@ -22,6 +21,7 @@ from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.locks import identity_of_process
 from refinery_beam.errors import EngineError, StoreError
 from refinery_beam.locations import objects
+from support import handmade
 
 KEY = handmade.KEY
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kitchen import NAMES, RECIPES, TESTS, exists, expectations
+
+from support.kitchen import NAMES, RECIPES, TESTS, exists, expectations
 
 # What a user of the older systems would look for. In a recipe's head the word before the colon says that the recipe shows it.
 IN_RECIPES = {

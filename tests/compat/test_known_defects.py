@@ -9,13 +9,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kitchen import NAMES, Kitchen, exists, expectations
 from PIL import Image
 
 from refinery_beam.cli.app import call
 from refinery_beam.launch import Settings
 from refinery_beam.launch.run import run_with
 from refinery_beam.testing import images
+from support.kitchen import NAMES, Kitchen, exists, expectations
 
 SHOWN: dict[str, list[str]] = {
     # Wrong data, or none, and called a success.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from clusters import flags, flink_cluster
-from deadly import HOOK, finish, spoil, start
 
 from refinery_beam.testing import images
+from support.clusters import flags, flink_cluster
+from support.deadly import HOOK, finish, spoil, start
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 

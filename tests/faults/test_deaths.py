@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from deadly import finish, spoil, start
+
+from support.deadly import finish, spoil, start
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from refinery_beam.index import FileState, HintCache, Source, SourceListing, digest_files, list_source
-
-from .conftest import of_type
+from support.index_parts import of_type
 
 Put = Callable[..., Path]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.testing.engine import hostile, replayed
+from support.launch_helpers import Run, main_recipe
 
 BESIDE = """\
 InputContracts:

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from launch_helpers import main_recipe
 
 from refinery_beam.errors import DataError, EngineError
 from refinery_beam.launch.build.collected.accounting import account, account_steps
@@ -21,6 +20,7 @@ from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow, ShardRow
+from support.launch_helpers import main_recipe
 
 ROW = ShardRow("train", 0, 1, 5, "dataset/train/part", 10, "ab", "cd", "{}")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -19,6 +18,7 @@ from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.plugins.distances import distance
 from refinery_beam.testing.engine import replayed
+from support.launch_helpers import Run, main_recipe
 
 V1 = """\
 InputContracts:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -20,6 +19,7 @@ from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.planning.splits.quotas import position
 from refinery_beam.testing.engine import hostile, replayed
+from support.launch_helpers import Run, main_recipe
 
 TAGS = "    sample_per_class_tags: {dtype: str, shape: [null]}\n"
 SCHEMA = "    path: {dtype: str}\n"

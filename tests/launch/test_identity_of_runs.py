@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 from refinery_beam.launch import RunResult
 from refinery_beam.testing.engine import hostile, replayed
+from support.launch_helpers import Run, main_recipe
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -21,6 +20,7 @@ from refinery_beam.exact import sqrt_float
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
+from support.launch_helpers import Run, main_recipe
 
 
 @pytest.fixture(scope="module")

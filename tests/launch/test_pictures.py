@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -21,6 +20,7 @@ from refinery_beam.identity import rank, record_key
 from refinery_beam.plugins.common.canvas import COLOURS, SIDE
 from refinery_beam.reading.view import View
 from refinery_beam.testing.engine import hostile
+from support.launch_helpers import Run, main_recipe
 
 GRID = "  - {name: grid, op: sample_grid, params: {n: 3, per_class: true}, stage: post_pipeline, mode: reporting}\n"
 MEANS = "  - {name: means, op: mean_image_per_class, stage: post_pipeline, mode: reporting}\n"

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from launch_helpers import Run, main_recipe
 
 from refinery_beam import locations
 from refinery_beam.errors import DataError, RecipeError
@@ -15,6 +14,7 @@ from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.digest_files import digest_file
 from refinery_beam.records import Ref
+from support.launch_helpers import Run, main_recipe
 
 
 def put_tree(folder: Path, url: str) -> str:

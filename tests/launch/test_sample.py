@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.cache import verify
@@ -18,6 +17,7 @@ from refinery_beam.identity import derive_seed, record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.planning.splits.quotas import position
+from support.launch_helpers import Run, main_recipe
 
 
 def sample(selector: str) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -19,6 +18,7 @@ from refinery_beam.errors import DataError, ErrorGroup, RefineryError
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.prepare import check_recipe, digest_of_recipe
 from refinery_beam.record.sinks import MAX_NAME, BadPath, escape, sink_path
+from support.launch_helpers import Run, main_recipe
 
 PNG = '{name: pictures, stage: post_pipeline, field: image, format: png_per_record, path_template: "{split}/{label|upper}/{path|stem}.png"}'
 NPY = '{name: arrays, stage: post_Transformations, splits: [val], field: image, format: npy_per_record, path_template: "{record_id}.npy"}'

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.errors import RefineryError
@@ -21,6 +20,7 @@ from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.reading.recorded import Recorded
 from refinery_beam.testing.engine import hostile, replayed
+from support.launch_helpers import Run, main_recipe
 
 BALANCE = "  - {name: balance, op: duplicate_minority_class, seed: 5, output_schema: matches_input}\n"
 CORRUPT = (

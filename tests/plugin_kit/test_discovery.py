@@ -16,8 +16,7 @@ from refinery_beam.launch.run import run_with
 from refinery_beam.plugins.base import Extension, Plugin
 from refinery_beam.plugins.discovery import _Found, assemble, find_plugin, plugin_of_plan, read_plugin_paths
 from refinery_beam.reading.replay import Replay
-
-from .recipes import HALVE_STEP, recipe
+from support.plugin_recipes import HALVE_STEP, recipe
 
 
 def settings(tmp_path: Path, *paths: Path, **more: object) -> Settings:
@@ -212,7 +211,7 @@ def test_a_worker_with_another_plugin_is_found_out(class_folders: Path, tmp_path
 
 
 def test_a_recipe_cannot_name_code(class_folders: Path, tmp_path: Path) -> None:
-    for name in ("os", "tests.plugin_kit.conftest", str(tmp_path / "x.py")):
+    for name in ("os", "support.kitchen", str(tmp_path / "x.py")):
         with pytest.raises(RefineryError):
             prepare(recipe(tmp_path, class_folders, plugin=json.dumps(name)), settings(tmp_path))
 

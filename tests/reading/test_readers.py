@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import handmade
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from refinery_beam.identity import record_key
 from refinery_beam.plugins.base import ArrayType, OpSpec, Params
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.reading import Instance, SplitReader, open_instance, recorded
+from support import handmade
 
 
 def same(a: Any, b: Any) -> bool:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
+
+from support.launch_helpers import main_recipe
 
 pytestmark = pytest.mark.stores
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
-from store_servers import SECRET, Server, free_port, reach, start
 
 from refinery_beam import locations
 from refinery_beam.cache import home
 from refinery_beam.cli.app import call
 from refinery_beam.locations import objects
+from support.launch_helpers import main_recipe
+from support.store_servers import SECRET, Server, free_port, reach, start
 
 pytestmark = pytest.mark.stores
 

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import main_recipe
-from store_servers import ENGINES
 
 import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.cache import RemoteStaging, home, read_journal, verify
 from refinery_beam.errors import DataError, StoreError
 from refinery_beam.launch.prepare import digest_of_recipe
+from support.launch_helpers import main_recipe
+from support.store_servers import ENGINES
 
 pytestmark = pytest.mark.stores
 

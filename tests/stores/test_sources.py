@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
 
 import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.errors import DataError
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
+from support.launch_helpers import main_recipe
 
 pytestmark = pytest.mark.stores
 
