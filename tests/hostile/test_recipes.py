@@ -14,7 +14,7 @@ import pytest
 from refinery_beam.testing import images
 from refinery_beam.testing.hostile import check_recipe
 from support import seeds
-from support.everything import write_recipe
+from support.everything import write_everything
 from support.kitchen import NAMES, Kitchen, expectations
 
 RUNNING = [name for name in NAMES if not {"refused", "fails"} & expectations(name).keys()]
@@ -59,4 +59,4 @@ def test_recipes_people_have(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_everything_at_once_under_twenty_seeds(class_folders: Path, tmp_path: Path) -> None:
-    check_recipe(write_recipe(class_folders, tmp_path), seeds=20)
+    check_recipe(write_everything(class_folders, tmp_path), seeds=20)

@@ -9,7 +9,7 @@ import pytest
 
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.run import run_with
-from support.launch_helpers import Run
+from support.recipes import Run
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from refinery_beam.cache import verify
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.prepare import digest_of_recipe
 from refinery_beam.testing.engine import hostile
-from support.everything import write_recipe
-from support.launch_helpers import Run
+from support.everything import write_everything
+from support.recipes import Run
 
 SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 @pytest.fixture(scope="module")
 def built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("everything")
-    return rb.run(write_recipe(class_folders, folder), cache_root=folder / "cache", workers=1)
+    return rb.run(write_everything(class_folders, folder), cache_root=folder / "cache", workers=1)
 
 
 def test_counts(built: RunResult) -> None:
@@ -61,5 +61,5 @@ def test_it_verifies_and_has_its_sample(built: RunResult) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, built: RunResult, copy_of: Callable[[Path], Path]) -> None:
-    result = run(write_recipe(class_folders, tmp_path), **SETTINGS[name])
+    result = run(write_everything(class_folders, tmp_path), **SETTINGS[name])
     assert (Path(result.path) / "manifest.json").read_bytes() == (Path(built.path) / "manifest.json").read_bytes()

@@ -15,7 +15,7 @@ from refinery_beam import locations
 from refinery_beam.cache import home
 from refinery_beam.cli.app import call
 from refinery_beam.locations import objects
-from support.launch_helpers import main_recipe
+from support.recipes import write_recipe
 from support.store_servers import SECRET, Server, free_port, reach, start
 
 pytestmark = pytest.mark.stores
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.stores
 
 @pytest.fixture
 def recipe(class_folders: Path, tmp_path: Path) -> Path:
-    return main_recipe(class_folders, tmp_path)
+    return write_recipe(class_folders, tmp_path)
 
 
 def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

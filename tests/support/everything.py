@@ -60,7 +60,7 @@ Output:
 """
 
 
-def write_recipe(class_folders: Path, folder: Path) -> Path:
+def write_everything(class_folders: Path, folder: Path) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(RECIPE.format(path=class_folders))
     return path
