@@ -47,13 +47,15 @@ def raises_worker_deaths(work: str) -> Iterator[None]:
     """While the body runs, the death of a worker process ends it with JobDied, and Ctrl-C with KeyboardInterrupt. `work` has the markers.
 
     Beam does neither. A dead worker leaves the main thread waiting for an answer. A KeyboardInterrupt raised inside a DoFn, which in the
-    threads mode runs on the main thread, comes back wrapped in a RuntimeError of the engine.
+    threads mode runs on the main thread, comes back wrapped in a RuntimeError of the engine. Where this process was started to ignore
+    SIGINT (``nohup``, ``&`` in a script), it goes on ignoring it, and so do its workers; a worker's death is told by another signal.
     """
     dead: list[JobDied] = []
     interrupted: list[bool] = []
     hook_before = threading.excepthook
     main = threading.current_thread() is threading.main_thread()
-    handler_before = signal.getsignal(signal.SIGINT) if main else None
+    interruption = signal.SIGINT if not main or signal.getsignal(signal.SIGINT) != signal.SIG_IGN else signal.SIGUSR1
+    handler_before = signal.getsignal(interruption) if main else None
     over: list[bool] = []
 
     def hook(args: Any) -> None:
@@ -63,7 +65,7 @@ def raises_worker_deaths(work: str) -> Iterator[None]:
             # while the others' processes still live and do not count.
             if not dead and not over:
                 dead.append(worker_died(_how(text), read_markers(work)))
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), interruption)
         elif not _is_about_a_closed_connection(args):
             hook_before(args)
 
@@ -73,7 +75,7 @@ def raises_worker_deaths(work: str) -> Iterator[None]:
 
     threading.excepthook = hook
     if main:
-        signal.signal(signal.SIGINT, handler)
+        signal.signal(interruption, handler)
     failed = True
     try:
         yield
@@ -90,7 +92,7 @@ def raises_worker_deaths(work: str) -> Iterator[None]:
             threading.excepthook = hook_before
         # After a failure the hook stays: threads of the dead job still end, and would print tracebacks nobody can use.
         if main:
-            signal.signal(signal.SIGINT, handler_before)
+            signal.signal(interruption, handler_before)
 
 
 def _is_about_a_closed_connection(args: Any) -> bool:

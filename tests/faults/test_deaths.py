@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from support.deadly import finish, spoil, start
+from support.deadly import IN_THE_BACKGROUND, finish, spoil, start
 
 
 @pytest.fixture
@@ -83,9 +83,10 @@ def test_poison_records_reach_the_ledger(photos: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_names_what_it_held(photos: Path) -> None:
+@pytest.mark.parametrize("before", [(), IN_THE_BACKGROUND], ids=["foreground", "background"])
+def test_a_killed_worker_names_what_it_held(photos: Path, before: tuple[str, ...]) -> None:
     held = spoil(photos, b"KILL-ONCE")
-    process = start(photos, *PROCESSES, on_error="quarantine")
+    process = start(photos, *PROCESSES, on_error="quarantine", before=before)
     died = photos.parent / "died"
     while not died.exists() and process.poll() is None:
         time.sleep(0.01)
