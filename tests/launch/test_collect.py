@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from refinery_beam.errors import DataError, EngineError
+from refinery_beam.errors import EngineError
 from refinery_beam.launch.build.collected.accounting import account, account_steps
 from refinery_beam.launch.build.collected.shard_rows import one_row_a_shard
 from refinery_beam.launch.build.expected import MAX_SHARD_BYTES, MIN_SHARD_BYTES, expected_records, shard_records
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.budget import check_budget
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification import PLUGIN
@@ -90,18 +89,6 @@ def test_a_replayed_bundle_is_one_row_and_other_bytes_are_an_error() -> None:
     assert one_row_a_shard([ROW, ROW]) == [ROW]
     with pytest.raises(EngineError, match="two attempts at shard 0 of train gave different bytes"):
         one_row_a_shard([ROW, ROW._replace(sha256="ef")])
-
-
-def test_the_budget_counts_bad_records_only(make_plan_with_budget: object) -> None:
-    plan = make_plan_with_budget(0.25)  # type: ignore[operator]
-    check_budget(plan, 8, [lost(0), lost(1), lost(2, "filtered"), lost(3, "unassigned")])
-    with pytest.raises(DataError, match=r"3 of 8 records are bad \(3 truncated\): s/0.png: truncated: .*; s/1.png: truncated: "):
-        check_budget(plan, 8, [lost(0), lost(1), lost(2)])
-
-
-@pytest.fixture
-def make_plan_with_budget() -> object:
-    return lambda fraction: SimpleNamespace(max_bad_fraction=fraction)
 
 
 TENSOR = OutputPlan(
