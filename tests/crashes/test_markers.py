@@ -85,15 +85,15 @@ def test_a_slot_for_each_record_at_once(tmp_path: Path, by_process: Callable[[in
 
     def work(name: str) -> None:
         with markers.on(ref(name)):
-            met.wait(10)
-            read.wait(10)
+            met.wait(60)
+            read.wait(60)
 
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(work, name) for name in ("b.png", "a.png")]
-        met.wait(10)
+        met.wait(60)
         by_process(dead())
         assert [m.ref.path for m in read_markers(str(tmp_path))] == ["a.png", "b.png"]
-        read.wait(10)
+        read.wait(60)
         for future in done:
             future.result()
 

@@ -172,7 +172,7 @@ def test_a_forked_worker(instance: Instance) -> None:
     with reader._lock:
         child = fork.Process(target=lambda: theirs.send(_rows(reader, [3, 0, 13])))
         child.start()
-    assert ours.poll(20)
+    assert ours.poll(100)
     assert same(ours.recv(), [rows[n] for n in (3, 0, 13)])
     child.join()
 
