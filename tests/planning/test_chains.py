@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refinery_beam.errors import RefineryError
@@ -174,6 +174,7 @@ STEPS = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_types_fit_together_along_every_chain(steps: list[dict[str, Any]]) -> None:
     """With any declaration that some point of the chain satisfies. The first step gives all images one size, so tensors are stored."""
