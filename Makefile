@@ -9,17 +9,22 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo "$$p"; break; }; done)
 
+# A Python 3.13 that runs, from PATH or from pyenv.
+PYTHON_313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python; do \
+	"$$p" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$p"; break; }; done)
+
 BIN := .venv/bin
 READY := .venv/.stamp
+READY_313 := .venv-313/.stamp
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest lint-stages lint format docs-errors bench bench-scale lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-313 python-313 lint-stages lint format docs-errors bench bench-scale lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
-test: $(READY)  ## all tests but the slow ones (under six minutes on two cores)
+test: $(READY)  ## all tests but the slow ones (some three minutes on two cores)
 	$(PYTEST) -m "not slow and not engines and not stores"
 
 test-slow: $(READY)  ## the slow tests
@@ -40,6 +45,12 @@ test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allo
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores"
+
+test-313: $(READY_313)  ## the tests on Python 3.13, with what requirements.lock names
+	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores"
+
+python-313:
+	@test -n "$(PYTHON_313)" && echo "$(PYTHON_313)"
 
 test-hostile: $(READY)  ## every pipeline of the tests under a hostile engine; HOSTILE_SEED=N is another hostility
 	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
@@ -70,20 +81,29 @@ lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -nE 's/^([a-z0-9-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
-# The stamp is written last: an interrupted install is done again. uv installs in parallel; where it cannot, pip does the same job.
+# $(call install,VENV,PYTHON): what requirements.lock names, and the package. uv installs in parallel; where it cannot, pip does the same.
+# The stamp is written last: an interrupted install is done again.
+define install
+@echo "installing what requirements.lock names into $(1), with $$($(2) --version)"
+@$(2) -m venv --clear $(1)
+@$(1)/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)" \
+	&& $(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python -r requirements.lock \
+	|| $(1)/bin/python -m pip install --quiet -r requirements.lock
+@$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+@$(1)/bin/python -m compileall -q refinery_beam
+@touch $(1)/.stamp
+endef
+
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "installing what requirements.lock names into .venv, with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)" \
-		&& $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock \
-		|| $(BIN)/python -m pip install --quiet -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -q refinery_beam
-	@touch $@
+	$(call install,.venv,$(PYTHON))
+
+$(READY_313): requirements.lock pyproject.toml
+	@test -n "$(PYTHON_313)" || { echo "needs a Python 3.13; name one: make PYTHON_313=/path/to/python test-313" >&2; exit 1; }
+	$(call install,.venv-313,$(PYTHON_313))

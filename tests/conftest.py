@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,13 @@ from refinery_beam.testing import awkward, images
 from refinery_beam.testing.engine import hostile, measured
 from refinery_beam.testing.engine.sizes import Sizes
 
-sys.path.insert(0, str(Path(__file__).parent))  # for `seeds`
-
 # One seed for all machines: a property that fails here fails everywhere, today and tomorrow.
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fixed")
+
+# Tests interrupt processes. Started by `nohup`, or by `&` in a script, this one ignores SIGINT, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Several test processes share the cores: native thread pools of their own only get in each other's way.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):

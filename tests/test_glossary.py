@@ -61,8 +61,8 @@ NAMES = {
     "filter_references", "split_references_defined",
     # the field's word for how much is logged
     "LOG_LEVELS",
-    # an argument of PyYAML
-    "flow_style",
+    # arguments of PyYAML
+    "flow_style", "default_flow_style",
 }  # fmt: skip
 
 # Names that stay in some files: (how the file's path begins, the name).
@@ -91,7 +91,7 @@ NAMES_IN = [
     *(("tests/test_imports.py", name) for name in ("imported_modules", "rooms_imported", "files_imported")),
     ("tests/docs/test_project.py", "imported"),
     # functions that recipes of the compatibility suite name
-    *(("tests/compat/checks.py", name) for name in ("hash_alone", "imported_statistics", "variants_by_name", "variant")),
+    *(("tests/support/checks.py", name) for name in ("hash_alone", "imported_statistics", "variants_by_name", "variant")),
 ]  # fmt: skip
 
 # In prose some of these words are plain English in another meaning: the pattern says which uses are retired.

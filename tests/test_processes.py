@@ -49,7 +49,7 @@ def test_a_killed_process_dies(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     assert is_alive(process.pid)
     process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_alive(process.pid)

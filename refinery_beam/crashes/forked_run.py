@@ -95,7 +95,10 @@ def _pickled(answer: tuple[bool, Any]) -> bytes:
 
 @contextmanager
 def _signals_passed_on(pid: int) -> Iterator[None]:
-    """While the body runs, Ctrl-C interrupts the child, and Ctrl-Z stops the child and this process until both are continued."""
+    """While the body runs, Ctrl-C interrupts the child, and Ctrl-Z stops the child and this process until both are continued.
+
+    A signal that this process was started to ignore (``nohup``, ``&`` in a script) stays ignored: it was meant for others.
+    """
 
     def interrupt(_: int, __: Any) -> None:
         os.kill(pid, signal.SIGINT)
@@ -107,7 +110,8 @@ def _signals_passed_on(pid: int) -> Iterator[None]:
         signal.signal(signal.SIGTSTP, stop)
         os.kill(pid, signal.SIGCONT)
 
-    before = {number: signal.signal(number, handler) for number, handler in ((signal.SIGINT, interrupt), (signal.SIGTSTP, stop))}
+    handlers = ((signal.SIGINT, interrupt), (signal.SIGTSTP, stop))
+    before = {number: signal.signal(number, handler) for number, handler in handlers if signal.getsignal(number) != signal.SIG_IGN}
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,16 +79,15 @@ class Markers:
             self._file = None  # the run goes on without markers: they matter only if a worker dies
 
     def knowing(self, fitted: Fitted) -> None:
-        """Write down the fitted statistics that the task uses. They are the same for the whole job, so only the first call writes."""
+        """Write down the fitted statistics that the task uses. They are the same for the whole job, so the first call writes them, and the
+        others wait: no thread writes a marker before they are whole.
+        """
         with self._lock:
             if self._knows or not fitted or self._file is None:
                 return
             self._knows = True
-        try:
-            with open(self._path + ".fitted", "w", encoding="utf-8") as file:
+            with suppress(OSError), open(self._path + ".fitted", "w", encoding="utf-8") as file:
                 json.dump(fitted, file)
-        except OSError:
-            return
 
     @contextmanager
     def on(self, ref: Ref) -> Iterator[None]:
@@ -150,7 +149,10 @@ def read_markers(work: str) -> list[Marker]:
 def _read(path: str) -> Iterator[Marker]:
     with open(path, "rb") as file:
         whole = file.read()
-    header = json.loads(_unframed(whole, 0) or "{}")
+    first = _unframed(whole, 0)
+    if not first:
+        return  # opened, and nothing was written yet: another thread was faster to end the process
+    header = json.loads(first)
     if header["host"] == platform.node() and is_alive(header["pid"]):
         return
     texts = [text for slot in range(SLOT_BYTES, len(whole), SLOT_BYTES) if (text := _unframed(whole, slot))]

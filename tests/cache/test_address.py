@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import handmade
 import pytest
 
 from refinery_beam.cache import InstanceKey, LocalStore, find, instance_dir, lookup, lookup_at, prepare_root, refuse_inside_sources
 from refinery_beam.cache.manifest import manifest_bytes, safe_relative
 from refinery_beam.errors import StoreError, UsageError
+from support import handmade
 
 KEY = handmade.KEY
 
@@ -219,7 +219,8 @@ def test_a_hit_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_thousands_of_files_are_checked_fast(tmp_path: Path) -> None:
-    from time import perf_counter
+    """In the processor's time, which other processes of the machine do not take."""
+    from time import process_time
 
     handmade.build(str(tmp_path), splits={"train": 2}, shards=1)
     location = Path(instance_dir(str(tmp_path), KEY))
@@ -234,6 +235,6 @@ def test_thousands_of_files_are_checked_fast(tmp_path: Path) -> None:
     raw["files"] = compute_files(str(location), shards=[f for f in raw["files"] if "split" in f])
     raw["files_digest"] = files_digest(raw["files"])
     (location / "manifest.json").write_bytes(manifest_bytes(raw))
-    begin = perf_counter()
+    begin = process_time()
     assert lookup(str(tmp_path), KEY) is not None
-    assert perf_counter() - begin < 0.5
+    assert process_time() - begin < 0.5

@@ -3,12 +3,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import handmade
 import pytest
 
 from refinery_beam.cache import Staging, compute_files, find, instance_dir, lookup, lookup_at, promote, verify
 from refinery_beam.cache import promote as promote_function
 from refinery_beam.errors import EngineError, StoreError
+from support import handmade
 
 KEY = handmade.KEY
 

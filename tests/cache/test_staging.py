@@ -5,13 +5,13 @@ import sys
 import time
 from pathlib import Path
 
-import handmade
 import pytest
 
 from refinery_beam.cache import InstanceKey, Staging, sweep
 from refinery_beam.cache.attempts import locks as locks_module
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.errors import StoreError
+from support import handmade
 
 KEY = handmade.KEY
 HOLD = """

@@ -3,7 +3,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import handmade
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +11,7 @@ from refinery_beam.cache import Manifest, compute_files, verify
 from refinery_beam.cache.manifest import manifest_bytes
 from refinery_beam.errors import StoreError
 from refinery_beam.rows import files_digest, logical_digest
+from support import handmade
 
 
 def codes(manifest: Manifest, **options: Any) -> list[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kitchen import NAMES, RECIPES, TESTS, exists, expectations
+
+from support.kitchen import NAMES, RECIPES, TESTS, exists, expectations
 
 # What a user of the older systems would look for. In a recipe's head the word before the colon says that the recipe shows it.
 IN_RECIPES = {
@@ -68,7 +69,7 @@ IN_TESTS = {
     "ops of plugins by entry point": "plugin_kit/test_example_package.py::test_the_recipe_runs",
     "ops of plugins by path": "plugin_kit/test_discovery.py::test_a_path_plugin_runs_and_reads",
     "loaders of plugins": "plugin_kit/test_discovery.py::test_a_loader_lists_labels_and_decodes",
-    "init writes a recipe that runs": "plugin_kit/test_init.py::test_it_runs_as_written",
+    "init writes a recipe that runs": "test_scaffold.py::test_it_runs_as_written",
     "near duplicates": "launch/test_filters.py::test_pictures_that_look_alike",
 }
 

@@ -9,13 +9,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kitchen import NAMES, Kitchen, exists, expectations
 from PIL import Image
 
 from refinery_beam.cli.app import call
 from refinery_beam.launch import Settings
 from refinery_beam.launch.run import run_with
 from refinery_beam.testing import images
+from support.kitchen import NAMES, Kitchen, exists, expectations
 
 SHOWN: dict[str, list[str]] = {
     # Wrong data, or none, and called a success.
@@ -25,7 +25,7 @@ SHOWN: dict[str, list[str]] = {
         "pictures_unsafe_name",
         "launch/test_sinks.py::test_paths_that_cannot_be",
     ],
-    "2 derived labels did not exist when the splits were made": ["v1_main", "plugin_kit/test_init.py::test_it_runs_as_written"],
+    "2 derived labels did not exist when the splits were made": ["v1_main", "test_scaffold.py::test_it_runs_as_written"],
     "3 ratios lost records to rounding": ["split_70_20_10", "split_60_30_10", "split_thirds"],
     "4 another order of the ratios found the other dataset": ["split_other_order"],
     "5 wrong recipes ran": [
@@ -37,7 +37,7 @@ SHOWN: dict[str, list[str]] = {
     ],
     "6 prepared pixels were thrown away": ["launch/test_main_job.py::test_stored_pixels_are_pillows_pixels", "v1_corruptions"],
     "7 resize and normalize could not meet": ["v3_main", "sink_missing_is_fine"],
-    "7 the scaffold's suggestions failed": ["plugin_kit/test_init.py::test_each_suggestion_runs_and_all_of_them"],
+    "7 the scaffold's suggestions failed": ["test_scaffold.py::test_each_suggestion_runs_and_all_of_them"],
     "8 whole numbers vanished": ["feature_numbers"],
     "9 palettes showed their indices": ["plugins/test_decode.py::test_palettes_become_their_colours"],
     "9 one bit became 0 and 1": ["plugins/test_decode.py::test_one_bit_becomes_black_and_white"],
@@ -83,7 +83,7 @@ SHOWN: dict[str, list[str]] = {
     "assertions on arrays failed": ["contracts_all"],
     "dependencies that nothing imports": ["docs/test_project.py::test_dependencies_are_the_imports"],
     "overlays of another run in the manifest": ["v3_overlays_in_order"],
-    "imported statistics were not in the key": ["plugin_kit/test_imports_of_statistics.py::test_the_siblings_key_is_in_the_key"],
+    "imported statistics were not in the key": ["launch/test_borrowed_statistics.py::test_the_siblings_key_is_in_the_key"],
     "the seed of an augmentation was ignored": ["augment_seed_counts"],
     "lazy augmentations were forgotten": ["augment_lazy"],
     "distributional always held": ["contract_empty_distribution"],

@@ -6,13 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import checks
-import law
 import pytest
-from kitchen import NAMES, Kitchen, expectations, rows
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.launch import RunResult
+from support import checks, law
+from support.kitchen import NAMES, Kitchen, expectations, rows
 
 KEYS = {
     *("about", "rows", "overlays", "first", "counts", "labels", "labels_all", "ids_any", "law", "lowest", "ledger", "warnings"),

@@ -85,17 +85,28 @@ def test_a_slot_for_each_record_at_once(tmp_path: Path, by_process: Callable[[in
 
     def work(name: str) -> None:
         with markers.on(ref(name)):
-            met.wait(10)
-            read.wait(10)
+            met.wait(60)
+            read.wait(60)
 
     with ThreadPoolExecutor(2) as pool:
         done = [pool.submit(work, name) for name in ("b.png", "a.png")]
-        met.wait(10)
+        met.wait(60)
         by_process(dead())
         assert [m.ref.path for m in read_markers(str(tmp_path))] == ["a.png", "b.png"]
-        read.wait(10)
+        read.wait(60)
         for future in done:
             future.result()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"\0\0", b"\0\0\0\x09", b'\0\0\0\x09{"host": '], ids=["empty", "no length", "no text", "half a text"]
+)
+def test_a_file_that_was_just_begun_hides_no_other(begun: bytes, tmp_path: Path, by_process: Callable[[int], None]) -> None:
+    """A thread may kill the process while another has opened its file and written nothing, or not all of its first line."""
+    with Markers(job(tmp_path), Task("write")).on(ref("a.png")):
+        by_process(dead())
+        (tmp_path / FOLDER / "0-begun").write_bytes(begun)
+        assert [marker.ref.path for marker in read_markers(str(tmp_path))] == ["a.png"]
 
 
 def test_poison_is_refused_before_its_file_is_touched(tmp_path: Path) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from cloud_jobs import IMAGE, cloud_job
-from google_stub import Google, google_services, service_account
-
 from refinery_beam.job.job import Job
 from refinery_beam.runners.dataflow import run as dataflow
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.options import read_options
+from support.cloud_jobs import IMAGE, cloud_job
+from support.google_stub import Google, google_services, service_account
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import apache_beam as beam
 import pytest
-from google_stub import JOB_ID, Google, Script
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.runners.dataflow.run import Listener, last_words, run_dataflow
 from refinery_beam.runners.engine_options import EngineOptions
+from support.google_stub import JOB_ID, Google, Script
 
 PAGE = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB_ID}?project=a-project"
 

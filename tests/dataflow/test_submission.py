@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_jobs import IMAGE, SOURCE, STAGED, cloud_job
-from google_stub import JOB_ID, TOKEN, Google, Script
 
 from refinery_beam.job.job import Job
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.dataflow.run import job_name, run_dataflow
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.testing import images
+from support.cloud_jobs import IMAGE, SOURCE, STAGED, cloud_job
+from support.google_stub import JOB_ID, TOKEN, Google, Script
 
 PLUGIN = """\
 from refinery_beam.plugins.base import Extension, OpSpec, Params

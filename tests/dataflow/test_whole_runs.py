@@ -15,18 +15,16 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "stores"))
-
-from cloud_jobs import IMAGE, RECIPE
-from google_stub import JOB_ID, Google, Script, google_services, service_account
-from store_servers import Server, reach, start
-
 import refinery_beam as rb
 from refinery_beam import locations
+from support import staged_pipeline
+from support.cloud_jobs import IMAGE, RECIPE
+from support.google_stub import JOB_ID, Google, Script, google_services, service_account
+from support.store_servers import Server, reach, start
 
 pytestmark = pytest.mark.stores
 
-STAGED = Path(__file__).with_name("staged_pipeline.py")
+STAGED = Path(staged_pipeline.__file__)
 ROOT = Path(__file__).parents[2]
 
 

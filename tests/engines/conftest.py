@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from refinery_beam.testing import images
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 RECIPE = """\
 schema_version: 3

@@ -17,12 +17,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from clusters import FLAGS, ROOT, flags, flink_cluster
 
 import refinery_beam as rb
 from refinery_beam.launch.run import RunResult, run_with
 from refinery_beam.launch.settings import Settings
-from refinery_beam.testing.engine import hostile
+from support.clusters import FLAGS, ROOT, flags, flink_cluster
+from support.engine_runs import manifest_of_a_hostile_run, same, settings
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 
@@ -37,18 +37,6 @@ def expected(recipe: Path) -> RunResult:
         "fitted before it is stored"
     )
     return result
-
-
-def settings(name: str, **more: object) -> Settings:
-    plain = {"processes": {"workers": 2, "mode": "processes"}, "hostile bundles": {"runner_factory": hostile(3), "mode": "threads"}}
-    return Settings(**{"workers": 2, **plain.get(name, {"runner": name}), **more})  # type: ignore[arg-type]
-
-
-def same(result: RunResult, expected: RunResult, reported: list[tuple[str, str, float, int]], name: str) -> None:
-    reported.append((name, result.manifest.raw["files_digest"], result.seconds, sum(result.counts.values())))
-    assert result.status == "built"
-    assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
-    assert not list(Path(result.path).parents[3].glob("staging/*-*-*-*"))
 
 
 def test_direct(expected: RunResult, reported: list[tuple[str, str, float, int]]) -> None:
@@ -79,11 +67,6 @@ def test_fifty_ways_to_cut_and_repeat(
     assert set(made) == {(Path(expected.path) / "manifest.json").read_bytes()}
     digest = expected.manifest.raw["files_digest"]
     reported.append(("hostile bundles, 50 seeds", digest, time.monotonic() - begun, sum(expected.counts.values())))
-
-
-def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
-    result = run_with(recipe, settings("hostile bundles", runner_factory=hostile(seed), cache_root=str(folder / f"cache{seed}")))
-    return (Path(result.path) / "manifest.json").read_bytes()
 
 
 def test_after_a_crash(recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clusters import flags
-from test_one_digest import same, settings
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.launch.run import run_with
+from support.clusters import flags
+from support.engine_runs import same, settings
 
 PLUGIN = """
 from refinery_beam.plugins.base import AssertionSpec, Extension, LoaderFile, OpSpec, Params

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine_parts import JARS
 
 import refinery_beam as rb
 from refinery_beam.launch.run import run_with
 from refinery_beam.launch.settings import Settings
 from refinery_beam.runners.portable import driver_option
+from support.engine_parts import JARS
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 

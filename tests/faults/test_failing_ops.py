@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from refinery_beam.errors import PluginError
 from refinery_beam.launch import Settings
 from refinery_beam.launch.run import run_with
 from refinery_beam.testing import images
+from support.recipes import SMALL, quarantine, write_recipe
 
 PLUGIN = """
 from refinery_beam.plugins.base import Extension, FieldType, OpSpec, Params, GeneratedRecord
@@ -77,25 +79,28 @@ class Make:
 PLUGIN = Extension(name="failing", version=1, ops=[Change(), Choose(), Field(), Vary(), Make()])
 """
 
-RECIPE = """\
-schema_version: 3
-plugin: image_classification
-Input: {sources: [{name: photos, type: image_folder, path: photos}], on_error: quarantine, max_bad_fraction: 1.0}
-Output: {record_schema: {image: {dtype: uint8, shape: [8, 8, 3]}, label: {dtype: str}, total: {dtype: int64}}}
-Labels: {field: label, source: {kind: direct}}
-Splits: {key_assignment: {field: label, mapping: {circle: train, odd: train}}}
-"""
-
-SECTIONS = {
-    "change": "Transformations:\n  - {name: step, op: change, splits: [train]}\n",
-    "choose": "Filters:\n  - {name: step, op: choose}\n",
-    "field": "Featurizations:\n  - {name: step, inputs: [image], output_field: total, op: field, splits: [train]}\n",
-    "vary": "Augmentations:\n  - {name: step, op: vary, materialization: aggressive}\n",
-    "make": "Generation:\n  - {name: step, op: make, inputs: [image], output_schema: matches_input, seed: 1}\n",
+STEPS: dict[str, dict[str, Any]] = {
+    "change": {"transformations": ["{name: step, op: change, splits: [train]}"]},
+    "choose": {"filters": ["{name: step, op: choose}"]},
+    "field": {
+        "featurizations": ["{name: step, inputs: [image], output_field: total, op: field, splits: [train]}"],
+        "fields": {"total": {"dtype": "int64"}},
+    },
+    "vary": {"augmentations": ["{name: step, op: vary, materialization: aggressive}"]},
+    "make": {"generation": ["{name: step, op: make, inputs: [image], output_schema: matches_input, seed: 1}"]},
 }
 
 
-@pytest.mark.parametrize("op", SECTIONS)
+def written(folder: Path, op: str) -> Path:
+    parts = {"transformations": None, "input": quarantine(1.0), "splits": ALL_TRAIN, **STEPS[op]}
+    parts["fields"] = {"image": {"shape": [8, 8, 3]}, **parts.get("fields", {})}
+    return write_recipe("photos", folder, base=SMALL, **parts)
+
+
+ALL_TRAIN = "{key_assignment: {field: label, mapping: {circle: train, odd: train}}}"
+
+
+@pytest.mark.parametrize("op", STEPS)
 @pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_the_op_the_plugin_and_the_record_are_named(op: str, mode: str, tmp_path: Path) -> None:
     if mode == "processes" and op not in ("change", "choose"):
@@ -106,11 +111,10 @@ def test_the_op_the_plugin_and_the_record_are_named(op: str, mode: str, tmp_path
     odd.putpixel((0, 0), (1, 2, 3))
     odd.save(tmp_path / "photos" / "odd" / "one.png")
     (tmp_path / "failing.py").write_text(PLUGIN)
-    text = RECIPE + SECTIONS[op]
-    (tmp_path / "recipe.yaml").write_text(text if op == "field" else text.replace(", total: {dtype: int64}", ""))
+    recipe = written(tmp_path, op)
     settings = Settings(cache_root=str(tmp_path / "cache"), mode=mode, workers=2, plugin_paths=(str(tmp_path / "failing.py"),))
     with pytest.raises(PluginError) as caught:
-        run_with(tmp_path / "recipe.yaml", settings)
+        run_with(recipe, settings)
     error = caught.value
     record = "photos/odd/one.png" + ("" if op != "make" else "#step:one")
     record = record + "#step:0" if op == "vary" else record

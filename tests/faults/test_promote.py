@@ -7,11 +7,11 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import handmade
 import pytest
 
 from refinery_beam.cache import Staging, find, instance_dir, promote, verify
 from refinery_beam.errors import RefineryError
+from support import handmade
 
 KEY = handmade.KEY
 MODULE = sys.modules["refinery_beam.cache.promote"]

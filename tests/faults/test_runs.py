@@ -8,9 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+from support.deadly import IN_THE_BACKGROUND
 
 RECIPE = """\
 schema_version: 3
@@ -33,8 +36,19 @@ def recipe(class_folders: Path, tmp_path: Path) -> Path:
     return path
 
 
-def start(recipe: Path, *more: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(recipe.parent / "cache"), "--json", *more]
+def start(recipe: Path, *more: str, env: dict[str, str] | None = None, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "refinery_beam",
+        "run",
+        str(recipe),
+        "--cache-root",
+        str(recipe.parent / "cache"),
+        "--json",
+        *more,
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}, start_new_session=True
     )
@@ -60,7 +74,7 @@ def test_two_runs_at_once(recipe: Path) -> None:
     assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
 
 
-def slow(recipe: Path) -> dict[str, str]:
+def slow(recipe: Path, seconds: float = 0.25) -> dict[str, str]:
     """An environment in which every decode takes a while, so that there is a middle to stop in."""
     hook = recipe.parent / "hook"
     hook.mkdir()
@@ -69,7 +83,7 @@ def slow(recipe: Path) -> dict[str, str]:
         "import PIL.Image as I\n"
         "plain = I.open\n"
         "def waiting(*a, **k):\n"
-        "    time.sleep(0.25)\n"
+        f"    time.sleep({seconds})\n"
         "    return plain(*a, **k)\n"
         "I.open = waiting\n"
     )
@@ -111,3 +125,13 @@ def test_interrupt(recipe: Path) -> None:
     assert [e["code"] for e in body["errors"]] == ["interrupted"]  # type: ignore[attr-defined]
     assert instances(recipe) == []
     assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
+
+
+@pytest.mark.parametrize("mode", [pytest.param("processes", marks=pytest.mark.slow), "threads"])
+def test_a_run_in_the_background_of_a_script_is_not_interrupted(recipe: Path, mode: str) -> None:
+    """There SIGINT is ignored: a Ctrl-C at the terminal is meant for what runs in the foreground."""
+    process = start(recipe, "--mode", mode, "--workers", "2", env=slow(recipe, 0.05), before=IN_THE_BACKGROUND)
+    wait_for_shard(recipe)
+    os.killpg(process.pid, signal.SIGINT)
+    code, body = finish(process)
+    assert (code, body["status"]) == (0, "built")

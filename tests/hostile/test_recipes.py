@@ -7,50 +7,28 @@ recipes that between them have every kind of stage, and in the slow tests the wh
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from refinery_beam.testing import images
 from refinery_beam.testing.hostile import check_recipe
+from support import seeds
+from support.everything import write_everything
+from support.kitchen import NAMES, Kitchen, expectations
 
-TESTS = Path(__file__).parents[1]
-
-
-def load(path: str) -> ModuleType:
-    """A module of the suite by its file, for the recipes in it."""
-    name = "catalogue_" + Path(path).stem
-    if name not in sys.modules:
-        for folder in ("compat", "launch"):
-            if str(TESTS / folder) not in sys.path:
-                sys.path.insert(0, str(TESTS / folder))
-        spec = importlib.util.spec_from_file_location(name, TESTS / path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-KITCHEN = load("compat/kitchen.py")
-RUNNING = [name for name in KITCHEN.NAMES if not {"refused", "fails"} & KITCHEN.expectations(name).keys()]
+RUNNING = [name for name in NAMES if not {"refused", "fails"} & expectations(name).keys()]
 QUICK = ("filter_twins", "generation_renamed_tags", "contracts_all")
 """Beside the recipe with everything: near duplicates, children and their tags, all contracts."""
 
 
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("hostile")
-    load("compat/sets.py").draw_all(root)
-    for recipe in KITCHEN.RECIPES.glob("*.yaml"):
-        (root / recipe.name).write_bytes(recipe.read_bytes())
-    return root
+    return Kitchen.stocked(tmp_path_factory.mktemp("hostile")).root
 
 
 def check(kitchen: Path, name: str, seeds: list[int]) -> None:
-    head = KITCHEN.expectations(name)
+    head = expectations(name)
     before = [kitchen / f"{head['first']}.yaml"] if "first" in head else []
     check_recipe(kitchen / f"{name}.yaml", seeds=seeds, overlays=head.get("overlays", ()), before=before)
 
@@ -75,10 +53,10 @@ FOLDERS = {"main": "my-images"}
 def test_recipes_people_have(name: str, tmp_path: Path) -> None:
     SEEDS[name](tmp_path / FOLDERS.get(name, "my-dataset"))
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_bytes((TESTS / "seed_recipes" / f"{name}.yaml").read_bytes())
+    recipe.write_bytes((seeds.FOLDER / f"{name}.yaml").read_bytes())
     check_recipe(recipe, seeds=[4, 5, 6])
 
 
 @pytest.mark.slow
 def test_everything_at_once_under_twenty_seeds(class_folders: Path, tmp_path: Path) -> None:
-    check_recipe(load("launch/test_everything.py").write_recipe(class_folders, tmp_path), seeds=20)
+    check_recipe(write_everything(class_folders, tmp_path), seeds=20)

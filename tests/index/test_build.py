@@ -17,8 +17,7 @@ from refinery_beam.identity import digest, record_key
 from refinery_beam.index import Entry, Index, Member, SourceHash, build_index, by_content, find_repeats, input_hash
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow
-
-from .conftest import label_from, recipe, source
+from support.index_parts import label_from, recipe, source
 
 Put = Callable[..., Path]
 

@@ -8,8 +8,7 @@ import pytest
 
 from refinery_beam.errors import DataError
 from refinery_beam.index import Source, SourceListing, list_source
-
-from .conftest import of_type
+from support.index_parts import of_type
 
 Put = Callable[..., Path]
 

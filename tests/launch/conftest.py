@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from launch_helpers import Run
-
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.run import run_with
+from support.recipes import Run
 
 
 @pytest.fixture

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from launch_helpers import main_recipe
 
-from refinery_beam.errors import DataError, EngineError
+from refinery_beam.errors import EngineError
 from refinery_beam.launch.build.collected.accounting import account, account_steps
 from refinery_beam.launch.build.collected.shard_rows import one_row_a_shard
 from refinery_beam.launch.build.expected import MAX_SHARD_BYTES, MIN_SHARD_BYTES, expected_records, shard_records
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
-from refinery_beam.planning.budget import check_budget
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow, ShardRow
+from support.recipes import more, write_recipe
 
 ROW = ShardRow("train", 0, 1, 5, "dataset/train/part", 10, "ab", "cd", "{}")
 
@@ -92,18 +91,6 @@ def test_a_replayed_bundle_is_one_row_and_other_bytes_are_an_error() -> None:
         one_row_a_shard([ROW, ROW._replace(sha256="ef")])
 
 
-def test_the_budget_counts_bad_records_only(make_plan_with_budget: object) -> None:
-    plan = make_plan_with_budget(0.25)  # type: ignore[operator]
-    check_budget(plan, 8, [lost(0), lost(1), lost(2, "filtered"), lost(3, "unassigned")])
-    with pytest.raises(DataError, match=r"3 of 8 records are bad \(3 truncated\): s/0.png: truncated: .*; s/1.png: truncated: "):
-        check_budget(plan, 8, [lost(0), lost(1), lost(2)])
-
-
-@pytest.fixture
-def make_plan_with_budget() -> object:
-    return lambda fraction: SimpleNamespace(max_bad_fraction=fraction)
-
-
 TENSOR = OutputPlan(
     fields=(("image", FieldType("uint8", (224, 224, 3))),),
     content_field="image",
@@ -128,49 +115,33 @@ def test_shards_follow_the_data() -> None:
 SOURCES = [SimpleNamespace(label="a", partition="")] * 60 + [SimpleNamespace(label="b", partition="")] * 40
 
 
-def foreseen(class_folders: Path, tmp_path: Path, change: Callable[[str], str]) -> int:
-    prepared = prepare(main_recipe(class_folders, tmp_path, change=change), Settings(cache_root=str(tmp_path)))
-    return expected_records(prepared.plan, prepared.plugin, SOURCES)
-
-
-BALANCE = "Generation: [{name: b, op: duplicate_minority_class, seed: 1, output_schema: matches_input, splits: [train, val]}]\n"
+BALANCE = "{name: b, op: duplicate_minority_class, seed: 1, output_schema: matches_input, splits: [train, val]}"
 CORRUPT = (
-    "Generation: [{name: c, op: imagecorruptions_apply, seed: 1, output_schema: matches_input, splits: [test],"
-    " replace_input_records: REPLACE, params: {corruption_types: [fog, snow], severities: [1, 2, 3], tag_fields: []}}]\n"
+    "{name: c, op: imagecorruptions_apply, seed: 1, output_schema: matches_input, splits: [test],"
+    " params: {corruption_types: [fog, snow], severities: [1, 2, 3], tag_fields: []}}"
 )
-VARY = "Augmentations: [{name: a, op: horizontal_flip, materialization: aggressive, expansion: 4}, {name: z, op: vertical_flip}]\n"
+VARY = ["{name: a, op: horizontal_flip, materialization: aggressive, expansion: 4}", "{name: z, op: vertical_flip}"]
 
 
 @pytest.mark.parametrize(
-    ("extra", "records"),
+    ("parts", "records"),
     [
-        ("seed: 0", 100),
-        (BALANCE, 85 * 120 // 100 + 15),
-        (CORRUPT.replace("REPLACE", "false"), 85 + 15 * 7),
-        (CORRUPT.replace("REPLACE", "true"), 85 + 15 * 6),
-        (VARY, 70 * 4 + 30),
+        ({}, 100),
+        ({"generation": [BALANCE]}, 85 * 120 // 100 + 15),
+        ({"generation": [CORRUPT]}, 85 + 15 * 7),
+        ({"generation": [more(CORRUPT, replace_input_records=True)]}, 85 + 15 * 6),
+        ({"augmentations": VARY}, 70 * 4 + 30),
     ],
 )
-def test_made_records_are_foreseen(class_folders: Path, tmp_path: Path, extra: str, records: int) -> None:
+def test_made_records_are_foreseen(class_folders: Path, tmp_path: Path, parts: dict[str, Any], records: int) -> None:
     """Shards are cut, and progress is told, for what will be stored and not for what is there."""
-    assert (
-        foreseen(class_folders, tmp_path, lambda text: text.replace("seed: 0", "seed: 3") if extra == "seed: 0" else text + extra)
-        == records
-    )
+    prepared = prepare(write_recipe(class_folders, tmp_path, **parts), Settings(cache_root=str(tmp_path)))
+    assert expected_records(prepared.plan, prepared.plugin, SOURCES) == records
 
 
 def test_partitions_say_how_many(train_test: Path, tmp_path: Path) -> None:
-    sources = "\n".join(f"    - {{name: {s}, type: image_folder, path: {train_test}/{s}, partition: {s}}}" for s in ("train", "test"))
-
-    def change(text: str) -> str:
-        head, rest = text.split("    - {name: photos")[0], text.split("my-images}\n")[1]
-        return (
-            head
-            + sources
-            + "\n"
-            + rest.replace("{train: 0.7, val: 0.15, test: 0.15}", "{train: 0.75, val: 0.25}\n  applies_to: train")
-            + VARY
-        )
-
-    prepared = prepare(main_recipe(train_test / "my-images", tmp_path, change=change), Settings(cache_root=str(tmp_path)))
+    sources = [{"name": s, "type": "image_folder", "path": f"{train_test}/{s}", "partition": s} for s in ("train", "test")]
+    splits = {"ratios": {"train": 0.75, "val": 0.25}, "applies_to": "train", "stratify_by": "label"}
+    recipe = write_recipe(train_test, tmp_path, input={"sources": sources}, splits=splits, augmentations=VARY)
+    prepared = prepare(recipe, Settings(cache_root=str(tmp_path)))
     assert expected_records(prepared.plan, prepared.plugin, prepared.index.entries) == 27 * 4 + 9 + 9

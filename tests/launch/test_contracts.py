@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -19,39 +18,38 @@ from refinery_beam.launch import RunResult
 from refinery_beam.plugins.distances import distance
 from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.engine import replayed
+from support.recipes import NORMALIZE, RESIZE, SPLITS, Run, more, quarantine, write_recipe
 
-V1 = """\
-InputContracts:
-  - {assertion: {kind: record_count, min: 1, max: 1000}}
-  - {field: label, assertion: {kind: required_field}}
-  - {field: label, assertion: {kind: dtype, expected: str}}
-  - {field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}
-  - {field: image, assertion: {kind: dtype, expected: uint8}}
-  - {field: image, assertion: {kind: range, min: 0, max: 255}}
-  - {field: label, assertion: {kind: count_by_field, value_per_key: 12}}
-OutputExpectations:
-  - {assertion: {kind: record_count, min: 36, max: 36}}
-  - {field: path, assertion: {kind: required_field}}
-  - {field: image, assertion: {kind: shape_equals, value: [32, 32, 3]}}
-  - {field: image, assertion: {kind: dtype, expected: float32}}
-  - {field: image, assertion: {kind: range, min: -10, max: 10}}
-  - {assertion: {kind: split_record_counts, counts: {train: 24, val: 6, test: 6}}}
-  - {field: label, assertion: {kind: per_class_count_per_split, per_class: 5, tolerance: 3}}
-  - {assertion: {kind: count_by_fields, fields: [label, path], value_per_combination: 1}}
-  - {field: label, assertion: {kind: per_class_count_equals, value: 12}}
-  - field: label
-    assertion: {kind: distributional, reference: {fractions: {circle: 0.25, square: 0.25, triangle: 0.5}}, distance: l_infinity, max: 0.2}
-"""
+V1 = {
+    "contracts": """
+- {assertion: {kind: record_count, min: 1, max: 1000}}
+- {field: label, assertion: {kind: required_field}}
+- {field: label, assertion: {kind: dtype, expected: str}}
+- {field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}
+- {field: image, assertion: {kind: dtype, expected: uint8}}
+- {field: image, assertion: {kind: range, min: 0, max: 255}}
+- {field: label, assertion: {kind: count_by_field, value_per_key: 12}}
+""",
+    "expectations": """
+- {assertion: {kind: record_count, min: 36, max: 36}}
+- {field: path, assertion: {kind: required_field}}
+- {field: image, assertion: {kind: shape_equals, value: [32, 32, 3]}}
+- {field: image, assertion: {kind: dtype, expected: float32}}
+- {field: image, assertion: {kind: range, min: -10, max: 10}}
+- {assertion: {kind: split_record_counts, counts: {train: 24, val: 6, test: 6}}}
+- {field: label, assertion: {kind: per_class_count_per_split, per_class: 5, tolerance: 3}}
+- {assertion: {kind: count_by_fields, fields: [label, path], value_per_combination: 1}}
+- {field: label, assertion: {kind: per_class_count_equals, value: 12}}
+- field: label
+  assertion: {kind: distributional, reference: {fractions: {circle: 0.25, square: 0.25, triangle: 0.5}}, distance: l_infinity, max: 0.2}
+""",
+}
+"""Every kind, in the words of the first version of the language."""
 
 FEW = "{assertion: {kind: record_count_in_range, max: 9}}"
-TWO = [
-    f"InputContracts: [{{field: label, assertion: {{kind: value_in_set, value: [circle]}}}}, {FEW}]\n",
-    f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: 0, max: 1}}}}, {FEW}]\n",
-]
-
-
-def plus(extra: str, *, version: int = 3) -> Any:
-    return lambda text: text.replace("schema_version: 3", f"schema_version: {version}") + extra if version != 3 else text + extra
+CIRCLES = "{field: label, assertion: {kind: value_in_set, value: [circle]}}"
+UNIT = "{field: image, assertion: {kind: value_range, min: 0, max: 1}}"
+FLOATS = {"image": {"dtype": "float32"}}
 
 
 def by_key(ids: list[str]) -> list[str]:
@@ -66,7 +64,7 @@ def ids_of(result: RunResult) -> list[str]:
 @pytest.fixture(scope="module")
 def built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("contracts")
-    return rb.run(main_recipe(class_folders, folder, change=plus(V1, version=1)), cache_root=folder / "cache")
+    return rb.run(write_recipe(class_folders, folder, schema_version=1, **V1), cache_root=folder / "cache")
 
 
 def test_all_twelve_kinds_hold(built: RunResult) -> None:
@@ -120,13 +118,13 @@ def test_the_stored_recipe_means_the_same(built: RunResult) -> None:
 
 
 def test_failed_input_contracts_stop_before_pixels(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    recipe = main_recipe(class_folders, tmp_path, change=plus(TWO[0]))
+    recipe = write_recipe(class_folders, tmp_path, contracts=[CIRCLES, FEW])
     with pytest.raises(ErrorGroup) as caught:
         run(recipe)
     errors = caught.value.errors()
-    line = recipe.read_text().splitlines().index(TWO[0].strip()) + 1
+    first = recipe.read_text().splitlines().index("InputContracts:") + 2
     assert [(e.code, e.exit_code) for e in errors] == [("contract", 1)] * 2
-    assert [e.at.split(":")[-2] for e in errors] == [str(line)] * 2 and len({e.at for e in errors}) == 2
+    assert [e.at.split(":")[-2] for e in errors] == [str(first), str(first + 1)]
     wrong = by_key([f"photos/{p.parent.name}/{p.name}" for p in class_folders.rglob("*.*") if p.parent.name in ("square", "triangle")])
     texts = sorted(e.message for e in errors)
     assert texts[1].startswith("InputContracts: value_in_set of 'label' does not hold: 24 of 36 records: ")
@@ -137,30 +135,18 @@ def test_failed_input_contracts_stop_before_pixels(class_folders: Path, tmp_path
 
 def test_failed_expectations_are_all_listed(class_folders: Path, tmp_path: Path, run: Run) -> None:
     with pytest.raises(ErrorGroup) as caught:
-        run(main_recipe(class_folders, tmp_path, change=plus(TWO[1])))
+        run(write_recipe(class_folders, tmp_path, expectations=[UNIT, FEW]))
     assert [e.code for e in caught.value.errors()] == ["contract", "contract"]
     assert "36 of 36 records" in caught.value.errors()[0].message
     assert not (tmp_path / "cache" / "instances").exists()
 
 
 def test_warnings_reach_manifest_and_report(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    extra = "OutputExpectations: [{assertion: {kind: record_count_in_range, max: 9}, severity: warning}]\n"
-    result = run(main_recipe(class_folders, tmp_path, change=plus(extra)))
+    result = run(write_recipe(class_folders, tmp_path, expectations=[more(FEW, severity="warning")]))
     text = "OutputExpectations: record_count_in_range does not hold: there are 36 records"
     assert {"code": "contract", "message": text} in result.manifest.warnings
     assert result.manifest.raw["expectations"][0]["passed"] is False
     assert f"`contract`: {text}" in (Path(result.path) / "report/report.md").read_text()
-
-
-QUARANTINE = """\
-InputContracts:
-  - {field: label, assertion: {kind: value_in_set, value: [circle, square]}}
-  - {field: image, assertion: {kind: value_range, max: 254}}
-"""
-
-
-def quarantine(text: str) -> str:
-    return text.replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.9\nOutput:\n") + QUARANTINE
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -168,7 +154,10 @@ def test_quarantine_sends_records_to_the_ledger(class_folders: Path, tmp_path: P
     images = copy_of(class_folders)
     victim = sorted((images / "square").iterdir())[0]
     Image.new("RGB", (40, 40), (255, 0, 0)).save(victim, "PNG")
-    result = run(main_recipe(images, tmp_path, change=lambda t: quarantine(t).replace("dtype: uint8", f"dtype: {dtype}")))
+    no_triangle = "{field: label, assertion: {kind: value_in_set, value: [circle, square]}}"
+    not_bright = "{field: image, assertion: {kind: value_range, max: 254}}"
+    fields = {"image": {"dtype": dtype}}
+    result = run(write_recipe(images, tmp_path, contracts=[no_triangle, not_bright], input=quarantine(0.9), fields=fields))
     bright = [
         p.relative_to(images).as_posix()
         for c in ("circle", "square")
@@ -189,53 +178,49 @@ def test_quarantine_sends_records_to_the_ledger(class_folders: Path, tmp_path: P
 
 def test_a_reader_sees_what_was_asserted(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """The range is that of normalized values: the least and the greatest a reader meets pass, anything tighter names the record."""
-    first = run(main_recipe(class_folders, tmp_path))
+    first = run(write_recipe(class_folders, tmp_path))
     instance = rb.open_instance(first.path)
     found = {row["record_id"]: row["image"] for split in instance.splits for row in instance.split(split)}
     low, high = min(float(v.min()) for v in found.values()), max(float(v.max()) for v in found.values())
-    exact = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, min: {low!r}, max: {high!r}}}}}]\n"
-    assert run(main_recipe(class_folders, tmp_path, name="exact.yaml", change=plus(exact))).manifest.raw["expectations"][0]["passed"]
+    exact = {"field": "image", "assertion": {"kind": "value_range", "min": low, "max": high}}
+    assert run(write_recipe(class_folders, tmp_path, name="exact.yaml", expectations=[exact])).manifest.raw["expectations"][0]["passed"]
     limit = sorted(float(v.max()) for v in found.values())[-4]
-    tight = f"OutputExpectations: [{{field: image, assertion: {{kind: value_range, max: {limit!r}}}, severity: warning}}]\n"
-    entry = run(main_recipe(class_folders, tmp_path, name="tight.yaml", change=plus(tight))).manifest.raw["expectations"][0]
+    tight = {"field": "image", "assertion": {"kind": "value_range", "max": limit}, "severity": "warning"}
+    entry = run(write_recipe(class_folders, tmp_path, name="tight.yaml", expectations=[tight])).manifest.raw["expectations"][0]
     wrong = by_key([record_id for record_id, v in found.items() if float(v.max()) > limit])
     assert entry["observed"] == {"checked": 36, "failed": len(wrong), "records": wrong[:10]}
 
 
 def comparison(
     path: Path | str, *, field: str = "label", distance: str = "jensen_shannon", limit: float = 0.1, split: str = "train"
-) -> str:
-    given = f"{{kind: distributional, reference: {{instance: {str(path)!r}, split: {split}}}, distance: {distance}, max: {limit}}}"
-    return f"OutputExpectations: [{{field: {field}, assertion: {given}}}]\n"
+) -> Any:
+    given = {"kind": "distributional", "reference": {"instance": str(path), "split": split}, "distance": distance, "max": limit}
+    return [{"field": field, "assertion": given}]
 
 
 def test_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    other = run(main_recipe(class_folders, tmp_path, name="other.yaml"))
-    by_location = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(comparison(other.path))))
+    other = run(write_recipe(class_folders, tmp_path, name="other.yaml"))
+    by_location = run(write_recipe(class_folders, tmp_path, name="a.yaml", expectations=comparison(other.path)))
     entry = by_location.manifest.raw["expectations"][0]
     assert (entry["passed"], entry["observed"]) == (True, {"values": 36, "distance": 0.0})
     key = {"recipe_hash": other.manifest.recipe_hash, "input_hash": other.manifest.input_hash, "seed": 0, "split": "train"}
     assert entry["params"]["reference"] == key
     assert str(tmp_path) not in (Path(by_location.path) / "manifest.json").read_text()
-    by_recipe = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(comparison("other.yaml"))))
+    by_recipe = run(write_recipe(class_folders, tmp_path, name="b.yaml", expectations=comparison("other.yaml")))
     assert (by_recipe.status, by_recipe.path) == ("hit", by_location.path)
 
 
 @pytest.mark.slow
 def test_another_instance_is_another_key(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    one = run(main_recipe(class_folders, tmp_path, name="one.yaml"))
-    two = run(main_recipe(class_folders, tmp_path, name="two.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
-    a = run(main_recipe(class_folders, tmp_path, name="a.yaml", change=plus(comparison(one.path))))
-    b = run(main_recipe(class_folders, tmp_path, name="b.yaml", change=plus(comparison(two.path))))
+    one = run(write_recipe(class_folders, tmp_path, name="one.yaml"))
+    two = run(write_recipe(class_folders, tmp_path, name="two.yaml", splits={**SPLITS, "seed": 12}))
+    a = run(write_recipe(class_folders, tmp_path, name="a.yaml", expectations=comparison(one.path)))
+    b = run(write_recipe(class_folders, tmp_path, name="b.yaml", expectations=comparison(two.path)))
     assert (b.status, b.path != a.path) == ("built", True)
 
 
-def floats(text: str) -> str:
-    return text.replace("dtype: uint8", "dtype: float32")
-
-
-def bare(text: str) -> str:
-    return text.replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "").split("Transformations:")[0]
+BARE: dict[str, Any] = {"fields": {"image": None}, "transformations": None}
+"""Nothing of the picture is stored, and nothing is decoded."""
 
 
 def values_of(result: RunResult, split: str | None = None) -> Counter[float]:
@@ -248,15 +233,15 @@ def values_of(result: RunResult, split: str | None = None) -> Counter[float]:
 @pytest.mark.slow
 def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """As readers see them: normalized here, by statistics of other records, and as they are stored there."""
-    other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=lambda t: t.replace("seed: 11", "seed: 12")))
-    near = run(main_recipe(class_folders, tmp_path, change=plus(comparison(other.path, field="image", distance="wasserstein", limit=0.2))))
+    other = run(write_recipe(class_folders, tmp_path, name="other.yaml", splits={**SPLITS, "seed": 12}))
+    near = run(write_recipe(class_folders, tmp_path, expectations=comparison(other.path, field="image", distance="wasserstein", limit=0.2)))
     entry = near.manifest.raw["expectations"][0]
     here, there = values_of(near), values_of(other, "train")
     weights = [{v: Fraction(n, sum(c.values())) for v, n in c.items()} for c in (here, there)]
     assert entry["observed"] == {"values": 36 * 32 * 32 * 3, "distance": float(distance("wasserstein", *weights))}
     assert entry["passed"] and 0 < entry["observed"]["distance"] < 0.2
-    plain = run(main_recipe(class_folders, tmp_path, name="plain.yaml", change=lambda t: t[: t.index("  - {name: normalize")]))
-    far = main_recipe(class_folders, tmp_path, name="f.yaml", change=plus(comparison(plain.path, field="image", distance="ks", limit=0.4)))
+    plain = run(write_recipe(class_folders, tmp_path, name="plain.yaml", transformations=[RESIZE]))
+    far = write_recipe(class_folders, tmp_path, name="f.yaml", expectations=comparison(plain.path, field="image", distance="ks", limit=0.4))
     with pytest.raises(DataError, match=r"the ks distance is 0\.[5-9]"):
         run(far)
 
@@ -265,8 +250,8 @@ def test_pixels_against_a_named_instance(class_folders: Path, tmp_path: Path, ru
 def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """Decoded pixels under InputContracts, levels of all channels together; the same result from processes."""
     stated = "reference: {edges: [0, 128, 256], fractions: [0.5, 0.5]}, distance: l_infinity, max: 0"
-    text = f"InputContracts: [{{field: image, assertion: {{kind: distributional, {stated}}}, severity: warning}}]\n"
-    recipe = main_recipe(class_folders, tmp_path, change=plus(text))
+    contract = f"{{field: image, assertion: {{kind: distributional, {stated}}}, severity: warning}}"
+    recipe = write_recipe(class_folders, tmp_path, contracts=[contract])
     one, two = run(recipe), run(recipe, cache="two", mode="processes", workers=2, runner_factory=replayed(1))
     dark = total = 0
     for path in class_folders.rglob("*.*"):
@@ -280,29 +265,28 @@ def test_pixels_against_stated_numbers(class_folders: Path, tmp_path: Path, run:
 
 
 def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    text = comparison("nowhere", field="image")
     with pytest.raises(RecipeError, match="cannot count the values of float32 images"):
-        run(main_recipe(class_folders, tmp_path, change=lambda t: floats(t) + text))
+        run(write_recipe(class_folders, tmp_path, expectations=comparison("nowhere", field="image"), fields=FLOATS))
 
 
 @pytest.mark.parametrize(
-    ("extra", "words"),
+    ("other", "given", "words"),
     [
-        (comparison("nowhere"), "no finished instance"),
-        (comparison("recipe.yaml"), "compares itself"),
-        (comparison("INSTANCE", split="dev"), "no split 'dev'"),
-        (comparison("FLOATS", field="image"), "stores float32 content"),
-        (comparison("BARE", field="image"), "no field 'image'"),
+        (None, {"path": "nowhere"}, "no finished instance"),
+        (None, {"path": "recipe.yaml"}, "compares itself"),
+        ({}, {"split": "dev"}, "no split 'dev'"),
+        ({"fields": FLOATS}, {"field": "image"}, "stores float32 content"),
+        (BARE, {"field": "image"}, "no field 'image'"),
     ],
 )
-def test_bad_references(class_folders: Path, tmp_path: Path, run: Run, extra: str, words: str) -> None:
-    others = {"INSTANCE": None, "FLOATS": floats, "BARE": bare}
-    for name, change in others.items():
-        if name in extra:
-            other = run(main_recipe(class_folders, tmp_path, name="other.yaml", change=change))
-            extra = extra.replace(name, other.path)
+def test_bad_references(
+    class_folders: Path, tmp_path: Path, run: Run, other: dict[str, Any] | None, given: dict[str, str], words: str
+) -> None:
+    """`other` is the recipe of the instance that is compared with."""
+    if other is not None:
+        given = {"path": run(write_recipe(class_folders, tmp_path, name="other.yaml", **other)).path, **given}
     with pytest.raises(RecipeError, match=words) as caught:
-        run(main_recipe(class_folders, tmp_path, change=plus(extra)))
+        run(write_recipe(class_folders, tmp_path, expectations=comparison(**given)))  # type: ignore[arg-type]
     assert caught.value.code in ("contract-reference", "assertion-field") and "recipe.yaml:" in caught.value.at
 
 
@@ -310,35 +294,29 @@ def test_metadata_only_recipes_never_decode(class_folders: Path, tmp_path: Path,
     images = copy_of(class_folders)
     for path in images.rglob("*.*"):
         path.write_bytes(b"no image " + path.name.encode())
-
-    def change(text: str) -> str:
-        head = text.split("Transformations:")[0].replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "")
-        return head + "InputContracts: [{field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}]\n"
-
-    result = run(main_recipe(images, tmp_path, change=change))
+    contract = "{field: label, assertion: {kind: value_in_set, value: [circle, square, triangle]}}"
+    result = run(write_recipe(images, tmp_path, contracts=[contract], **BARE))
     assert result.manifest.raw["expectations"][0]["observed"]["checked"] == 36
 
 
 def test_one_error_is_no_group(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    extra = "OutputExpectations: [{field: label, assertion: {kind: per_class_count_equals, value: 3}}]\n"
     with pytest.raises(RefineryError) as caught:
-        run(main_recipe(class_folders, tmp_path, change=plus(extra)))
+        run(write_recipe(class_folders, tmp_path, expectations=["{field: label, assertion: {kind: per_class_count_equals, value: 3}}"]))
     assert isinstance(caught.value, DataError)
     assert caught.value.message.endswith("does not hold: 'circle' has 12, 'square' has 12, 'triangle' has 12")
 
 
 def test_tails_from_other_than_bytes_are_refused(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, max: 9}}]\n"
-    half = "  - {name: half, op: cast, params: {dtype: float16, scale: 1}, splits: [train, val, test]}\n"
+    half = "{name: half, op: cast, params: {dtype: float16, scale: 1}, splits: [train, val, test]}"
     with pytest.raises(RecipeError, match="is not executed yet") as caught:
-        run(main_recipe(class_folders, tmp_path, change=lambda t: t.replace("dtype: uint8", "dtype: float32") + half + extra))
+        run(write_recipe(class_folders, tmp_path, transformations=[RESIZE, NORMALIZE, half], fields=FLOATS, expectations=[UNIT]))
     assert caught.value.code == "not-executed-yet"
 
 
 def test_both_forms_of_an_image_agree(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """Stored normalized or normalized by the reader: the same verdict and the same records."""
-    extra = "OutputExpectations: [{field: image, assertion: {kind: value_range, min: -1.5, max: 1.5}, severity: warning}]\n"
-    late = run(main_recipe(class_folders, tmp_path, name="late.yaml", change=plus(extra)))
-    early = run(main_recipe(class_folders, tmp_path, name="early.yaml", change=lambda t: t.replace("uint8", "float32") + extra))
+    near = "{field: image, assertion: {kind: value_range, min: -1.5, max: 1.5}, severity: warning}"
+    late = run(write_recipe(class_folders, tmp_path, name="late.yaml", expectations=[near]))
+    early = run(write_recipe(class_folders, tmp_path, name="early.yaml", expectations=[near], fields=FLOATS))
     assert late.manifest.raw["expectations"] == early.manifest.raw["expectations"]
     assert late.manifest.raw["expectations"][0]["observed"]["failed"] > 0

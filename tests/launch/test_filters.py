@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -20,20 +18,10 @@ from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.planning.splits.quotas import position
 from refinery_beam.testing.engine import hostile, replayed
+from support.recipes import NORMALIZE, RESIZE, Run, more, quarantine, write_recipe
 
-TAGS = "    sample_per_class_tags: {dtype: str, shape: [null]}\n"
-SCHEMA = "    path: {dtype: str}\n"
-RATIOS = "  ratios: {train: 0.7, val: 0.15, test: 0.15}\n  seed: 11\n  stratify_by: label\n"
-
-
-def with_filters(*filters: str, splits: str = "", tags: bool = False) -> Callable[[str], str]:
-    def change(text: str) -> str:
-        text = text.replace("Splits:\n", "Filters:\n" + "".join(f"  - {f}\n" for f in filters) + "Splits:\n")
-        if tags:
-            text = text.replace(SCHEMA, SCHEMA + TAGS)
-        return text.replace(RATIOS, splits) if splits else text
-
-    return change
+TAGS = {"sample_per_class_tags": {"dtype": "str", "shape": [None]}}
+FEW = "{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}"
 
 
 def ledger(result: RunResult) -> list[dict[str, Any]]:
@@ -57,9 +45,7 @@ def ids_of(folder: Path, label: str) -> list[str]:
 
 
 def test_sample_per_class_drops_the_others(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(
-        main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}"))
-    )
+    result = run(write_recipe(class_folders, tmp_path, filters=[FEW]))
     want = set().union(*(lowest(ids_of(class_folders, c), 5, seed=3, name="few") for c in ("circle", "square", "triangle")))
     assert set(rows(result)) == want
     gone = ledger(result)
@@ -71,7 +57,7 @@ def test_sample_per_class_drops_the_others(class_folders: Path, tmp_path: Path, 
 
 def test_fractions_are_exact_and_by_class(class_folders: Path, tmp_path: Path, run: Run) -> None:
     step = "{name: some, op: sample_per_class_fractional, params: {n_per_class_base: 10, fractions: {circle: 0.7, square: 0.0}}, seed: 1}"
-    result = run(main_recipe(class_folders, tmp_path, change=with_filters(step)))
+    result = run(write_recipe(class_folders, tmp_path, filters=[step]))
     assert Counter(r["label"] for r in rows(result).values()) == {"circle": 7, "triangle": 10}
     warned = [w for w in result.manifest.raw["warnings"] if w["code"] == "class-emptied"]
     assert warned == [{"code": "class-emptied", "message": "filters before the splits took every record of 'square' (12): some"}]
@@ -83,52 +69,48 @@ def test_tags_are_stored_and_steer_later_filters(class_folders: Path, tmp_path: 
         "{name: b, op: sample_per_class, params: {n_per_class: 3, label: spare, exclude_already_labeled: [probe]}, seed: 2}",
         "{name: c, op: drop_by_label, params: {labels: [spare]}}",
     )
-    everything = run(main_recipe(class_folders, tmp_path, change=with_filters(*steps[:2], tags=True)))
+    everything = run(write_recipe(class_folders, tmp_path, filters=steps[:2], fields=TAGS))
     found = rows(everything)
     assert Counter(tuple(r["sample_per_class_tags"]) for r in found.values()) == {("probe",): 12, ("spare",): 9, (): 15}
     assert everything.manifest.raw["ledger"] == {}
     probes = {i for i, r in found.items() if r["sample_per_class_tags"] == ["probe"]}
     assert probes == set().union(*(lowest(ids_of(class_folders, c), 4, seed=1, name="a") for c in ("circle", "square", "triangle")))
-    dropped = run(main_recipe(class_folders, tmp_path, name="c.yaml", change=with_filters(*steps)))
+    dropped = run(write_recipe(class_folders, tmp_path, name="c.yaml", filters=steps))
     spares = {i for i, r in found.items() if r["sample_per_class_tags"] == ["spare"]}
     assert {r["record_id"] for r in ledger(dropped)} == spares and dropped.manifest.raw["ledger"] == {"filtered": 9}
 
 
 def test_the_old_spelling_means_the_same(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    new = run(
-        main_recipe(class_folders, tmp_path, change=with_filters("{name: few, op: sample_per_class, params: {n_per_class: 5}, seed: 3}"))
-    )
-    change = with_filters("{name: few, predicate: {op: sample_per_class, n_per_class: 5, seed: 3}}")
-    v1 = run(
-        main_recipe(class_folders, tmp_path, name="v1.yaml", change=lambda t: change(t).replace("schema_version: 3", "schema_version: 1"))
-    )
+    new = run(write_recipe(class_folders, tmp_path, filters=[FEW]))
+    old = "{name: few, predicate: {op: sample_per_class, n_per_class: 5, seed: 3}}"
+    v1 = run(write_recipe(class_folders, tmp_path, name="v1.yaml", schema_version=1, filters=[old]))
     assert (v1.status, v1.path) == ("hit", new.path)
 
 
 def test_quotas_after_the_split_are_a_splits_own(class_folders: Path, tmp_path: Path, run: Run) -> None:
     step = "{name: few, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: [train, val]}"
-    result = run(main_recipe(class_folders, tmp_path, change=with_filters(step)))
+    result = run(write_recipe(class_folders, tmp_path, filters=[step]))
     assert result.manifest.raw["classes"] == {s: {"circle": 2, "square": 2, "triangle": 2} for s in ("train", "val", "test")}
     assert {(r["split"], r["reason"]) for r in ledger(result)} == {("train", "filtered")}
     step = "{name: none, op: random_sample, params: {n: 0}, stages: [post_split], splits: [val]}"
-    emptied = run(main_recipe(class_folders, tmp_path, name="e.yaml", change=with_filters(step)))
+    emptied = run(write_recipe(class_folders, tmp_path, name="e.yaml", filters=[step]))
     messages = [w["message"] for w in emptied.manifest.raw["warnings"] if w["code"] == "class-emptied"]
     assert messages == [f"filters in 'val' took every record of '{c}' (2): none" for c in ("circle", "square", "triangle")]
 
 
 def test_nothing_left_is_no_dataset(class_folders: Path, tmp_path: Path, run: Run) -> None:
     with pytest.raises(DataError, match="none of 36 records came out: 36 filtered by 'none'") as caught:
-        run(main_recipe(class_folders, tmp_path, change=with_filters("{name: none, op: random_sample, params: {n: 0}}")))
+        run(write_recipe(class_folders, tmp_path, filters=["{name: none, op: random_sample, params: {n: 0}}"]))
     assert caught.value.code == "no-records"
 
 
 def test_a_class_that_no_record_has_is_told(class_folders: Path, tmp_path: Path, run: Run) -> None:
     slip = "{name: two, op: filter_by_label, params: {labels: [circle, sqare]}}"
-    warned = run(main_recipe(class_folders, tmp_path, change=with_filters(slip)))
+    warned = run(write_recipe(class_folders, tmp_path, filters=[slip]))
     messages = [w["message"] for w in warned.manifest.raw["warnings"] if w["code"] == "label-unknown"]
     assert messages == ["the filter 'two' names 'sqare', which no record has; did you mean 'square'?"]
     with pytest.raises(DataError) as caught:
-        run(main_recipe(class_folders, tmp_path, name="n.yaml", change=with_filters(slip.replace("circle, ", ""))))
+        run(write_recipe(class_folders, tmp_path, name="n.yaml", filters=[more(slip, params={"labels": ["sqare"]})]))
     assert caught.value.remedy == messages[0]
 
 
@@ -136,16 +118,16 @@ PROBES = (
     "{name: a, op: sample_per_class, params: {n_per_class: 6, label: main}, seed: 1}",
     "{name: b, op: sample_per_class, params: {n_per_class: 2, label: probe, exclude_already_labeled: [main]}, seed: 2}",
 )
-BY_TAG = "  ratios: {train: 0.5, val: 0.5}\n  applies_to: main\n  stratify_by: label\n"
+BY_TAG = {"ratios": {"train": 0.5, "val": 0.5}, "applies_to": "main", "stratify_by": "label"}
 
 
-def with_tag_splits(*filters: str, splits: str = BY_TAG, tags: bool = True) -> Callable[[str], str]:
-    change = with_filters(*filters, splits=splits, tags=tags)
-    return lambda text: change(text).replace("splits: [train, val, test]", "splits: [train, val, probe]")
+def steps_for(*splits: str) -> list[dict[str, Any]]:
+    return [more(step, splits=list(splits)) for step in (RESIZE, NORMALIZE)]
 
 
 def test_tags_become_splits(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=with_tag_splits(*PROBES)))
+    steps = steps_for("train", "val", "probe")
+    result = run(write_recipe(class_folders, tmp_path, filters=PROBES, splits=BY_TAG, transformations=steps, fields=TAGS))
     assert result.counts == {"train": 9, "val": 9, "probe": 6}
     assert result.manifest.raw["classes"]["train"] == {"circle": 3, "square": 3, "triangle": 3}
     assert result.manifest.raw["ledger"] == {"unassigned": 12}
@@ -155,9 +137,9 @@ def test_tags_become_splits(class_folders: Path, tmp_path: Path, run: Run) -> No
 
 def test_two_tags_name_the_record(class_folders: Path, tmp_path: Path, run: Run) -> None:
     both = "{name: c, op: sample_per_class, params: {n_per_class: 12, label: other}}"
-    change = with_tag_splits(*PROBES, both)
+    steps = steps_for("train", "val", "probe", "other")
     with pytest.raises(RefineryError) as caught:
-        run(main_recipe(class_folders, tmp_path, change=lambda t: change(t).replace("val, probe]", "val, probe, other]")))
+        run(write_recipe(class_folders, tmp_path, filters=[*PROBES, both], splits=BY_TAG, transformations=steps, fields=TAGS))
     for error in caught.value.errors():
         assert (error.code, error.value) == ("two-tags", "probe, other")
         assert error.at.startswith("photos/") and "exclude_already_labeled" in error.remedy
@@ -185,7 +167,7 @@ def smallest(*ids: str) -> str:
 
 
 def test_identical_files(alike: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(alike, tmp_path, change=with_filters("{name: once, op: drop_duplicates}")))
+    result = run(write_recipe(alike, tmp_path, filters=["{name: once, op: drop_duplicates}"]))
     stays = smallest("photos/a/5.png", "photos/b/copy.png")
     goes = ({"photos/a/5.png", "photos/b/copy.png"} - {stays}).pop()
     assert ledger(result) == [
@@ -194,7 +176,7 @@ def test_identical_files(alike: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_pictures_that_look_alike(alike: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(alike, tmp_path, change=with_filters("{name: once, op: drop_duplicates, params: {kind: near}}")))
+    result = run(write_recipe(alike, tmp_path, filters=["{name: once, op: drop_duplicates, params: {kind: near}}"]))
     pairs = [(f"photos/a/{i}.png", f"photos/b/{i}.jpg") for i in range(3)] + [("photos/a/5.png", "photos/b/copy.png")]
     want = {(set(p) - {smallest(*p)}).pop(): f"kept: {smallest(*p)}" for p in pairs}
     assert {r["record_id"]: r["detail"] for r in ledger(result)} == want
@@ -202,10 +184,10 @@ def test_pictures_that_look_alike(alike: Path, tmp_path: Path, run: Run) -> None
     assert result.manifest.raw["op_versions"]["drop_duplicates"] == 1
 
 
-@pytest.mark.parametrize("group", ["", "  group_by: label\n"])
-def test_pictures_that_look_alike_stay_together(group: str, alike: Path, tmp_path: Path, run: Run) -> None:
-    splits = "  ratios: {train: 0.5, val: 0.25, test: 0.25}\n  keep_duplicates_together: near\n" + group
-    result = run(main_recipe(alike, tmp_path, change=lambda t: t.replace(RATIOS, splits)))
+@pytest.mark.parametrize("group", [{}, {"group_by": "label"}], ids=["each alone", "a class a group"])
+def test_pictures_that_look_alike_stay_together(group: dict[str, str], alike: Path, tmp_path: Path, run: Run) -> None:
+    splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "keep_duplicates_together": "near", **group}
+    result = run(write_recipe(alike, tmp_path, splits=splits))
     found = {i: r["split"] for i, r in rows(result).items()}
     assert len(found) == 10
     for i in range(3):
@@ -224,7 +206,7 @@ def test_sizes_are_read_from_headers_upright(tmp_path: Path, run: Run) -> None:
     turned[0x0112] = 6
     Image.new("RGB", (40, 80), (1, 2, 3)).save(folder / "turned.jpg", exif=turned)  # upright it is 80 wide
     step = "{name: fit, op: image_size, params: {min_width: 64, max_aspect: 2.0}}"
-    result = run(main_recipe(folder.parent, tmp_path, change=with_filters(step)))
+    result = run(write_recipe(folder.parent, tmp_path, filters=[step]))
     assert set(rows(result)) == {"photos/a/good.png", "photos/a/turned.jpg"}
     assert {r["record_id"].split("/")[-1]: (r["reason"], r["detail"]) for r in ledger(result)} == {
         "wide.png": ("filtered", "90 x 30 is above max_aspect 2"),
@@ -237,15 +219,11 @@ def test_bad_files_meet_the_error_policy(alike: Path, tmp_path: Path, run: Run) 
     (alike / "a" / "broken.png").write_bytes((alike / "a" / "0.png").read_bytes()[:200])
     (alike / "a" / "text.png").write_bytes(b"no image at all")
     for op in ("image_size, params: {min_width: 1}", "drop_duplicates, params: {kind: near}"):
-        change = with_filters("{name: f, op: " + op + "}")
+        step = "{name: f, op: " + op + "}"
         with pytest.raises(RefineryError) as caught:
-            run(main_recipe(alike, tmp_path, name="fail.yaml", change=change))
+            run(write_recipe(alike, tmp_path, name="fail.yaml", filters=[step]))
         assert {e.code for e in caught.value.errors()} <= {"truncated", "not_an_image"}
-
-        def lenient(text: str, change: Callable[[str], str] = change) -> str:
-            return change(text).replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.5\nOutput:\n")
-
-        result = run(main_recipe(alike, tmp_path, name="go.yaml", change=lenient))
+        result = run(write_recipe(alike, tmp_path, name="go.yaml", filters=[step], input=quarantine(0.5)))
         bad = {r["record_id"]: (r["reason"], r["stage"]) for r in ledger(result) if r["stage"] == "Input"}
         assert bad == {"photos/a/broken.png": ("truncated", "Input"), "photos/a/text.png": ("not_an_image", "Input")}
 
@@ -255,13 +233,8 @@ def test_fields_of_a_table(flat_with_csv: Path, tmp_path: Path, run: Run) -> Non
     lines = (flat_with_csv / "labels.csv").read_text().splitlines()
     table = tmp_path / "labels.csv"
     table.write_text("\n".join([lines[0] + ",year", *(f"{line},{2000 + i}" for i, line in enumerate(lines[1:]))]) + "\n")
-
-    def change(text: str, rule: str) -> str:
-        text = with_filters("{name: recent, op: filter_by_field, params: {field: year, " + rule + "}}")(text)
-        text = text.replace("{kind: derived, derivation: parent_directory_name}", "{kind: direct}")
-        source = f"label_from: {{path: {table}, join: by_id, id_field: filename, label_field: class}}"
-        return text.replace("type: image_folder, path: ", f"type: image_flat, {source}, path: ")
-
+    labels = {"path": str(table), "join": "by_id", "id_field": "filename", "label_field": "class"}
+    flat = {"source": {"type": "image_flat", "label_from": labels}, "labels": "{field: label, source: {kind: direct}}"}
     for rule, count in {
         "min: 2010": 26,
         "min: 2010, max: 2011.5": 2,
@@ -269,20 +242,25 @@ def test_fields_of_a_table(flat_with_csv: Path, tmp_path: Path, run: Run) -> Non
         "in: [2001, '2002']": 2,
         "not_in: [2001]": 35,
     }.items():
-        result = run(main_recipe(flat_with_csv / "images", tmp_path, name="f.yaml", change=lambda t, r=rule: change(t, r)))
+        step = "{name: recent, op: filter_by_field, params: {field: year, " + rule + "}}"
+        result = run(write_recipe(flat_with_csv / "images", tmp_path, name="f.yaml", filters=[step], **flat))
         assert sum(result.counts.values()) == count, rule
         assert result.manifest.raw["ledger"] == {"filtered": 36 - count}
 
 
-EVERYTHING = with_tag_splits(
-    "{name: once, op: drop_duplicates, params: {kind: near}}",
-    "{name: size, op: image_size, params: {min_width: 8}}",
-    "{name: named, op: filter_by_field, params: {field: label, not_in: [none]}}",
-    *PROBES,
-    "{name: fewer, op: sample_per_class_fractional, params: {n_per_class_base: 3, fractions: {circle: 0.5}}, "
-    "stages: [post_split], splits: [train]}",
-    splits=BY_TAG + "  keep_duplicates_together: near\n",
-)
+EVERYTHING: dict[str, Any] = {
+    "filters": [
+        "{name: once, op: drop_duplicates, params: {kind: near}}",
+        "{name: size, op: image_size, params: {min_width: 8}}",
+        "{name: named, op: filter_by_field, params: {field: label, not_in: [none]}}",
+        *PROBES,
+        "{name: fewer, op: sample_per_class_fractional, params: {n_per_class_base: 3, fractions: {circle: 0.5}}, "
+        "stages: [post_split], splits: [train]}",
+    ],
+    "splits": {**BY_TAG, "keep_duplicates_together": "near"},
+    "transformations": steps_for("train", "val", "probe"),
+    "fields": TAGS,
+}
 SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
@@ -295,13 +273,13 @@ SETTINGS: dict[str, dict[str, object]] = {
 @pytest.fixture(scope="module")
 def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("reference")
-    return rb.run(main_recipe(class_folders, folder, change=EVERYTHING), cache_root=folder / "cache", workers=1, mode="threads")
+    return rb.run(write_recipe(class_folders, folder, **EVERYTHING), cache_root=folder / "cache", workers=1, mode="threads")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=EVERYTHING), **SETTINGS[name])
+    result = run(write_recipe(class_folders, tmp_path, **EVERYTHING), **SETTINGS[name])
     assert result.status == "built"
     assert json.loads((Path(result.path) / "manifest.json").read_text()) == expected.manifest.raw
 
@@ -316,5 +294,5 @@ def test_order_does_not_matter(class_folders: Path, tmp_path: Path, run: Run, ex
         return iter(sorted(refs, key=lambda r: r.digest)), grouped
 
     monkeypatch.setattr(build, "make_refs", shuffled)
-    result = run(main_recipe(class_folders, tmp_path, change=EVERYTHING))
+    result = run(write_recipe(class_folders, tmp_path, **EVERYTHING))
     assert result.manifest.raw["files_digest"] == expected.manifest.raw["files_digest"]

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 from refinery_beam.launch import RunResult
 from refinery_beam.testing.engine import hostile, replayed
+from support.recipes import NORMALIZE, RESIZE, SPLITS, Run, more, write_recipe
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def images(class_folders: Path, copy_of: Callable[[Path], Path]) -> Path:
     return copy_of(class_folders)
 
 
+# Edits of the text: what they change is how it is written.
 COSMETIC: dict[str, Callable[[str], str]] = {
     "remarks": lambda t: "# a remark\n\n" + t.replace("seed: 0", "seed:    0  # zero"),
     "key-order": lambda t: t.replace("plugin: image_classification\nseed: 0\n", "seed: 0\nplugin: image_classification\n"),
@@ -33,33 +35,34 @@ COSMETIC: dict[str, Callable[[str], str]] = {
     "unused-overlay": lambda t: t + "overlays: {unused: {Filters: []}}\n",
 }
 
-MEANINGFUL: dict[str, Callable[[str], str]] = {
-    "ratio": lambda t: t.replace("train: 0.7, val: 0.15, test: 0.15", "train: 0.8, val: 0.1, test: 0.1"),
-    "ratio-order": lambda t: t.replace("train: 0.7, val: 0.15, test: 0.15", "train: 0.7, test: 0.15, val: 0.15"),
-    "op-parameter": lambda t: t.replace("method: bilinear", "method: bicubic"),
-    "split-seed": lambda t: t.replace("seed: 11", "seed: 12"),
-    "seed": lambda t: t.replace("seed: 0", "seed: 1"),
-    "source-name": lambda t: t.replace("name: photos", "name: pictures"),
+MEANINGFUL: dict[str, dict[str, Any]] = {
+    "ratio": {"splits": {**SPLITS, "ratios": {"train": 0.8, "val": 0.1, "test": 0.1}}},
+    "ratio-order": {"splits": {**SPLITS, "ratios": {"train": 0.7, "test": 0.15, "val": 0.15}}},
+    "op-parameter": {"transformations": [more(RESIZE, params={"method": "bicubic"}), NORMALIZE]},
+    "split-seed": {"splits": {**SPLITS, "seed": 12}},
+    "seed": {"seed": 1},
+    "source-name": {"source": {"name": "pictures"}},
 }
 
 
 def test_cosmetic_edits_hit_and_meaningful_ones_miss(images: Path, tmp_path: Path, run: Run) -> None:
-    plain = main_recipe(images, tmp_path).read_text()
-    first = run(main_recipe(images, tmp_path))
+    plain = write_recipe(images, tmp_path).read_text()
+    first = run(write_recipe(images, tmp_path))
     assert first.status == "built"
     for name, edit in COSMETIC.items():
         assert edit(plain) != plain, name
-        second = run(main_recipe(images, tmp_path, name=f"{name}.yaml", change=edit))
+        (tmp_path / f"{name}.yaml").write_text(edit(plain))
+        second = run(tmp_path / f"{name}.yaml")
         assert (name, second.status, second.path) == (name, "hit", first.path)
     paths = {first.path}
-    for name, edit in MEANINGFUL.items():
-        second = run(main_recipe(images, tmp_path, name=f"{name}.yaml", change=edit))
+    for name, parts in MEANINGFUL.items():
+        second = run(write_recipe(images, tmp_path, name=f"{name}.yaml", **parts))
         assert (name, second.status, second.path in paths) == (name, "built", False)
         paths.add(second.path)
 
 
 def test_files_decide_by_content(images: Path, tmp_path: Path, run: Run) -> None:
-    recipe = main_recipe(images, tmp_path)
+    recipe = write_recipe(images, tmp_path)
     first = run(recipe)
     victim = sorted((images / "circle").iterdir())[0]
     os.utime(victim, (time.time() - 100, time.time() - 100))
@@ -77,14 +80,14 @@ def test_files_decide_by_content(images: Path, tmp_path: Path, run: Run) -> None
 
 
 def test_moving_everything_is_a_hit(images: Path, tmp_path: Path, run: Run) -> None:
-    first = run(main_recipe(images, tmp_path))
+    first = run(write_recipe(images, tmp_path))
     moved = images.rename(images.parent / "elsewhere")
-    second = run(main_recipe(moved, tmp_path, name="moved.yaml"))
+    second = run(write_recipe(moved, tmp_path, name="moved.yaml"))
     assert (second.status, second.path) == ("hit", first.path)
 
 
 def test_a_hit_imports_no_engine(images: Path, tmp_path: Path, run: Run) -> None:
-    recipe = main_recipe(images, tmp_path)
+    recipe = write_recipe(images, tmp_path)
     run(recipe)
     code = (
         "import sys\n"
@@ -113,13 +116,11 @@ def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> R
     from refinery_beam.launch import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
-    return launch(main_recipe(class_folders, folder, change=eager), cache_root=folder / "cache", workers=1)
+    return launch(write_recipe(class_folders, folder, fields=FLOATS), cache_root=folder / "cache", workers=1)
 
 
-def eager(text: str) -> str:
-    """The recipe with statistics in a pass of their own."""
-    return text.replace("dtype: uint8", "dtype: float32")
-
+FLOATS = {"image": {"dtype": "float32"}}
+"""Stored normalized: statistics come from a pass of their own."""
 
 # In processes: every time in test_everything, and here among the slow tests.
 MARKED = [pytest.param(name, marks=pytest.mark.slow) if "processes" in name else name for name in SETTINGS]
@@ -127,7 +128,7 @@ MARKED = [pytest.param(name, marks=pytest.mark.slow) if "processes" in name else
 
 @pytest.mark.parametrize("name", MARKED)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=eager), **SETTINGS[name])
+    result = run(write_recipe(class_folders, tmp_path, fields=FLOATS), **SETTINGS[name])
     assert result.status == "built"
     for key in ("files_digest", "logical_digest"):
         assert result.manifest.raw[key] == expected.manifest.raw[key]
@@ -146,12 +147,12 @@ def test_order_of_listing_does_not_matter(
         return iter(sorted(refs, key=lambda r: r.digest)), grouped
 
     monkeypatch.setattr(build, "make_refs", shuffled)
-    result = run(main_recipe(class_folders, tmp_path, change=eager))
+    result = run(write_recipe(class_folders, tmp_path, fields=FLOATS))
     assert result.manifest.raw["files_digest"] == expected.manifest.raw["files_digest"]
 
 
 def test_a_damaged_instance_is_rebuilt(images: Path, tmp_path: Path, run: Run) -> None:
-    recipe = main_recipe(images, tmp_path)
+    recipe = write_recipe(images, tmp_path)
     first = run(recipe)
     next((Path(first.path) / "dataset" / "train").iterdir()).unlink()
     again = run(recipe)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -21,12 +20,13 @@ from refinery_beam.exact import sqrt_float
 from refinery_beam.identity import record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.recipe import digest_of_recipe
+from support.recipes import Run, write_recipe
 
 
 @pytest.fixture(scope="module")
 def built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("main")
-    return rb.run(main_recipe(class_folders, folder), cache_root=folder / "cache")
+    return rb.run(write_recipe(class_folders, folder), cache_root=folder / "cache")
 
 
 def by_pillow(path: Path) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_png_is_an_image_to_hugging_face(class_folders: Path, tmp_path: Path, ru
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     import datasets
 
-    recipe = main_recipe(class_folders, tmp_path, change=lambda t: t.replace("  shard_records: 7", "  encoding: png"))
+    recipe = write_recipe(class_folders, tmp_path, output={"encoding": "png", "shard_records": None})
     result = run(recipe)
     found = datasets.load_dataset(
         "parquet", data_files={"val": f"{result.path}/dataset/val/*.parquet"}, split="val", cache_dir=str(tmp_path / "hf")
@@ -151,8 +151,8 @@ def test_png_is_an_image_to_hugging_face(class_folders: Path, tmp_path: Path, ru
 
 
 def test_eager_and_deferred_agree(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    deferred = run(main_recipe(class_folders, tmp_path))
-    eager = run(main_recipe(class_folders, tmp_path, name="eager.yaml", change=lambda t: t.replace("dtype: uint8", "dtype: float32")))
+    deferred = run(write_recipe(class_folders, tmp_path))
+    eager = run(write_recipe(class_folders, tmp_path, name="eager.yaml", fields={"image": {"dtype": "float32"}}))
     assert eager.manifest.raw["deferred"] == []
     one = {r["record_id"]: r["image"].tobytes() for r in rb.open_instance(deferred.path).split("train")}
     two = {r["record_id"]: r["image"].tobytes() for r in rb.open_instance(eager.path).split("train")}

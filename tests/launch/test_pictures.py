@@ -6,13 +6,11 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -21,17 +19,14 @@ from refinery_beam.identity import rank, record_key
 from refinery_beam.plugins.common.canvas import COLOURS, SIDE
 from refinery_beam.reading.view import View
 from refinery_beam.testing.engine import hostile
+from support.recipes import Run, more, write_recipe
 
-GRID = "  - {name: grid, op: sample_grid, params: {n: 3, per_class: true}, stage: post_pipeline, mode: reporting}\n"
-MEANS = "  - {name: means, op: mean_image_per_class, stage: post_pipeline, mode: reporting}\n"
-BARS = "  - {name: bars, op: class_distribution_histogram, stage: post_pipeline, mode: reporting}\n"
-LADDER = "  - {name: ladder, op: severity_ladder, params: {n_examples: 1, corruption_type: fog}, stage: post_pipeline, mode: exploration}\n"
+GRID = "{name: grid, op: sample_grid, params: {n: 3, per_class: true}, stage: post_pipeline, mode: reporting}"
+MEANS = "{name: means, op: mean_image_per_class, stage: post_pipeline, mode: reporting}"
+BARS = "{name: bars, op: class_distribution_histogram, stage: post_pipeline, mode: reporting}"
+LADDER = "{name: ladder, op: severity_ladder, params: {n_examples: 1, corruption_type: fog}, stage: post_pipeline, mode: exploration}"
 LEFT, TOP = 24, 72
 """Where the first tile of a sheet without left column begins."""
-
-
-def drawing(*pictures: str) -> Callable[[str], str]:
-    return lambda text: text + "Visualizations:\n" + "".join(pictures)
 
 
 def digests(pictures: Any) -> dict[str, str]:
@@ -39,7 +34,7 @@ def digests(pictures: Any) -> dict[str, str]:
 
 
 def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    first = run(main_recipe(class_folders, tmp_path, change=drawing(GRID, MEANS)))
+    first = run(write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS]))
     assert (first.status, list(first.pictures), first.notes) == ("built", ["grid", "means"], ())
     assert all(
         Path(p).parent == tmp_path / "cache" / "pictures" / Path(first.path).relative_to(tmp_path / "cache" / "instances")
@@ -48,17 +43,17 @@ def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, 
     before = digests(first.pictures)
     for path in first.pictures.values():
         os.utime(path, (1, 1))
-    assert digests(run(main_recipe(class_folders, tmp_path, change=drawing(GRID, MEANS))).pictures) == before
-    edited = run(main_recipe(class_folders, tmp_path, change=drawing(GRID.replace("n: 3", "n: 2"), MEANS, BARS)))
+    assert digests(run(write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS])).pictures) == before
+    edited = run(write_recipe(class_folders, tmp_path, pictures=[more(GRID, params={"n": 2}), MEANS, BARS]))
     assert (edited.status, edited.path) == ("hit", first.path)
     assert [name for name, path in edited.pictures.items() if os.stat(path).st_mtime != 1] == ["grid", "bars"]
     os.remove(edited.pictures["means"])
-    again = run(main_recipe(class_folders, tmp_path, change=drawing(MEANS)))
+    again = run(write_recipe(class_folders, tmp_path, pictures=[MEANS]))
     assert digests(again.pictures) == {"means": before["means"]}
 
 
 def test_workers_and_bundles_change_no_picture(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    recipe = main_recipe(class_folders, tmp_path, change=drawing(GRID, MEANS, BARS))
+    recipe = write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS, BARS])
     ways = ({"workers": 1}, {"workers": 2, "runner_factory": hostile(5)})
     drawn = [digests(run(recipe, cache=f"cache{i}", **how).pictures) for i, how in enumerate(ways)]
     assert drawn[0] == drawn[1]
@@ -66,7 +61,7 @@ def test_workers_and_bundles_change_no_picture(class_folders: Path, tmp_path: Pa
 
 def test_means_are_exact(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """32 pixels are enlarged three times, so every third pixel of a tile is one of the mean image."""
-    result = run(main_recipe(class_folders, tmp_path, change=drawing(MEANS)))
+    result = run(write_recipe(class_folders, tmp_path, pictures=[MEANS]))
     sheet = np.asarray(Image.open(result.pictures["means"]))
     instance, edge = rb.open_instance(result.path), (SIDE - 96) // 2
     for location, label in enumerate(("circle", "square", "triangle")):
@@ -79,7 +74,7 @@ def test_means_are_exact(class_folders: Path, tmp_path: Path, run: Run) -> None:
 
 def test_bars_have_the_lengths_of_their_counts(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """8 in train, 2 in val and test, of each of three classes: the longest bar is 420 pixels."""
-    result = run(main_recipe(class_folders, tmp_path, change=drawing(BARS)))
+    result = run(write_recipe(class_folders, tmp_path, pictures=[BARS]))
     pixels = np.asarray(Image.open(result.pictures["bars"]))
     lengths = {}
     for split, colour in zip(("train", "val", "test"), COLOURS, strict=False):
@@ -90,7 +85,7 @@ def test_bars_have_the_lengths_of_their_counts(class_folders: Path, tmp_path: Pa
 
 
 def test_records_are_chosen_by_rank(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    instance = rb.open_instance(run(main_recipe(class_folders, tmp_path)).path)
+    instance = rb.open_instance(run(write_recipe(class_folders, tmp_path)).path)
     sampled = View(instance, name="grid", seed=0).sample(3, per_class=True)
     rows = {r["record_id"]: (s, r["label"], r["image"]) for s in instance.splits for r in instance.split(s, raw=True)}
     want = []
@@ -104,34 +99,34 @@ def test_records_are_chosen_by_rank(class_folders: Path, tmp_path: Path, run: Ru
 
 def test_what_augmentation_makes(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """Lazy variants are those a reader would give; aggressive ones are those that are stored."""
-    lazy = "Augmentations:\n  - {name: flip, op: horizontal_flip, params: {p: 0.5}}\n"
-    instance = rb.open_instance(run(main_recipe(class_folders, tmp_path, change=lambda t: t + lazy)).path)
+    lazy = "{name: flip, op: horizontal_flip, params: {p: 0.5}}"
+    instance = rb.open_instance(run(write_recipe(class_folders, tmp_path, augmentations=[lazy])).path)
     for shown, variants in View(instance, name="seen", seed=0).variants(3, 4):
         assert shown is not None and [name for name, _ in variants.images] == [f"epoch {k}" for k in range(4)]
         for number, (_, pixels) in enumerate(variants.images):
             (row,) = [r for r in instance.split("train", raw=True, epoch=number) if r["record_id"] == shown.record_id]
             assert (pixels == row["image"]).all()
-    stored = "Augmentations:\n  - {name: flip, op: horizontal_flip, params: {p: 0.5}, materialization: aggressive, expansion: 2}\n"
-    instance = rb.open_instance(run(main_recipe(class_folders, tmp_path, change=lambda t: t + stored)).path)
+    stored = more(lazy, materialization="aggressive", expansion=2)
+    instance = rb.open_instance(run(write_recipe(class_folders, tmp_path, augmentations=[stored])).path)
     for base, variants in View(instance, name="seen", seed=0).variants(2, 5):
         assert base is None and [name for name, _ in variants.images] == ["flip:0", "flip:1"]
 
 
 def test_one_that_cannot_be_drawn_is_a_note(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    drawn = "  - {name: seen, op: augmented_sample_grid, stage: post_pipeline, mode: reporting}\n"
-    result = run(main_recipe(class_folders, tmp_path, change=drawing(drawn, BARS)))
+    drawn = "{name: seen, op: augmented_sample_grid, stage: post_pipeline, mode: reporting}"
+    result = run(write_recipe(class_folders, tmp_path, pictures=[drawn, BARS]))
     assert (list(result.pictures), result.notes) == (["bars"], ("the picture 'seen' is not drawn: the recipe has no augmentations",))
-    assert run(main_recipe(class_folders, tmp_path, change=drawing(BARS))).status == "hit", "the dataset is complete all the same"
+    assert run(write_recipe(class_folders, tmp_path, pictures=[BARS])).status == "hit", "the dataset is complete all the same"
 
 
-@pytest.mark.parametrize("schema", ["{dtype: float32, shape: [32, 32, 3]}", "{dtype: uint8, shape: [null, null, 3]}"])
-def test_floats_and_images_of_any_size(schema: str, class_folders: Path, tmp_path: Path, run: Run) -> None:
-    def change(text: str) -> str:
-        text = text.replace("{dtype: uint8, shape: [32, 32, 3]}", schema) + "Visualizations:\n" + GRID + MEANS
-        text += "  - {name: values, op: pixel_distribution, params: {bins: 9}, stage: post_pipeline, mode: reporting}\n"
-        return text if "float" in schema else text[: text.index("Transformations:")] + text[text.index("Visualizations:") :]
-
-    result = run(main_recipe(class_folders, tmp_path, change=change))
+@pytest.mark.parametrize(
+    "parts",
+    [{"fields": {"image": {"dtype": "float32"}}}, {"fields": {"image": {"shape": [None, None, 3]}}, "transformations": None}],
+    ids=["floats", "any size"],
+)
+def test_floats_and_images_of_any_size(parts: dict[str, Any], class_folders: Path, tmp_path: Path, run: Run) -> None:
+    values = "{name: values, op: pixel_distribution, params: {bins: 9}, stage: post_pipeline, mode: reporting}"
+    result = run(write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS, values], **parts))
     assert list(result.pictures) == ["grid", "means", "values"] and result.notes == ()
     for path in result.pictures.values():
         with Image.open(path) as picture:
@@ -139,7 +134,7 @@ def test_floats_and_images_of_any_size(schema: str, class_folders: Path, tmp_pat
 
 
 def test_the_verb(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = str(main_recipe(class_folders, tmp_path, change=drawing(BARS, LADDER)))
+    recipe = str(write_recipe(class_folders, tmp_path, pictures=[BARS, LADDER]))
     location = ["--cache-root", str(tmp_path / "cache")]
     assert call(["draw", recipe, *location]) == 3, "nothing is built"
     assert "has no instance" in capsys.readouterr().err
@@ -179,14 +174,14 @@ PLUGIN = Extension(name="more", version=1, ops=[Swatch()], assertions=[Lower()])
 @pytest.mark.slow
 def test_a_plugins_picture_and_assertion(class_folders: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / "more.py").write_text(PLUGIN)
-    swatch = "  - {name: %s, op: swatch, stage: post_pipeline, mode: reporting}\n"
-    lower = "OutputExpectations:\n  - {field: label, assertion: {kind: lower_case}}\n"
-    recipe = main_recipe(class_folders, tmp_path, change=lambda t: t + lower + "Visualizations:\n" + swatch % "mine" + swatch % "broken")
+    swatch = "{name: %s, op: swatch, stage: post_pipeline, mode: reporting}"
+    lower = "{field: label, assertion: {kind: lower_case}}"
+    recipe = write_recipe(class_folders, tmp_path, expectations=[lower], pictures=[swatch % "mine", swatch % "broken"])
     result = run(recipe, plugin_paths=(str(tmp_path / "more.py"),), mode="processes", workers=2)
     with Image.open(result.pictures["mine"]) as picture:
         assert picture.size == (36, 10)
     assert result.notes == ("the picture 'broken' is not drawn: division by zero",)
     assert [(e["kind"], e["passed"]) for e in result.manifest.raw["expectations"]] == [("lower_case", True)]
     assert "more" in result.manifest.raw["plugin"]["sources"], "what judges a dataset is part of its key"
-    upper = main_recipe(class_folders, tmp_path, change=lambda t: t.replace("photos", "Photos") + lower.replace("label,", "path,"))
+    upper = write_recipe(class_folders, tmp_path, source={"name": "Photos"}, expectations=[more(lower, field="path")])
     assert "more.py" not in sys.modules and run(upper, plugin_paths=(str(tmp_path / "more.py"),)).counts == result.counts

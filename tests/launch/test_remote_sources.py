@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from launch_helpers import Run, main_recipe
 
 from refinery_beam import locations
 from refinery_beam.errors import DataError, RecipeError
@@ -15,6 +14,7 @@ from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.pipeline.rows.digest_files import digest_file
 from refinery_beam.records import Ref
+from support.recipes import Run, write_recipe
 
 
 def put_tree(folder: Path, url: str) -> str:
@@ -35,8 +35,8 @@ def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, 
     locations.write(f"{store}/photos/circle/.hidden.png", b"x")
     locations.write(f"{store}/photos/circle/notes.txt", b"x")
     locations.write(f"{store}/photos/top.png", b"x")
-    local = run(main_recipe(class_folders, tmp_path))
-    recipe = main_recipe(Path("/nowhere"), tmp_path, name="remote.yaml", change=lambda text: text.replace("/nowhere", f"{store}/photos/"))
+    local = run(write_recipe(class_folders, tmp_path))
+    recipe = write_recipe(f"{store}/photos/", tmp_path, name="remote.yaml")
     assert run(recipe).status == "hit"
     away = run(recipe, cache="other")
     assert (away.status, away.manifest.raw["files_digest"]) == ("built", local.manifest.raw["files_digest"])
@@ -50,18 +50,11 @@ def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, 
 
 def test_label_tables_and_variables(flat_with_csv: Path, store: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     put_tree(flat_with_csv, f"{store}/flat")
-    table = "label_from: {path: PATH/labels.csv, join: by_id, id_field: filename, label_field: class}"
 
     def over(root: str, name: str) -> Path:
-        def change(text: str) -> str:
-            text = text.replace("type: image_folder, path: /nowhere", f'type: image_flat, path: "{root}/images", {table}')
-            return (
-                text.replace("path: PATH", f'path: "{root}')
-                .replace("labels.csv", 'labels.csv"')
-                .replace("{kind: derived, derivation: parent_directory_name}", "{}")
-            )
-
-        return main_recipe(Path("/nowhere"), tmp_path, name=name, change=change)
+        table = {"path": f"{root}/labels.csv", "join": "by_id", "id_field": "filename", "label_field": "class"}
+        source = {"type": "image_flat", "label_from": table}
+        return write_recipe(f"{root}/images", tmp_path, name=name, source=source, labels="{field: label, source: {}}")
 
     monkeypatch.setenv("STORE", store)
     built = run(over(str(flat_with_csv), "local.yaml"))
@@ -71,16 +64,16 @@ def test_label_tables_and_variables(flat_with_csv: Path, store: str, tmp_path: P
 
 def test_identical_files_are_found_across_places(class_folders: Path, store: str, tmp_path: Path) -> None:
     put_tree(class_folders, f"{store}/photos")
-    second = f"    - {{name: copies, type: image_folder, path: {store}/photos}}\nOutput:"
-    index = prepare(
-        main_recipe(class_folders, tmp_path, change=lambda text: text.replace("Output:", second)), Settings(cache_root=str(tmp_path / "c"))
-    ).index
+    roots = {"photos": class_folders, "copies": f"{store}/photos"}
+    sources = [{"name": name, "type": "image_folder", "path": str(root)} for name, root in roots.items()]
+    recipe = write_recipe(class_folders, tmp_path, input={"sources": sources})
+    index = prepare(recipe, Settings(cache_root=str(tmp_path / "c"))).index
     assert (index.kind, index.facts.files, index.facts.repeats) == ("sha256", (36, 36), 72)
 
 
 def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> None:
     def over(url: str) -> Path:
-        return main_recipe(Path("/nowhere"), tmp_path, change=lambda text: text.replace("/nowhere", url))
+        return write_recipe(url, tmp_path)
 
     with pytest.raises(DataError) as nothing:
         prepare(over(f"{store}/nothing"), Settings(cache_root=str(tmp_path / "cache")))

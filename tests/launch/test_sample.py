@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.cache import verify
@@ -18,10 +17,11 @@ from refinery_beam.identity import derive_seed, record_key
 from refinery_beam.launch import RunResult
 from refinery_beam.planning.splits.quotas import position
 from refinery_beam.recipe import digest_of_recipe
+from support.recipes import Run, quarantine, write_recipe
 
 
-def sample(selector: str) -> Any:
-    return lambda text: text + f"SampleData: {{selector: {{{selector}}}}}\n"
+def sample(selector: str) -> str:
+    return f"{{selector: {{{selector}}}}}"
 
 
 def expected(result: RunResult, split: str, quota: Any, *, seed: int, per_class: bool) -> list[str]:
@@ -48,7 +48,7 @@ CASES = {
 @pytest.mark.parametrize("selector", CASES)
 def test_ranks_decide(class_folders: Path, tmp_path: Path, run: Run, selector: str) -> None:
     quota, seed, per_class = CASES[selector]
-    result = run(main_recipe(class_folders, tmp_path, change=sample(selector)))
+    result = run(write_recipe(class_folders, tmp_path, sample=sample(selector)))
     instance = rb.open_instance(result.path)
     for split in instance.splits:
         rows = instance.sample(split)
@@ -60,8 +60,8 @@ def test_ranks_decide(class_folders: Path, tmp_path: Path, run: Run, selector: s
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_rows_are_those_of_the_dataset(class_folders: Path, tmp_path: Path, run: Run, dtype: str) -> None:
     """Also where statistics are fitted in a pass of their own, and applied before storing."""
-    change = sample("n: 2, kind: per_class, splits: [train]")
-    result = run(main_recipe(class_folders, tmp_path, change=lambda t: change(t.replace("uint8", dtype))))
+    two = sample("n: 2, kind: per_class, splits: [train]")
+    result = run(write_recipe(class_folders, tmp_path, sample=two, fields={"image": {"dtype": dtype}}))
     instance = rb.open_instance(result.path)
     whole = {row["record_id"]: row for row in instance.split("train")}
     rows = list(instance.sample("train"))
@@ -76,8 +76,8 @@ def test_rows_are_those_of_the_dataset(class_folders: Path, tmp_path: Path, run:
 
 
 def test_the_dataset_does_not_change(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    plain = run(main_recipe(class_folders, tmp_path, name="plain.yaml"))
-    sampled = run(main_recipe(class_folders, tmp_path, name="sampled.yaml", change=sample("n: 3")))
+    plain = run(write_recipe(class_folders, tmp_path, name="plain.yaml"))
+    sampled = run(write_recipe(class_folders, tmp_path, name="sampled.yaml", sample=sample("n: 3")))
     assert sampled.path != plain.path
     assert sampled.manifest.logical_digest == plain.manifest.logical_digest
     with pytest.raises(UsageError, match="takes no sample"):
@@ -85,7 +85,7 @@ def test_the_dataset_does_not_change(class_folders: Path, tmp_path: Path, run: R
 
 
 def test_a_sample_may_be_empty(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=sample("fraction: 0.1")))
+    result = run(write_recipe(class_folders, tmp_path, sample=sample("fraction: 0.1")))
     assert result.manifest.raw["sample"]["counts"] == {"train": 2, "val": 0, "test": 0}
     assert len(rb.open_instance(result.path).sample("val")) == 0
 
@@ -94,16 +94,12 @@ def test_bad_records_are_not_sampled(class_folders: Path, tmp_path: Path, run: R
     images = copy_of(class_folders)
     for path in sorted((images / "circle").iterdir())[:6]:
         path.write_bytes(b"no image" + path.name.encode())
-
-    def change(text: str) -> str:
-        return sample("n: 100")(text.replace("Output:\n", "  on_error: quarantine\n  max_bad_fraction: 0.5\nOutput:\n"))
-
-    result = run(main_recipe(images, tmp_path, change=change))
+    result = run(write_recipe(images, tmp_path, sample=sample("n: 100"), input=quarantine(0.5)))
     assert result.manifest.raw["sample"]["counts"] == result.counts and sum(result.counts.values()) == 30
 
 
 def test_a_damaged_sample_is_found(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=sample("n: 3")))
+    result = run(write_recipe(class_folders, tmp_path, sample=sample("n: 3")))
     part = next(Path(result.path, "sample/train").iterdir())
     part.write_bytes(part.read_bytes()[:-1] + b"x")
     assert [(f.code, f.path) for f in verify(result.path).findings] == [("wrong-digest", f"sample/train/{part.name}")]

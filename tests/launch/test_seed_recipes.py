@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from seeds import MAIN, PARTITIONED, SIDECAR, UNLABELED
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.testing import images
+from support.seeds import MAIN, PARTITIONED, SIDECAR, UNLABELED
 
 PARTITIONS = re.sub(r"Splits:\n(?: .*\n)+", "", PARTITIONED)
 """Two partitions, and nothing said of splits."""

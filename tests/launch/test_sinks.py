@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from launch_helpers import Run, main_recipe
 from PIL import Image
 
 import refinery_beam as rb
@@ -20,19 +19,19 @@ from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.prepare import check_recipe
 from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.record.sinks import MAX_NAME, BadPath, escape, sink_path
+from support.recipes import Run, more, write_recipe
 
 PNG = '{name: pictures, stage: post_pipeline, field: image, format: png_per_record, path_template: "{split}/{label|upper}/{path|stem}.png"}'
 NPY = '{name: arrays, stage: post_Transformations, splits: [val], field: image, format: npy_per_record, path_template: "{record_id}.npy"}'
 
 
-def sinks(*items: str) -> Any:
-    return lambda text: text + "Sinks:\n" + "".join(f"  - {item}\n" for item in items)
+FLOATS = {"image": {"dtype": "float32"}}
 
 
 @pytest.fixture(scope="module")
 def built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     folder = tmp_path_factory.mktemp("sinks")
-    return rb.run(main_recipe(class_folders, folder, change=sinks(PNG, NPY)), cache_root=folder / "cache")
+    return rb.run(write_recipe(class_folders, folder, sinks=[PNG, NPY]), cache_root=folder / "cache")
 
 
 def test_files_hold_the_stored_pixels(built: RunResult) -> None:
@@ -78,42 +77,31 @@ def test_verify_proves_them(built: RunResult, tmp_path: Path) -> None:
 
 
 def test_normalized_values_when_they_are_stored(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=lambda t: sinks(NPY)(t.replace("dtype: uint8", "dtype: float32"))))
+    result = run(write_recipe(class_folders, tmp_path, sinks=[NPY], fields=FLOATS))
     for row in rb.open_instance(result.path).split("val"):
         array = np.load(f"{result.path}/sinks/arrays/{row['record_id'].replace('/', '%2F')}.npy")
         assert array.tobytes() == row["image"].tobytes()
 
 
 def test_numbers_as_arrays(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    item = '{name: sizes, stage: post_Featurizations, field: size, format: npy_per_record, path_template: "{path}.npy"}'.replace(
-        '"{path}', '"s-{path}'
-    )
-    feature = "Featurizations: [{name: z, op: image_size_stats, inputs: [image], output_field: size, splits: [train, val, test]}]\n"
-    schema = "    path: {dtype: str}\n"
-
-    def change(text: str) -> str:
-        return sinks(item)(text.replace(schema, schema + "    size: {dtype: int64, shape: [3]}\n")) + feature
-
-    result = run(main_recipe(class_folders, tmp_path, change=change))
+    sizes = '{name: sizes, stage: post_Featurizations, field: size, format: npy_per_record, path_template: "s-{path}.npy"}'
+    feature = "{name: z, op: image_size_stats, inputs: [image], output_field: size, splits: [train, val, test]}"
+    fields = {"size": {"dtype": "int64", "shape": [3]}}
+    result = run(write_recipe(class_folders, tmp_path, sinks=[sizes], featurizations=[feature], fields=fields))
     first = sorted(Path(result.path, "sinks/sizes").glob("*.npy"))[0]
     assert np.load(first).tolist() == [32.0, 32.0, 3.0]
 
 
 def test_untouched_files_can_be_shown_too(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    def change(text: str) -> str:
-        head = (
-            text.split("Transformations:")[0].replace("[32, 32, 3]", "[null, null, 3]").replace("  shard_records: 7", "  encoding: source")
-        )
-        return sinks(PNG)(head)
-
-    result = run(main_recipe(class_folders, tmp_path, change=change))
+    untouched = {"fields": {"image": {"shape": [None, None, 3]}}, "output": {"encoding": "source"}, "transformations": None}
+    result = run(write_recipe(class_folders, tmp_path, sinks=[PNG], **untouched))
     assert result.manifest.raw["sinks"]["pictures"]["files"] == 36
 
 
 def test_colliding_paths(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    item = PNG.replace("{split}/{label|upper}/{path|stem}.png", "{label}.png")
+    item = more(PNG, path_template="{label}.png")
     with pytest.raises(ErrorGroup) as caught:
-        run(main_recipe(class_folders, tmp_path, change=sinks(item)))
+        run(write_recipe(class_folders, tmp_path, sinks=[item]))
     errors = caught.value.errors()
     assert {e.code for e in errors} == {"sink-collision"} and len(errors) == 10
     assert errors[0].message.count("photos/") == 2
@@ -125,16 +113,16 @@ def test_letter_case_collides(tmp_path: Path, run: Run) -> None:
     for i, name in enumerate(["a/One.png", "b/one.png", "b/two.png", "a/three.png", "a/four.png", "b/five.png"]):
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 40), (i, 10 * i, 0)).save(images / name)
-    item = PNG.replace("{split}/{label|upper}/{path|stem}.png", "{path|stem}.png")
+    item = more(PNG, path_template="{path|stem}.png")
     with pytest.raises(DataError, match=r"a/One\.png and photos/b/one\.png|b/one\.png and photos/a/One\.png") as caught:
-        run(main_recipe(images, tmp_path, change=sinks(item)))
+        run(write_recipe(images, tmp_path, sinks=[item]))
     assert caught.value.code == "sink-collision"
 
 
 def test_no_value_no_file(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    item = PNG.replace("{split}/{label|upper}/{path|stem}.png", "{partition}/{path}.png")
+    item = more(PNG, path_template="{partition}/{path}.png")
     with pytest.raises(RefineryError, match="field 'partition' has no value") as caught:
-        run(main_recipe(class_folders, tmp_path, change=sinks(item)))
+        run(write_recipe(class_folders, tmp_path, sinks=[item]))
     assert {(type(e), e.code) for e in caught.value.errors()} == {(DataError, "sink_path")}
 
 
@@ -164,22 +152,22 @@ def test_paths_that_cannot_be(value: str | None) -> None:
 @pytest.mark.parametrize(
     ("item", "code"),
     [
-        (PNG.replace("{split}/{label|upper}", "/tmp/{label}"), "bad-template"),
-        (PNG.replace("{split}/{label|upper}", "../{label}"), "bad-template"),
-        (PNG.replace("field: image", "field: label"), "sink-field"),
-        (NPY.replace("field: image", "field: label"), "sink-field"),
-        (PNG.replace("post_pipeline", "post_Splits"), "not-executed-yet"),
-        (PNG.replace("post_pipeline", "post_InputContracts"), "not-executed-yet"),
-        (NPY.replace("splits: [val]", "splits: [_records]"), "unknown-split"),
+        (more(PNG, path_template="/tmp/{label}/{path|stem}.png"), "bad-template"),
+        (more(PNG, path_template="../{label}/{path|stem}.png"), "bad-template"),
+        (more(PNG, field="label"), "sink-field"),
+        (more(NPY, field="label"), "sink-field"),
+        (more(PNG, stage="post_Splits"), "not-executed-yet"),
+        (more(PNG, stage="post_InputContracts"), "not-executed-yet"),
+        (more(NPY, splits=["_records"]), "unknown-split"),
     ],
 )
-def test_refused_before_work(class_folders: Path, tmp_path: Path, item: str, code: str) -> None:
-    recipe = main_recipe(class_folders, tmp_path, change=sinks(item))
+def test_refused_before_work(class_folders: Path, tmp_path: Path, item: dict[str, Any], code: str) -> None:
+    recipe = write_recipe(class_folders, tmp_path, sinks=[item])
     errors: list[RefineryError] = check_recipe(recipe, Settings(cache_root=str(tmp_path / "cache")))[3]
     assert [e.code for e in errors] == [code] and "recipe.yaml:" in errors[0].at
 
 
 def test_png_of_floats_is_refused(class_folders: Path, tmp_path: Path) -> None:
-    recipe = main_recipe(class_folders, tmp_path, change=lambda t: sinks(PNG)(t.replace("dtype: uint8", "dtype: float32")))
+    recipe = write_recipe(class_folders, tmp_path, sinks=[PNG], fields=FLOATS)
     errors = check_recipe(recipe, Settings(cache_root=str(tmp_path / "cache")))[3]
     assert [e.code for e in errors] == ["sink-field"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import Run, main_recipe
 
 import refinery_beam as rb
 from refinery_beam.errors import RefineryError
@@ -21,20 +20,33 @@ from refinery_beam.plugins.image_classification.ops.corruptions import corrupt
 from refinery_beam.plugins.image_classification.pixels import as_array
 from refinery_beam.reading.recorded import Recorded
 from refinery_beam.testing.engine import hostile, replayed
+from support.recipes import NORMALIZE, RESIZE, SPLITS, Run, more, quarantine, read, write_recipe
 
-BALANCE = "  - {name: balance, op: duplicate_minority_class, seed: 5, output_schema: matches_input}\n"
-CORRUPT = (
-    "  - {name: corrupt, op: imagecorruptions_apply, seed: {from: master}, output_schema: matches_input,\n"
-    "     params: {corruption_types: [gaussian_noise, fog], severities: [1, 4], tag_fields: [corruption, severity, seed]}}\n"
-)
-TAGS = "    path: {dtype: str}\n    corruption: {dtype: str}\n    severity: {dtype: int64}\n    seed: {dtype: uint64}\n"
-TAGS += "    source_record_id: {dtype: str}\n"
-AGGRESSIVE = (
-    "Augmentations:\n"
-    "  - {name: crop, op: random_crop, params: {size: 28}, materialization: aggressive, expansion: 2}\n"
-    "  - {name: jitter, op: color_jitter, params: {brightness: 0.3, hue: 0.1}, materialization: aggressive, expansion: 2, seed: 9}\n"
-)
-LAZY = "Augmentations:\n  - {name: flip, op: horizontal_flip, params: {p: 0.5}}\n  - {name: erase, op: random_erasing, seed: 4}\n"
+BALANCE = "{name: balance, op: duplicate_minority_class, seed: 5, output_schema: matches_input}"
+TAG_FIELDS = ["corruption", "severity", "seed"]
+CORRUPT = {
+    "name": "corrupt",
+    "op": "imagecorruptions_apply",
+    "seed": {"from": "master"},
+    "output_schema": "matches_input",
+    "params": {"corruption_types": ["gaussian_noise", "fog"], "severities": [1, 4], "tag_fields": TAG_FIELDS},
+}
+UNTAGGED = more(CORRUPT, params={"tag_fields": None})
+TAGS = read("{corruption: {dtype: str}, severity: {dtype: int64}, seed: {dtype: uint64}, source_record_id: {dtype: str}}")
+CROP = "{name: crop, op: random_crop, params: {size: 28}, materialization: aggressive, expansion: 2}"
+JITTER = "{name: jitter, op: color_jitter, params: {brightness: 0.3, hue: 0.1}, materialization: aggressive, expansion: 2, seed: 9}"
+PADDED_CROP = more(CROP, params={"size": 32, "padding": 4})
+FLIP = "{name: flip, op: horizontal_flip, params: {p: 0.5}}"
+ERASE = "{name: erase, op: random_erasing, seed: 4}"
+FLOATS = {"image": {"dtype": "float32"}}
+
+EVERYTHING: dict[str, Any] = {
+    "fields": {**TAGS, "image": {"shape": [28, 28, 3]}},
+    "transformations": [RESIZE, "{name: crop2, op: center_crop, params: {size: 28}, splits: [val, test]}", NORMALIZE],
+    "generation": [BALANCE, CORRUPT],
+    "augmentations": [CROP, JITTER],
+}
+"""All of it at once; train is cropped by its augmentation, the other splits by a transformation."""
 
 
 @pytest.fixture
@@ -45,13 +57,6 @@ def images(class_folders: Path, copy_of: Callable[[Path], Path]) -> Path:
         for file in sorted((root / name).iterdir())[keep:]:
             file.unlink()
     return root
-
-
-def everything(text: str) -> str:
-    """All of it at once; train is cropped by its augmentation, the other splits by a transformation."""
-    text = text.replace("    path: {dtype: str}\n", TAGS).replace("[32, 32, 3]", "[28, 28, 3]")
-    crop = "  - {name: crop2, op: center_crop, params: {size: 28}, splits: [val, test]}\n  - {name: normalize"
-    return text.replace("  - {name: normalize", crop) + "Generation:\n" + BALANCE + CORRUPT + AGGRESSIVE
 
 
 def rows(result: RunResult, split: str = "train", **words: Any) -> dict[str, dict[str, Any]]:
@@ -70,8 +75,8 @@ def resize(pixels: Any) -> Any:
 
 
 def test_duplicates_balance_the_classes(images: Path, tmp_path: Path, run: Run) -> None:
-    plain = rows(run(main_recipe(images, tmp_path, name="plain.yaml")))
-    result = run(main_recipe(images, tmp_path, change=lambda t: t + "Generation:\n" + BALANCE))
+    plain = rows(run(write_recipe(images, tmp_path, name="plain.yaml")))
+    result = run(write_recipe(images, tmp_path, generation=[BALANCE]))
     found = rows(result)
     before = Counter(row["label"] for row in plain.values())
     assert Counter(row["label"] for row in found.values()) == dict.fromkeys(before, max(before.values()))
@@ -94,8 +99,7 @@ def test_duplicates_balance_the_classes(images: Path, tmp_path: Path, run: Run) 
 
 
 def test_corrupted_pixels_are_stored(images: Path, tmp_path: Path, run: Run) -> None:
-    change = lambda t: t.replace("    path: {dtype: str}\n", TAGS) + "Generation:\n" + CORRUPT  # noqa: E731
-    result = run(main_recipe(images, tmp_path, change=change))
+    result = run(write_recipe(images, tmp_path, generation=[CORRUPT], fields=TAGS))
     found = rows(result, raw=True)
     assert len(found) == 5 * sum("#" not in name for name in found)
     seed = result.manifest.raw["generation"][0]["seed"]
@@ -114,12 +118,9 @@ def test_corrupted_pixels_are_stored(images: Path, tmp_path: Path, run: Run) -> 
 
 
 def test_replaced_and_preserved(images: Path, tmp_path: Path, run: Run) -> None:
-    text = CORRUPT.replace("severities: [1, 4]", "severities: [2], preserve_original: true")
-    text = text.replace("tag_fields: [corruption, severity, seed]", "tag_fields: {kind: corruption}").replace(
-        "output_schema: matches_input,", "output_schema: matches_input, replace_input_records: true, splits: [train, test],"
-    )
-    change = lambda t: t.replace("    path: {dtype: str}\n", "    path: {dtype: str}\n    kind: {dtype: str}\n") + "Generation:\n" + text  # noqa: E731
-    result = run(main_recipe(images, tmp_path, change=change))
+    params = {"severities": [2], "preserve_original": True, "tag_fields": {"kind": "corruption"}}
+    corrupt = more(CORRUPT, params=params, replace_input_records=True, splits=["train", "test"])
+    result = run(write_recipe(images, tmp_path, generation=[corrupt], fields={"kind": {"dtype": "str"}}))
     found = rows(result)
     assert Counter(row["kind"] for row in found.values()) == dict.fromkeys(["none", "gaussian_noise", "fog"], len(found) // 3)
     assert {name.split("#corrupt:")[1] for name in found} == {"none:0", "gaussian_noise:2", "fog:2"}
@@ -129,8 +130,8 @@ def test_replaced_and_preserved(images: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_aggressive_rows_replay_from_what_was_drawn(images: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(images, tmp_path, change=everything))
-    plain = run(main_recipe(images, tmp_path, name="plain.yaml"))
+    result = run(write_recipe(images, tmp_path, **EVERYTHING))
+    plain = run(write_recipe(images, tmp_path, name="plain.yaml"))
     found, base = rows(result, raw=True), rows(plain, raw=True)
     replayed = 0
     for name, row in found.items():
@@ -154,24 +155,21 @@ def test_statistics_are_those_without_augmentation(images: Path, tmp_path: Path,
     def statistics(result: RunResult) -> bytes:
         return (Path(result.path) / "fitted_statistics" / "normalize.json").read_bytes()
 
-    same_size = AGGRESSIVE.replace("size: 28", "size: 32, padding: 4")
-    plain = run(main_recipe(images, tmp_path, name="plain.yaml"))
-    riding = run(main_recipe(images, tmp_path, name="riding.yaml", change=lambda t: t + same_size))
+    same_size = [PADDED_CROP, JITTER]
+    plain = run(write_recipe(images, tmp_path, name="plain.yaml"))
+    riding = run(write_recipe(images, tmp_path, name="riding.yaml", augmentations=same_size))
     assert statistics(riding) == statistics(plain)
     # With generation: of all train records, made ones included, each once.
-    made = "Generation:\n" + BALANCE
-    assert statistics(run(main_recipe(images, tmp_path, name="a.yaml", change=lambda t: t + made))) == statistics(
-        run(main_recipe(images, tmp_path, name="b.yaml", change=lambda t: t + made + same_size))
-    )
-    assert statistics(run(main_recipe(images, tmp_path, name="c.yaml", change=lambda t: t + made))) != statistics(plain)
+    made = run(write_recipe(images, tmp_path, name="made.yaml", generation=[BALANCE]))
+    both = run(write_recipe(images, tmp_path, name="both.yaml", generation=[BALANCE], augmentations=same_size))
+    assert statistics(made) == statistics(both) != statistics(plain)
 
 
 @pytest.mark.slow
 def test_a_pass_of_its_own_sees_generated_records(images: Path, tmp_path: Path, run: Run) -> None:
     """Eager normalize: children are decoded, corrupted and observed before they are written."""
-    made = "Generation:\n" + CORRUPT.replace(", tag_fields: [corruption, severity, seed]", "")
-    one = run(main_recipe(images, tmp_path, name="a.yaml", change=lambda t: t + made))
-    two = run(main_recipe(images, tmp_path, name="b.yaml", change=lambda t: t.replace("uint8", "float32") + made))
+    one = run(write_recipe(images, tmp_path, name="late.yaml", generation=[UNTAGGED]))
+    two = run(write_recipe(images, tmp_path, name="early.yaml", generation=[UNTAGGED], fields=FLOATS))
     names = [(Path(r.path) / "fitted_statistics" / "normalize.json").read_bytes() for r in (one, two)]
     assert names[0] == names[1]
     assert all((row["image"] == rows(one)[name]["image"]).all() for name, row in rows(two).items())
@@ -180,22 +178,16 @@ def test_a_pass_of_its_own_sees_generated_records(images: Path, tmp_path: Path, 
 @pytest.mark.slow
 def test_op_seeds_are_honoured(images: Path, tmp_path: Path, run: Run) -> None:
     drawn = []
-    for i, seed in enumerate(["seed: 1", "seed: 1", "seed: 2", "seed: {from: master}", "seed: null"]):
-        change = lambda t, s=seed: t + AGGRESSIVE.replace("size: 28", "size: 32, padding: 4").replace("seed: 9", s)  # noqa: E731
-        result = run(main_recipe(images, tmp_path, name=f"{i}.yaml", change=change))
+    for i, seed in enumerate([1, 1, 2, {"from": "master"}, None]):
+        result = run(write_recipe(images, tmp_path, name=f"{i}.yaml", augmentations=[PADDED_CROP, {**read(JITTER), "seed": seed}]))
         drawn.append([row["augmentation"] for row in rows(result).values()])
     assert drawn[0] == drawn[1] and len({json.dumps(d) for d in drawn}) == 4
 
 
 def test_a_bad_parent_puts_each_child_in_the_ledger(images: Path, tmp_path: Path, run: Run) -> None:
     (images / "circle" / "circle_000.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    quarantine = "Input:\n  on_error: quarantine\n  max_bad_fraction: 0.2\n"
-
-    def all_train(text: str) -> str:
-        text = everything(text).replace("Input:\n", quarantine)
-        return text.replace("train: 0.7, val: 0.15, test: 0.15", "train: 1.0, val: 0, test: 0")
-
-    result = run(main_recipe(images, tmp_path, change=all_train))
+    all_train = {**SPLITS, "ratios": {"train": 1.0, "val": 0, "test": 0}}
+    result = run(write_recipe(images, tmp_path, **EVERYTHING, input=quarantine(0.2), splits=all_train))
     raw = result.manifest.raw
     lost = sum(raw["ledger"].values())
     assert lost >= 20 and lost % 20 == 0
@@ -219,13 +211,13 @@ def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> R
     from refinery_beam.launch import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
-    return launch(main_recipe(class_folders, folder, change=everything), cache_root=folder / "cache", workers=1)
+    return launch(write_recipe(class_folders, folder, **EVERYTHING), cache_root=folder / "cache", workers=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, expected: RunResult) -> None:
-    result = run(main_recipe(class_folders, tmp_path, change=everything), **SETTINGS[name])
+    result = run(write_recipe(class_folders, tmp_path, **EVERYTHING), **SETTINGS[name])
     assert result.status == "built"
     assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
 
@@ -251,13 +243,13 @@ def test_nothing_large_or_pickled_crosses_a_stage(class_folders: Path, tmp_path:
 
     monkeypatch.setattr(local, "run_local", spy)
     with pytest.raises((Stop, RefineryError)):
-        run_with(main_recipe(class_folders, tmp_path, change=everything), Settings(cache_root=str(tmp_path / "cache")))
+        run_with(write_recipe(class_folders, tmp_path, **EVERYTHING), Settings(cache_root=str(tmp_path / "cache")))
     assert found == [[]]
 
 
 def test_lazy_is_a_policy_of_the_reader(images: Path, tmp_path: Path, run: Run) -> None:
-    plain = run(main_recipe(images, tmp_path, name="plain.yaml"))
-    result = run(main_recipe(images, tmp_path, change=lambda t: t + LAZY))
+    plain = run(write_recipe(images, tmp_path, name="plain.yaml"))
+    result = run(write_recipe(images, tmp_path, augmentations=[FLIP, ERASE]))
     assert result.manifest.raw["logical_digest"] == plain.manifest.raw["logical_digest"]
     assert [(a["name"], a["materialization"]) for a in result.manifest.raw["augmentations"]] == [("flip", "lazy"), ("erase", "lazy")]
     assert result.manifest.raw["op_versions"]["horizontal_flip"] == 1
@@ -281,7 +273,7 @@ def test_lazy_is_a_policy_of_the_reader(images: Path, tmp_path: Path, run: Run) 
 
 
 def test_what_is_drawn_in_an_epoch(images: Path, tmp_path: Path, run: Run) -> None:
-    result = run(main_recipe(images, tmp_path, change=lambda t: t + LAZY.split("  - {name: erase")[0]))
+    result = run(write_recipe(images, tmp_path, augmentations=[FLIP]))
     reader = rb.open_instance(result.path).split("train", raw=True)
     for row, found in zip(reader, reader.epoch(5), strict=True):
         stream = Stream(seed=0, op="flip", key=record_key(row["record_id"]), replica=5, domain="epoch")
@@ -290,33 +282,26 @@ def test_what_is_drawn_in_an_epoch(images: Path, tmp_path: Path, run: Run) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "code"),
+    ("parts", "code"),
     [
-        (lambda t: t + LAZY.replace("p: 0.5", "p: 7"), "bad-value"),
-        (lambda t: t + LAZY.replace("p: 0.5}", "p: 0.5}, splits: [val]"), "augmentation-split"),
-        (lambda t: t.replace("dtype: uint8", "dtype: float32") + AGGRESSIVE, "dtype-before-augmentation"),
-        (lambda t: t.replace("dtype: uint8", "dtype: float32") + LAZY, "op-type"),
-        (lambda t: t + AGGRESSIVE.replace("size: 28", "size: 33"), "op-type"),
-        (lambda t: t + AGGRESSIVE, "schema-reachable"),
-        (lambda t: t + LAZY.replace("p: 0.5}", "p: 0.5}, expansion: 2"), "bad-value"),
-        (lambda t: t + "Generation:\n" + CORRUPT, "generation-schema"),
-        (lambda t: t + "Generation:\n" + CORRUPT.replace("[corruption, severity, seed]", "{path: corruption}"), "generation-schema"),
-        (lambda t: t.replace("    path: {dtype: str}\n", TAGS.replace("int64", "str")) + "Generation:\n" + CORRUPT, "generation-schema"),
-        (lambda t: t + "Generation:\n" + CORRUPT.replace("fog", "frog"), "bad-value"),
-        (lambda t: t.replace("    image: {dtype: uint8, shape: [32, 32, 3]}\n", "") + LAZY, "output-options"),
-        (
-            lambda t: (
-                t.replace("Input:\n", "Input:\n  decode: {mode: RGBA}\n").replace("32, 3]", "32, 4]")
-                + "Generation:\n"
-                + CORRUPT.replace(", tag_fields: [corruption, severity, seed]", "")
-            ),
-            "op-type",
-        ),
+        ({"augmentations": [more(FLIP, params={"p": 7})]}, "bad-value"),
+        ({"augmentations": [more(FLIP, splits=["val"])]}, "augmentation-split"),
+        ({"augmentations": [CROP], "fields": FLOATS}, "dtype-before-augmentation"),
+        ({"augmentations": [FLIP, ERASE], "fields": FLOATS}, "op-type"),
+        ({"augmentations": [more(CROP, params={"size": 33})]}, "op-type"),
+        ({"augmentations": [CROP]}, "schema-reachable"),
+        ({"augmentations": [more(FLIP, expansion=2)]}, "bad-value"),
+        ({"generation": [CORRUPT]}, "generation-schema"),
+        ({"generation": [more(CORRUPT, params={"tag_fields": {"path": "corruption"}})]}, "generation-schema"),
+        ({"generation": [CORRUPT], "fields": {**TAGS, "severity": {"dtype": "str"}}}, "generation-schema"),
+        ({"generation": [more(CORRUPT, params={"corruption_types": ["frog"]})]}, "bad-value"),
+        ({"augmentations": [FLIP], "fields": {"image": None}}, "output-options"),
+        ({"generation": [UNTAGGED], "input": {"decode": {"mode": "RGBA"}}, "fields": {"image": {"shape": [32, 32, 4]}}}, "op-type"),
     ],
 )
-def test_refused(change: Callable[[str], str], code: str, images: Path, tmp_path: Path, run: Run) -> None:
+def test_refused(parts: dict[str, Any], code: str, images: Path, tmp_path: Path, run: Run) -> None:
     with pytest.raises(RefineryError) as caught:
-        run(main_recipe(images, tmp_path, change=change))
+        run(write_recipe(images, tmp_path, **parts))
     errors = caught.value.errors()
     assert code in [error.code for error in errors]
     assert all(error.remedy for error in errors if error.code == code)

@@ -18,7 +18,7 @@ def started(folder: Path, engine: str, *words: str, **variables: str) -> list[st
     command.chmod(0o755)
     environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "REFINERY_BEAM_ENGINES": str(folder / "engines"), **variables}
     done = subprocess.run(
-        [LAUNCHERS / engine / "run.sh", *words], env=environment, cwd=folder, capture_output=True, text=True, check=True, timeout=30
+        [LAUNCHERS / engine / "run.sh", *words], env=environment, cwd=folder, capture_output=True, text=True, check=True, timeout=120
     )
     return done.stdout.splitlines()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -15,28 +17,38 @@ from refinery_beam.pipeline.rows.digest_files import DigestFiles
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.runners.parsed_once import pipeline_options_of
 from refinery_beam.testing.engine.lint import crossings, offences
+from support.recipes import SMALL, write_recipe
 
-RECIPE = """\
-schema_version: 3
-plugin: image_classification
-Input: {{sources: [{{name: photos, type: image_folder, path: {path}}}]}}
-Output:
-  record_schema: {{image: {{dtype: {dtype}, shape: [8, 8, 3]}}, label: {{dtype: str}}}}
-Labels: {{field: label, source: {{}}}}
-Filters:
-  - {{name: some, op: random_sample, params: {{fraction: 0.9}}}}
-  - {{name: cut, op: random_sample, params: {{n: 5}}, stages: [post_split], splits: [train]}}
-  - {{name: not_squares, op: filter_by_label, params: {{labels: [square], action: exclude}}, stages: [post_split], splits: [test]}}
-Splits: {{ratios: {{train: 0.5, test: 0.4}}, stratify_by: label, method: {method}}}
-Transformations:
-  - {{name: resize, op: resize, params: {{size: 8, method: bilinear}}, splits: [train, test]}}
-  - {{name: normalize, op: normalize, fit_source: train, splits: [train, test]}}
-"""
+SPLITS = ("train", "test")
+QUOTAS: dict[str, Any] = {
+    "filters": [
+        "{name: some, op: random_sample, params: {fraction: 0.9}}",
+        "{name: cut, op: random_sample, params: {n: 5}, stages: [post_split], splits: [train]}",
+        "{name: not_squares, op: filter_by_label, params: {labels: [square], action: exclude}, stages: [post_split], splits: [test]}",
+    ],
+}
+SELECTING: dict[str, Any] = {
+    "filters": [
+        "{name: probe, op: sample_per_class, params: {n_per_class: 2, label: probe}}",
+        "{name: rest, op: sample_per_class_fractional, params: {n_per_class_base: 9, label: main, exclude_already_labeled: [probe]}}",
+        "{name: once, op: drop_duplicates}",
+        "{name: alike, op: drop_duplicates, params: {kind: near}}",
+        "{name: size, op: image_size, params: {min_width: 4}}",
+        "{name: field, op: filter_by_field, params: {field: label, not_in: [x]}}",
+        "{name: gone, op: drop_by_label, params: {labels: [main]}, stages: [post_split], splits: [probe]}",
+        "{name: few, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: [train]}",
+    ],
+    "splits": "{ratios: {train: 0.5, test: 0.5}, applies_to: main, keep_duplicates_together: near, group_by: label}",
+}
 
 
-def pipeline_of(class_folders: Path, folder: Path, *, dtype: str, method: str, grouped: bool) -> beam.Pipeline:
-    recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(path=class_folders, dtype=dtype, method=method))
+def pipeline_of(
+    class_folders: Path, folder: Path, *, dtype: str = "uint8", grouped: bool = False, splits_of_steps: Sequence[str] = SPLITS, **parts: Any
+) -> beam.Pipeline:
+    resize = {"name": "resize", "op": "resize", "params": {"size": 8, "method": "bilinear"}, "splits": list(splits_of_steps)}
+    normalize = {"name": "normalize", "op": "normalize", "fit_source": "train", "splits": list(splits_of_steps)}
+    fields = {"image": {"dtype": dtype, "shape": [8, 8, 3]}}
+    recipe = write_recipe(class_folders, folder, base=SMALL, transformations=[resize, normalize], fields=fields, **parts)
     prepared = prepare(recipe, Settings(cache_root=str(folder / "cache")))
     job = Job(plan=prepared.plan, instance="/i", work="/w", threads=1, records=9, shard_records=3, grouped=grouped)
     pipeline = beam.Pipeline(runner="FnApiRunner", options=pipeline_options_of([]))
@@ -48,31 +60,14 @@ def pipeline_of(class_folders: Path, folder: Path, *, dtype: str, method: str, g
 @pytest.mark.parametrize("method", ["exact", "hash"])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_plans_are_clean(class_folders: Path, tmp_path: Path, dtype: str, method: str, grouped: bool) -> None:
-    pipeline = pipeline_of(class_folders, tmp_path, dtype=dtype, method=method, grouped=grouped)
+    splits = {"ratios": {"train": 0.5, "test": 0.4}, "stratify_by": "label", "method": method}
+    pipeline = pipeline_of(class_folders, tmp_path, dtype=dtype, grouped=grouped, splits=splits, **QUOTAS)
     assert offences(pipeline) == []
     assert any("row(record_id, key" in c.coder for c in crossings(pipeline))
 
 
-SELECTING = """\
-Filters:
-  - {name: probe, op: sample_per_class, params: {n_per_class: 2, label: probe}}
-  - {name: rest, op: sample_per_class_fractional, params: {n_per_class_base: 9, label: main, exclude_already_labeled: [probe]}}
-  - {name: once, op: drop_duplicates}
-  - {name: alike, op: drop_duplicates, params: {kind: near}}
-  - {name: size, op: image_size, params: {min_width: 4}}
-  - {name: field, op: filter_by_field, params: {field: label, not_in: [x]}}
-  - {name: gone, op: drop_by_label, params: {labels: [main]}, stages: [post_split], splits: [probe]}
-  - {name: few, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: [train]}
-Splits: {ratios: {train: 0.5, test: 0.5}, applies_to: main, keep_duplicates_together: near, group_by: label}
-"""
-
-
-def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begin, end = RECIPE.index("Filters:"), RECIPE.index("Transformations:")
-    sampled = SELECTING.replace("{", "{{").replace("}", "}}")
-    text = RECIPE[:begin] + sampled + RECIPE[end:].replace("splits: [train, test]", "splits: [train, test, probe]")
-    monkeypatch.setitem(globals(), "RECIPE", text)
-    pipeline = pipeline_of(class_folders, tmp_path, dtype="uint8", method="exact", grouped=False)
+def test_filters_and_tag_splits_are_clean(class_folders: Path, tmp_path: Path) -> None:
+    pipeline = pipeline_of(class_folders, tmp_path, splits_of_steps=(*SPLITS, "probe"), **SELECTING)
     assert offences(pipeline) == []
     assert any("tags" in c.coder for c in crossings(pipeline))
 

@@ -13,46 +13,15 @@ import apache_beam as beam
 import pytest
 
 import refinery_beam.pipeline.rows.coders  # noqa: F401
-from refinery_beam.identity import record_key
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
-from refinery_beam.planning.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.planning.nodes import Plan, SplitPlan
 from refinery_beam.planning.splits.quotas import largest_remainder, position, weights
 from refinery_beam.planning.splits.strata import divide
 from refinery_beam.records import Ref
 from refinery_beam.runners.parsed_once import pipeline_options_of
+from support.plans import bare_plan, make_ref
 
 RATIOS = (("train", 0.7), ("val", 0.2), ("test", 0.1))
-
-
-def make_plan(split: SplitPlan) -> Plan:
-    output = OutputPlan(fields=(), content_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None)
-    return Plan(
-        plugin="image_classification",
-        plugin_version=1,
-        content="image",
-        seed=0,
-        sources=(SourceRoot(name="s", root="/"),),
-        label_field="label",
-        unlabeled=(),
-        decode={},
-        limits={},
-        on_error="fail",
-        max_bad_fraction=0.0,
-        pre_filters=(),
-        post_filters=(),
-        fields=(),
-        split=split,
-        chains={},
-        fits=(),
-        output=output,
-        op_versions={},
-    )
-
-
-def make_ref(number: int, *, label: str | None = "cat", partition: str = "", group: bytes | None = None, fields: str = "") -> Ref:
-    record_id = f"s/{number:04d}.png"
-    key = record_key(record_id)
-    return Ref(record_id, key, 0, f"{number:04d}.png", 1, b"d", label, partition, group or key, "", fields, "")
 
 
 def append_id(row: Any, path: str) -> None:
@@ -97,7 +66,7 @@ def expected(refs: list[Ref], seed: int) -> dict[str, str]:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_stratified_quotas_are_exact(workers: int) -> None:
     refs = [make_ref(i, label=("cat", "dog", "owl")[i % 3]) for i in range(90)]
-    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, seed=11, stratify_by="label"))
+    plan = bare_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, seed=11, stratify_by="label"))
     got = assign(refs, plan, workers=workers)
     assert got == expected(refs, 11)
     assert Counter((got[r.record_id], r.label) for r in refs) == {
@@ -109,18 +78,18 @@ def test_ratio_order_matters() -> None:
     refs = [make_ref(i) for i in range(40)]
     base = SplitPlan(mode="ratios", splits=("a", "b"), ratios=(("a", 0.5), ("b", 0.5)))
     other = replace(base, ratios=(("b", 0.5), ("a", 0.5)))
-    assert assign(refs, make_plan(base)) != assign(refs, make_plan(other))
+    assert assign(refs, bare_plan(base)) != assign(refs, bare_plan(other))
 
 
 def test_the_rest_is_unassigned() -> None:
     refs = [make_ref(i) for i in range(20)]
-    got = assign(refs, make_plan(SplitPlan(mode="ratios", splits=("train",), ratios=(("train", 0.75),))))
+    got = assign(refs, bare_plan(SplitPlan(mode="ratios", splits=("train",), ratios=(("train", 0.75),))))
     assert Counter(got.values()) == {"train": 15, "": 5}
 
 
 def test_groups_are_never_divided_and_cut_by_group() -> None:
     refs = [make_ref(i, group=hashlib.sha256(str(i // 4).encode()).digest()) for i in range(40)]
-    got = assign(refs, make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS)), grouped=True)
+    got = assign(refs, bare_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS)), grouped=True)
     by_group: dict[bytes, set[str]] = {}
     for ref in refs:
         by_group.setdefault(ref.group, set()).add(got[ref.record_id])
@@ -140,7 +109,7 @@ def test_the_driver_divides_as_the_engine_does() -> None:
     split = SplitPlan(
         mode="ratios", splits=("train", "none", "val", "other"), ratios=ratios, seed=5, stratify_by="label", applies_to="train"
     )
-    plan = make_plan(split)
+    plan = bare_plan(split)
     by_group = sorted(refs, key=lambda ref: (ref.group, ref.key))
     assert {ref.record_id: ref.split for ref in divide(by_group, plan)} == assign(refs, plan, grouped=True, workers=2)
     ungrouped = sorted((ref._replace(group=ref.key) for ref in refs), key=lambda ref: ref.key)
@@ -149,12 +118,12 @@ def test_the_driver_divides_as_the_engine_does() -> None:
 
 def test_grouping_singletons_changes_nothing() -> None:
     refs = [make_ref(i, label=("cat", "dog")[i % 2]) for i in range(30)]
-    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, stratify_by="label"))
+    plan = bare_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, stratify_by="label"))
     assert assign(refs, plan, grouped=True) == assign(refs, plan, grouped=False)
 
 
 def test_hash_method_does_not_move_old_records() -> None:
-    plan = make_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, method="hash", seed=3))
+    plan = bare_plan(SplitPlan(mode="ratios", splits=("train", "val", "test"), ratios=RATIOS, method="hash", seed=3))
     few = assign([make_ref(i) for i in range(50)], plan)
     more = assign([make_ref(i) for i in range(80)], plan)
     assert {k: more[k] for k in few} == few
@@ -166,16 +135,16 @@ def test_applies_to_leaves_other_partitions_alone() -> None:
         mode="ratios", splits=("train", "val", "test"), ratios=(("train", 0.8), ("val", 0.2)), applies_to="train", stratify_by="label"
     )
     for grouped in (False, True):
-        got = assign(refs, make_plan(split), grouped=grouped)
+        got = assign(refs, bare_plan(split), grouped=grouped)
         assert Counter(got.values()) == {"train": 16, "val": 4, "test": 5}
         assert {got[r.record_id] for r in refs[20:]} == {"test"}
 
 
 def test_partitions_and_mappings() -> None:
-    by_partition = make_plan(SplitPlan(mode="partition", splits=("train", "test")))
+    by_partition = bare_plan(SplitPlan(mode="partition", splits=("train", "test")))
     refs = [make_ref(0, partition="train"), make_ref(1, partition="test")]
     assert assign(refs, by_partition) == {"s/0000.png": "train", "s/0001.png": "test"}
-    by_key = make_plan(SplitPlan(mode="key", splits=("train", "test"), key_field="site", mapping={"a": "train", "1": "test"}))
+    by_key = bare_plan(SplitPlan(mode="key", splits=("train", "test"), key_field="site", mapping={"a": "train", "1": "test"}))
     sites: list[Any] = ['{"site":"a"}', '{"site":1}', '{"site":"zzz"}', ""]
     got = assign([make_ref(i, fields=f) for i, f in enumerate(sites)], by_key)
     assert [got[f"s/{i:04d}.png"] for i in range(4)] == ["train", "test", "", ""]

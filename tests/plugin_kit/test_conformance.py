@@ -23,8 +23,7 @@ from refinery_beam.testing.conformance import (
     check_op,
     default_images,
 )
-
-from . import bad_ops as bad
+from support import bad_ops as bad
 
 ARRAYS = [np.asarray(image).copy() for image in default_images()]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +16,21 @@ from refinery_beam.launch.run import run_with
 from refinery_beam.plugins.base import Extension, Plugin
 from refinery_beam.plugins.discovery import _Found, assemble, find_plugin, plugin_of_plan, read_plugin_paths
 from refinery_beam.reading.replay import Replay
+from support.recipes import SMALL, write_recipe
 
-from .recipes import HALVE_STEP, recipe
+
+def small(folder: Path, images: Path, **parts: Any) -> Path:
+    return write_recipe(images, folder, base=SMALL, **parts)
+
+
+def halved(folder: Path, images: Path) -> Path:
+    """With a step of the plugin `halving`."""
+    return small(folder, images, transformations=[*SMALL["Transformations"], "{name: halve, op: halve, splits: [train, test]}"])
+
+
+def ppm(folder: Path, images: Path, **parts: Any) -> Path:
+    """Files that only the plugin's loader can read."""
+    return small(folder, images, source={"type": "ppm_folder"}, **parts)
 
 
 def settings(tmp_path: Path, *paths: Path, **more: object) -> Settings:
@@ -26,7 +39,7 @@ def settings(tmp_path: Path, *paths: Path, **more: object) -> Settings:
 
 @pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_path_plugin_runs_and_reads(class_folders: Path, tmp_path: Path, halving: Path, mode: str) -> None:
-    result = run_with(recipe(tmp_path, class_folders, steps=HALVE_STEP), settings(tmp_path, halving, mode=mode, workers=2))
+    result = run_with(halved(tmp_path, class_folders), settings(tmp_path, halving, mode=mode, workers=2))
     raw = result.manifest.raw
     assert raw["op_versions"] == {"halve": 3, "resize": 1}
     assert list(raw["plugin"]["sources"]) == ["halving"]
@@ -42,7 +55,7 @@ def test_a_path_plugin_runs_and_reads(class_folders: Path, tmp_path: Path, halvi
 
 
 def test_reading_without_the_plugin_says_so(class_folders: Path, tmp_path: Path, halving: Path) -> None:
-    result = run_with(recipe(tmp_path, class_folders, steps=HALVE_STEP), settings(tmp_path, halving))
+    result = run_with(halved(tmp_path, class_folders), settings(tmp_path, halving))
     assert rb.open_instance(result.path).split("train")[0]["image"].shape == (16, 16, 3)  # stored pixels need no op
     with pytest.raises(PluginError, match="has no op 'halve'") as caught:
         Replay.from_instance(result.path)
@@ -50,9 +63,9 @@ def test_reading_without_the_plugin_says_so(class_folders: Path, tmp_path: Path,
 
 
 def test_what_enters_the_key(class_folders: Path, tmp_path: Path, halving: Path) -> None:
-    plain = recipe(tmp_path, class_folders)
+    plain = small(tmp_path, class_folders)
     assert prepare(plain, settings(tmp_path)).key == prepare(plain, settings(tmp_path, halving)).key  # not used, so not in the key
-    used = recipe(tmp_path, class_folders, steps=HALVE_STEP)
+    used = halved(tmp_path, class_folders)
     first = prepare(used, settings(tmp_path, halving))
     moved = halving.rename(tmp_path / "elsewhere")
     assert prepare(used, settings(tmp_path, moved)).key == first.key  # where it lies is not what it is
@@ -65,7 +78,7 @@ def test_what_enters_the_key(class_folders: Path, tmp_path: Path, halving: Path)
 
 
 def test_without_the_path_the_op_is_unknown(class_folders: Path, tmp_path: Path, halving: Path) -> None:
-    used = recipe(tmp_path, class_folders, steps=HALVE_STEP)
+    used = halved(tmp_path, class_folders)
     prepare(used, settings(tmp_path, halving))
     with pytest.raises(RefineryError) as caught:
         prepare(used, settings(tmp_path))
@@ -85,7 +98,7 @@ def raw_ppm(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_loader_lists_labels_and_decodes(raw_ppm: Path, tmp_path: Path, halving: Path, mode: str) -> None:
-    text = recipe(tmp_path, raw_ppm, kind="ppm_folder")
+    text = ppm(tmp_path, raw_ppm)
     result = run_with(text, settings(tmp_path, halving, mode=mode, workers=1))
     rows = [row for split in result.counts for row in rb.open_instance(result.path).split(split)]
     assert {(r["record_id"], r["label"], int(r["image"].max()), int(r["image"].min())) for r in rows} == {
@@ -100,15 +113,15 @@ def test_a_loader_lists_labels_and_decodes(raw_ppm: Path, tmp_path: Path, halvin
 
 def test_likeness_is_seen_through_the_loader(raw_ppm: Path, tmp_path: Path, halving: Path) -> None:
     """Pictures of one colour are all alike, and only the loader can read them."""
-    twins = "Filters:\n  - {name: twins, op: drop_duplicates, params: {kind: near}}\n"
-    result = run_with(recipe(tmp_path, raw_ppm, kind="ppm_folder", steps=twins), settings(tmp_path, halving))
+    twins = "{name: twins, op: drop_duplicates, params: {kind: near}}"
+    result = run_with(ppm(tmp_path, raw_ppm, filters=[twins]), settings(tmp_path, halving))
     assert result.manifest.raw["ledger"] == {"duplicate": 7} and sum(result.counts.values()) == 1
 
 
 def test_a_file_its_loader_cannot_read_is_named(raw_ppm: Path, tmp_path: Path, halving: Path) -> None:
     (raw_ppm / "odd" / "3.rawppm").write_bytes(b"P5\n1 1\n255\nx")
     with pytest.raises(RefineryError, match=r"damaged: ValueError: no P6 file \(record photos/odd/3\.rawppm\)"):
-        run_with(recipe(tmp_path, raw_ppm, kind="ppm_folder"), settings(tmp_path, halving))
+        run_with(ppm(tmp_path, raw_ppm), settings(tmp_path, halving))
 
 
 @pytest.mark.parametrize("bad", ["/etc/passwd", "../x.rawppm", "a//b", "even/0.rawppm twice", "missing.rawppm", "even"])
@@ -119,7 +132,7 @@ def test_a_loader_cannot_leave_its_folder(raw_ppm: Path, tmp_path: Path, halving
     assert start in text
     (halving / "halving.py").write_text(text.replace(start, f"        return [LoaderFile(n) for n in {names!r}]\n{start}"))
     with pytest.raises(PluginError) as caught:
-        run_with(recipe(tmp_path, raw_ppm, kind="ppm_folder"), settings(tmp_path, halving))
+        run_with(ppm(tmp_path, raw_ppm), settings(tmp_path, halving))
     assert caught.value.code == "plugin-loader"
 
 
@@ -130,12 +143,12 @@ def test_a_whole_plugin_of_its_own(class_folders: Path, tmp_path: Path) -> None:
         "from refinery_beam.plugins.image_classification import PLUGIN as IMAGES\n"
         "PLUGIN = replace(IMAGES, name='mine', version=7, ops={k: v for k, v in IMAGES.ops.items() if k == 'resize'})\n"
     )
-    result = run_with(recipe(tmp_path, class_folders, plugin="mine"), settings(tmp_path, file))
+    result = run_with(small(tmp_path, class_folders, plugin="mine"), settings(tmp_path, file))
     assert result.manifest.raw["plugin"]["name"] == "mine"
     assert result.manifest.raw["plugin"]["sources"]["mine"]["version"] == 7
     plain = tmp_path / "plain"
     plain.mkdir()
-    other = run_with(recipe(plain, class_folders), settings(tmp_path))
+    other = run_with(small(plain, class_folders), settings(tmp_path))
     assert other.manifest.raw["logical_digest"] == result.manifest.raw["logical_digest"]
     assert other.path != result.path
 
@@ -156,7 +169,7 @@ BROKEN = {
 def test_a_broken_plugin_is_exit_3_with_its_file(code: str, class_folders: Path, tmp_path: Path, cli: object) -> None:
     file = tmp_path / "broken.py"
     file.write_text(BROKEN[code])
-    exit_code, body, _ = cli("plan", recipe(tmp_path, class_folders), "--plugin-path", file)  # type: ignore[operator]
+    exit_code, body, _ = cli("plan", small(tmp_path, class_folders), "--plugin-path", file)  # type: ignore[operator]
     assert exit_code == 3
     (error,) = body["errors"]
     assert error["code"] == code
@@ -192,7 +205,7 @@ def test_names_are_unique_across_plugins() -> None:
 
 @pytest.mark.slow
 def test_the_variable_and_the_option(class_folders: Path, tmp_path: Path, halving: Path, cli: object) -> None:
-    text = recipe(tmp_path, class_folders, steps=HALVE_STEP)
+    text = halved(tmp_path, class_folders)
     assert cli("plan", text)[0] == 1  # type: ignore[operator]
     code, by_variable, _ = cli("plan", text, env={"REFINERY_BEAM_PLUGIN_PATH": str(halving)})  # type: ignore[operator]
     assert code == 0
@@ -204,7 +217,7 @@ def test_the_variable_and_the_option(class_folders: Path, tmp_path: Path, halvin
 
 
 def test_a_worker_with_another_plugin_is_found_out(class_folders: Path, tmp_path: Path, halving: Path) -> None:
-    prepared = prepare(recipe(tmp_path, class_folders, steps=HALVE_STEP), settings(tmp_path, halving))
+    prepared = prepare(halved(tmp_path, class_folders), settings(tmp_path, halving))
     object.__setattr__(prepared.plan, "plugin_sources", {"halving": {"version": 1, "digest": "00"}})
     with pytest.raises(PluginError) as caught:
         plugin_of_plan(prepared.plan)
@@ -212,9 +225,9 @@ def test_a_worker_with_another_plugin_is_found_out(class_folders: Path, tmp_path
 
 
 def test_a_recipe_cannot_name_code(class_folders: Path, tmp_path: Path) -> None:
-    for name in ("os", "tests.plugin_kit.conftest", str(tmp_path / "x.py")):
+    for name in ("os", "support.kitchen", str(tmp_path / "x.py")):
         with pytest.raises(RefineryError):
-            prepare(recipe(tmp_path, class_folders, plugin=json.dumps(name)), settings(tmp_path))
+            prepare(small(tmp_path, class_folders, plugin=name), settings(tmp_path))
 
 
 def test_the_registry_is_one_value_for_all_threads() -> None:

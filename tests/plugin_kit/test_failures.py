@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from refinery_beam.plugins.common import vocabulary
 from refinery_beam.plugins.common.encodings import PlainColumn
 from refinery_beam.plugins.discovery import _Found, assemble, find_plugin
 from refinery_beam.plugins.image_classification import PLUGIN
+from support.recipes import SMALL, quarantine, write_recipe
 
 CODE = """
 from refinery_beam.plugins.base import BadRecord, Extension, FieldType, OpSpec, Params
@@ -102,39 +104,23 @@ PLUGIN = Extension(
 )
 """
 
-RECIPE = """
-schema_version: 3
-plugin: image_classification
-Input:
-  sources: [{{name: photos, type: {kind}, path: {path}}}]
-  on_error: {on_error}
-  max_bad_fraction: 0.9
-Output: {{{output} record_schema: {{image: {{dtype: uint8, shape: [16, 16, 3]}}, label: {{dtype: str}}{fields}}}}}
-Labels: {{field: label, source: {{kind: direct}}}}
-Splits: {{ratios: {{train: 0.75, test: 0.25}}, seed: 3, stratify_by: label}}
-Transformations:
-  - {{name: resize, op: resize, params: {{size: 16, method: nearest}}, splits: [train, test]}}
-{more}
-"""
-FEATURIZE = "Featurizations:\n  - {name: made, op: OP, inputs: INPUTS, output_field: made, params: {how: HOW}, splits: [train, test]}"
-BRIGHTNESS = FEATURIZE.replace("OP", "brightness").replace("INPUTS", "[image, label]")
-LENGTH = FEATURIZE.replace("OP", "path_length").replace("INPUTS", "[path]")
-PICK = "Filters:\n  - {name: pick, op: pick, params: {how: HOW}}"
+
+def featurized(how: str, **step: Any) -> dict[str, Any]:
+    made = {"name": "made", "output_field": "made", "params": {"how": how}, "splits": ["train", "test"], **step}
+    return {"featurizations": [made], "fields": {"made": {"dtype": "int64"}}}
 
 
-def run(tmp_path: Path, images: Path, how: str = "refuse", *, more: str = "", on_error: str = "quarantine", **changes: str) -> RunResult:
+def run(tmp_path: Path, images: Path, *, on_error: str = "quarantine", **parts: Any) -> RunResult:
     code = tmp_path / "picking.py"
     code.write_text(CODE)
-    given = {"kind": "image_folder", "output": "", "fields": "", **changes}
-    file = tmp_path / "recipe.yaml"
-    file.write_text(RECIPE.format(path=images, more=more.replace("HOW", how), on_error=on_error, **given))
-    return run_with(file, Settings(cache_root=str(tmp_path / "cache"), plugin_paths=(str(code),)))
+    recipe = write_recipe(images, tmp_path, base=SMALL, input={**quarantine(0.9), "on_error": on_error}, **parts)
+    return run_with(recipe, Settings(cache_root=str(tmp_path / "cache"), plugin_paths=(str(code),)))
 
 
-WAYS: dict[str, dict[str, str]] = {
-    "a featurization of pixels": {"more": BRIGHTNESS, "fields": ", made: {dtype: int64}"},
-    "a filter": {"more": PICK},
-    "an encoding": {"output": "encoding: picky,"},
+WAYS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "a featurization of pixels": lambda how: featurized(how, op="brightness", inputs=["image", "label"]),
+    "a filter": lambda how: {"filters": [{"name": "pick", "op": "pick", "params": {"how": how}}]},
+    "an encoding": lambda how: {"output": {"encoding": "failing" if how == "fail" else "picky"}},
 }
 
 
@@ -143,7 +129,7 @@ def test_a_bad_record_is_quarantined(class_folders: Path, tmp_path: Path, way: s
     plain = rb.open_instance(run(tmp_path, class_folders).path)
     every = [row for split in plain.splits for row in plain.split(split)]
     bad = {row["record_id"] for row in every if (row["image"].sum() % 2 if way == "an encoding" else row["label"] == "circle")}
-    built = run(tmp_path, class_folders, **WAYS[way])
+    built = run(tmp_path, class_folders, **WAYS[way]("refuse"))
     assert built.manifest.raw["ledger"] == {"round": len(bad)} and 0 < len(bad) == 36 - sum(built.counts.values())
     ledger = pq.read_table(tmp_path / built.path / "report/ledger.parquet").to_pylist()
     assert {(row["reason"], row["detail"], row["record_id"]) for row in ledger} == {("round", "it rolls away", one) for one in bad}
@@ -152,41 +138,37 @@ def test_a_bad_record_is_quarantined(class_folders: Path, tmp_path: Path, way: s
 @pytest.mark.parametrize("way", WAYS)
 def test_a_bad_record_ends_the_run_where_the_recipe_says_so(class_folders: Path, tmp_path: Path, way: str) -> None:
     with pytest.raises(DataError, match=r"round: it rolls away \(record photos/") as caught:
-        run(tmp_path, class_folders, on_error="fail", **WAYS[way])
+        run(tmp_path, class_folders, on_error="fail", **WAYS[way]("refuse"))
     assert caught.value.code == "round"
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_fault_names_the_plugin_and_the_record(class_folders: Path, tmp_path: Path, way: str) -> None:
-    changes = {**WAYS[way], **({"output": "encoding: failing,"} if way == "an encoding" else {})}
     with pytest.raises(PluginError, match=r"of the plugin 'picking' failed on photos/.*KeyError") as caught:
-        run(tmp_path, class_folders, "fail", **changes)
+        run(tmp_path, class_folders, **WAYS[way]("fail"))
     assert caught.value.code == "op-failed" and caught.value.exit_code == 3
 
 
 def test_a_loader_that_fails_is_named(class_folders: Path, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"the loader 'picky_folder' of the plugin 'picking' failed on photos/.*no such codec"):
-        run(tmp_path, class_folders, kind="picky_folder")
+        run(tmp_path, class_folders, source={"type": "picky_folder"})
 
 
 def test_a_featurization_of_metadata_takes_every_record(class_folders: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'made' cannot take photos/circle/.*it rolls away"):
-        run(tmp_path, class_folders, more=LENGTH, fields=", made: {dtype: int64}")
+        run(tmp_path, class_folders, **featurized("refuse", op="path_length", inputs=["path"]))
 
 
 def test_a_vocabulary_of_too_many_values_ends_the_run(class_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vocabulary, "LIMIT", 2)
-    number = (
-        "Featurizations:\n"
-        "  - {name: made, op: categorical_encode, inputs: [label], output_field: label_id, fit_source: train, splits: [train, test]}"
-    )
+    number = "{name: made, op: categorical_encode, inputs: [label], output_field: label_id, fit_source: train, splits: [train, test]}"
     with pytest.raises(DataError, match="'made' cannot be fitted on label: more than 2 distinct values") as caught:
-        run(tmp_path, class_folders, more=number, fields=", label_id: {dtype: int64}")
+        run(tmp_path, class_folders, featurizations=[number], fields={"label_id": {"dtype": "int64"}})
     assert caught.value.code == "vocabulary_too_large"
 
 
 def test_what_is_stored_is_read_with_the_plugin_only(class_folders: Path, tmp_path: Path) -> None:
-    built = run(tmp_path, class_folders, **WAYS["an encoding"])
+    built = run(tmp_path, class_folders, **WAYS["an encoding"]("refuse"))
     assert list(built.manifest.raw["plugin"]["sources"]) == ["picking"]
     with pytest.raises(PluginError, match="has no encoding 'picky'") as caught:
         rb.open_instance(built.path).split("train")[0]
@@ -194,8 +176,8 @@ def test_what_is_stored_is_read_with_the_plugin_only(class_folders: Path, tmp_pa
 
 
 def test_columns_and_epochs_are_read_with_the_plugin(class_folders: Path, tmp_path: Path) -> None:
-    flip = "Augmentations:\n  - {name: flip, op: horizontal_flip, params: {p: 0.5}, splits: [train], materialization: lazy}"
-    built = run(tmp_path, class_folders, more=flip, **{"output": "encoding: picky,"})
+    flip = "{name: flip, op: horizontal_flip, params: {p: 0.5}, splits: [train], materialization: lazy}"
+    built = run(tmp_path, class_folders, augmentations=[flip], output={"encoding": "picky"})
     train = rb.open_instance(built.path, plugin_paths=[str(tmp_path / "picking.py")]).split("train")
     assert sorted(train.columns("label").epoch(1)[0]) == ["label", "record_id"]
     assert train.epoch(1)[0]["image"].shape == (16, 16, 3)

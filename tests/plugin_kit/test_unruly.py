@@ -16,6 +16,7 @@ from refinery_beam.plugins.base import ArrayType, BadRecord, Plugin, whole
 from refinery_beam.plugins.common.encodings import PlainColumn
 from refinery_beam.plugins.common.kind import PlainKind
 from refinery_beam.plugins.discovery import _Found, assemble
+from support.recipes import SMALL, write_recipe
 
 CODE = """
 from refinery_beam.plugins.base import AssertionSpec, Extension, OpSpec, Params, GeneratedRecord
@@ -176,37 +177,34 @@ PLUGIN = Extension(
 )
 """
 
-RECIPE = """
-schema_version: 3
-plugin: image_classification
-Input: {{sources: [{{name: photos, type: image_folder, path: {path}}}]}}
-Output: {{record_schema: {{image: {{dtype: {dtype}, shape: [16, 16, 3]}}, label: {{dtype: str}}}}}}
-Labels: {{field: label, source: {{kind: direct}}}}
-Splits: {{ratios: {{train: 0.75, test: 0.25}}, seed: 3}}
-Transformations:
-  - {{name: resize, op: resize, params: {{size: 16, method: nearest}}, splits: [train, test]}}
-{more}
-"""
-# Of other values than bytes, statistics are the op's own; a step after it makes them wanted before anything is stored.
-FIT = """\
-  - {name: float, op: cast, params: {dtype: float32}, splits: [train, test]}
-  - {name: crop, op: center_crop, params: {size: 16}, splits: [train, test]}
-  - {name: it, op: unruly_fit, fit_source: train, params: {way: WAY}, splits: [train, test]}
-  - {name: eager, op: center_crop, params: {size: 16}, splits: [train, test]}
-"""
-GENERATION = "Generation:\n  - {name: it, op: children, splits: [train], seed: 1, output_schema: {}}"
+GENERATION = {"generation": ["{name: it, op: children, splits: [train], seed: 1, output_schema: {}}"]}
+JUDGED = {"expectations": ["{field: label, assertion: {kind: judging}}"]}
 
 
-def run(tmp_path: Path, images: Path, more: str, *, dtype: str = "uint8") -> RunResult:
+def run(tmp_path: Path, images: Path, **parts: Any) -> RunResult:
     code = tmp_path / "unruly.py"
     code.write_text(CODE)
-    file = tmp_path / "recipe.yaml"
-    file.write_text(RECIPE.format(path=images, more=more, dtype=dtype))
-    return run_with(file, Settings(cache_root=str(tmp_path / "cache"), plugin_paths=(str(code),)))
+    recipe = write_recipe(images, tmp_path, base=SMALL, **{"splits": SPLITS, **parts})
+    return run_with(recipe, Settings(cache_root=str(tmp_path / "cache"), plugin_paths=(str(code),)))
 
 
-def filtered(op: str, way: str = "") -> str:
-    return "Filters:\n  - {name: it, op: " + op + ", params: {way: '" + way + "'}}"
+SPLITS = {"ratios": {"train": 0.75, "test": 0.25}, "seed": 3}
+
+
+def filtered(op: str, way: str = "") -> dict[str, Any]:
+    return {"filters": [{"name": "it", "op": op, "params": {"way": way}}]}
+
+
+def fitted(way: str) -> dict[str, Any]:
+    """Of other values than bytes, statistics are the op's own; a step after it makes them wanted before anything is stored."""
+    steps = [
+        *SMALL["Transformations"],
+        "{name: float, op: cast, params: {dtype: float32}, splits: [train, test]}",
+        "{name: crop, op: center_crop, params: {size: 16}, splits: [train, test]}",
+        "{name: it, op: unruly_fit, fit_source: train, params: {way: " + way + "}, splits: [train, test]}",
+        "{name: eager, op: center_crop, params: {size: 16}, splits: [train, test]}",
+    ]
+    return {"transformations": steps, "fields": {"image": {"dtype": "float32"}}}
 
 
 WAYS = {
@@ -224,27 +222,27 @@ WAYS = {
     "class quota: raises": (filtered("per_class"), "ZeroDivisionError"),
     "signature: negative": (filtered("twins"), "the signature is -5, not a whole number of 64 bits"),
     "variants: raises": (GENERATION, "ZeroDivisionError"),
-    "infer: raises": (FIT.replace("WAY", "infer"), "KeyError: 'infer'"),
-    "partial: raises": (FIT.replace("WAY", "partial"), "KeyError: 'partial'"),
-    "add: raises": (FIT.replace("WAY", "add"), "KeyError: 'add'"),
-    "merge: raises": (FIT.replace("WAY", "merge"), "KeyError: 'merge'"),
-    "fit: raises": (FIT.replace("WAY", "fit"), "KeyError: 'fit'"),
-    "assertion: raises": ("OutputExpectations:\n  - {field: label, assertion: {kind: judging}}", "KeyError"),
+    "infer: raises": (fitted("infer"), "KeyError: 'infer'"),
+    "partial: raises": (fitted("partial"), "KeyError: 'partial'"),
+    "add: raises": (fitted("add"), "KeyError: 'add'"),
+    "merge: raises": (fitted("merge"), "KeyError: 'merge'"),
+    "fit: raises": (fitted("fit"), "KeyError: 'fit'"),
+    "assertion: raises": (JUDGED, "KeyError"),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_it_ends_the_run_with_the_name_of_the_plugin(class_folders: Path, tmp_path: Path, way: str) -> None:
-    more, words = WAYS[way]
+    parts, words = WAYS[way]
     with pytest.raises(PluginError) as caught:
-        run(tmp_path, class_folders, more, dtype="float32" if "unruly_fit" in more else "uint8")
+        run(tmp_path, class_folders, **parts)
     assert caught.value.code == "op-failed" and caught.value.exit_code == 3
     assert "of the plugin 'unruly' failed" in str(caught.value) and words in str(caught.value)
     assert not list((tmp_path / "cache").glob("instances/*/*/*"))
 
 
 def test_a_filter_decides_and_changes_nothing(class_folders: Path, tmp_path: Path) -> None:
-    built = run(tmp_path, class_folders, filtered("own", "relabels"))
+    built = run(tmp_path, class_folders, **filtered("own", "relabels"))
     rows = [row for split in built.counts for row in rb.open_instance(built.path).split(split)]
     assert {(row["record_id"].split("/")[1], row["label"]) for row in rows} == {(c, c) for c in ("circle", "square", "triangle")}
     assert built.manifest.raw["ledger"] == {"filtered": 1} and len(rows) == 35
@@ -252,12 +250,9 @@ def test_a_filter_decides_and_changes_nothing(class_folders: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("encoding", ["source", "png", "jpeg"])
 def test_whoever_reads_owns_what_is_read(class_folders: Path, tmp_path: Path, encoding: str) -> None:
-    resize = "  - {name: resize, op: resize, params: {size: 16, method: nearest}, splits: [train, test]}\n"
-    text = RECIPE.format(path=class_folders, dtype="uint8", more="").replace(", shape: [16, 16, 3]", "")
-    if encoding == "source":
-        text = text.replace("Transformations:\n" + resize, "")
-    file = tmp_path / "recipe.yaml"
-    file.write_text(text.replace("record_schema", f"encoding: {encoding}, record_schema"))
+    steps = None if encoding == "source" else SMALL["Transformations"]
+    shapeless = {"image": {"shape": [None, None, 3]}}
+    file = write_recipe(class_folders, tmp_path, base=SMALL, transformations=steps, output={"encoding": encoding}, fields=shapeless)
     built = run_with(file, Settings(cache_root=str(tmp_path / "cache")))
     row = rb.open_instance(built.path).split("train")[0]
     served = rb.Replay.from_instance(built.path)(class_folders / row["record_id"].removeprefix("photos/"))

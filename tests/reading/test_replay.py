@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import handmade
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +17,7 @@ from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 from refinery_beam.reading import open_instance
 from refinery_beam.reading.replay import Replay
+from support import handmade
 
 SPLITS = ["train", "val"]
 SHAPE = [6, 6, 3]

@@ -10,7 +10,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import seeds
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.plugins.discovery import find_plugin
@@ -20,6 +19,7 @@ from refinery_beam.recipe.model import RecipeModel
 from refinery_beam.recipe.yaml.nodes import to_data
 from refinery_beam.recipe.yaml.parse import parse_yaml
 from refinery_beam.scaffold import schema_text
+from support import seeds
 
 TESTS = Path(__file__).parent.parent
 RECIPES = sorted((TESTS / "compat" / "recipes").glob("*.yaml"))

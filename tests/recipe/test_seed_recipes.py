@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from seeds import MAIN, PARTITIONED, SIDECAR, UNLABELED
 
 from refinery_beam.plugins.discovery import find_plugin
 from refinery_beam.recipe import canonical, effective_yaml, load_recipe, refuse_unexecuted, run_checks
+from support.seeds import MAIN, PARTITIONED, SIDECAR, UNLABELED
 
 
 @pytest.fixture

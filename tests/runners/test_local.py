@@ -52,17 +52,23 @@ def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
 
 
 def test_a_dead_worker_is_an_engine_error(tmp_path: Path) -> None:
-    import threading
+    """The pipeline waits for an answer that will never come."""
 
-    def die() -> None:
-        raise RuntimeError("Worker subprocess exited with return code -9")
+    def build(pipeline: Any) -> None:
+        _ = pipeline | beam.Create([1]) | beam.Map(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
-    with pytest.raises(EngineError) as caught, raises_job_died(str(tmp_path)):
-        thread = threading.Thread(target=die)
-        thread.start()
-        thread.join()
-        signal.pause()
-    assert caught.value.code == "worker-died"
+    options = LocalOptions(mode="processes", workers=2, beam_workers=2, runner_factory=constructed_runner)
+    with pytest.raises(EngineError) as caught:
+        run_local(build, options, work=str(tmp_path))
+    assert (caught.value.code, caught.value.value) == ("worker-died", "SIGKILL")
+
+
+def test_the_first_worker_that_died_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as caught, raises_job_died(str(tmp_path)) as ending:
+        ending.worker_died("SIGSEGV")
+        ending.worker_died("SIGKILL")
+        raise RuntimeError("what the engine says of it")
+    assert (caught.value.code, caught.value.value) == ("worker-died", "SIGSEGV")
 
 
 def test_quiet_means_quiet(caplog: pytest.LogCaptureFixture) -> None:

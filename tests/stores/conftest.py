@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-for _folder in ("stores", "launch"):
-    sys.path.insert(0, str(Path(__file__).parents[1] / _folder))
-
-from store_servers import Server, reach, start  # noqa: E402
+from support.store_servers import Server, reach, start
 
 
 @pytest.fixture(scope="session")

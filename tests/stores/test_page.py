@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
+
+from support.recipes import write_recipe
 
 pytestmark = pytest.mark.stores
 
@@ -17,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs/stores.md").read_text(encoding="utf-8"
 
 
 def test_every_command_of_the_page_runs(bucket: str, class_folders: Path, tmp_path: Path) -> None:
-    main_recipe(class_folders, tmp_path)
+    write_recipe(class_folders, tmp_path)
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines() if not line.startswith("pip ")]
     assert len(lines) == 5
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

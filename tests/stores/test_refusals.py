@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
-from store_servers import SECRET, Server, free_port, reach, start
 
 from refinery_beam import locations
 from refinery_beam.cache import home
 from refinery_beam.cli.app import call
 from refinery_beam.locations import objects
+from support.recipes import write_recipe
+from support.store_servers import SECRET, Server, free_port, reach, start
 
 pytestmark = pytest.mark.stores
 
 
 @pytest.fixture
 def recipe(class_folders: Path, tmp_path: Path) -> Path:
-    return main_recipe(class_folders, tmp_path)
+    return write_recipe(class_folders, tmp_path)
 
 
 def error_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

@@ -14,25 +14,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from launch_helpers import main_recipe
-from store_servers import ENGINES
 
 import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.cache import RemoteStaging, home, read_journal, verify
 from refinery_beam.errors import DataError, StoreError
 from refinery_beam.recipe import digest_of_recipe
+from support.recipes import write_recipe
+from support.store_servers import ENGINES
 
 pytestmark = pytest.mark.stores
 
 # Beside the dataset too: files of a sink, a sample, a picture and a fitted statistic.
-MORE = """\
-Sinks:
-  - {name: png, stage: post_pipeline, field: image, format: png_per_record, path_template: "{split}/{record_id}.png"}
-SampleData: {selector: {n: 4}}
-Visualizations:
-  - {name: grid, op: sample_grid, params: {n: 4}, stage: post_pipeline, mode: reporting}
-"""
+MORE: dict[str, Any] = {
+    "sinks": ['{name: png, stage: post_pipeline, field: image, format: png_per_record, path_template: "{split}/{record_id}.png"}'],
+    "sample": "{selector: {n: 4}}",
+    "pictures": ["{name: grid, op: sample_grid, params: {n: 4}, stage: post_pipeline, mode: reporting}"],
+}
 
 
 def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,11 +48,11 @@ def local_files(location: str) -> dict[str, bytes]:
 
 @pytest.fixture
 def recipe(class_folders: Path, tmp_path: Path) -> Path:
-    return main_recipe(class_folders, tmp_path)
+    return write_recipe(class_folders, tmp_path)
 
 
 def test_the_same_bytes_as_a_local_run_then_a_hit_and_every_reader(bucket: str, class_folders: Path, tmp_path: Path) -> None:
-    recipe = main_recipe(class_folders, tmp_path, change=lambda text: text + MORE)
+    recipe = write_recipe(class_folders, tmp_path, **MORE)
     local = rb.run(recipe, cache_root=tmp_path / "local")
     root = f"{bucket}/a/root"
     built = rb.run(recipe, cache_root=root)
@@ -196,7 +194,7 @@ def test_an_error_of_a_worker_comes_back_over_the_store(
     broken.write_bytes(broken.read_bytes()[:200])
     monkeypatch.setattr(RemoteStaging, "rows_dir", property(lambda self: self.shared_rows_dir))
     with pytest.raises(DataError) as caught:
-        rb.run(main_recipe(photos, tmp_path), cache_root=f"{bucket}/c", mode="threads")
+        rb.run(write_recipe(photos, tmp_path), cache_root=f"{bucket}/c", mode="threads")
     assert caught.value.at == str(broken)
     assert locations.walk(f"{bucket}/c") == [], "a run that fails takes away what it put"
 

@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from launch_helpers import main_recipe
 
 import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.errors import DataError
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
+from support.recipes import write_recipe
 
 pytestmark = pytest.mark.stores
 
@@ -25,11 +25,8 @@ def source(bucket: str, class_folders: Path) -> str:
     return f"{bucket}/in"
 
 
-def over(url: str, folder: Path, *, name: str = "remote.yaml", more: str = "") -> Path:
-    def change(text: str) -> str:
-        return text.replace("/nowhere", url).replace("Output:", more + "Output:")
-
-    return main_recipe(Path("/nowhere"), folder, name=name, change=change)
+def over(url: str, folder: Path) -> Path:
+    return write_recipe(url, folder, name="remote.yaml")
 
 
 def test_the_stores_checksums_name_the_files(source: str, class_folders: Path, tmp_path: Path) -> None:
@@ -41,7 +38,7 @@ def test_the_stores_checksums_name_the_files(source: str, class_folders: Path, t
     }
     built = rb.run(recipe, cache_root=tmp_path / "cache")
     assert built.status == "built" and rb.run(recipe, cache_root=tmp_path / "cache").status == "hit"
-    local = rb.run(main_recipe(class_folders, tmp_path), cache_root=tmp_path / "cache")
+    local = rb.run(write_recipe(class_folders, tmp_path), cache_root=tmp_path / "cache")
     # Another kind names the same content otherwise, and by that name groups are ranked: an input of its own, divided otherwise.
     assert local.manifest.input_hash != built.manifest.input_hash
     assert local.counts == built.counts and local.manifest.raw["logical_digest"] != built.manifest.raw["logical_digest"]
@@ -49,15 +46,17 @@ def test_the_stores_checksums_name_the_files(source: str, class_folders: Path, t
 
 def test_asked_for_sha256_it_is_the_local_input(source: str, class_folders: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    assert rb.run(main_recipe(class_folders, tmp_path), cache_root=cache).status == "built"
+    assert rb.run(write_recipe(class_folders, tmp_path), cache_root=cache).status == "built"
     assert rb.run(over(source, tmp_path), cache_root=cache, digest="sha256", mode="processes", workers=2).status == "hit"
     again = prepare(over(source, tmp_path), Settings(cache_root=str(cache), digest="sha256"))
     assert (again.index.kind, again.index.hashed) == ("sha256", 0)
 
 
 def test_beside_local_files_all_are_sha256(source: str, class_folders: Path, tmp_path: Path) -> None:
-    more = f"    - {{name: here, type: image_folder, path: {class_folders}}}\n"
-    index = prepare(over(source, tmp_path, more=more), Settings(cache_root=str(tmp_path / "cache"))).index
+    roots = {"photos": source, "here": class_folders}
+    sources = [{"name": name, "type": "image_folder", "path": str(root)} for name, root in roots.items()]
+    recipe = write_recipe(source, tmp_path, input={"sources": sources})
+    index = prepare(recipe, Settings(cache_root=str(tmp_path / "cache"))).index
     assert (index.kind, index.facts.repeats) == ("sha256", 72)
 
 

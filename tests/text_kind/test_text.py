@@ -101,6 +101,7 @@ def test_the_files_themselves_can_be_stored(recipe: Path) -> None:
         assert row["text"] == (recipe.parent / "texts" / row["record_id"].removeprefix("letters/")).read_text()
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bytes(recipe: Path) -> None:
     threads, processes = run(recipe, "threads"), run(recipe, "processes", mode="processes")
     assert threads.manifest.files_digest == processes.manifest.files_digest

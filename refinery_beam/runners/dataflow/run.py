@@ -93,10 +93,10 @@ class DataflowJob:
 def _interrupted_later() -> Iterator[list[int]]:
     """Inside, the first Ctrl-C waits: a job must be known before it can be cancelled. A second Ctrl-C is raised at once."""
     pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before == signal.SIG_IGN:
         yield pressed
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def handler(number: int, frame: Any) -> None:
         pressed.append(number)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 RECIPE = """\
@@ -48,13 +49,18 @@ def spoil(photos: Path, word: bytes, number: int = 3) -> str:
     return f"photos/{file.relative_to(photos)}"
 
 
-def start(photos: Path, *more: str, on_error: str = "fail") -> subprocess.Popen[str]:
+IN_THE_BACKGROUND = ("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""What a script's `&` does to a command that follows: it ignores SIGINT."""
+
+
+def start(photos: Path, *more: str, on_error: str = "fail", before: Sequence[str] = ()) -> subprocess.Popen[str]:
     folder = photos.parent
     (folder / "hook").mkdir(exist_ok=True)
     (folder / "hook" / "sitecustomize.py").write_text(HOOK)
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=photos, on_error=on_error))
-    command = [sys.executable, "-m", "refinery_beam", "run", str(recipe), "--cache-root", str(folder / "cache"), "--json", *more]
+    run = ["run", str(recipe), "--cache-root", str(folder / "cache"), "--json", *more]
+    command = [*before, sys.executable, "-m", "refinery_beam", *run]
     environment = {"DIED": str(folder / "died"), **os.environ, "PYTHONPATH": str(folder / "hook")}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from kitchen import Kitchen, rows
-from law import digest
 from PIL import Image, ImageOps
 
 import refinery_beam as rb
 from refinery_beam.launch import RunResult
+from support.kitchen import Kitchen, rows
+from support.law import digest
 
 NINETEEN = (
     *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),

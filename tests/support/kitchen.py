@@ -28,9 +28,10 @@ import yaml
 from refinery_beam.launch import RunResult, Settings
 from refinery_beam.launch.run import run_with
 from refinery_beam.testing.engine import hostile
+from support.sets import draw_all
 
 TESTS = Path(__file__).parents[1]
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = TESTS / "compat" / "recipes"
 
 
 @functools.cache
@@ -55,6 +56,14 @@ class Kitchen:
 
     root: Path
     done: dict[str, RunResult] = field(default_factory=dict)
+
+    @classmethod
+    def stocked(cls, root: Path) -> Kitchen:
+        """A kitchen in `root`, with every image set drawn and every recipe beside them."""
+        draw_all(root)
+        for recipe in RECIPES.glob("*.yaml"):
+            (root / recipe.name).write_bytes(recipe.read_bytes())
+        return cls(root)
 
     def cook(self, name: str) -> RunResult:
         """Run a recipe, at most once."""

@@ -18,38 +18,26 @@ from refinery_beam.launch.run import run_with
 from refinery_beam.planning.explain import explain
 from refinery_beam.recipe import digest_of_recipe
 from refinery_beam.testing.images import draw
+from support.recipes import SMALL, more, position, write_recipe
 
-TEXT = """\
-schema_version: 3
-plugin: image_classification
-seed: {seed}
-Input:
-  sources:
-    - {{name: photos, type: image_folder, path: {path}}}
-Output:
-  record_schema:
-    image: {{dtype: {dtype}, shape: [16, 16, 3]}}
-    label: {{dtype: str}}
-    label_id: {{dtype: int64}}
-Labels: {{field: label, source: {{kind: direct}}}}
-Splits: {{ratios: {{train: 0.75, test: 0.25}}, seed: 3, stratify_by: label}}
-Transformations:
-  - {{name: resize, op: resize, params: {{size: 16, method: nearest}}, splits: [train, test]}}
-  - {{name: {name}, op: {op}, {stats}, splits: [train, test]}}
-Featurizations:
-  - {{name: ids, op: categorical_encode, inputs: [label], output_field: label_id, {ids}, splits: [train, test]}}
-"""
-FIT = {"name": "norm", "op": "normalize", "stats": "fit_source: train", "ids": "fit_source: train", "seed": 0, "dtype": "uint8"}
+FIT = {"fit_source": "train"}
+PLAIN = more(SMALL["Transformations"][0])
 
 
-def written(folder: Path, name: str, path: Path, **words: Any) -> Path:
-    file = folder / name
-    file.write_text(TEXT.format(path=path, **{**FIT, **words}))
-    return file
+def written(
+    folder: Path, name: str, path: Path, *, op: str = "normalize", stats: Any = FIT, ids: Any = FIT, dtype: str = "uint8", **parts: Any
+) -> Path:
+    """A recipe with two fitted ops, `norm` and `ids`; `stats` and `ids` say where their numbers come from."""
+    splits = ["train", "test"]
+    norm = {"name": "norm", "op": op, "splits": splits, **stats}
+    encoded = {"name": "ids", "op": "categorical_encode", "inputs": ["label"], "output_field": "label_id", "splits": splits, **ids}
+    given = {"seed": 0, "transformations": [PLAIN, norm], "featurizations": [encoded], **parts}
+    fields = {"image": {"dtype": dtype}, "label_id": {"dtype": "int64"}, **given.pop("fields", {})}
+    return write_recipe(path, folder, name=name, base=SMALL, fields=fields, **given)
 
 
-def borrowed(sibling: str = "base.yaml", op_id: str = "norm") -> str:
-    return f"params: {{stats_from_instance: {{recipe: {sibling}, op_id: {op_id}}}}}"
+def borrowed(sibling: str = "base.yaml", op_id: str = "norm", **params: Any) -> dict[str, Any]:
+    return {"params": {"stats_from_instance": {"recipe": sibling, "op_id": op_id}, **params}}
 
 
 def go(tmp_path: Path, recipe: Path, **settings: Any) -> RunResult:
@@ -76,7 +64,7 @@ def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_pa
     mean = np.array(there.statistics("norm")["mean"])
     std = np.array(there.statistics("norm")["std"]) if op == "normalize" else 1.0
     rows = list(here.split("train"))
-    raw = rb.run(written(tmp_path, "plain.yaml", other_images, op="cast", stats="params: {dtype: uint8}"), cache_root=tmp_path / "cache")
+    raw = go(tmp_path, written(tmp_path, "plain.yaml", other_images, op="cast", stats={"params": {"dtype": "uint8"}}))
     pixels = {r["record_id"]: r["image"] for r in rb.open_instance(raw.path).split("train")}
     for row in rows:
         assert np.array_equal(row["image"], ((pixels[row["record_id"]] - mean) / std).astype(np.float32))
@@ -131,7 +119,7 @@ def test_no_instance(class_folders: Path, other_images: Path, tmp_path: Path) ->
     consumer = written(tmp_path, "consumer.yaml", other_images, stats=borrowed())
     error = codes(tmp_path, consumer)["stats-no-instance"]
     assert error.exit_code == 1 and f"run {tmp_path / 'base.yaml'}" in error.remedy
-    assert error.at == f"{consumer}:16:63"
+    assert error.at == position(consumer, "{recipe: base.yaml")
     # validate needs no instance: it says what can be said of the recipe alone.
     assert check_recipe(consumer, Settings(cache_root=str(tmp_path / "cache")))[3] == []
 
@@ -146,11 +134,11 @@ def test_no_such_op_and_another_op(class_folders: Path, other_images: Path, tmp_
 
 def test_exclusive(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     go(tmp_path, written(tmp_path, "base.yaml", class_folders))
-    both = borrowed() + ", fit_source: train"
+    both = {**borrowed(), **FIT}
     assert "stats-import" in codes(tmp_path, written(tmp_path, "a.yaml", other_images, stats=both))
-    stated = borrowed().replace("params: {", "params: {mean: 1, std: 2, ")
+    stated = borrowed(mean=1, std=2)
     assert "stats-import" in codes(tmp_path, written(tmp_path, "b.yaml", other_images, stats=stated))
-    unfitted = borrowed().replace("params: {", "params: {dtype: uint8, ")
+    unfitted = borrowed(dtype="uint8")
     assert "stats-import" in codes(tmp_path, written(tmp_path, "c.yaml", other_images, op="cast", stats=unfitted))
     assert "path-missing" in codes(tmp_path, written(tmp_path, "d.yaml", other_images, stats=borrowed("nowhere.yaml")))
 
@@ -165,18 +153,17 @@ def test_cycles(class_folders: Path, tmp_path: Path) -> None:
 
 def test_channels_must_fit(class_folders: Path, other_images: Path, tmp_path: Path) -> None:
     go(tmp_path, written(tmp_path, "base.yaml", class_folders))
-    consumer = written(tmp_path, "grey.yaml", other_images, stats=borrowed())
-    consumer.write_text(consumer.read_text().replace("Input:\n", "Input:\n  decode: {mode: RGBA}\n").replace("16, 3]", "16, 4]"))
+    four = {"input": {"decode": {"mode": "RGBA"}}, "fields": {"image": {"dtype": "uint8", "shape": [16, 16, 4]}}}
+    consumer = written(tmp_path, "grey.yaml", other_images, stats=borrowed(), **four)
     assert "imports statistics of 3 channels for images of 4" in codes(tmp_path, consumer)["stats-import"].message
 
 
 def test_recipes_that_need_each_other_in_different_ways(class_folders: Path, tmp_path: Path) -> None:
     """One borrows statistics, the other compares itself: the circle is found from either end."""
     borrows = written(tmp_path, "borrows.yaml", class_folders, stats=borrowed("compares.yaml"))
-    comparison = "{instance: borrows.yaml, split: train}"
-    compares = written(tmp_path, "compares.yaml", class_folders)
-    assertion = f"{{kind: distributional, reference: {comparison}, distance: l_infinity, max: 1}}"
-    compares.write_text(f"{compares.read_text()}InputContracts: [{{field: label, assertion: {assertion}}}]\n")
+    other = "{instance: borrows.yaml, split: train}"
+    contract = f"{{field: label, assertion: {{kind: distributional, reference: {other}, distance: l_infinity, max: 1}}}}"
+    compares = written(tmp_path, "compares.yaml", class_folders, contracts=[contract])
     assert list(codes(tmp_path, borrows)) == ["contract-reference"]
     assert list(codes(tmp_path, compares)) == ["stats-cycle"]
 

@@ -73,7 +73,7 @@ def start(scheme: str, folder: Path, **environment: str) -> Iterator[Server]:
         yield Server(scheme, url)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def reach(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

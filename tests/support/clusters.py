@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from engine_parts import FLINK, JARS, PRISM
+
+from support.engine_parts import FLINK, JARS, PRISM
 
 ROOT = Path(__file__).parents[2]
 
