@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.deadly import IN_THE_BACKGROUND, finish, spoil, start
+from support.processes import left_over
 
 
 @pytest.fixture
@@ -27,27 +28,10 @@ def photos(class_folders: Path, tmp_path: Path) -> Path:
     return root
 
 
-def left_over(process: subprocess.Popen[str]) -> list[str]:
-    """Processes of a run's session that outlive it."""
-    deadline = time.monotonic() + 60
-    while True:
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                words = stat.read_text(errors="replace").rpartition(")")[2].split()
-            except OSError:
-                continue
-            if words[0] != "Z" and words[3] == str(process.pid):
-                found.append(stat.parent.name)
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.1)
-
-
-def nothing_is_left(photos: Path, process: subprocess.Popen[str]) -> None:
+def nothing_is_left(photos: Path) -> None:
     cache = photos.parent / "cache"
     assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
-    assert left_over(process) == []
+    assert left_over(photos.parent) == []
 
 
 PROCESSES = ("--mode", "processes", "--workers", "2")
@@ -63,7 +47,7 @@ def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     assert (code, error["code"], error["value"]) == (4, "poison-record", "SIGSEGV")
     assert error["place"] == str(photos.parent / bad)
     assert error["message"] == f"decoding it ends the process, 3 of 3 times alone: SIGSEGV (record {bad})"
-    nothing_is_left(photos, process)
+    nothing_is_left(photos)
     (photos.parent / bad).unlink()
     assert finish(start(photos, *mode))[0] == 0
 
@@ -96,7 +80,7 @@ def test_a_killed_worker_names_what_it_held(photos: Path, before: tuple[str, ...
     (error,) = body["errors"]  # type: ignore[misc]
     assert (code, error["code"], error["value"]) == (4, "worker-died", "SIGKILL")
     assert error["message"] == f"the process at work died (SIGKILL); at work on {held}; alone each came through 3 times"
-    nothing_is_left(photos, process)
+    nothing_is_left(photos)
     assert finish(start(photos, *PROCESSES))[0] == 0
 
 
