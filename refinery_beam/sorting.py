@@ -22,6 +22,7 @@ from itertools import pairwise
 from typing import IO, Any, Generic, TypeVar
 
 from refinery_beam.errors import StoreError
+from refinery_beam.locations.space import is_full, no_space
 
 IN_MEMORY = 65_536
 """Rows a sorter holds before it writes a run: some 40 MB of index rows."""
@@ -98,7 +99,7 @@ class Sorter(Generic[T]):
                 offsets.append(self._end)
             self._file.flush()
         except OSError as error:
-            raise _no_space(self._folder or tempfile.gettempdir(), error) from error
+            raise _cannot_sort(self._folder or tempfile.gettempdir(), error) from error
         self._runs.append(offsets)
         self._rows = []
         self._sorted = True
@@ -121,12 +122,7 @@ class Again(Generic[T]):
         return iter(self._start())
 
 
-def _no_space(folder: str, error: OSError) -> StoreError:
-    return StoreError(
-        f"cannot sort in {folder}: {error.strerror or error}",
-        code="no-space",
-        at=folder,
-        value=folder,
-        rule="an index of more than some ten thousand files is sorted on disk: about 300 bytes a file, three times",
-        remedy="free some space there, or name a cache root on another disk",
-    )
+def _cannot_sort(folder: str, error: OSError) -> StoreError:
+    if is_full(error):
+        return no_space(error, folder, "sort below")
+    return StoreError(f"cannot sort below {folder}: {error.strerror or error}", code="store-io", at=folder, value=error.errno)

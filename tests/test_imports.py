@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
     "randoms": {"identity"},
     "records": {"identity", "rules"},
     "rows": {"dtypes", "identity"},
-    "sorting": {"errors"},
+    "sorting": {"errors", "locations"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins", "recipe"},

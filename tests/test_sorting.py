@@ -63,7 +63,7 @@ def test_a_place_that_takes_no_file(tmp_path: Path) -> None:
     sorter: Sorter[tuple[int]] = Sorter(key=first, make=tuple, folder=str(tmp_path / "file"), limit=1)
     with pytest.raises(StoreError) as caught:
         sorter.add((1,))
-    assert (caught.value.code, caught.value.at) == ("no-space", str(tmp_path / "file"))
+    assert (caught.value.code, caught.value.at) == ("store-io", str(tmp_path / "file"))
 
 
 def test_again() -> None:

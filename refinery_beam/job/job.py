@@ -11,6 +11,7 @@ from refinery_beam.errors import RefineryError
 from refinery_beam.job.cancel import at_work
 from refinery_beam.job.failures import report_failure
 from refinery_beam.job.versions import Versions, refuse_other_versions, versions_here
+from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import PluginFailed
 from refinery_beam.plugins.discovery import plugin_of_plan
@@ -67,6 +68,12 @@ def working(job: Job) -> Iterator[None]:
         if error.code != "cancelled":
             report_failure(job.work, error)
         raise
+    except OSError as error:
+        if not is_full(error):
+            raise
+        full = no_space(error, job.work)
+        report_failure(job.work, full)
+        raise full from error
 
 
 _POOLS: dict[int, ThreadPoolExecutor] = {}

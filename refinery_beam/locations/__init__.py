@@ -26,6 +26,7 @@ from refinery_beam.errors import UsageError
 from refinery_beam.locations import objects
 from refinery_beam.locations.faults import fault
 from refinery_beam.locations.objects import Entry, Listed
+from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.locations.storage_options import use_options
 
 __all__ = [
@@ -285,14 +286,18 @@ def scratch(folder: str) -> Iterator[str]:
 
 @contextmanager
 def put_in_words() -> Iterator[None]:
-    """Inside, an OSError of a store is raised again as the StoreError of `fault`. Local failures are not touched."""
+    """Inside, an OSError of a store is raised again as the StoreError of `fault`, and a full disk as StoreError ``no-space``. Other local
+    failures are not touched.
+    """
     try:
         yield
     except OSError as error:
         location = str(error.filename or "")
-        if not is_url(location):
-            raise
-        raise fault(error, "use", location) from error
+        if is_url(location):
+            raise fault(error, "use", location) from error
+        if is_full(error):
+            raise no_space(error, location or os.getcwd()) from error
+        raise
 
 
 def _temporary_name(location: str) -> str:

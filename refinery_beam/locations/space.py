@@ -29,8 +29,12 @@ def no_space(error: BaseException, path: str, doing: str = "write below") -> Sto
         if isinstance(one, OSError) and one.errno in FULL and isinstance(one.filename, str):
             path = one.filename
             break
-    disk, state = _disk_of(path)
-    return StoreError(f"cannot {doing} {path}: the disk at {disk} is full ({state})", code="no-space", at=path, value=disk)
+    disk, size = _disk_of(path)
+    return StoreError(f"cannot {doing} {path}: {_reason(error)} (the disk is {disk}, {size})", code="no-space", at=path, value=disk)
+
+
+def _reason(error: BaseException) -> str:
+    return next((one.strerror for one in _chain(error) if isinstance(one, OSError) and one.errno in FULL and one.strerror), "no space left")
 
 
 def _says_full(error: BaseException) -> bool:
@@ -49,7 +53,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _disk_of(path: str) -> tuple[str, str]:
-    """The mount point a path is on, and what is free there."""
+    """The mount point a path is on, and its size. What is free there says little: a run that fails takes away what it wrote."""
     path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
@@ -59,6 +63,6 @@ def _disk_of(path: str) -> tuple[str, str]:
     try:
         facts = os.statvfs(path)
     except OSError:
-        return disk, "what is free there is not known"
-    free = f"{facts.f_bavail * facts.f_frsize / 1e6:,.1f} of {facts.f_blocks * facts.f_frsize / 1e6:,.1f} MB are free"
-    return disk, free + (", and no inode" if facts.f_files and not facts.f_favail else "")
+        return disk, "of unknown size"
+    size = f"{facts.f_blocks * facts.f_frsize / 1e6:,.1f} MB"
+    return disk, size + (", no inode left" if facts.f_files and not facts.f_favail else "")

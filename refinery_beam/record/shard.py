@@ -7,7 +7,6 @@ to a name that holds its own digest, so a retried or a duplicated attempt can on
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 from refinery_beam import locations
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
+from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.record.bad import lost
@@ -259,14 +259,9 @@ def write_shard(
 def _cannot_write(error: OSError, folder: str) -> StoreError:
     if locations.is_url(folder) and str(error.filename).startswith(folder):
         return locations.fault(error, "write a shard below", folder)
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return StoreError(
-        f"a shard cannot be written: {error.strerror or error}",
-        code="no-space" if full else "store-io",
-        at=folder,
-        value=error.errno,
-        remedy="free some space, or name another --cache-root; nothing was promoted" if full else "check the disk; nothing was promoted",
-    )
+    if is_full(error):
+        return no_space(error, folder, "write a shard below")
+    return StoreError(f"a shard cannot be written: {error.strerror or error}", code="store-io", at=folder, value=error.errno)
 
 
 def _prepared(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 
@@ -43,15 +44,42 @@ def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
         yield sys.stderr
         return
     sys.stderr.flush()
-    saved = os.dup(2)
+    saved, before = os.dup(2), sys.stderr
     with open(path, "ab", buffering=0) as file, os.fdopen(saved, "w", buffering=1, closefd=False) as kept:
         os.dup2(file.fileno(), 2)
+        sys.stderr = Unfailing(before)
         try:
             yield kept
         finally:
             sys.stderr.flush()
+            sys.stderr = before
             os.dup2(saved, 2)
             os.close(saved)
+
+
+class Unfailing(io.TextIOBase):
+    """A text stream whose losses nobody hears of: what cannot be written, because a disk is full or a reader is gone, is left out.
+
+    Beam's workers print an exception before they report it. If that print fails, the report is never sent, and the engine waits for ever.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """The descriptor of the stream."""
+        return self._stream.fileno()
 
 
 def import_beam(*, talk: bool = False) -> None:

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 
 from refinery_beam.crashes.parent_death import die_with_parent
+from refinery_beam.runners.quiet import Unfailing
 
 
 def end_with(pipe: int) -> None:
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> None:
     """Be a worker, until the driver ends it."""
     pipe, parent = int(arguments[0]), int(arguments[1])
     end_with(pipe)
+    sys.stdout, sys.stderr = Unfailing(sys.stdout), Unfailing(sys.stderr)
     if sys.platform == "linux":
         # Where the interpreter is held for long, the kernel is quicker than the thread that waits.
         die_with_parent()

@@ -24,6 +24,7 @@ from typing import Protocol, runtime_checkable
 from refinery_beam import locations
 from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.errors import StoreError
+from refinery_beam.locations.space import is_full, no_space
 
 
 @runtime_checkable
@@ -169,9 +170,9 @@ def store_error(error: OSError, doing: str, path: str) -> StoreError:
         return locations.fault(error, doing, path)
     reason = error.strerror or str(error)
     code = "store-io"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        code = "no-space"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if is_full(error):
+        return no_space(error, path, doing)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         code = "cache-not-writable"
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         code = "cache-not-a-directory"

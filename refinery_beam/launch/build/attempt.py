@@ -10,23 +10,34 @@ from refinery_beam.crashes.poison import Poison
 from refinery_beam.errors import RefineryError
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
-from refinery_beam.launch.build.changed import every_change
 from refinery_beam.launch.build.collected.collect import collect
 from refinery_beam.launch.build.engine import Engine
-from refinery_beam.launch.build.expected import expected_records, shard_records
+from refinery_beam.launch.build.expected import expected_bytes, expected_records, shard_records
+from refinery_beam.launch.build.failures import explained
 from refinery_beam.launch.build.manifest import manifest_body
 from refinery_beam.launch.prepare import Prepared
+from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.planning.splits.refs import make_refs
 
 
 def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance without the records of `poison`. Gives 'hit' when another run of the same key was first."""
-    with open_attempt(prepared.settings.root, prepared.key) as staging:
-        work = _run_job(prepared, staging, poison)
-        collected = collect(prepared, staging.output, work)
-        body = manifest_body(prepared, staging.instance, collected)
-        return promote(staging, body)
+    try:
+        with open_attempt(prepared.settings.root, prepared.key) as staging:
+            work = _run_job(prepared, staging, poison)
+            collected = collect(prepared, staging.output, work)
+            body = manifest_body(prepared, staging.instance, collected)
+            return promote(staging, body)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        failure: RefineryError = no_space(error, locations.absolute(prepared.settings.root))
+    except RefineryError as error:
+        failure = error
+    entries = prepared.index.entries
+    wanted = expected_bytes(prepared.plan, prepared.plugin, entries, source_bytes=prepared.index.facts.bytes)
+    raise explained(failure, prepared.plan, entries, wanted=wanted) from failure
 
 
 def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
@@ -48,8 +59,5 @@ def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
         heartbeat=engine.heartbeat,
         poison=tuple(sorted(poison.items())),
     )
-    try:
-        engine.run(lambda pipeline: translate(pipeline, job))
-    except RefineryError as error:
-        raise every_change(error, plan, index.entries) from error
+    engine.run(lambda pipeline: translate(pipeline, job))
     return engine.work

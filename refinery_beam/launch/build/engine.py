@@ -16,6 +16,7 @@ from refinery_beam.job.cancel import cancel
 from refinery_beam.job.failures import read_failures
 from refinery_beam.job.job import WORK_FOLDERS
 from refinery_beam.launch.settings import Settings
+from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.runners import local
 from refinery_beam.runners.dataflow.run import Listener, run_dataflow
 from refinery_beam.runners.engine_options import EngineOptions
@@ -86,6 +87,8 @@ class Engine:
                 raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
             if isinstance(error, RefineryError):
                 raise
+            if is_full(error):
+                raise no_space(error, self.work) from error
             raise JobDied(
                 f"the engine failed: {_last_line(error)}", markers=read_markers(self.work), code="engine-failed", value=type(error).__name__
             ) from error

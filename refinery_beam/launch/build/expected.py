@@ -53,6 +53,11 @@ def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
     return max(1, round(total))
 
 
+def expected_bytes(plan: Plan, plugin: Plugin, entries: Entries, *, source_bytes: int = 0) -> int:
+    """About how many bytes the dataset takes before compression."""
+    return expected_records(plan, plugin, entries) * _bytes_a_row(plan.output, plugin, source_bytes // max(1, len(entries)))
+
+
 def _shares(plan: Plan, entries: Entries) -> dict[str, Fraction]:
     split = plan.split
     if split.mode == "partition" or split.applies_to is not None:

@@ -18,10 +18,13 @@ from typing import Any
 
 WORDS = ("id", "logging_endpoint", "artifact_endpoint", "provision_endpoint", "control_endpoint", "status_endpoint")
 
+from refinery_beam.runners.quiet import Unfailing
+
 
 def boot(arguments: Sequence[str]) -> None:
     """Work for the engine until it closes the connection."""
     given = read_arguments(arguments)
+    sys.stdout, sys.stderr = Unfailing(sys.stdout), Unfailing(sys.stderr)
     import grpc
     from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
 
