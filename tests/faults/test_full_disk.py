@@ -41,7 +41,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def is_told_and_gone(photos: Path, *more: str) -> None:
+def is_reported_and_gone(photos: Path, *more: str) -> None:
     code, body = finish(start(photos, *more))
     if code == 0:
         return
@@ -59,19 +59,19 @@ def photos(class_folders: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("disk", [f"size={size}k" for size in KILOBYTES], indirect=True)
 def test_every_size_of_a_disk(photos: Path, disk: Path) -> None:
-    is_told_and_gone(photos, "--mode", "threads", "--workers", "2")
+    is_reported_and_gone(photos, "--mode", "threads", "--workers", "2")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("disk", [f"size={size}k" for size in KILOBYTES[::4]], indirect=True)
 def test_in_worker_processes(photos: Path, disk: Path) -> None:
-    is_told_and_gone(photos, "--mode", "processes", "--workers", "2")
+    is_reported_and_gone(photos, "--mode", "processes", "--workers", "2")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("disk", [f"nr_inodes={number}" for number in (2, 8, 16, 24, 32, 40)], indirect=True)
 def test_a_disk_without_inodes(photos: Path, disk: Path) -> None:
-    is_told_and_gone(photos, "--mode", "threads", "--workers", "2")
+    is_reported_and_gone(photos, "--mode", "threads", "--workers", "2")
 
 
 @pytest.mark.parametrize("limit", [3_000])

@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-WORDS = ("id", "logging_endpoint", "artifact_endpoint", "provision_endpoint", "control_endpoint", "status_endpoint")
-
 from refinery_beam.runners.quiet import Unfailing
+
+WORDS = ("id", "logging_endpoint", "artifact_endpoint", "provision_endpoint", "control_endpoint", "status_endpoint")
 
 
 def boot(arguments: Sequence[str]) -> None:
