@@ -60,7 +60,7 @@ class Corner:
     def draw(self, view, params):
         from PIL import Image
 
-        return Image.new("RGB", (2, 2), tuple(int(v) for v in view.choose(1, per_class=False)[0].pixels[0, 0]))
+        return Image.new("RGB", (2, 2), tuple(int(v) for v in view.sample(1, per_class=False)[0].pixels[0, 0]))
 
 
 PLUGIN = Extension(name="everything", version=1, ops=[Add(), Corner()], loaders=[Ppm()], assertions=[Even()])
