@@ -153,11 +153,9 @@ class Options:
                 # One word is meant as one, not as its letters.
                 put(f.name, tuple(map(os.fspath, [value] if isinstance(value, str | os.PathLike) else value)))
         if self.engine is not None:
-            if self.beam_options:
-                raise UsageError(
-                    "engine and beam_options are given",
-                    code="two-engines",
-                )
+            # A runner that only the environment names gives way to the engine.
+            if self.beam_options or self.runner not in (self.engine.runner, Options().runner):
+                raise UsageError("an engine is given, and a runner or Beam options beside it", code="two-engines")
             put("runner", self.engine.runner)
             put("beam_options", self.engine.beam_options())
 
@@ -179,13 +177,18 @@ def keywords(
     know by name, type and default."""
 
     def wrap(verb: Callable[[First, O], R]) -> Callable[Concatenate[First, P], R]:
-        def call(first: First, /, *args: P.args, **given: P.kwargs) -> R:
-            return verb(first, options(*args, **given))
+        own = signature(verb)
+        target = next(iter(own.parameters.values()))
+
+        def call(*args: Any, **given: Any) -> R:
+            # The target may be named too, and None is an option that is left out.
+            first = args if args or target.name not in given else (given.pop(target.name),)
+            if len(first) != 1:
+                raise TypeError(f"{verb.__name__}() takes one argument, {target.name}, and options by name")
+            return verb(first[0], options(**{name: value for name, value in given.items() if value is not None}))  # type: ignore[call-arg]
 
         update_wrapper(call, verb)
         call.__doc__ = f"{inspect.cleandoc(verb.__doc__ or '')}\n\nOptions\n-------\n{_described(options)}"
-        own = signature(verb)
-        target = next(iter(own.parameters.values()))
         named = [
             Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=f.type)
             for f in fields(options)  # type: ignore[arg-type]

@@ -64,6 +64,10 @@ def test_a_run_is_an_instance(data: rb.RunResult, folder: Path) -> None:
 def test_what_worked_before_still_works(data: rb.RunResult, folder: Path) -> None:
     assert rb.open_instance(data.path).split("train")[3]["record_id"] == data["train"][3]["record_id"]
     assert rb.open_instance(folder / "recipe.yaml", cache_root=folder / "cache").path == data.path
+    assert rb.open_instance(path_or_recipe=data.path, cache_root=None).path == data.path  # type: ignore[call-arg]
+    assert rb.run(recipe=folder / "recipe.yaml", cache_root=folder / "cache").path == data.path  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="takes one argument, recipe"):
+        rb.run()  # type: ignore[call-arg]
     assert rb.Replay.from_instance(data.path).split == "train"
     assert rb.plan_recipe(folder / "recipe.yaml", cache_root=folder / "cache").location == data.path
     assert [data["train"].columns("label").fields, data["train"].columns(["label"]).fields] == [("record_id", "label")] * 2
@@ -225,6 +229,7 @@ def test_variables_hold_for_the_library_too(folder: Path, monkeypatch: pytest.Mo
         ({"runner": "ray"}, "unknown-runner"),
         ({"engine": rb.Direct(options={"parallelism": 2})}, "beam-option"),
         ({"engine": rb.Flink(master="cluster:8081")}, "worker-environment"),
+        ({"engine": rb.Flink(), "runner": "spark"}, "two-engines"),
         ({"engine": rb.Flink(), "beam_options": ["--parallelism=2"]}, "two-engines"),
     ],
 )
