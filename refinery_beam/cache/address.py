@@ -119,7 +119,7 @@ def check_complete(manifest: Manifest) -> None:
     """Every listed file exists with its listed size, or `ManifestDamage` names the first that does not. Stat only, nothing is read."""
     store = store_of(manifest.location)
     listed = store.sizes(manifest.location) if locations.is_url(manifest.location) else None
-    for entry in manifest.files:
+    for entry in (*manifest.files, *manifest.annexes):
         size = listed.get(entry.path) if listed is not None else store.size(os.path.join(manifest.location, entry.path))
         if size is None:
             raise ManifestDamage(f"{manifest.location} lacks {entry.path}")

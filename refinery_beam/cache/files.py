@@ -10,7 +10,7 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache.listed import is_sink_file
-from refinery_beam.cache.manifest import RECIPE_NAME
+from refinery_beam.cache.manifest import ANNEXES
 from refinery_beam.errors import StoreError
 
 PIECE_BYTES = 8 << 20
@@ -66,12 +66,21 @@ def compute_files(folder: str, *, shards: Iterable[Mapping[str, Any]] = (), thre
     """The ``files`` list of a manifest for a folder, sorted by path.
 
     ``shards`` are entries from the write pass, which counted and hashed the files (path, bytes, sha256, split, shard, shards, records,
-    rows_digest); they are copied and their files not read again. Every other file is hashed here, except recipe.yaml, whose digest is that
-    of its meaning (see `manifest.RECIPE_NAME`), and the files of sinks, which their sink's table lists.
+    rows_digest); they are copied and their files not read again. Every other file is hashed here, except annexes, see `compute_annexes`,
+    and the files of sinks, which their sink's table lists.
     """
     known = {str(entry["path"]): dict(entry) for entry in shards}
     present = walk_files(folder)
-    rest = [path for path in present if path not in known and path != RECIPE_NAME and not is_sink_file(path)]
+    rest = [path for path in present if path not in known and path not in ANNEXES and not is_sink_file(path)]
     digests = hash_files(folder, rest, threads=threads)
     entries = [*known.values(), *({"path": path, "bytes": present[path], "sha256": digests[path]} for path in rest)]
     return sorted(entries, key=lambda entry: str(entry["path"]))
+
+
+def compute_annexes(folder: str) -> list[dict[str, Any]]:
+    """The ``annexes`` list of a manifest for a folder, sorted by path."""
+    found = [path for path in sorted(ANNEXES) if os.path.lexists(os.path.join(folder, path))]
+    return [
+        {"path": path, "bytes": os.path.getsize(os.path.join(folder, path)), "sha256": file_sha256(os.path.join(folder, path))}
+        for path in found
+    ]

@@ -1,4 +1,4 @@
-"""Files that the manifest lists through another file (the files of sinks), and the sample as a dataset of its own."""
+"""Files that the manifest lists through another file (those of sinks), files that it does not list, and the sample as a dataset."""
 
 from __future__ import annotations
 
@@ -20,6 +20,15 @@ def is_sink_file(path: str) -> bool:
     (True, False, False)
     """
     return path.startswith("sinks/") and not SINK_TABLE.fullmatch(path)
+
+
+def is_rendered(path: str) -> bool:
+    """Whether a path of an instance is made from its other files, at any time again: such files are listed nowhere.
+
+    >>> is_rendered("report/pictures/examples.png"), is_rendered("report/report.md")
+    (True, False)
+    """
+    return path == "report/report.html" or path.startswith("report/pictures/")
 
 
 def sink_entries(folder: str, files: Iterable[FileEntry]) -> list[FileEntry]:

@@ -3,10 +3,14 @@
 It lists every file with its size and sha256, so that it can be checked without trusting the directory; and it is a pure function of the
 recipe, the input, the seed and the environment, so that equal builds write equal bytes. No time, host, run id, runner or worker count
 may enter it (they live in the journal).
+
+From format 2 on it proves itself: its bytes are the only spelling of its content (`manifest_bytes`), and ``manifest_digest`` is the SHA-256
+of everything else in it. Format 1 had neither, listed no annexes, and is still read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +23,19 @@ from refinery_beam.rows import files_digest, logical_digest
 MANIFEST_NAME = "manifest.json"
 
 RECIPE_NAME = "recipe.yaml"
-"""The effective recipe. It contains the locations of the sources: the same dataset built from another folder, or on another machine, has
-other bytes here and the same manifest. So the manifest does not list it as a file, and ``recipe_digest`` covers its *meaning*."""
+"""The effective recipe, an annex. A manifest of format 1 does not list it; ``recipe_digest`` covers what it means."""
+
+SELECTION_NAME = "selection.json"
+"""What listing left out, an annex."""
+
+ANNEXES = (RECIPE_NAME, SELECTION_NAME)
+
 CONTRACT = 1
+
+FORMAT = 2
+"""What this release writes; it reads every format up to this one."""
+
+SEAL = "manifest_digest"
 
 _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "recipe_hash": str,
@@ -134,10 +148,20 @@ class Manifest:
         word = self.raw.get("output", {}).get("encoding")
         return None if word is None else str(word)
 
+    @property
+    def format(self) -> int:
+        """The format of the instance; 1 where the manifest names none."""
+        return int(self.raw.get("format", 1))
+
     @cached_property
     def files(self) -> tuple[FileEntry, ...]:
-        """Every file but the manifest itself, sorted by path."""
+        """The files that are equal wherever the instance is built, sorted by path."""
         return tuple(FileEntry(**entry) for entry in self.raw["files"])
+
+    @cached_property
+    def annexes(self) -> tuple[FileEntry, ...]:
+        """The files that may differ between two places of the same data, sorted by path; no digest of the data covers them."""
+        return tuple(FileEntry(**entry) for entry in self.raw.get("annexes", ()))
 
     def shards(self, split: str) -> tuple[FileEntry, ...]:
         """The shards of a split in shard order."""
@@ -157,6 +181,15 @@ def manifest_bytes(body: Mapping[str, Any]) -> bytes:
     return (json.dumps(body, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest's content with ``manifest_digest`` over everything else in it.
+
+    >>> sealed({"contract": 1})["manifest_digest"][:12]
+    'ae6e36b8f6e5'
+    """
+    return {**body, SEAL: hashlib.sha256(manifest_bytes({k: v for k, v in body.items() if k != SEAL})).hexdigest()}
+
+
 def parse_manifest(text: bytes, *, location: str) -> Manifest:
     """Read a manifest and prove that it agrees with itself.
 
@@ -169,20 +202,56 @@ def parse_manifest(text: bytes, *, location: str) -> Manifest:
         raise ManifestDamage(f"{MANIFEST_NAME} in {location} is not JSON: {error}") from None
     if not isinstance(raw, dict):
         raise ManifestDamage(f"{MANIFEST_NAME} in {location} is not a JSON object")
-    contract = raw.get("contract")
-    if isinstance(contract, int) and contract > CONTRACT:
-        raise StoreError(
-            f"{location} was written under contract {contract}, this release reads contract {CONTRACT}",
-            code="manifest-contract",
-            at=f"{location}/{MANIFEST_NAME}",
-            value=contract,
-        )
-    if contract != CONTRACT:
+    unproved = _seal_problem(text, raw)
+    if not unproved or SEAL not in raw:
+        # A number that the seal does not cover is damage before it is news.
+        _refuse_newer(raw, location)
+    if raw.get("contract") != CONTRACT:
         raise ManifestDamage(f"{MANIFEST_NAME} in {location} names no contract")
-    problems = self_check(raw)
+    problems = [unproved] if unproved else self_check(raw)
     if problems:
         raise ManifestDamage(f"{MANIFEST_NAME} in {location}: {problems[0]}")
     return Manifest(raw, location)
+
+
+def problems_of(text: bytes) -> list[str]:
+    """Everything that is wrong with the text of a manifest that `parse_manifest` refuses; empty where it is not even a JSON object."""
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(raw, dict):
+        return []
+    unproved = _seal_problem(text, raw)
+    return [*([unproved] if unproved else []), *self_check(raw)]
+
+
+def _seal_problem(text: bytes, raw: dict[str, Any]) -> str:
+    """Why the seal of a manifest's text does not hold; '' where it does, or where the format has none."""
+    if SEAL not in raw and "format" not in raw:
+        return ""
+    try:
+        if text != manifest_bytes(raw):
+            return "its bytes are not those that its content has: it was edited or damaged"
+        if raw.get(SEAL) != sealed(raw)[SEAL]:
+            return f"{SEAL} is not that of its content: it was edited or damaged"
+    except ValueError as error:
+        return f"its content has no bytes of its own: {error}"
+    if not isinstance(raw.get("format"), int) or raw["format"] < FORMAT:
+        return f"format is {raw.get('format')!r}, and a manifest with a {SEAL} has format {FORMAT} or later"
+    return ""
+
+
+def _refuse_newer(raw: Mapping[str, Any], location: str) -> None:
+    for word, known in (("contract", CONTRACT), ("format", FORMAT)):
+        found = raw.get(word)
+        if isinstance(found, int) and found > known:
+            raise StoreError(
+                f"{location} was written under {word} {found}, this release reads {word} {known}",
+                code="manifest-contract",
+                at=f"{location}/{MANIFEST_NAME}",
+                value=found,
+            )
 
 
 def self_check(raw: Mapping[str, Any]) -> list[str]:
@@ -192,15 +261,21 @@ def self_check(raw: Mapping[str, Any]) -> list[str]:
     counts that add up, and both digests computed anew.
     """
     found = [f"{name} is missing or of the wrong type" for name, kind in _REQUIRED.items() if not isinstance(raw.get(name), kind)]
+    annexes = raw.get("annexes", [])
+    if not isinstance(annexes, list) or ("format" in raw and "annexes" not in raw):
+        found.append("annexes is missing or of the wrong type")
     if found:
         return found
     files: list[dict[str, Any]] = raw["files"]
-    found += [problem for entry in files if (problem := _entry_problem(entry))]
+    found += [problem for entry in (*files, *annexes) if (problem := _entry_problem(entry))]
     if found:
         return found
-    paths = [entry["path"] for entry in files]
-    if paths != sorted(set(paths)):
-        found.append("files are not sorted by path, or one is listed twice")
+    for word, entries in (("files", files), ("annexes", annexes)):
+        paths = [entry["path"] for entry in entries]
+        if paths != sorted(set(paths)):
+            found.append(f"{word} are not sorted by path, or one is listed twice")
+    if {entry["path"] for entry in annexes} & {entry["path"] for entry in files}:
+        found.append("an annex is listed among the files")
     splits: list[Any] = raw["splits"]
     if len(set(map(str, splits))) != len(splits) or set(map(str, splits)) != set(raw["counts"]):
         found.append("splits and counts do not name the same splits")

@@ -13,6 +13,7 @@ an error (non-determinism). A valid instance is never removed or replaced here; 
 
 On an object store (see `remote`) the shards are at their final location already, and step 1 counts them there. Step 4 uploads the other
 files and then the manifest, only if there is none. Everything else is the same.
+The first run that puts an annex there has put it for all: the others take it over, since a manifest must list what lies beside it.
 """
 
 from __future__ import annotations
@@ -26,9 +27,19 @@ from refinery_beam.cache.address import InstanceKey, find, instance_dir, lookup_
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
 from refinery_beam.cache.attempts.staging import Staging, trash_path
-from refinery_beam.cache.files import file_sha256, walk_files
+from refinery_beam.cache.files import compute_annexes, file_sha256, walk_files
 from refinery_beam.cache.listed import sink_entries
-from refinery_beam.cache.manifest import CONTRACT, MANIFEST_NAME, RECIPE_NAME, FileEntry, Manifest, manifest_bytes, self_check
+from refinery_beam.cache.manifest import (
+    ANNEXES,
+    CONTRACT,
+    FORMAT,
+    MANIFEST_NAME,
+    FileEntry,
+    Manifest,
+    manifest_bytes,
+    sealed,
+    self_check,
+)
 from refinery_beam.cache.stores.local import LocalStore, Store, store_error, sync_directory, sync_file
 from refinery_beam.cache.stores.remote import RemoteStore
 from refinery_beam.errors import EngineError, StoreError
@@ -50,20 +61,23 @@ def promote(
 ) -> tuple[Literal["built", "hit"], Manifest]:
     """Make the attempt the instance of its key, or find that an equal one is already there.
 
-    ``manifest_body`` is the whole manifest; ``contract``, ``recipe_hash``, ``input_hash``, ``seed``, ``files_digest`` and
-    ``logical_digest`` are filled in when absent and must agree otherwise. ``recheck`` hashes every file again, not only those of at most
-    1 MiB. ``durable`` False leaves out every fsync: a power cut may then leave an instance that `find` calls damaged.
+    ``manifest_body`` is the whole manifest; ``contract``, ``format``, ``recipe_hash``, ``input_hash``, ``seed``, ``files_digest`` and
+    ``logical_digest`` are filled in when absent and must agree otherwise; ``annexes`` and ``manifest_digest`` are always made here.
+    ``recheck`` hashes every file again, not only those of at most 1 MiB. ``durable`` False leaves out every fsync: a power cut may then
+    leave an instance that `find` calls damaged.
 
     Gives ("built", manifest) or ("hit", manifest of the winner), the manifest read back from its final location. Raises EngineError
     ``incomplete-output`` (files do not agree with the manifest), ``manifest-inconsistent``, ``nondeterminism`` (exit code 4), and
     StoreError. The caller closes the attempt: use it as a context manager.
     """
+    if isinstance(staging, RemoteStaging):
+        _share_annexes(staging)
     body = complete_body(staging, manifest_body)
     files = tuple(FileEntry(**entry) for entry in body["files"])
     local = LocalStore(durable=durable)
     store: Store = local if isinstance(staging, Staging) else staging.store
     try:
-        every = (*files, *sink_entries(staging.instance, files))
+        every = (*files, *sink_entries(staging.instance, files), *(FileEntry(**entry) for entry in body["annexes"]))
         check_files(staging.instance, every, recheck=recheck, output=staging.output)
         _step("checked")
         if durable and isinstance(staging, Staging):
@@ -100,7 +114,7 @@ def complete_body(staging: Attempt, manifest_body: Mapping[str, Any]) -> dict[st
     body = dict(manifest_body)
     body["files"] = sorted((dict(entry) for entry in body.get("files", ())), key=lambda entry: str(entry.get("path")))
     key = staging.key
-    computed = {"contract": CONTRACT, "recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed}
+    computed = {"contract": CONTRACT, "format": FORMAT, "recipe_hash": key.recipe_hash, "input_hash": key.input_hash, "seed": key.seed}
     for name, value in computed.items():
         if body.setdefault(name, value) != value:
             raise _inconsistent(f"{name} is {body[name]!r}, the attempt is for {value!r}", staging)
@@ -109,10 +123,11 @@ def complete_body(staging: Attempt, manifest_body: Mapping[str, Any]) -> dict[st
         body.setdefault("logical_digest", logical_digest(body["files"], body.get("splits", [])))
     except (KeyError, TypeError) as error:
         raise _inconsistent(f"a file entry lacks or misnames {error}", staging) from error
+    body["annexes"] = compute_annexes(staging.instance)
     problems = self_check(body)
     if problems:
         raise _inconsistent("; ".join(problems), staging)
-    return body
+    return sealed(body)
 
 
 def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = False, output: str = "") -> None:
@@ -132,8 +147,6 @@ def check_files(folder: str, files: Iterable[FileEntry], *, recheck: bool = Fals
         if path not in present:
             raise _incomplete(f"{path} was reported but never written", folder)
         if path not in listed:
-            if path == RECIPE_NAME:
-                continue
             raise _incomplete(f"{path} was written but never reported", folder)
         entry, size = listed[path], present[path]
         if size != entry.bytes:
@@ -161,6 +174,14 @@ def first_difference(mine: Manifest, theirs: Manifest) -> str:
             return f"{left.path} in this run and {right.path} in the cache hold {what}"
         return f"{left.path} has other bytes ({left.sha256[:12]} in this run, {right.sha256[:12]} in the cache)"
     return "the order of splits differs"
+
+
+def _share_annexes(staging: RemoteStaging) -> None:
+    """Put the annexes at the instance's location, or take over those that another run has put there."""
+    for path in ANNEXES:
+        mine, shared = os.path.join(staging.instance, path), locations.join(staging.output, path)
+        if os.path.lexists(mine) and not staging.store.put_if_absent(shared, locations.read(mine)):
+            locations.write(mine, locations.read(shared))
 
 
 def _publish(store: Store, staging: Attempt, target: str, mine: Manifest) -> Literal["built", "hit"]:

@@ -1,22 +1,22 @@
 """Checks an instance against its manifest.
 
-The plain check trusts nothing but the manifest's text, and that only if it does not contradict itself: it hashes every file, names every
-unlisted file, and counts rows by the Parquet footers. The deep check also reads every row and computes the row digests anew, so it does not
-depend on the Parquet writer, and it finds the mistakes of a writer as well as those of a disk.
+The plain check trusts nothing but the manifest's text, and that only if its own digest holds and it does not contradict itself: it hashes
+every file, names every unlisted file, counts rows by the Parquet footers, and adds up again what the manifest says of its files. The deep
+check also reads every row and computes the row digests anew, so it does not depend on the Parquet writer, and it finds the mistakes of a
+writer as well as those of a disk.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam import locations
 from refinery_beam.cache.files import hash_files
 from refinery_beam.cache.findings import Finding
-from refinery_beam.cache.listed import sample_manifest, sink_entries
+from refinery_beam.cache.listed import is_rendered, sample_manifest, sink_entries
 from refinery_beam.cache.manifest import (
     CONTRACT,
     MANIFEST_NAME,
@@ -25,9 +25,10 @@ from refinery_beam.cache.manifest import (
     Manifest,
     ManifestDamage,
     parse_manifest,
-    self_check,
+    problems_of,
 )
 from refinery_beam.cache.stores.local import store_error, store_of
+from refinery_beam.cache.sums import wrong_sums
 from refinery_beam.errors import RefineryError, StoreError
 
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ def verify(
     """Check an instance directory and report every fault, not only the first.
 
     With ``deep`` the plugin that the manifest names reads the content; it is installed or one of the plugin paths in ``code`` (PluginError
-    without it). ``recipe_digest`` gives the digest of a recipe's meaning (this room knows no recipes); without it the check of recipe.yaml
-    is that it exists.
+    without it). A manifest of format 1 does not list recipe.yaml: ``recipe_digest`` gives the digest of a recipe's meaning (this room knows
+    no recipes), and without it the check of the file is that it exists.
 
     Codes of findings: ``manifest-missing``, ``manifest-damaged``, ``misplaced``, ``missing``, ``wrong-size``, ``wrong-digest``,
-    ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, ``recipe-changed``, and with ``deep`` also ``schema``, ``order``,
+    ``unlisted``, ``odd-file``, ``unreadable``, ``counts``, ``sums``, ``recipe-changed``, and with ``deep`` also ``schema``, ``order``,
     ``duplicate-id``, ``value``, ``rows-digest`` (if all of these are right, the logical digest follows from the manifest).
 
     StoreError when there is no such directory (``instance-missing``), when a newer release wrote it, or when it cannot be read at all.
@@ -119,11 +120,14 @@ def verify(
         _check_location(manifest, tally)
         try:
             sound = _check_files(manifest, tally, threads=threads)
-            _check_recipe(manifest, tally, recipe_digest)
+            if manifest.format == 1:
+                _check_recipe(manifest, tally, recipe_digest)
         except OSError as error:
             raise store_error(error, "verify", location) from error
         plugin = _plugin_of(manifest, code) if deep else None
         _check_counts(manifest, sound, tally, plugin)
+        if sound >= {entry.path for entry in manifest.files}:
+            tally.findings += wrong_sums(manifest)
         sample = sample_manifest(manifest)
         if sample is not None:
             _check_counts(sample, sound, tally, plugin)
@@ -153,18 +157,10 @@ def _read_manifest(location: str, tally: _Tally) -> Manifest | None:
     try:
         return parse_manifest(text, location=location)
     except ManifestDamage as damage:
-        problems = _all_problems(text) or [str(damage)]
+        problems = problems_of(text) or [str(damage)]
         for problem in problems:
             tally.add("manifest-damaged", MANIFEST_NAME, problem)
         return None
-
-
-def _all_problems(text: bytes) -> list[str]:
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError):
-        return []
-    return self_check(raw) if isinstance(raw, Mapping) else []
 
 
 def _check_location(manifest: Manifest, tally: _Tally) -> None:
@@ -184,8 +180,9 @@ def _check_files(manifest: Manifest, tally: _Tally, *, threads: int) -> set[str]
             raise
         tally.add("odd-file", os.path.relpath(error.at, manifest.location), error.message)
         return set()
-    listed = {entry.path: entry for entry in (*manifest.files, *_sink_files(manifest, tally))}
-    for path in sorted(present.keys() - listed.keys() - {MANIFEST_NAME, RECIPE_NAME}):
+    listed = {entry.path: entry for entry in (*manifest.files, *manifest.annexes, *_sink_files(manifest, tally))}
+    known = {MANIFEST_NAME, *listed, *([RECIPE_NAME] if manifest.format == 1 else [])}
+    for path in sorted(path for path in present.keys() - known if not is_rendered(path)):
         tally.add("unlisted", path, "is not in the manifest")
     readable = []
     for path, entry in sorted(listed.items()):

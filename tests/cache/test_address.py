@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from refinery_beam.cache import InstanceKey, LocalStore, find, instance_dir, lookup, lookup_at, prepare_root, refuse_inside_sources
-from refinery_beam.cache.manifest import manifest_bytes, safe_relative
+from refinery_beam.cache.manifest import manifest_bytes, safe_relative, sealed
 from refinery_beam.errors import StoreError, UsageError
 from support import handmade
 
@@ -21,7 +21,7 @@ def rewrite(location: str, change: Callable[[dict[str, Any]], Any]) -> None:
     path = Path(location) / "manifest.json"
     raw = json.loads(path.read_bytes())
     change(raw)
-    path.write_bytes(manifest_bytes(raw))
+    path.write_bytes(manifest_bytes(sealed(raw)))
 
 
 def test_a_key_has_full_digests_only() -> None:
@@ -234,7 +234,7 @@ def test_thousands_of_files_are_checked_fast(tmp_path: Path) -> None:
     (location / "manifest.json").unlink()
     raw["files"] = compute_files(str(location), shards=[f for f in raw["files"] if "split" in f])
     raw["files_digest"] = files_digest(raw["files"])
-    (location / "manifest.json").write_bytes(manifest_bytes(raw))
+    (location / "manifest.json").write_bytes(manifest_bytes(sealed(raw)))
     begin = process_time()
     assert lookup(str(tmp_path), KEY) is not None
     assert process_time() - begin < 0.5

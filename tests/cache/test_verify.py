@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from refinery_beam.cache import Manifest, compute_files, verify
-from refinery_beam.cache.manifest import manifest_bytes
+from refinery_beam.cache.manifest import manifest_bytes, sealed
 from refinery_beam.errors import StoreError
 from refinery_beam.rows import files_digest, logical_digest
 from support import handmade
@@ -33,7 +33,7 @@ def reseal(manifest: Manifest, path: str, table: pa.Table, **facts: Any) -> None
     raw["files"] = [{**known[f["path"]], **f} for f in compute_files(str(location))]
     raw["counts"] = {s: sum(f["records"] for f in raw["files"] if f.get("split") == s) for s in raw["splits"]}
     raw |= {"files_digest": files_digest(raw["files"]), "logical_digest": logical_digest(raw["files"], raw["splits"])}
-    (location / "manifest.json").write_bytes(manifest_bytes(raw))
+    (location / "manifest.json").write_bytes(manifest_bytes(sealed(raw)))
 
 
 @pytest.mark.parametrize("encoding", ["tensor", "png", "source", "jpeg", "webp", None])
@@ -44,8 +44,9 @@ def test_a_sound_instance(tmp_path: Path, encoding: str | None, shape: tuple[int
         report = verify(manifest.location, deep=deep)
         if not (encoding == "webp" and shape[2] == 1 and deep):  # WebP has no grey: it comes back as RGB and is named.
             assert report.findings == ()
-        assert report.files_checked == len(manifest.files)
-        assert report.bytes_checked == sum(f.bytes for f in manifest.files)
+        files = (*manifest.files, *manifest.annexes)
+        assert report.files_checked == len(files)
+        assert report.bytes_checked == sum(f.bytes for f in files)
         assert report.records_checked == 17
         lossy = deep and encoding in ("jpeg", "webp")
         assert [("jpeg" in n or "webp" in n) for n in report.notes] == ([True] if lossy else [])
@@ -86,9 +87,9 @@ def test_manifests(tmp_path: Path) -> None:
     good = path.read_bytes()
     path.write_bytes(good[:-20])
     assert codes(manifest) == [("manifest-damaged", "manifest.json")]
-    path.write_bytes(manifest_bytes(manifest.raw | {"files_digest": "0", "logical_digest": "0"}))
+    path.write_bytes(manifest_bytes(sealed(manifest.raw | {"files_digest": "0", "logical_digest": "0"})))
     assert codes(manifest) == [("manifest-damaged", "manifest.json")] * 2
-    path.write_bytes(manifest_bytes(manifest.raw | {"seed": 43}))
+    path.write_bytes(manifest_bytes(sealed(manifest.raw | {"seed": 43})))
     assert codes(manifest) == [("misplaced", "manifest.json")]
     path.unlink()
     assert codes(manifest) == [("manifest-missing", "manifest.json")]

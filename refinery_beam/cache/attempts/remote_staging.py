@@ -18,8 +18,8 @@ from refinery_beam import locations
 from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, staging_root
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.staging import Staging
-from refinery_beam.cache.listed import is_sink_file
-from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
+from refinery_beam.cache.listed import is_rendered, is_sink_file
+from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.cache.stores.home import home
 from refinery_beam.cache.stores.remote import RemoteStore, prepare_remote_root
 from refinery_beam.errors import RefineryError, StoreError
@@ -113,7 +113,7 @@ class RemoteStaging:
         if found.manifest is None:
             self.store.clear(self.output, allowed=lambda: not self._lease.lost)
             return
-        known = {MANIFEST_NAME, RECIPE_NAME, *(entry.path for entry in found.manifest.files)}
+        known = {MANIFEST_NAME, *(entry.path for entry in (*found.manifest.files, *found.manifest.annexes))}
         # Files of sinks never differ between runs: each was created only if absent, and compared.
-        strangers = [path for path in self.store.sizes(self.output) if path not in known and not is_sink_file(path)]
+        strangers = [p for p in self.store.sizes(self.output) if p not in known and not is_sink_file(p) and not is_rendered(p)]
         self.store.remove([locations.join(self.output, path) for path in strangers])

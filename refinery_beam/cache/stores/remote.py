@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 
 from refinery_beam import locations
-from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
+from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.errors import EngineError, StoreError
 
 BATCH = 500
@@ -106,8 +106,7 @@ class RemoteStore:
         with open(os.path.join(tree, *path.split("/")), "rb") as file:
             data = file.read()
         location = locations.join(target, path)
-        # The recipe contains the locations of the sources: two machines may write it differently, and the manifest does not list it.
-        if self.put_if_absent(location, data) or path == RECIPE_NAME or self.read(location) == data:
+        if self.put_if_absent(location, data) or self.read(location) == data:
             return
         raise EngineError(
             f"two builds of one key differ: {path} has other bytes on the store",
