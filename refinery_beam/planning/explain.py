@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refinery_beam.planning.nodes import Chain, Plan, Step
+from refinery_beam.planning.nodes import Chain, OutputPlan, Plan, Step
 
 
 def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:
@@ -36,6 +36,7 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
         f"{plan.content or 'content'}: {'not stored' if out.content_field is None else 'encoding ' + out.encoding}"
         + ("" if plan.decodes or plan.selects_by_files else "; nothing is decoded")
     )
+    lines.append("Parquet: " + _storage(out))
     lines += [f"{c.section}: {c.kind}{f' of {c.field}' if c.field else ''} ({c.severity})" for c in plan.contracts]
     if plan.sample is not None:
         s = plan.sample
@@ -43,6 +44,15 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
         lines.append(f"Sample: {size} of each {'class of ' if s.kind == 'per_class' else ''}{', '.join(s.splits)} (seed {s.seed})")
     lines += [f"Sink {s.name}: {s.field} of {', '.join(s.splits)} to sinks/{s.name}/{s.template}" for s in plan.sinks]
     return "\n".join(lines)
+
+
+def _storage(out: OutputPlan) -> str:
+    """The codecs and row groups of the plan's files."""
+    storage = out.storage
+    if out.content_field is None:
+        return f"codec {storage.fields}"
+    codecs = storage.content if storage.content == storage.fields else f"{storage.content} ({out.content_field}), {storage.fields} (others)"
+    return f"codec {codecs}, row groups of {storage.row_group_bytes >> 10:,} KiB"
 
 
 def split_rule(plan: Plan) -> str:

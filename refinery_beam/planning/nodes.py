@@ -16,6 +16,7 @@ from refinery_beam.planning.contracts import ContractStep
 from refinery_beam.planning.generated import AugmentStep, GenerateStep, generated_fields
 from refinery_beam.planning.sample import SamplePlan
 from refinery_beam.planning.sinks import SinkStep
+from refinery_beam.planning.storage import Storage
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.modules import PathCode
 
@@ -197,6 +198,7 @@ class OutputPlan:
     quality: int
     shard_records: int | None
     shard_bytes: int | None
+    storage: Storage
 
     def schema(self) -> dict[str, Any]:
         return {name: {"dtype": t.dtype, "shape": None if t.shape is None else list(t.shape)} for name, t in self.fields}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from refinery_beam.errors import RecipeError, RefineryError, closest
 from refinery_beam.planning.filters import tags_schema
 from refinery_beam.planning.nodes import Chain, FieldStep, OutputPlan
+from refinery_beam.planning.storage import storage_of
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FieldType, Plugin
 from refinery_beam.recipe import Recipe
 
@@ -60,17 +61,21 @@ def build_output(
                 )
             )
         listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))
-    encoding = "none"
+    word, encoding, row_bytes = "none", None, None
     if stored is not None:
-        encoding = out.encoding or plugin.kind.encoding_of(stored)
-        _check_encoding(recipe, plugin, encoding, stored, chains, errors)
+        word = out.encoding or plugin.kind.encoding_of(stored)
+        _check_encoding(recipe, plugin, word, stored, chains, errors)
+        encoding = plugin.encoding(word)
+        if stored.fixed:
+            row_bytes = encoding.estimate(stored, 0) or None
     return OutputPlan(
         fields=tuple(listed),
         content_field=content if stored is not None else None,
-        encoding=encoding,
+        encoding=word,
         quality=int(out.quality) if out.quality is not None else 95,
         shard_records=out.shard_records,
         shard_bytes=out.shard_bytes,
+        storage=storage_of(encoding, row_bytes, out),
     )
 
 

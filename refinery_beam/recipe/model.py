@@ -6,9 +6,10 @@ refused everywhere but inside ``params``, ``assertion`` and ``extensions``. Text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from refinery_beam.errors import did_you_mean
@@ -117,8 +118,40 @@ _StoreFormat: TypeAlias = Literal["parquet", "jsonl", "webdataset", "tfrecord"]
 _StoreFormats: TypeAlias = Annotated[tuple[_StoreFormat, ...], Field(min_length=1)]
 
 
+CODECS: Mapping[str, int] = {"none": 0, "lz4": 0, "snappy": 0, "zstd": 22}
+"""The codecs of Parquet columns, with their highest level; 0 where a codec has none."""
+
+
+def _codec(value: Any) -> Any:
+    """A codec with its level written out: ``zstd`` is ``zstd:1``."""
+    if not isinstance(value, str):
+        return value
+    name, colon, level = value.partition(":")
+    highest = CODECS.get(name)
+    rule = "compression is none, lz4, snappy, or zstd with a level from 1 to 22, like zstd:3"
+    if highest is None:
+        raise broken_rule(f"there is no codec {name!r}", rule=rule, remedy=did_you_mean(name, CODECS))
+    if not highest and colon:
+        raise broken_rule(f"{name} has no level", rule=rule, remedy=f"write {name}")
+    if not highest:
+        return name
+    if colon and not (level.isascii() and level.isdecimal() and str(int(level)) == level and 1 <= int(level) <= highest):
+        raise broken_rule(f"{level!r} is no level of {name}", rule=rule, remedy=f"write a level from 1 to {highest}, or {name} alone")
+    return f"{name}:{level or 1}"
+
+
+_codec_words = [name for name, highest in CODECS.items() if not highest]
+Codec: TypeAlias = Annotated[
+    str,
+    BeforeValidator(_codec),
+    WithJsonSchema({"type": "string", "anyOf": [{"enum": [*_codec_words, "zstd"]}, {"pattern": "^zstd:([1-9]|1[0-9]|2[0-2])$"}]}),
+]
+
+
 class OutputSection(Section):
-    """What is stored. ``encoding`` is a word of the plugin's kind of data; None leaves the choice to the compiler."""
+    """What is stored. ``encoding`` is a word of the plugin's kind of data; None leaves the choice to the compiler, and so it does for
+    ``compression``, the codec of every column, and ``row_group_bytes``, the content of a row group.
+    """
 
     record_schema: Annotated[dict[str, FieldSchema], Field(min_length=1)]
     format: Annotated[_StoreFormats, BeforeValidator(_one_or_many, json_schema_input_type=_StoreFormat | _StoreFormats)] = ("parquet",)
@@ -126,6 +159,8 @@ class OutputSection(Section):
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     shard_records: Annotated[int, Field(gt=0)] | None = None
     shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None
+    compression: Codec | None = None
+    row_group_bytes: Annotated[int, Field(ge=1 << 12, le=1 << 30)] | None = None
 
 
 Derivation: TypeAlias = Literal["parent_directory_name", "filename", "stem"]

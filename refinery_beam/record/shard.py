@@ -1,7 +1,7 @@
 """One shard: rows in record_key order, streamed into one Parquet file that is counted and hashed as it is written.
 
-Bytes are a pure function of the rows and the schema: fixed compression and page settings, row groups cut by bytes, no statistics and no
-dictionary on the content column (they cost half the speed there and say nothing). The file is written under an attempt name and renamed
+Bytes are a pure function of the rows, the schema and the plan's `Storage`: row groups are cut by bytes, and the content column has no
+statistics and no dictionary (they cost half the speed there and say nothing). The file is written under an attempt name and renamed
 to a name that holds its own digest, so a retried or a duplicated attempt can only ever produce the same file again.
 """
 
@@ -15,13 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from refinery_beam import locations
 from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
+from refinery_beam.planning.storage import codec
 from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
@@ -34,6 +35,9 @@ from refinery_beam.record.worker import Worker
 from refinery_beam.records import LedgerRow, Ref, ShardRow
 from refinery_beam.rows import shard_digest
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 class Markers(Protocol):
     """Writes down which records are being worked on, so that the driver knows them if this process dies; see `crashes.markers`."""
@@ -41,13 +45,6 @@ class Markers(Protocol):
     def knowing(self, fitted: Fitted) -> None: ...
 
     def on(self, ref: Ref) -> AbstractContextManager[None]: ...
-
-
-ROW_GROUP_BYTES = 8 << 20
-"""Content bytes of a row group. Bounds a worker's buffer; a reader decompresses a whole row group to read one row."""
-
-COMPRESSION_LEVEL = 1
-"""zstd level: higher ones gain about a percent on photographs and cost a third of the write speed."""
 
 
 @dataclass
@@ -118,7 +115,7 @@ class ShardFile:
         self._bytes += row.size
         self.records += 1
         # Metadata-only rows have no content bytes: bound their number instead.
-        if self._bytes >= ROW_GROUP_BYTES or len(self._rows) >= 1 << 16:
+        if self._bytes >= self._output.storage.row_group_bytes or len(self._rows) >= 1 << 16:
             self._flush()
 
     def close(self) -> None:
@@ -140,11 +137,12 @@ class ShardFile:
         if self._writer is None:
             # The leaves of a struct column are named by path; listing the plain columns leaves the content's own leaves out.
             plain = [c.name for c in self._schema if c.name != self._output.content_field]
+            codecs = column_codecs(self._schema, self._output)
             self._writer = pq.ParquetWriter(
                 self.file,
                 self._schema,
-                compression="zstd",
-                compression_level=COMPRESSION_LEVEL,
+                compression={path: name for path, (name, _) in codecs.items()},
+                compression_level={path: level for path, (_, level) in codecs.items() if level is not None},
                 use_dictionary=plain,
                 write_statistics=plain,
             )
@@ -168,6 +166,20 @@ class ShardFile:
         self._opened().write_batch(batch, row_group_size=len(self._rows))
         self._rows = []
         self._bytes = 0
+
+
+def column_codecs(schema: pa.Schema, output: OutputPlan) -> dict[str, tuple[str, int | None]]:
+    """The codec, by name and level, of every leaf column of a schema, by its path."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Only Parquet knows the paths of leaves in lists and structs.
+    empty = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), empty)
+    leaves = pq.read_metadata(pa.BufferReader(empty.getvalue())).schema
+    content, fields = codec(output.storage.content), codec(output.storage.fields)
+    paths = [leaves.column(i).path for i in range(len(leaves))]
+    return {path: content if path.split(".")[0] == output.content_field else fields for path in paths}
 
 
 def shard_name(shard: int, shards: int, sha256: str) -> str:

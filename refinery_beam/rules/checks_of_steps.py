@@ -84,6 +84,11 @@ STEPS = {
         "the encoding is that of the field {field!r}",
         "add {field} to Output.record_schema, or remove encoding",
     ),
+    "row-groups-unused": Rule(
+        "warning: no content is stored",
+        "row groups are cut by the bytes of the field {field!r}",
+        "add {field} to Output.record_schema, or remove row_group_bytes",
+    ),
     "quality-unused": Rule("warning: the encoding has no quality", "quality belongs to encodings that lose something", "remove it"),
     "unknown-assertion": Rule("no such kind of assertion", "kinds: {known}", "write a kind that is known"),
     "assertion-field": Rule(

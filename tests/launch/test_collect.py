@@ -19,6 +19,7 @@ from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.records import LedgerRow, ShardRow
+from support.plans import STORAGE
 from support.recipes import more, write_recipe
 
 ROW = ShardRow("train", 0, 1, 5, "dataset/train/part", 10, "ab", "cd", "{}")
@@ -98,6 +99,7 @@ TENSOR = OutputPlan(
     quality=95,
     shard_records=None,
     shard_bytes=None,
+    storage=STORAGE,
 )
 
 

@@ -11,6 +11,7 @@ from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, FieldType
 from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.record.columns import FieldMismatch, arrow_schema, coerce
+from support.plans import STORAGE
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,15 @@ def test_lists_have_their_declared_length() -> None:
 
 def plan_of(encoding: str) -> OutputPlan:
     fields = (("image", FieldType("uint8", (4, 5, 3))), ("label", FieldType("str")), ("size", FieldType("int64", (3,))))
-    return OutputPlan(fields=fields, content_field="image", encoding=encoding, quality=90, shard_records=None, shard_bytes=None)
+    return OutputPlan(
+        fields=fields,
+        content_field="image",
+        encoding=encoding,
+        quality=90,
+        shard_records=None,
+        shard_bytes=None,
+        storage=STORAGE,
+    )
 
 
 def test_tensor_schema() -> None:

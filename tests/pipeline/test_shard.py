@@ -7,6 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from refinery_beam.errors import StoreError
@@ -15,6 +16,7 @@ from refinery_beam.launch.settings import Settings
 from refinery_beam.planning.splits.refs import make_refs
 from refinery_beam.record.shard import HashingFile, shard_name, write_shard
 from refinery_beam.record.worker import Worker
+from support.recipes import SMALL, write_recipe
 
 RECIPE = """\
 schema_version: 3
@@ -31,6 +33,10 @@ Transformations: [{{name: resize, op: resize, params: {{size: 8, method: nearest
 def made(class_folders: Path, tmp_path: Path) -> tuple[Worker, list[Any], Path]:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE.format(path=class_folders))
+    return make(recipe, tmp_path)
+
+
+def make(recipe: Path, tmp_path: Path) -> tuple[Worker, list[Any], Path]:
     prepared = prepare(recipe, Settings(cache_root=str(tmp_path / "cache")))
     refs, _ = make_refs(prepared.index, prepared.plan, prepared.plugin)
     (tmp_path / "scratch").mkdir()
@@ -54,6 +60,39 @@ def test_the_row_is_true(made: tuple[Worker, list[Any], Path]) -> None:
 
 def test_order_of_arrival_does_not_matter(made: tuple[Worker, list[Any], Path]) -> None:
     assert write(made, made[1]).row == write(made, list(reversed(made[1]))).row
+
+
+@pytest.mark.parametrize(
+    ("output", "codecs", "rows"),
+    [
+        ({"compression": "lz4", "row_group_bytes": 4096}, {"LZ4"}, 6),
+        ({"compression": "none"}, {"UNCOMPRESSED"}, 36),
+        ({"encoding": "png"}, {"UNCOMPRESSED", "ZSTD"}, 36),
+    ],
+)
+def test_codecs_and_row_groups_are_those_of_the_plan(
+    class_folders: Path, tmp_path: Path, output: dict[str, Any], codecs: set[str], rows: int
+) -> None:
+    size = "{name: size, op: image_size_stats, inputs: [image], output_field: size, splits: [train]}"
+    recipe = write_recipe(
+        class_folders,
+        tmp_path,
+        base=SMALL,
+        output=output,
+        splits={"ratios": {"train": 1.0}},
+        transformations=["{name: resize, op: resize, params: {size: 16, method: nearest}, splits: [train]}"],
+        featurizations=[size],
+        fields={"size": {"dtype": "int64", "shape": [3]}},
+    )
+    made = make(recipe, tmp_path)
+    row = write(made, made[1]).row
+    file = pq.ParquetFile(tmp_path / row.file)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [rows] * (36 // rows)
+    group = file.metadata.row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+    assert set(found.values()) == codecs
+    assert {codec for path, codec in found.items() if path.startswith("image")} == {min(codecs, key=lambda c: c != "UNCOMPRESSED")}
+    assert "size.list.element" in found
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(made: tuple[Worker, list[Any], Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,13 @@ from refinery_beam.errors import RefineryError
 from refinery_beam.identity import record_key
 from refinery_beam.planning.build import build_plan
 from refinery_beam.planning.nodes import OutputPlan, Plan, SourceRoot, SplitPlan
+from refinery_beam.planning.storage import Storage
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import Recipe, load_recipe
 from refinery_beam.records import Ref
 from support.recipes import SMALL, recipe_text
+
+STORAGE = Storage(content="zstd:1", fields="zstd:1", row_group_bytes=1 << 20)
 
 
 def recipe_of(**parts: Any) -> Recipe:
@@ -37,7 +40,7 @@ def refused(**parts: Any) -> list[tuple[str, Any]]:
 
 def bare_plan(split: SplitPlan, **more: Any) -> Plan:
     """A plan of nothing but a split rule."""
-    output = OutputPlan(fields=(), content_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None)
+    output = OutputPlan(fields=(), content_field=None, encoding="none", quality=95, shard_records=None, shard_bytes=None, storage=STORAGE)
     words: dict[str, Any] = {
         "plugin": "image_classification",
         "plugin_version": 1,

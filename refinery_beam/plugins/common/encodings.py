@@ -27,6 +27,7 @@ class PlainColumn:
     arrow_type: str
     lossless: bool = True
     from_source: bool = False
+    compressed: bool = False
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Refuses every type but one value of the dtype."""
@@ -91,6 +92,7 @@ class EncodedFile:
     name: str
     lossless: bool = True
     from_source: bool = False
+    compressed: bool = True
     extension: str = ""
 
     def refuse(self, type: ArrayType) -> Refusal | None:

@@ -34,6 +34,7 @@ class Tensor:
     name: str = "tensor"
     lossless: bool = True
     from_source: bool = False
+    compressed: bool = False
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Images of no fixed shape."""

@@ -24,6 +24,9 @@ def output_options(c: Context) -> Findings:
             )
     kind, at = c.plugin.kind, ("Output", "encoding")
     content = output.record_schema.get(kind.field)
+    if content is None and output.row_group_bytes is not None:
+        message, row_groups = f"row_group_bytes is given, but no {kind.field or 'content'} is stored", ("Output", "row_group_bytes")
+        yield c.warning(message, row_groups, code="row-groups-unused", value=output.row_group_bytes, field=kind.field or "content")
     if output.encoding is None:
         return
     encoding = c.plugin.encodings.get(output.encoding)
