@@ -24,3 +24,12 @@ def normal_dtype(word: str) -> str:
     ('int64', 'uint8')
     """
     return ALIASES.get(word, word)
+
+
+def item_bytes(word: str) -> int:
+    """The bytes of one number.
+
+    >>> item_bytes("float16"), item_bytes("uint8"), item_bytes("bool")
+    (2, 1, 1)
+    """
+    return int(normal_dtype(word).lstrip("abcdefghijklmnopqrstuvwxyz") or 8) // 8

@@ -258,7 +258,7 @@ def _size(folder: str) -> int:
                 header = kind.header(file.read(), kind.policy(), kind.limits())
         except (OSError, BadRecord):
             continue
-        return max(16, min(224, min(header["width"], header["height"]) // 16 * 16))
+        return int(max(16, min(224, min(header["width"], header["height"]) // 16 * 16)))
     return 224
 
 

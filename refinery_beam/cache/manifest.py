@@ -160,7 +160,7 @@ class Manifest:
 
     @cached_property
     def annexes(self) -> tuple[FileEntry, ...]:
-        """The files that may differ between two places of the same data, sorted by path; no digest of the data covers them."""
+        """The files that may differ where the same data lie elsewhere, sorted by path; no digest of the data covers them."""
         return tuple(FileEntry(**entry) for entry in self.raw.get("annexes", ()))
 
     def shards(self, split: str) -> tuple[FileEntry, ...]:
@@ -185,7 +185,7 @@ def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
     """A manifest's content with ``manifest_digest`` over everything else in it.
 
     >>> sealed({"contract": 1})["manifest_digest"][:12]
-    'ae6e36b8f6e5'
+    'dfa3c398fd99'
     """
     return {**body, SEAL: hashlib.sha256(manifest_bytes({k: v for k, v in body.items() if k != SEAL})).hexdigest()}
 

@@ -13,7 +13,7 @@ an error (non-determinism). A valid instance is never removed or replaced here; 
 
 On an object store (see `remote`) the shards are at their final location already, and step 1 counts them there. Step 4 uploads the other
 files and then the manifest, only if there is none. Everything else is the same.
-The first run that puts an annex there has put it for all: the others take it over, since a manifest must list what lies beside it.
+The first run that puts an annex there has put it for all: the others take it over, since a manifest lists the bytes that are there.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ class Index:
     there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``skipped``
     counts by source and extension or word. ``notes`` and ``warnings`` (code, message) are about the data and the same on every machine;
     ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what digests are:
-    ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files.
+    ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files. ``refused`` are the files behind ``bad``, without a
+    label; the digest of one that cannot be read is empty.
     """
 
     sources: tuple[Source, ...]
@@ -83,6 +84,7 @@ class Index:
     warnings: tuple[tuple[str, str], ...]
     hashed: int
     bad: Sorter[LedgerRow]
+    refused: Sorter[Entry]
     run_notes: tuple[str, ...] = ()
     kind: str = SHA256
     scratch: str = field(default="", compare=False)
@@ -171,6 +173,7 @@ def assemble(
         warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
         hashed=gathered.hashed,
         bad=gathered.bad,
+        refused=gathered.refused,
         kind=kind,
         scratch=scratch,
     )
@@ -183,6 +186,7 @@ class Gathered:
         self.kind = kind
         self.entries = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
         self.bad = Sorter(key=lambda row: record_key(row.record_id), make=LedgerRow._make, folder=scratch)
+        self.refused = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
         self.contents = by_content(scratch)
         self.hashes: list[SourceHash] = []
         self.faults = ReadingFaults()
@@ -206,7 +210,9 @@ class Gathered:
                 self.faults.add(record_id, done.problem)
             if (problem := _problem(done, given)) is not None or sha is None:
                 word, detail = problem or ("unreadable", "")
-                self.bad.add(LedgerRow(record_id if is_text(record_id) else display(record_id), "", "Input", "", word, detail))
+                named = record_id if is_text(record_id) else display(record_id)
+                self.bad.add(LedgerRow(named, "", "Input", "", word, detail))
+                self.refused.add(Entry(number, file.path, named, file.size, sha or b"", None, "", {}, record_key(named)))
                 continue
             partition = nfc(file.partition) if file.partition else ""
             key = record_key(record_id)

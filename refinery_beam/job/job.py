@@ -45,7 +45,7 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers"),
+    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers", "facts"),
 )
 """Folders of ``Job.work``."""
 

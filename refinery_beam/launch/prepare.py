@@ -24,7 +24,7 @@ from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
 from refinery_beam.recipe import CheckResult, Recipe, canonical, complete, load_recipe, refuse_unexecuted, run_checks
 from refinery_beam.runners.options import check_locations, read_options
 
-STORAGE_VERSION = 1
+STORAGE_VERSION = 2
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
 
 

@@ -69,6 +69,7 @@ class ShardWriter(beam.DoFn):
     """One (split, shard, shards) group of refs -> one file below the `folder` of the instance. Subclasses decide which outputs it gives."""
 
     folder = ""
+    keeps_facts = False
 
     def __init__(self, job: Job, points: tuple[FitPoint, ...]) -> None:
         self._job, self._points = job, points
@@ -106,6 +107,7 @@ class ShardWriter(beam.DoFn):
                 progress=progress,
                 gather=gather,
                 markers=self._markers,
+                facts=f"{job.work}/facts" if self.keeps_facts else "",
             )
 
 
@@ -113,6 +115,7 @@ class WriteShard(ShardWriter):
     """A shard of the dataset: its row, the rows of lost records, partials of riding points, and the extras of its records."""
 
     folder = "dataset"
+    keeps_facts = True
 
     def setup(self) -> None:
         super().setup()

@@ -189,7 +189,7 @@ class SplitPlan:
 @dataclass(frozen=True, kw_only=True)
 class OutputPlan:
     """What a stored row looks like and how rows are cut into files. `fields` keeps the recipe's order; `content_field` is the one among
-    them that holds the content, if it is stored.
+    them that holds the content, if it is stored; `facts` says whether the facts of records lie beside them.
     """
 
     fields: tuple[tuple[str, FieldType], ...]
@@ -199,6 +199,7 @@ class OutputPlan:
     shard_records: int | None
     shard_bytes: int | None
     storage: Storage
+    facts: bool = True
 
     def schema(self) -> dict[str, Any]:
         return {name: {"dtype": t.dtype, "shape": None if t.shape is None else list(t.shape)} for name, t in self.fields}

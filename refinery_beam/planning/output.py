@@ -76,6 +76,7 @@ def build_output(
         shard_records=out.shard_records,
         shard_bytes=out.shard_bytes,
         storage=storage_of(encoding, row_bytes, out),
+        facts=out.facts != "off",
     )
 
 

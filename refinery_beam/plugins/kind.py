@@ -165,14 +165,23 @@ class Kind(Protocol):
     def decoded(self, policy: Any) -> ArrayType:
         """The type of decoded content, as far as it is known before a file is read."""
 
-    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Content:
-        """The content of a file. Raises BadRecord.
-
-        ``hint`` is the type after the first step. The policy decides whether decoding may use it as a shortcut.
+    @property
+    def fact_types(self) -> Mapping[str, str]:
+        """The facts that a file's header states, with their dtypes (of images ``width``, ``height``, ``mode``, ...); they lie beside a
+        dataset, in ``facts/records.parquet``. Empty for none.
         """
 
-    def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, int]:
-        """The facts in a file's header, for filters and reports. Decodes nothing. Raises BadRecord."""
+    def decode(
+        self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None, facts: dict[str, Any] | None = None
+    ) -> Content:
+        """The content of a file. Raises BadRecord.
+
+        ``hint`` is the type after the first step. The policy decides whether decoding may use it as a shortcut. Where ``facts`` are
+        wanted, which are not for a kind without `fact_types`, they are put there, as `header` gives them.
+        """
+
+    def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, Any]:
+        """The facts in a file's header, for filters and reports: at least those of `fact_types`. Decodes nothing. Raises BadRecord."""
 
     def whole(self, data: bytes) -> bool:
         """Whether the structure of a file promises no more bytes than there are. False is a reason to decode, not a verdict."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.load import Recipe
 
 
-NEUTRAL = {"Output": ("compression", "row_group_bytes")}
-"""Fields that are no part of the form while nothing is declared. They are younger than the form, and a cache outlives them."""
+NEUTRAL: dict[str, dict[str, Any]] = {"Output": {"compression": None, "row_group_bytes": None, "facts": "on"}}
+"""Fields that are no part of the form while they have these values. They are younger than the form, and a cache outlives them."""
 
 
 def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
@@ -40,9 +40,9 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
             del source["label_from"]["path"]
     body["Input"]["limits"] = {k: _as_set(v) if isinstance(v, list) else v for k, v in body["Input"]["limits"].items()}
     body["Output"]["format"] = _as_set(body["Output"]["format"])
-    for section, names in NEUTRAL.items():
-        for name in names:
-            if body[section][name] is None:
+    for section, values in NEUTRAL.items():
+        for name, value in values.items():
+            if body[section][name] == value:
                 del body[section][name]
     if body["Splits"]["ratios"] is not None:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])

@@ -150,7 +150,7 @@ Codec: TypeAlias = Annotated[
 
 class OutputSection(Section):
     """What is stored. ``encoding`` is a word of the plugin's kind of data; None leaves the choice to the compiler, and so it does for
-    ``compression``, the codec of every column, and ``row_group_bytes``, the content of a row group.
+    ``compression``, the codec of every column, and ``row_group_bytes``, the content of a row group. ``facts: off`` leaves out facts/.
     """
 
     record_schema: Annotated[dict[str, FieldSchema], Field(min_length=1)]
@@ -161,6 +161,7 @@ class OutputSection(Section):
     shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None
     compression: Codec | None = None
     row_group_bytes: Annotated[int, Field(ge=1 << 12, le=1 << 30)] | None = None
+    facts: Literal["on", "off"] = "on"
 
 
 Derivation: TypeAlias = Literal["parent_directory_name", "filename", "stem"]

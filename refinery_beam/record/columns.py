@@ -89,16 +89,17 @@ def arrow_schema(output: OutputPlan, encoding: Encoding | None) -> pa.Schema:
         if encoding is not None and name == output.content_field:
             columns.append(encoding.arrow(name, ArrayType(declared.dtype, declared.shape or ())))
         else:
-            columns.append(pa.field(name, _arrow_type(declared)))
+            columns.append(pa.field(name, arrow_type(declared)))
     feature = encoding.feature() if encoding is not None else None
     return pa.schema(columns, metadata=_huggingface(columns, output.content_field, feature) if feature else None)
 
 
-def _arrow_type(declared: FieldType) -> pa.DataType:
+def arrow_type(declared: FieldType) -> pa.DataType:
+    """The Arrow type of a field's declared type."""
     import pyarrow as pa
 
     if declared.shape:
-        return pa.list_(_arrow_type(FieldType(declared.dtype, declared.shape[1:] or None)))
+        return pa.list_(arrow_type(FieldType(declared.dtype, declared.shape[1:] or None)))
     words = {
         "str": pa.string(),
         "bool": pa.bool_(),

@@ -27,6 +27,7 @@ from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
+from refinery_beam.record.facts import FactsPart, part_location
 from refinery_beam.record.partials import joined
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.row import Row
@@ -206,6 +207,7 @@ def write_shard(
     progress: Any = None,
     gather: Gather | None = None,
     markers: Markers | None = None,
+    facts: str = "",
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, through a temporary file in `scratch`.
 
@@ -214,7 +216,7 @@ def write_shard(
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
     rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
-    on.
+    on. `facts` is the folder for the facts of the rows; '' for none.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))
@@ -227,6 +229,7 @@ def write_shard(
     points = {point.name: point for point in worker.plan.fits}
     labels: Counter[str | None] = Counter()
     digests: list[bytes] = []
+    part = FactsPart(worker.fact_types) if facts else None
     try:
         for result in _prepared(worker, refs, fitted, pool=pool, threads=threads, markers=markers):
             if isinstance(result, LedgerRow):
@@ -235,6 +238,8 @@ def write_shard(
                 out.append(result)
                 labels[result.ref.label] += 1
                 digests.append(result.digest)
+                if part is not None:
+                    part.add(result)
                 gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
                 for name, partial in result.partials:
                     if name in partials:
@@ -244,6 +249,8 @@ def write_shard(
             if progress is not None:
                 progress.done()
         out.close()
+        if part is not None:
+            part.write(part_location(facts, split, shard, shards), temporary=f"{temporary}-facts")
         sha256 = out.file.hexdigest()
         name = shard_name(shard, shards, sha256)
         locations.put_file(temporary, locations.join(folder, split, name))

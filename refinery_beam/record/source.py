@@ -47,11 +47,16 @@ class Decoder:
         if size > self.limits.max_bytes:
             raise BadRecord("too_large_file", f"{size} bytes, the limit is {self.limits.max_bytes}", stage="Input")
 
-    def decode(self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None) -> Content:
-        """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. Raises BadRecord, PluginFailed."""
+    def decode(
+        self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None, facts: dict[str, Any] | None = None
+    ) -> Content:
+        """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. ``facts`` gets what the header
+        states, where the kind knows; a loader's files have none. Raises BadRecord, PluginFailed.
+        """
+        wanted = {} if facts is None or not self.kind.fact_types else {"facts": facts}
         try:
             if loader is None:
-                return call_plugin("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint)
+                return call_plugin("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint, **wanted)
             return self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
         except BadRecord as error:
             raise _at_input(error) from error
@@ -63,7 +68,7 @@ class Decoder:
         except BadRecord as error:
             raise _at_input(error) from error
 
-    def header(self, data: bytes) -> Mapping[str, int]:
+    def header(self, data: bytes) -> Mapping[str, Any]:
         """The facts in a file's header; decodes nothing. Raises BadRecord, PluginFailed."""
         try:
             return call_plugin("decode", self._word, self.kind.header, data, self.policy, self.limits)
@@ -124,10 +129,14 @@ class SourceFiles:
             )
         return data
 
-    def decode(self, ref: Ref, data: bytes) -> Content:
-        """The content of a ref's file. Raises BadRecord with the decoder's reason word."""
+    def decode(self, ref: Ref, data: bytes, *, facts: dict[str, Any] | None = None) -> Content:
+        """The content of a ref's file; ``facts`` gets what its header states. Raises BadRecord with the decoder's reason word."""
         steps = self.plan.chains[ref.split].steps
-        return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None)
+        return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None, facts=facts)
+
+    def header(self, ref: Ref, data: bytes) -> Mapping[str, Any]:
+        """The facts in the header of a ref's file; none where a loader reads it. Raises BadRecord."""
+        return {} if self._loaders[ref.source] is not None else self.decoder.header(data)
 
     def signature(self, ref: Ref, data: bytes, duplicates: BoundOp[DuplicatesOp]) -> int:
         """The 64-bit signature of a file's content by a duplicates op. The file is decoded in full, whatever shortcuts the policy allows.

@@ -47,6 +47,7 @@ class Worker:
         self.plugin = plugin_of_plan(plan)
         self.kind = self.plugin.kind
         self.encoding = self.plugin.encoding(plan.output.encoding) if plan.output.content_field is not None else None
+        self.fact_types = self.kind.fact_types if plan.output.facts else {}
         self.files = SourceFiles(plan, self.plugin)
         self.contracts = Contracts(plan, self.plugin)
         self._rows = RowMaker(plan, self.kind, self.encoding, self.files.decoder)
@@ -72,9 +73,9 @@ class Worker:
 
     # -- content ----------------------------------------------------------------------------------------------------------------
 
-    def admitted(self, ref: Ref, data: bytes) -> Content:
-        """Decoded content that no input contract sends to the ledger. Raises BadRecord."""
-        content = self.files.decode(ref, data)
+    def admitted(self, ref: Ref, data: bytes, *, facts: dict[str, Any] | None = None) -> Content:
+        """Decoded content that no input contract sends to the ledger; `facts` gets what the file's header states. Raises BadRecord."""
+        content = self.files.decode(ref, data, facts=facts)
         if self.contracts.quarantines and self.contracts.arriving:
             self.contracts.admit(self.kind.plain(content))
         return content
@@ -162,24 +163,27 @@ class Worker:
                 known[step.field] = numbered.call(numbered.op.featurize_fitted, inputs, numbered.params, fitted[step.name])
         data = self.files.read(ref) if plan.decodes or plan.output.content_field is not None else b""
         extras, content = Extras(), None
+        facts: dict[str, Any] = {}
         partials: tuple[tuple[str, Partial], ...] = ()
         if plan.decodes:
-            content, partials = self._content(ref, data, known, fitted, extras)
+            content, partials = self._content(ref, data, known, fitted, extras, facts if self.fact_types else None)
         row = self._rows.row(ref, known, data=data, content=content, partials=partials)
         stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.content_field}
         finished = known | stored
         if self.contracts.leaving:
             extras.byte_values = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
         extras.files += record_files(plan, self.plugin, ref, finished, content)
-        return replace(row, extras=extras)
+        if data and self.fact_types and not plan.decodes:
+            facts |= self.files.header(ref, data)
+        return replace(row, extras=extras, facts=facts)
 
     def _content(
-        self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras
+        self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, facts: dict[str, Any] | None
     ) -> tuple[Content, tuple[tuple[str, Partial], ...]]:
-        """The stored content of a record, and its partials for the riding fit points of its split. Adds fields to `known`."""
+        """The stored content of a record, and its partials for the riding fit points of its split. Adds to `known` and `facts`."""
         # For every split, even if only train's content is needed: whether a record is bad must not depend on its split.
         chain = self.plan.chains[ref.split]
-        decoded = self.admitted(ref, data)
+        decoded = self.admitted(ref, data, facts=facts)
         if self.contracts.arriving and stands_for_input(self.plugin, ref):
             self.contracts.of_content(ref, self.kind.plain(decoded), extras.tally)
         content = run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted)

@@ -120,7 +120,10 @@ def test_manifest_holds_the_same(built: dict[str, Any]) -> None:
     assert manifest["splits"] == ["train", "test"]
     listed = {f["path"] for f in manifest["files"]}
     assert {f for f in listed if not f.startswith("dataset/")} == {
+        "facts/counts.json",
+        "facts/records.parquet",
         "fitted_statistics/standard.json",
+        "input.parquet",
         "report/ledger.parquet",
         "report/report.md",
     }

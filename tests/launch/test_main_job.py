@@ -117,6 +117,9 @@ def test_layout(built: RunResult) -> None:
     assert {n for n in names if not n.startswith("dataset/")} == {
         "recipe.yaml",
         "manifest.json",
+        "input.parquet",
+        "facts/counts.json",
+        "facts/records.parquet",
         "fitted_statistics/normalize.json",
         "report/report.md",
         "report/ledger.parquet",

@@ -267,7 +267,7 @@ class Numbers(PlainKind):
     def decoded(self, policy: Any) -> ArrayType:
         return ArrayType("int64", ())
 
-    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> int:
+    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None, facts: Any = None) -> int:
         return int(data)
 
 

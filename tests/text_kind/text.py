@@ -20,7 +20,7 @@ class TextKind(PlainKind):
     field, noun, encoding = "text", "texts", "plain"
     source_types: Mapping[str, SourceType] = {"text_folder": SourceType("folder", ("txt",))}
 
-    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> str:
+    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None, facts: Any = None) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError as error:

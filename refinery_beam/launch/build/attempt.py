@@ -27,7 +27,7 @@ def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"]
         with open_attempt(prepared.settings.root, prepared.key) as staging:
             work = _run_job(prepared, staging, poison)
             collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected)
+            body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
             return promote(staging, body)
     except OSError as error:
         if not is_full(error):

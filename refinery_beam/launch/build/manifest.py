@@ -13,6 +13,7 @@ from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
 from refinery_beam.launch.build.facts import optional_entries, report_facts
+from refinery_beam.launch.build.tables import write_facts, write_input
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
@@ -20,12 +21,15 @@ from refinery_beam.reporting import render_report, write_ledger
 from refinery_beam.rows import files_digest, logical_digest
 
 
-def manifest_body(prepared: Prepared, instance: str, collected: Collected) -> dict[str, Any]:
-    """Write recipe.yaml, the statistics, the ledger and the report into the staged instance, a local folder; give the manifest's content.
+def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, facts: str) -> dict[str, Any]:
+    """Write recipe.yaml, the statistics, the tables and the report into the staged instance, a local folder; give the manifest's content.
 
-    Shards may lie elsewhere: this uses only the workers' rows about them.
+    Shards may lie elsewhere: this uses only the workers' rows about them, and the `facts` of their records.
     """
     plan = prepared.plan
+    write_input(instance, prepared.index, collected, facts)
+    if plan.output.facts:
+        write_facts(instance, collected, facts, prepared.plugin.kind.fact_types)
     _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
     for step in fitted:

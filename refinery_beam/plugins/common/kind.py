@@ -39,6 +39,7 @@ class PlainKind(ABC):
     source_types: Mapping[str, SourceType] = {}
     encoding: str = ""
     byte_values: bool = False
+    fact_types: Mapping[str, str] = {}
 
     def encoding_of(self, type: ArrayType) -> str:
         """Its only encoding."""
@@ -49,10 +50,12 @@ class PlainKind(ABC):
         return ArrayType("str", ())
 
     @abstractmethod
-    def decode(self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None) -> Content:
+    def decode(
+        self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None, facts: dict[str, Any] | None = None
+    ) -> Content:
         """The content of a file. Raises BadRecord."""
 
-    def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, int]:
+    def header(self, data: bytes, policy: Any, limits: Any) -> Mapping[str, Any]:
         """The size of the file."""
         return {"bytes": len(data)}
 

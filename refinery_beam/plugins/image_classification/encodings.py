@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam.dtypes import item_bytes
 from refinery_beam.plugins.common.encodings import ENCODING, EncodedFile
 from refinery_beam.plugins.image_classification.codecs.encode import TAKES, EncodeError, TooLong, encode
 from refinery_beam.plugins.kind import BadRecord, Encoding, Refusal
@@ -61,9 +62,7 @@ class Tensor:
 
     def estimate(self, type: ArrayType, source_bytes: int) -> int:
         """The bytes of one tensor."""
-        import numpy as np
-
-        return math.prod(n for n in type.shape if n is not None) * np.dtype(type.dtype).itemsize
+        return math.prod(n for n in type.shape if n is not None) * item_bytes(type.dtype)
 
     def write(self, content: Array, *, quality: int) -> bytes:
         """The values in C order."""

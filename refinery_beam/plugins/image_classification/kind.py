@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.plugins.image_classification.codecs.decode import accept, decode, read_header, seems_whole
+from refinery_beam.plugins.image_classification.codecs.decode import FACTS, accept, decode, read_facts, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
@@ -41,6 +41,7 @@ class ImageKind:
         "image_tree": SourceType("tree", EXTENSIONS),
     }
     byte_values = True
+    fact_types = FACTS
 
     def encoding_of(self, type: ArrayType) -> str:
         """A tensor where every image has one shape, else PNG."""
@@ -50,17 +51,26 @@ class ImageKind:
         """8-bit pixels with the channels of the mode."""
         return DECODED[policy.mode]
 
-    def decode(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits, *, hint: ArrayType | None = None) -> Pixels:
+    def decode(
+        self,
+        data: bytes,
+        policy: DecodePolicy,
+        limits: DecodeLimits,
+        *,
+        hint: ArrayType | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> Pixels:
         """A Pillow image by the policy; see `codecs.decode`. With ``draft`` JPEG files may be decoded smaller, never below the hint."""
         target = None
         if policy.draft and hint is not None and hint.shape[0] is not None and hint.shape[1] is not None:
             target = (hint.shape[1], hint.shape[0])
-        return decode(data, policy=policy, limits=limits, target=target)
+        return decode(data, policy=policy, limits=limits, target=target, facts=facts)
 
-    def header(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> Mapping[str, int]:
-        """The upright ``width`` and ``height``."""
-        width, height = read_header(data, policy=policy, limits=limits)
-        return {"width": width, "height": height}
+    def header(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> Mapping[str, Any]:
+        """``width`` and ``height`` as the policy turns the image, Pillow's word for the ``mode`` of the file, its ``format`` and its
+        ``orientation`` (1 to 8, as EXIF numbers them).
+        """
+        return read_facts(data, policy=policy, limits=limits)
 
     def whole(self, data: bytes) -> bool:
         """Whether the file is structured as one that ends where it ends."""

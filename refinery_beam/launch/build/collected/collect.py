@@ -137,7 +137,18 @@ def _accumulator(work: str, name: str) -> bytes | None:
 def _empty_shard(prepared: Prepared, split: str, instance: str, work: str) -> ShardRow:
     folder = locations.join(instance, "dataset")
     with locations.scratch(locations.join(work, "scratch")) as scratch:
-        return write_shard(Worker(prepared.plan), [], {}, split=split, shard=0, shards=1, folder=folder, scratch=scratch).row
+        written = write_shard(
+            Worker(prepared.plan),
+            [],
+            {},
+            split=split,
+            shard=0,
+            shards=1,
+            folder=folder,
+            scratch=scratch,
+            facts=locations.join(work, "facts"),
+        )
+    return written.row
 
 
 def _classes(shards: Sequence[ShardRow], splits: Sequence[str]) -> dict[str, dict[str, int]]:

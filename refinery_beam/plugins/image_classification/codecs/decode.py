@@ -71,10 +71,22 @@ _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "
 _SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
 
-def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None = None) -> Image.Image:
+FACTS = {"width": "int32", "height": "int32", "mode": "str", "format": "str", "orientation": "int8"}
+"""What a header states of an image, and of which dtype it is."""
+
+
+def decode(
+    data: bytes,
+    *,
+    policy: DecodePolicy,
+    limits: DecodeLimits,
+    target: tuple[int, int] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> Image.Image:
     """The image in `data`, of the policy's mode, upright, without metadata.
 
-    `target` (width and height of the upright image) is the size after resizing; it matters only with ``policy.draft``. Raises BadRecord
+    `target` (width and height of the upright image) is the size after resizing; it matters only with ``policy.draft``. `facts` gets what
+    `read_facts` gives. Raises BadRecord
     with one of the reasons empty_file, too_large_file, not_an_image, unsupported_format, too_many_pixels, unsupported_mode, truncated,
     damaged.
 
@@ -84,6 +96,7 @@ def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: t
     ('RGB', (3, 2), (7, 7, 7))
     """
     image, kind = _open(data, policy, limits)
+    size, mode = image.size, image.mode
     try:
         turn = _stated_turn(image, data, kind) if kind in ("jpeg", "tiff") else 1
         if policy.draft and target is not None and kind == "jpeg":
@@ -93,6 +106,8 @@ def decode(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits, target: t
         if kind not in ("jpeg", "tiff"):
             # PNG may state its orientation after the pixels.
             turn = _stated_turn(image, data, kind)
+        if facts is not None:
+            facts.update(_facts(size, mode, kind, turn, policy))
         upright = _turned(image, turn, kind, policy)
         done = _coloured(upright, policy)
         # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
@@ -156,12 +171,24 @@ def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> t
     >>> read_header(file.getvalue(), policy=DecodePolicy(), limits=DecodeLimits())
     (3, 2)
     """
+    facts = read_facts(data, policy=policy, limits=limits)
+    return facts["width"], facts["height"]
+
+
+def read_facts(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> dict[str, Any]:
+    """The ``FACTS`` of an image, from the header alone: the size of `read_header`, Pillow's word for the mode of the file, the format word
+    and the orientation. Raises BadRecord as `decode` does for headers.
+    """
     image, kind = _open(data, policy, limits)
-    width, height = image.size
-    turned = _stated_turn(image, data, kind) >= 5
+    return _facts(image.size, image.mode, kind, _stated_turn(image, data, kind), policy)
+
+
+def _facts(size: tuple[int, int], mode: str, kind: str, turn: int, policy: DecodePolicy) -> dict[str, Any]:
+    width, height = size
     # Pillow's TIFF reader gives the upright size already, its other readers the stored size.
-    swap = turned and (policy.exif == "ignore" if kind == "tiff" else policy.exif == "apply")
-    return (height, width) if swap else (width, height)
+    if turn >= 5 and (policy.exif == "ignore" if kind == "tiff" else policy.exif == "apply"):
+        width, height = height, width
+    return {"width": width, "height": height, "mode": mode, "format": kind, "orientation": turn}
 
 
 def seems_whole(data: bytes) -> bool:
