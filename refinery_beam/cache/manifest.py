@@ -101,6 +101,10 @@ class Manifest:
         """The effective master seed."""
         return int(self.raw["seed"])
 
+    def is_of(self, recipe_hash: str, input_hash: str, seed: int) -> bool:
+        """Whether it is the manifest of a key."""
+        return (self.recipe_hash, self.input_hash, self.seed) == (recipe_hash, input_hash, seed)
+
     @property
     def logical_digest(self) -> str:
         """Hex digest of the rows, independent of the file format."""

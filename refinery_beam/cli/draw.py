@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from refinery_beam.cli.output import CONTRACT, print_json, print_remarks
 
 @shared
 def draw(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")],
     names: Annotated[list[str] | None, typer.Argument(help="Pictures to draw; default all of the recipe.")] = None,
     *,
     options: Options,
@@ -22,7 +21,7 @@ def draw(
     # A door: the other verbs draw nothing.
     from refinery_beam.launch.pictures import draw_with
 
-    result = draw_with(recipe, options.settings(), names=names or ())
+    result = draw_with(target, options.settings(), names=names or ())
     if options.json:
         print_json({"contract": CONTRACT, "pictures": dict(result.pictures), "notes": list(result.notes)})
         return

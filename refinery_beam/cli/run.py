@@ -29,8 +29,8 @@ def summary(result: RunResult) -> str:
     """What a run says to a person."""
     raw = result.manifest.raw
     records = sum(result.counts.values())
-    head = "built" if result.status == "built" else "hit, nothing to do"
-    lines = [f"{head}: {records:,} records in {result.seconds:.1f} s", f"instance  {result.path}"]
+    head = {"built": "built", "hit": "hit, nothing to do", "opened": "opened, without its raw data"}
+    lines = [f"{head[result.status]}: {records:,} records in {result.seconds:.1f} s", f"instance  {result.path}"]
     lines.append(rows([(f"  {split}", f"{count:,}") for split, count in result.counts.items()]))
     if raw["ledger"]:
         lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())

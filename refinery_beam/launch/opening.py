@@ -7,6 +7,7 @@ import os
 from refinery_beam import locations, reading
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.options import Options, keywords
+from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
@@ -17,7 +18,7 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
     """Open a finished instance by its directory or URL (or its manifest.json), or by the recipe that made it.
 
     For a recipe the key is computed as a run with the same options would (files are listed, contents only read where no hint says what
-    they are) and looked up below ``cache_root``; nothing is built.
+    they are) and looked up below ``cache_root``; nothing is built. The recipe in an instance stands for that instance.
 
     Checks that every listed file is there with its size. StoreError: ``instance-missing``, ``damaged``, ``manifest-contract``.
 
@@ -27,9 +28,9 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
         for row in data["train"]:
             row["image"], row["label"]
     """
-    location = os.fspath(path_or_recipe)
+    location, settings = os.fspath(path_or_recipe), Settings.of(options)
     if os.path.isfile(location) and os.path.basename(location) != "manifest.json":
-        location = _of_recipe(location, Settings.of(options))
+        location = instance_named(location, settings) or _of_recipe(location, settings)
     locations.use_options(options.storage_options)
     return reading.open_instance(location, plugin_paths=options.plugin_paths)
 

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, InstanceKey, find, home, instance_dir, refuse_inside_sources
+from refinery_beam.cache import Found, InstanceKey, Manifest, find, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
+from refinery_beam.launch.own_recipe import OwnRecipe, find_own
 from refinery_beam.launch.related import NOBODY, Asking, Comparison, find_borrowed, find_comparisons
 from refinery_beam.launch.remote_digests import digest_remote
 from refinery_beam.launch.settings import Settings
@@ -42,20 +43,26 @@ class Prepared:
     checks: tuple[CheckResult, ...]
     settings: Settings
     comparisons: Mapping[int, Comparison] = field(default_factory=dict)
+    own: Manifest | None = None
+    """The instance in whose folder the recipe lies, if it is that of this key."""
 
     @property
     def location(self) -> str:
         """The absolute directory or URL of the instance, there or not."""
-        return instance_dir(self.settings.root, self.key)
+        return instance_dir(self.settings.root, self.key) if self.own is None else self.own.location
 
     def lookup(self) -> Found:
         """What the cache holds under this key."""
-        return find(self.settings.root, self.key)
+        return find(self.settings.root, self.key) if self.own is None else Found(self.own, None)
 
 
-def check_recipe(source: StrPath, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
-    """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own."""
-    recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed)
+def check_recipe(
+    source: StrPath, settings: Settings, own: OwnRecipe | None = None
+) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
+    """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own. `own` is
+    the instance that the recipe lies in.
+    """
+    recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed, variables=own.variables if own is not None else None)
     plugin = _plugin_of(recipe, settings.plugin_paths)
     checks = run_checks(recipe, plugin, cache_root=settings.root)
     errors = [e for c in checks if c.status == "fail" for e in c.errors]
@@ -90,7 +97,8 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
     if not asking.recipes:
         settings.check()
     locations.use_options(settings.storage_options)
-    recipe, plugin, checks, errors = check_recipe(source, settings)
+    own = find_own(source, settings)
+    recipe, plugin, checks, errors = check_recipe(source, settings, own)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     if not asking.recipes:
@@ -130,6 +138,7 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
         checks=checks,
         settings=settings,
         comparisons=comparisons,
+        own=own.manifest if own is not None and own.manifest.is_of(key.recipe_hash, key.input_hash, key.seed) else None,
     )
 
 

@@ -8,21 +8,25 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.errors import RefineryError
 from refinery_beam.launch.options import Options, keywords
+from refinery_beam.launch.own_recipe import find_own, is_gone
 from refinery_beam.launch.prepare import Prepared, prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
+from refinery_beam.recipe import location_variables
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
 
 
 class RunResult(Instance):
-    """The instance that a run gave, and how: `status` is ``built`` or ``hit``, `seconds` is wall time, `notes` are what listing the sources
-    noticed, `pictures` the files of the recipe's reporting pictures by name.
+    """The instance that a run gave, and how: `status` is ``built`` or ``hit``, or ``opened`` for the recipe in an instance whose raw data
+    are gone. `seconds` is wall time, `notes` are what listing the sources noticed, `pictures` the files of the recipe's reporting pictures
+    by name.
     """
 
     def __init__(
@@ -86,7 +90,10 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
     settings.check()
     if settings.runner == "dataflow":
         require_extra()
-    prepared = prepare(recipe, settings)
+    try:
+        prepared = prepare(recipe, settings)
+    except RefineryError as error:
+        return _opened(recipe, settings, error, begun)
     notes = listing_notes(prepared)
     journal = RunJournal(settings.root)
     journal.start(**_journal_facts(prepared))
@@ -107,7 +114,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
             # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures
 
-            drawn = draw_pictures(prepared, manifest)
+            drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
             pictures, notes = drawn.pictures, (*notes, *drawn.notes)
     except BaseException as error:
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
@@ -115,6 +122,18 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
     journal.end(status=status, exit_code=0)
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(manifest, status=status, seconds=monotonic() - begun, notes=notes, pictures=pictures, code=code)
+
+
+def _opened(recipe: StrPath, settings: Settings, error: RefineryError, begun: float) -> RunResult:
+    """The instance that a recipe lies in, where the error says that its raw data are gone. Else raises the error."""
+    own = find_own(recipe, settings) if is_gone(error) else None
+    if own is None:
+        raise error
+    note = (
+        f"the raw data of this dataset are not here, so they were not compared with it: {'; '.join(one.message for one in error.errors())}"
+    )
+    code = read_plugin_paths(settings.plugin_paths)
+    return RunResult(own.manifest, status="opened", seconds=monotonic() - begun, notes=(note,), code=code)
 
 
 def listing_notes(prepared: Prepared) -> tuple[str, ...]:
@@ -132,6 +151,7 @@ def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
     key = prepared.key
     return {
         "recipe": prepared.recipe.path,
+        "locations": [[*pair] for pair in ({**prepared.recipe.variables, **location_variables(prepared.recipe)}).items()],
         "recipe_hash": key.recipe_hash,
         "input_hash": key.input_hash,
         "seed": key.seed,

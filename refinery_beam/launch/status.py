@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from refinery_beam.cache import Found, Manifest, VerifyReport, lookup_at
 from refinery_beam.cache import verify as verify_instance
 from refinery_beam.errors import StoreError
 from refinery_beam.launch.options import Options, keywords, option
+from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.run import CONTRACT
 from refinery_beam.launch.settings import Settings
@@ -98,9 +98,9 @@ def verify_with(target: StrPath, settings: Settings, *, deep: bool = False) -> V
 
 
 def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyReport:
-    if names_an_instance(target):
-        locations.use_options(settings.storage_options)
-        location = locations.absolute(os.fspath(target))
+    named = instance_named(target, settings)
+    if named is not None:
+        location = named
         if not _is_instance(location):
             raise StoreError(
                 "this folder is not an instance: it has no manifest.json",
@@ -122,17 +122,11 @@ def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyRe
     return verify_instance(location, deep=deep, recipe_digest=partial(digest_of_recipe, code=code), code=code)
 
 
-def names_an_instance(target: StrPath) -> bool:
-    """Whether it is a directory or a URL, and so no recipe."""
-    return locations.is_url(os.fspath(target)) or os.path.isdir(target)
-
-
 def _found(target: StrPath, settings: Settings) -> tuple[str, Found, dict[str, Any]]:
     """Where the instance is, what is there, and the key of the recipe, if it is one."""
-    if names_an_instance(target):
+    location = instance_named(target, settings)
+    if location is not None:
         settings.check()
-        locations.use_options(settings.storage_options)
-        location = locations.absolute(os.fspath(target))
         return location, lookup_at(location), {}
     prepared = prepare(target, settings)
     key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}

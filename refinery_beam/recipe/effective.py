@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from refinery_beam.recipe.canonical import full_model
@@ -12,32 +14,75 @@ if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
     from refinery_beam.recipe.load import Recipe
 
+VARIABLES = "REFINERY_BEAM_"
+"""How the variables begin that stand for locations in a recipe that leaves its folder."""
 
-def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: Literal["absolute", "written"] = "absolute") -> str:
+
+def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: Literal["absolute", "symbolic"] = "absolute") -> str:
     """Deterministic YAML of the recipe after overlays and migrations, with its effective seed and every default written out.
 
-    It loads to the same `canonical` form and seed. Locations are made absolute (``locations="written"`` leaves them alone);
-    ``${env:NAME}`` is never replaced by the variable's value. Empty and null entries, and overlays, are left out.
+    It loads to the same `canonical` form and seed. Locations are made absolute, or ``symbolic``: every path becomes a variable, as
+    ``${env:REFINERY_BEAM_SOURCE_PHOTOS}``, whose value is in `location_variables`, so that the text is the same in every folder and names
+    no user. URLs stay as they are, and ``${env:NAME}`` is never replaced by the variable's value. Empty and null entries, and overlays,
+    are left out.
     """
     body = full_model(recipe, plugin)
     body["seed"] = recipe.seed
     del body["overlays"]
     if locations == "absolute":
-        for source in body["Input"]["sources"]:
-            source["path"] = recipe.absolute(source["path"])
-            if source["label_from"] is not None:
-                source["label_from"]["path"] = recipe.absolute(source["label_from"]["path"])
-        for section in ASSERTION_SECTIONS:
-            for item in body[section]:
-                comparison = item["assertion"].get("reference")
-                if isinstance(comparison, dict) and isinstance(comparison.get("instance"), str):
-                    comparison["instance"] = recipe.absolute(comparison["instance"])
-        for section in OP_SECTIONS:
-            for item in body[section]:
-                borrowed = item["params"].get("stats_from_instance")
-                if isinstance(borrowed, dict) and isinstance(borrowed.get("recipe"), str):
-                    borrowed["recipe"] = recipe.absolute(borrowed["recipe"])
-    return to_yaml(_written(body))
+        for holder, key, _ in _locations(body):
+            holder[key] = recipe.absolute(holder[key])
+        return to_yaml(_written(body))
+    _symbolic(recipe, body)
+    written = [str(holder[key]) for holder, key, _ in _locations(body)]
+    variables = dict.fromkeys(text[len("${env:") : text.index("}")] for text in written if text.startswith("${env:"))
+    head = ["# Variables say where things lie on this machine:", *(f"#   {variable}" for variable in variables)] if variables else []
+    return "".join(f"{line}\n" for line in head) + to_yaml(_written(body))
+
+
+def location_variables(recipe: Recipe) -> dict[str, str]:
+    """The variables of the ``symbolic`` form with the absolute paths they stand for, in the order of the recipe."""
+    return _symbolic(recipe, full_model(recipe, None))
+
+
+def _symbolic(recipe: Recipe, body: dict[str, Any]) -> dict[str, str]:
+    """Put a variable in place of every path of `body`; gives the paths by variable."""
+    found: dict[str, str] = {}
+    for holder, key, word in _locations(body):
+        location = recipe.absolute(holder[key])
+        if location.startswith("${env:") or "://" in location:
+            continue
+        # A table that lies in its source's folder moves with it.
+        inside = next((v for v, folder in found.items() if location.startswith(folder.rstrip("/") + "/")), None)
+        if inside is not None:
+            holder[key] = f"${{env:{inside}}}{location[len(found[inside].rstrip('/')) :]}"
+            continue
+        variable = name = VARIABLES + re.sub("[^A-Z0-9]+", "_", word.upper()).strip("_")
+        number = 1
+        while variable in found:
+            number += 1
+            variable = f"{name}_{number}"
+        found[variable] = location
+        holder[key] = f"${{env:{variable}}}"
+    return found
+
+
+def _locations(body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Everything in a recipe's body that holds a location: the mapping, the key in it, and words for it."""
+    for source in body["Input"]["sources"]:
+        yield source, "path", f"source {source['name']}"
+        if source["label_from"] is not None:
+            yield source["label_from"], "path", f"labels {source['name']}"
+    for section in ASSERTION_SECTIONS:
+        for number, item in enumerate(body[section], start=1):
+            comparison = item["assertion"].get("reference")
+            if isinstance(comparison, dict) and isinstance(comparison.get("instance"), str):
+                yield comparison, "instance", f"instance {number}"
+    for section in OP_SECTIONS:
+        for item in body[section]:
+            borrowed = item["params"].get("stats_from_instance")
+            if isinstance(borrowed, dict) and isinstance(borrowed.get("recipe"), str):
+                yield borrowed, "recipe", f"recipe {item['name']}"
 
 
 def _written(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -33,7 +33,8 @@ class Recipe:
     """A loaded recipe: the validated model, and where it came from.
 
     ``path`` is the name used in messages and ``base_dir`` the absolute folder relative paths count from. ``seed`` is the effective master
-    seed (an override wins over the recipe). ``overlays`` are the applied names in order.
+    seed (an override wins over the recipe). ``overlays`` are the applied names in order. ``variables`` are values for ``${env:NAME}`` where
+    the environment has none.
     """
 
     model: RecipeModel
@@ -42,6 +43,7 @@ class Recipe:
     overlays: tuple[str, ...]
     seed: int
     schema_version_written: int
+    variables: Mapping[str, str] = field(default_factory=dict)
     _root: Node = field(repr=False, compare=False)
 
     def at(self, dotted_path: str | Sequence[str | int], *, key: bool = False) -> str:
@@ -77,7 +79,7 @@ class Recipe:
         match = _ENV.match(location)
         if match is None:
             return location
-        value = os.environ.get(match[1])
+        value = os.environ.get(match[1], self.variables.get(match[1]))
         if not value:
             raise RecipeError(
                 f"the environment variable {match[1]} is not set" if value is None else f"the environment variable {match[1]} is empty",
@@ -95,8 +97,15 @@ class Recipe:
         return f"{self.path}:1:1"
 
 
-def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | None = None, text: str | None = None) -> Recipe:
-    """Load a recipe file (or `text` under the name `source`), apply overlays, and validate its shape.
+def load_recipe(
+    source: StrPath,
+    *,
+    overlays: Sequence[str] = (),
+    seed: int | None = None,
+    text: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Recipe:
+    """Load a recipe file (or `text` under the name `source`), apply overlays, and validate its shape. ``variables`` are those of `Recipe`.
 
     Accepts schema_version 1, 2 and 3; the model is always in the words of 3. Raises RecipeError, or an ErrorGroup of everything found at
     once, each with position, value, rule and remedy. Nothing in a recipe is executed, and no file but the recipe is opened.
@@ -138,6 +147,7 @@ def load_recipe(source: StrPath, *, overlays: Sequence[str] = (), seed: int | No
         overlays=tuple(overlays),
         seed=model.seed if seed is None else seed,
         schema_version_written=version,
+        variables=variables or {},
         _root=root,
     )
 
@@ -166,7 +176,7 @@ def is_location(path: Sequence[str | int]) -> bool:
     """Whether a path of the model holds a location: ``${env:NAME}`` is legal only there."""
     if path[:2] == ("Input", "sources") and len(path) > 3:
         return tuple(path[3:]) in (("path",), ("label_from", "path"))
-    return tuple(path[2:]) == ("params", "stats_from_instance", "recipe")
+    return tuple(path[2:]) in (("params", "stats_from_instance", "recipe"), ("assertion", "reference", "instance"))
 
 
 def scalars(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

@@ -79,7 +79,7 @@ WORDS = {
     ),
     "env-not-location": Rule(
         "`${env:NAME}` outside a location",
-        "${{env:NAME}} is legal in locations only (path, label_from.path, stats_from_instance.recipe): "
+        "${{env:NAME}} is legal in locations only (path, label_from.path, stats_from_instance.recipe, reference.instance): "
         "a recipe means the same on every machine",
         "write the value itself, or use an overlay",
     ),

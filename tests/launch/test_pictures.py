@@ -36,10 +36,7 @@ def digests(pictures: Any) -> dict[str, str]:
 def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, tmp_path: Path, run: Run) -> None:
     first = run(write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS]))
     assert (first.status, list(first.pictures), first.notes) == ("built", ["grid", "means"], ())
-    assert all(
-        Path(p).parent == tmp_path / "cache" / "pictures" / Path(first.path).relative_to(tmp_path / "cache" / "instances")
-        for p in first.pictures.values()
-    )
+    assert {Path(path).parent for path in first.pictures.values()} == {Path(first.path) / "report" / "pictures"}
     before = digests(first.pictures)
     for path in first.pictures.values():
         os.utime(path, (1, 1))
@@ -139,7 +136,7 @@ def test_the_verb(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert call(["draw", recipe, *location]) == 3, "nothing is built"
     assert "has no instance" in capsys.readouterr().err
     assert call(["run", recipe, *location]) == 0
-    assert "/0  (bars)\n" in capsys.readouterr().out
+    assert "/0/report/pictures  (bars)\n" in capsys.readouterr().out
     assert call(["draw", recipe, "ladder", "--json", *location]) == 0
     body = json.loads(capsys.readouterr().out)
     assert (list(body["pictures"]), body["notes"]) == (["ladder"], []) and Path(body["pictures"]["ladder"]).is_file()

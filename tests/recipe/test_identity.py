@@ -219,7 +219,9 @@ def test_effective_locations(base: str, edit: Any, tmp_path: Any) -> None:
     (tmp_path / "r.yaml").write_text(base)
     recipe = load_recipe(tmp_path / "r.yaml")
     assert yaml.safe_load(effective_yaml(recipe))["Input"]["sources"][0]["path"] == str(tmp_path / "images")
-    assert yaml.safe_load(effective_yaml(recipe, locations="written"))["Input"]["sources"][0]["path"] == "images"
+    assert (
+        yaml.safe_load(effective_yaml(recipe, locations="symbolic"))["Input"]["sources"][0]["path"] == "${env:REFINERY_BEAM_SOURCE_PHOTOS}"
+    )
     (tmp_path / "r.yaml").write_text(edit(base, "path: images", "path: ${env:HERE}/images"))
     recipe = load_recipe(tmp_path / "r.yaml")
     assert yaml.safe_load(effective_yaml(recipe))["Input"]["sources"][0]["path"] == "${env:HERE}/images"

@@ -30,7 +30,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     write_input(instance, prepared.index, collected, facts)
     if plan.output.facts:
         write_facts(instance, collected, facts, prepared.plugin.kind.fact_types)
-    _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin))
+    _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
     for step in fitted:
         _write(instance, step.statistics or "", statistics_text(step, collected.fitted[step.name]))
