@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.index import Selection
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import Prepared, prepare
 from refinery_beam.launch.settings import Settings
@@ -18,11 +19,13 @@ from refinery_beam.reading.instance import Instance, Status
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
+NOTHING_LISTED = Selection()
 
 
 class RunResult(Instance):
     """The instance that a run gave, and how: `status` is ``built`` or ``hit``, `seconds` is wall time, `notes` are what listing the sources
-    noticed, `pictures` the files of the recipe's reporting pictures by name.
+    noticed, `pictures` the files of the recipe's reporting pictures by name. `selection` is what listing left out, and `warnings` (code,
+    message) are those of the instance and of the selection.
     """
 
     def __init__(
@@ -32,6 +35,8 @@ class RunResult(Instance):
         status: Status,
         seconds: float,
         notes: tuple[str, ...] = (),
+        selection: Selection = NOTHING_LISTED,
+        selection_warnings: tuple[tuple[str, str], ...] = (),
         pictures: Mapping[str, str] | None = None,
         code: tuple[PathCode, ...] = (),
     ) -> None:
@@ -39,6 +44,8 @@ class RunResult(Instance):
         self.status = status
         self.seconds = seconds
         self.notes = notes
+        self.selection = selection
+        self.warnings = (*((w["code"], w["message"]) for w in manifest.warnings), *selection_warnings)
         self.pictures = dict(pictures or {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,6 +62,8 @@ class RunResult(Instance):
             "files_digest": raw["files_digest"],
             "counts": self.counts,
             "ledger": dict(raw["ledger"]),
+            "warnings": said(self.warnings),
+            "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
             "seconds": round(self.seconds, 3),
         }
@@ -114,18 +123,27 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         raise
     journal.end(status=status, exit_code=0)
     code = read_plugin_paths(settings.plugin_paths)
-    return RunResult(manifest, status=status, seconds=monotonic() - begun, notes=notes, pictures=pictures, code=code)
+    return RunResult(
+        manifest,
+        status=status,
+        seconds=monotonic() - begun,
+        notes=notes,
+        selection=prepared.index.selection,
+        selection_warnings=prepared.index.selection_warnings,
+        pictures=pictures,
+        code=code,
+    )
+
+
+def said(warnings: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Warnings as the objects that verbs print with ``--json``."""
+    return [{"code": code, "message": message} for code, message in warnings]
 
 
 def listing_notes(prepared: Prepared) -> tuple[str, ...]:
-    """Print and journal the notes of listing; they are never stored: a stray file must not change a byte of an instance."""
+    """The notes of listing, to be printed and journalled; they are in no file that has a digest: a stray file must not change one."""
     index = prepared.index
-    skipped = [
-        f"source {name!r}: skipped " + ", ".join(f"{count:,} {word}" for word, count in sorted(words.items()))
-        for name, words in index.skipped.items()
-        if words
-    ]
-    return (*skipped, *index.notes, *index.run_notes)
+    return (*index.selection.lines(), *index.notes, *index.run_notes)
 
 
 def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:

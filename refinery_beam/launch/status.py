@@ -11,9 +11,10 @@ from refinery_beam import locations
 from refinery_beam.cache import Found, Manifest, VerifyReport, lookup_at
 from refinery_beam.cache import verify as verify_instance
 from refinery_beam.errors import StoreError
+from refinery_beam.index import Selection
 from refinery_beam.launch.options import Options, keywords, option
-from refinery_beam.launch.prepare import prepare
-from refinery_beam.launch.run import CONTRACT
+from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.run import CONTRACT, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.discovery import read_plugin_paths
@@ -24,13 +25,16 @@ from refinery_beam.recipe import digest_of_recipe
 class StatusResult:
     """What the cache holds: a ``hit``, a ``miss``, or a ``damaged`` instance, of which `damage` says what is wrong.
 
-    `key` is that of the recipe that was asked for, empty where an instance was.
+    `key` is that of the recipe that was asked for, empty where an instance was. Of a recipe, `selection` is what listing its sources
+    leaves out now, and `selection_warnings` (code, message) what of it somebody will miss.
     """
 
     path: str
     manifest: Manifest | None
     damage: str | None = None
     key: dict[str, Any] = field(default_factory=dict)
+    selection: Selection | None = None
+    selection_warnings: tuple[tuple[str, str], ...] = ()
 
     @property
     def status(self) -> Literal["hit", "miss", "damaged"]:
@@ -40,12 +44,21 @@ class StatusResult:
     def to_dict(self) -> dict[str, Any]:
         """The object `status --json` prints (contract 1): the keys of `run --json` that make sense."""
         body: dict[str, Any] = {"contract": CONTRACT, "status": self.status, "instance": self.path, **self.key}
-        if self.manifest is None:
-            return body | ({"damage": self.damage} if self.damage else {})
-        raw = self.manifest.raw
-        shared = ("recipe_hash", "input_hash", "seed", "logical_digest", "files_digest")
-        counts = {split: raw["counts"][split] for split in raw["splits"]}
-        return body | {name: raw[name] for name in shared} | {"counts": counts, "ledger": raw["ledger"], "warnings": raw["warnings"]}
+        if self.manifest is not None:
+            raw = self.manifest.raw
+            body |= {name: raw[name] for name in ("recipe_hash", "input_hash", "seed", "logical_digest", "files_digest")}
+            body |= {"counts": {split: raw["counts"][split] for split in raw["splits"]}, "ledger": raw["ledger"]}
+        elif self.damage:
+            body["damage"] = self.damage
+        if self.manifest is not None or self.selection is not None:
+            body["warnings"] = said(self.warnings)
+        return body | ({"selection": self.selection.to_dict()} if self.selection is not None else {})
+
+    @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """(code, message): those of the instance, and of what listing leaves out."""
+        stored = self.manifest.warnings if self.manifest is not None else ()
+        return (*((w["code"], w["message"]) for w in stored), *self.selection_warnings)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -69,14 +82,23 @@ def status(target: StrPath, options: Options) -> StatusResult:
 def status_with(target: StrPath, settings: Settings) -> StatusResult:
     """`status` with its settings in one value; what the command line calls."""
     with locations.put_in_words():
-        location, found, key = _found(target, settings)
-    if found.manifest is None and not key:
+        location, found, prepared = _found(target, settings)
+    if prepared is not None:
+        return StatusResult(
+            path=location,
+            manifest=found.manifest,
+            damage=found.damage,
+            key={"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed},
+            selection=prepared.index.selection,
+            selection_warnings=prepared.index.selection_warnings,
+        )
+    if found.manifest is None:
         raise StoreError(
             f"this folder is not a complete instance: {(found.damage or 'it is empty').replace(location, 'it')}",
             code="not-an-instance",
             at=location,
         )
-    return StatusResult(path=location, manifest=found.manifest, damage=found.damage, key=key)
+    return StatusResult(path=location, manifest=found.manifest, damage=found.damage)
 
 
 @keywords(VerifyOptions)
@@ -127,16 +149,15 @@ def names_an_instance(target: StrPath) -> bool:
     return locations.is_url(os.fspath(target)) or os.path.isdir(target)
 
 
-def _found(target: StrPath, settings: Settings) -> tuple[str, Found, dict[str, Any]]:
-    """Where the instance is, what is there, and the key of the recipe, if it is one."""
+def _found(target: StrPath, settings: Settings) -> tuple[str, Found, Prepared | None]:
+    """Where the instance is, what is there, and the recipe, if it is one."""
     if names_an_instance(target):
         settings.check()
         locations.use_options(settings.storage_options)
         location = locations.absolute(os.fspath(target))
-        return location, lookup_at(location), {}
+        return location, lookup_at(location), None
     prepared = prepare(target, settings)
-    key = {"recipe_hash": prepared.key.recipe_hash, "input_hash": prepared.key.input_hash, "seed": prepared.key.seed}
-    return prepared.location, prepared.lookup(), key
+    return prepared.location, prepared.lookup(), prepared
 
 
 def _is_instance(location: str) -> bool:
