@@ -61,7 +61,7 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     from refinery_beam.index.digests.digest_files import Digested
     from refinery_beam.index.labels.label_rules import Given, Labelling
     from refinery_beam.index.listing.layout import Layout
-    from refinery_beam.index.listing.sources import Selection
+    from refinery_beam.index.listing.sources import Sieve
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import Job
     from refinery_beam.pipeline.translate import translate
@@ -78,10 +78,10 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     os.makedirs(f"{folder}/index")
     index_bytes = 0
     if records:
-        selection = Selection(Source(name="photos", type="image_tree", root="/nowhere"), Layout("{label}/*/{file}"), scratch=folder)
+        sieve = Sieve(Source(name="photos", type="image_tree", root="/nowhere"), Layout("{label}/*/{file}"), scratch=folder)
         for path in paths(records):
-            selection.add(path, 110_000)
-        listing = selection.listing()
+            sieve.add(path, 110_000)
+        listing = sieve.listing()
         index = build.assemble(
             [listing],
             [Labelling(lambda k, file: Given(file.label))],

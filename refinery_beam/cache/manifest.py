@@ -172,8 +172,8 @@ class Manifest:
         return tuple(sorted((f for f in self.files if f.split == split), key=lambda f: f.shard or 0))
 
     def file(self, path: str) -> FileEntry | None:
-        """The entry of a path below the instance, or None."""
-        return next((f for f in self.files if f.path == path), None)
+        """The entry of a path below the instance, or None; annexes have one too."""
+        return next((f for f in (*self.files, *self.annexes) if f.path == path), None)
 
 
 def manifest_bytes(body: Mapping[str, Any]) -> bytes:

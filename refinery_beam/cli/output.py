@@ -40,6 +40,11 @@ def print_remarks(options: Options, *, notes: Iterable[str] = (), warnings: Iter
         print(line, file=sys.stderr)
 
 
+def coded(warnings: Iterable[tuple[str, str]]) -> list[str]:
+    """Warnings with their codes behind them."""
+    return [f"{message} [{code}]" for code, message in warnings]
+
+
 def rows(pairs: Sequence[tuple[str, object]]) -> str:
     """Aligned `name  value` lines.
 

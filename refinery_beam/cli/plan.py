@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, print_remarks
+from refinery_beam.cli.output import coded, print_json, print_remarks
 from refinery_beam.launch.plan import plan_with
 
 
@@ -20,4 +20,4 @@ def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")
         print_json(result.to_dict())
         return
     print(result)
-    print_remarks(options, notes=result.notes)
+    print_remarks(options, notes=result.notes, warnings=coded(result.warnings))

@@ -9,7 +9,7 @@ import typer
 
 from refinery_beam import locations
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, print_remarks, rows
+from refinery_beam.cli.output import coded, print_json, print_remarks, rows
 from refinery_beam.launch.run import RunResult, run_with
 
 
@@ -21,8 +21,7 @@ def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
         print_json(result.to_dict())
         return
     print(summary(result))
-    warnings = [f"{warning['message']} [{warning['code']}]" for warning in result.manifest.warnings]
-    print_remarks(options, notes=result.notes, warnings=warnings)
+    print_remarks(options, notes=result.notes, warnings=coded(result.warnings))
 
 
 def summary(result: RunResult) -> str:

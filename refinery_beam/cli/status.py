@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, rows
+from refinery_beam.cli.output import coded, print_json, rows
 from refinery_beam.launch.status import StatusResult, status_with
 
 
@@ -23,12 +23,13 @@ def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance'
 
 def words(result: StatusResult) -> str:
     """What `status` says to a person."""
+    listed = result.selection.lines() if result.selection is not None else []
+    warnings = [f"  {line}" for line in coded(result.warnings)]
     if result.manifest is None:
-        return (
-            f"damaged: {result.damage}\n  remedy: run the recipe again to rebuild it"
-            if result.damage
-            else f"miss: {result.path} does not exist yet"
-        )
+        head = f"miss: {result.path} does not exist yet"
+        if result.damage:
+            head = f"damaged: {result.damage}\n  remedy: run the recipe again to rebuild it"
+        return "\n".join([head, *listed, *warnings])
     raw, files = result.manifest.raw, result.manifest.files
     lines = [
         ("instance", result.path),
@@ -39,7 +40,7 @@ def words(result: StatusResult) -> str:
         ("files", f"{len(files):,}, {sum(f.bytes for f in files) / 1e6:,.1f} MB"),
         *[(split, f"{raw['counts'][split]:,} records") for split in raw["splits"]],
         ("ledger", ", ".join(f"{n:,} {reason}" for reason, n in raw["ledger"].items()) or "empty"),
-        ("warnings", len(raw["warnings"]) or "none"),
+        *[("left out", line) for line in listed],
+        ("warnings", len(warnings) or "none"),
     ]
-    warnings = [f"  {w['message']} [{w['code']}]" for w in raw["warnings"]]
     return "\n".join(["hit", rows([(name, value) for name, value in lines]), *warnings])

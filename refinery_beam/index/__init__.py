@@ -11,6 +11,7 @@ from refinery_beam.index.duplicates import Member, by_content, find_repeats
 from refinery_beam.index.labels.join import Joined, derive_label, join_labels
 from refinery_beam.index.labels.tables import LabelSpec, Table, read_table
 from refinery_beam.index.listing.layout import Layout
+from refinery_beam.index.listing.left_out import Selection, SourceSelection
 from refinery_beam.index.listing.list import list_source
 from refinery_beam.index.listing.sources import FileFact, Source, SourceListing
 
@@ -26,9 +27,11 @@ __all__ = [
     "LabelSpec",
     "Layout",
     "Member",
+    "Selection",
     "Source",
     "SourceHash",
     "SourceListing",
+    "SourceSelection",
     "Table",
     "build_index",
     "by_content",

@@ -22,6 +22,7 @@ from refinery_beam.index.duplicates import Member, by_content, find_repeats
 from refinery_beam.index.faults import ReadingFaults, check_files
 from refinery_beam.index.labels.columns import wanted_fields
 from refinery_beam.index.labels.label_rules import Given, Labelling, label_files
+from refinery_beam.index.listing.left_out import Selection
 from refinery_beam.index.listing.list import list_source
 from refinery_beam.index.listing.plugin_lister import list_by_plugin
 from refinery_beam.index.listing.recipe_sources import make_sources
@@ -68,8 +69,9 @@ class Facts(NamedTuple):
 @dataclass(frozen=True)
 class Index:
     """What is there. ``entries`` come in the order of ``key``; they can be gone through again and again, and are never all in memory when
-    there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``skipped``
-    counts by source and extension or word. ``notes`` and ``warnings`` (code, message) are about the data and the same on every machine;
+    there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``selection``
+    is what listing left out, and ``selection_warnings`` (code, message) say what of it somebody will miss: they are no part of the key, so
+    of no file that has a digest. ``notes`` and ``warnings`` (code, message) are about the selected data and the same on every machine;
     ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what digests are:
     ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files. ``refused`` are the files behind ``bad``, without a
     label; the digest of one that cannot be read is empty.
@@ -79,12 +81,13 @@ class Index:
     entries: Sorter[Entry]
     facts: Facts
     input_hash: str
-    skipped: dict[str, dict[str, int]]
+    selection: Selection
     notes: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
     hashed: int
     bad: Sorter[LedgerRow]
     refused: Sorter[Entry]
+    selection_warnings: tuple[tuple[str, str], ...] = ()
     run_notes: tuple[str, ...] = ()
     kind: str = SHA256
     scratch: str = field(default="", compare=False)
@@ -168,8 +171,9 @@ def assemble(
         entries=gathered.entries,
         facts=gathered.facts(repeats.records),
         input_hash=input_hash(gathered.hashes, [(s.name, lab.table) for s, lab in zip(sources, labellings, strict=True) if lab.table]),
-        skipped={listing.source.name: listing.skipped for listing in listings},
-        notes=tuple(note for li, lab in zip(listings, labellings, strict=True) for note in (*li.notes, *lab.notes)),
+        selection=Selection(tuple(listing.selection for listing in listings)),
+        selection_warnings=tuple(warning for listing in listings for warning in listing.warnings),
+        notes=tuple(note for labelling in labellings for note in labelling.notes),
         warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
         hashed=gathered.hashed,
         bad=gathered.bad,

@@ -43,7 +43,7 @@ def find_own(recipe: StrPath, settings: Settings) -> OwnRecipe | None:
     if name != RECIPE_NAME or settings.overlays or settings.seed is not None or not os.path.isfile(os.path.join(folder, MANIFEST_NAME)):
         return None
     manifest = lookup_at(folder).manifest
-    listed = None if manifest is None else next((entry for entry in manifest.annexes if entry.path == RECIPE_NAME), None)
+    listed = None if manifest is None else manifest.file(RECIPE_NAME)
     if manifest is None or listed is None or hashlib.sha256(locations.read(path)).hexdigest() != listed.sha256:
         return None
     return OwnRecipe(manifest=manifest, variables=_known(manifest, settings))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from refinery_beam import locations
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import Prepared, prepare
-from refinery_beam.launch.run import CONTRACT, listing_notes
+from refinery_beam.launch.run import CONTRACT, listing_notes, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.planning.explain import explain
@@ -18,7 +18,8 @@ from refinery_beam.planning.explain import explain
 class PlanResult:
     """What `run` would do: a ``hit`` or a ``miss``, the key and where the instance is or will be. As text, the whole plan in words.
 
-    `damage` says why an instance that is there does not count; `notes` are what listing the sources noticed.
+    `damage` says why an instance that is there does not count; `notes` are what listing the sources noticed, and
+    `warnings` (code, message) what of it somebody will miss.
     """
 
     status: Literal["hit", "miss"]
@@ -31,6 +32,7 @@ class PlanResult:
     splits: tuple[str, ...]
     damage: str | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     prepared: Prepared = field(repr=False, compare=False)
 
     def explain(self) -> str:
@@ -50,6 +52,8 @@ class PlanResult:
             "records_in": self.records_in,
             "digest": self.digest,
             "splits": list(self.splits),
+            "warnings": said(self.warnings),
+            "selection": self.prepared.index.selection.to_dict(),
             "op_versions": dict(plan.op_versions),
             "node_keys": plan.node_keys(self.input_hash),
         }
@@ -84,6 +88,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         splits=tuple(prepared.plan.split.splits),
         damage=found.damage,
         notes=listing_notes(prepared),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings),
         prepared=prepared,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest, RunJournal
 from refinery_beam.errors import RefineryError
+from refinery_beam.index import Selection
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
 from refinery_beam.launch.prepare import Prepared, prepare
@@ -21,12 +22,13 @@ from refinery_beam.recipe import location_variables
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
+NOTHING_LISTED = Selection()
 
 
 class RunResult(Instance):
     """The instance that a run gave, and how: `status` is ``built`` or ``hit``, or ``opened`` for the recipe in an instance whose raw data
     are gone. `seconds` is wall time, `notes` are what listing the sources noticed, `pictures` the files of the recipe's reporting pictures
-    by name.
+    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class RunResult(Instance):
         status: Status,
         seconds: float,
         notes: tuple[str, ...] = (),
+        selection: Selection = NOTHING_LISTED,
+        selection_warnings: tuple[tuple[str, str], ...] = (),
         pictures: Mapping[str, str] | None = None,
         code: tuple[PathCode, ...] = (),
     ) -> None:
@@ -43,6 +47,8 @@ class RunResult(Instance):
         self.status = status
         self.seconds = seconds
         self.notes = notes
+        self.selection = selection
+        self.warnings = (*((w["code"], w["message"]) for w in manifest.warnings), *selection_warnings)
         self.pictures = dict(pictures or {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,6 +65,8 @@ class RunResult(Instance):
             "files_digest": raw["files_digest"],
             "counts": self.counts,
             "ledger": dict(raw["ledger"]),
+            "warnings": said(self.warnings),
+            "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
             "seconds": round(self.seconds, 3),
         }
@@ -121,7 +129,21 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         raise
     journal.end(status=status, exit_code=0)
     code = read_plugin_paths(settings.plugin_paths)
-    return RunResult(manifest, status=status, seconds=monotonic() - begun, notes=notes, pictures=pictures, code=code)
+    return RunResult(
+        manifest,
+        status=status,
+        seconds=monotonic() - begun,
+        notes=notes,
+        selection=prepared.index.selection,
+        selection_warnings=prepared.index.selection_warnings,
+        pictures=pictures,
+        code=code,
+    )
+
+
+def said(warnings: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Warnings as the objects that verbs print with ``--json``."""
+    return [{"code": code, "message": message} for code, message in warnings]
 
 
 def _opened(recipe: StrPath, settings: Settings, error: RefineryError, begun: float) -> RunResult:
@@ -137,14 +159,9 @@ def _opened(recipe: StrPath, settings: Settings, error: RefineryError, begun: fl
 
 
 def listing_notes(prepared: Prepared) -> tuple[str, ...]:
-    """Print and journal the notes of listing; they are never stored: a stray file must not change a byte of an instance."""
+    """The notes of listing, to be printed and journalled; they are in no file that has a digest: a stray file must not change one."""
     index = prepared.index
-    skipped = [
-        f"source {name!r}: skipped " + ", ".join(f"{count:,} {word}" for word, count in sorted(words.items()))
-        for name, words in index.skipped.items()
-        if words
-    ]
-    return (*skipped, *index.notes, *index.run_notes)
+    return (*index.selection.lines(), *index.notes, *index.run_notes)
 
 
 def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:

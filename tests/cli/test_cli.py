@@ -43,6 +43,8 @@ RUN_KEYS = [
     "files_digest",
     "counts",
     "ledger",
+    "warnings",
+    "selection",
     "pictures",
     "seconds",
 ]
@@ -146,7 +148,7 @@ def test_run_for_people(built: dict[str, Any], say: Say) -> None:
     assert location == f"instance  {built['instance']}"
     assert rest[:2] == ["  train  10", "  test   8"]
     assert "not_an_image" in rest[2] and "unassigned" in rest[2] and "report/ledger.parquet" in rest[2]
-    assert "note: source 'photos': skipped 1 .txt" in said.err
+    assert "note: source 'photos': left out 1 .txt" in said.err
     assert "warning: " in said.err and "[ratios-below-one]" in said.err
 
 
@@ -221,7 +223,7 @@ def test_validate_never_contradicts_itself(say: Say, tmp_path: Path) -> None:
 def test_status_of_a_recipe(built: dict[str, Any], say: Say) -> None:
     said = say("status", "recipe.yaml", "--json")
     keys = ["contract", "status", "instance", "recipe_hash", "input_hash", "seed", "logical_digest", "files_digest", "counts", "ledger"]
-    assert said.code == 0 and list(said.body) == [*keys, "warnings"]
+    assert said.code == 0 and list(said.body) == [*keys, "warnings", "selection"]
     assert {k: said.body[k] for k in keys} == {k: built[k] for k in keys} | {"status": "hit"}
     text = say("status", "recipe.yaml").out
     assert text.startswith("hit\n") and built["instance"] in text and built["logical_digest"] in text
@@ -229,13 +231,38 @@ def test_status_of_a_recipe(built: dict[str, Any], say: Say) -> None:
 
 def test_status_of_an_instance(built: dict[str, Any], say: Say) -> None:
     by_recipe, by_location = say("status", "recipe.yaml", "--json").body, say("status", built["instance"], "--json").body
+    # Of an instance, what was left out when it was built; of a recipe, what listing its sources leaves out now.
     assert by_recipe == by_location
+    (source,) = by_recipe["selection"]["sources"]
+    assert source["source"] == "photos" and source["selected"] == 21 and source["left_out"] == 1
+    assert source["kinds"] == [
+        {"kind": ".txt", "count": 1, "folders": [{"folder": "circle", "count": 1, "examples": ["circle/notes.txt"]}], "more_folders": 0}
+    ]
+
+
+def test_a_class_that_selection_loses_is_a_warning_and_changes_no_byte(folder: Path, built: dict[str, Any], say: Say) -> None:
+    phone = folder / "my-images/phone"
+    phone.mkdir()
+    (phone / "IMG_1.HEIC").write_bytes(b"x")
+    try:
+        said = say("run", "recipe.yaml", "-q")
+        line = "warning: source 'photos': 1 class folder without an image: 'phone' holds 1 .heic; "
+        assert any(one.startswith(line) for one in said.err.splitlines()) and "note: " not in said.err
+        body = say("run", "recipe.yaml", "--json").body
+        assert (body["status"], body["files_digest"]) == ("hit", built["files_digest"])
+        assert "class-without-files" in [w["code"] for w in body["warnings"]]
+        assert body["selection"]["sources"][0]["bare_class_folders"] == [{"folder": "phone", "holds": {".heic": 1}}]
+        assert "class-without-files" in say("status", "recipe.yaml").out
+        assert line in say("plan", "recipe.yaml", "-q").err
+    finally:
+        (phone / "IMG_1.HEIC").unlink()
+        phone.rmdir()
 
 
 def test_status_of_what_is_not_there(built: dict[str, Any], say: Say) -> None:
     said = say("status", "recipe.yaml", "--seed", "5", "--json")
     assert said.code == 0
-    assert list(said.body) == ["contract", "status", "instance", "recipe_hash", "input_hash", "seed"]
+    assert list(said.body) == ["contract", "status", "instance", "recipe_hash", "input_hash", "seed", "warnings", "selection"]
     assert (said.body["status"], said.body["seed"]) == ("miss", 5)
     assert say("status", "recipe.yaml", "--seed", "5").out.startswith("miss: ")
 

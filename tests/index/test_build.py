@@ -51,7 +51,7 @@ def test_entries(tmp_path: Path, put: Put) -> None:
         key=record_key("pets/dog/2 3.jpg"),
     )
     assert [e.key for e in index.entries] == sorted(record_key(i) for i in ("pets/cat/1.PNG", "pets/dog/2 3.jpg"))
-    assert index.skipped == {"pets": {".txt": 1}}
+    assert [dict(source.counts) for source in index.selection.sources] == [{".txt": 1}]
     assert (index.hashed, index.records_in, list(index.bad), index.warnings, index.notes) == (2, 2, [], (), ())
     assert index.facts == ((2,), 6, ("train",), 0)
     assert index.sources[0].root == str(tmp_path / "images")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from refinery_beam.errors import DataError
-from refinery_beam.index import Source, SourceListing, list_source
+from refinery_beam.index import Selection, Source, SourceListing, list_source
+from refinery_beam.index.listing.left_out import LeftOut
 from support.index_parts import of_type
 
 Put = Callable[..., Path]
@@ -32,7 +34,7 @@ def test_folder(tmp_path: Path, put: Put) -> None:
         ("dog/a.PNG", "dog", None),
         ("dog/b.jpg", "dog", None),
     ]
-    assert found.skipped == {} and found.notes == ()
+    assert found.skipped == {} and found.warnings == ()
     fact = os.stat(tmp_path / "r/dog/b.jpg")
     assert list(found.files)[4][1:5] == (fact.st_size, fact.st_mtime_ns, fact.st_ctime_ns, fact.st_ino)
 
@@ -53,11 +55,44 @@ def test_what_is_skipped_is_counted(tmp_path: Path, put: Put) -> None:
     assert found.skipped == {
         "(none)": 1, "(other)": 1, ".db": 1, ".txt": 2, "broken_link": 3, "hidden": 4, "nested": 2, "special": 1, "top_level": 1,
     }  # fmt: skip
-    assert found.notes == (
-        "source 's': 1 class folder without an image: 'empty'",
-        "source 's': 1 image outside any class folder skipped",
-        "source 's': 2 images deeper than a class folder skipped",
+    assert found.warnings == (("class-without-files", "source 's': 1 class folder without an image: 'empty' holds nothing"),)
+    groups = {group["kind"]: group["folders"] for group in found.selection.to_dict()["kinds"]}
+    assert groups["nested"] == [
+        {"folder": "cat/deep", "count": 2, "examples": ["cat/deep/2.png", "cat/deep/er/3.png"]},
+    ]
+    assert groups[".txt"] == [{"folder": "cat", "count": 2, "examples": ["cat/more.TXT", "cat/notes.txt"]}]
+    assert [f["folder"] for f in groups["hidden"]] == ["cat", ""]
+
+
+def test_a_class_that_loses_all_its_files_is_a_warning(tmp_path: Path, put: Put) -> None:
+    for name in ("cat/1.png", "phone/a.HEIC", "phone/b.heic", "phone/notes.txt", "deep/er/2.png", "deep/er/3.png", "nil/.hidden"):
+        put(f"r/{name}")
+    ((code, words),) = listing(tmp_path / "r").warnings
+    assert code == "class-without-files"
+    assert words.startswith(
+        "source 's': 3 class folders without an image: 'deep' holds 2 nested images; 'nil' holds 1 hidden files; "
+        "'phone' holds 2 .heic, 1 .txt; images are files ending in "
     )
+    assert "layout" in words and "{label}/**/{file}" in words
+
+
+def test_what_is_left_out_is_bounded_and_knows_no_order() -> None:
+    paths = [(f".k{k % 40}", f"class{k % 50}/sub{k % 3}/file{k}.k{k % 40}") for k in range(3000)]
+    one, other = LeftOut(), LeftOut()
+    for kind, path in paths:
+        one.add(kind, path)
+    for kind, path in reversed(paths):
+        other.add(kind, path)
+    first, second = (Selection((left.selection("s", 1, bare=["class0", "gone"]),)) for left in (one, other))
+    assert first == second and first.as_json() == second.as_json()
+    (source,) = first.to_dict()["sources"]
+    assert source["left_out"] == 3000 and len(source["kinds"]) == 30 and source["more_kinds"] == 10
+    assert {len(folder["examples"]) for kind in source["kinds"] for folder in kind["folders"]} <= {1, 2, 3}
+    assert all(len(kind["folders"]) <= 20 and kind["folders"][0]["folder"].count("/") == 1 for kind in source["kinds"])
+    assert sum(source["bare_class_folders"][0]["holds"].values()) == 60
+    assert source["bare_class_folders"][1] == {"folder": "gone", "holds": {}}
+    assert json.loads(first.as_json()) == first.to_dict()
+    assert first.lines()[0].endswith("; and 35 other kinds")
 
 
 def test_flat_any_depth_in_order_of_path(tmp_path: Path, put: Put) -> None:

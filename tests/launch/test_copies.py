@@ -154,4 +154,18 @@ def test_a_manifest_that_lists_no_recipe_has_none(built: rb.Instance) -> None:
     from refinery_beam.cache.manifest import manifest_bytes
 
     (Path(built.path) / "manifest.json").write_bytes(manifest_bytes(raw))
-    assert [(f.code, f.path) for f in rb.verify(built.path).findings] == [("unlisted", "recipe.yaml")]
+    assert [(f.code, f.path) for f in rb.verify(built.path).findings] == [("unlisted", "recipe.yaml"), ("unlisted", "selection.json")]
+
+
+def test_the_selection_is_kept(photos: Path, tmp_path: Path) -> None:
+    (photos / "circle" / "notes.txt").write_text("x")
+    built = rb.run(write_recipe("photos", photos.parent), cache_root=tmp_path / "cache")
+    kept = json.loads((Path(built.path) / "selection.json").read_text())
+    assert kept["sources"][0]["kinds"][0]["folders"] == [{"folder": "circle", "count": 1, "examples": ["circle/notes.txt"]}]
+    assert rb.status(built.path).to_dict()["selection"] == kept
+    (photos / "circle" / "notes.txt").unlink()
+    again = rb.run(write_recipe("photos", photos.parent), cache_root=tmp_path / "cache")
+    assert again.status == "hit", "what is left out changes no dataset"
+    other = rb.run(write_recipe("photos", photos.parent), cache_root=tmp_path / "other")
+    assert (other.manifest.files_digest, other.manifest.annexes) != (built.manifest.files_digest, built.manifest.annexes)
+    assert other.manifest.files_digest == built.manifest.files_digest

@@ -40,7 +40,10 @@ def test_a_source_on_a_store_is_the_same_input(class_folders: Path, store: str, 
     assert run(recipe).status == "hit"
     away = run(recipe, cache="other")
     assert (away.status, away.manifest.raw["files_digest"]) == ("built", local.manifest.raw["files_digest"])
-    assert away.notes[0] == "source 'photos': skipped 1 .txt, 1 hidden, 1 top_level"
+    assert away.notes[0] == (
+        "source 'photos': left out 1 .txt in 'circle/' (such as 'circle/notes.txt'); "
+        "1 hidden in 'circle/' (such as 'circle/.hidden.png'); 1 top_level (such as 'top.png')"
+    )
     settings = Settings(cache_root=str(tmp_path / "other"))
     assert prepare(recipe, settings).index.hashed == 0
     locations.write(f"{store}/photos/circle/0.png", next(class_folders.rglob("*.png")).read_bytes())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refinery_beam.index.listing.sources import Selection, Source, SourceListing, parse_layout
+from refinery_beam.index.listing.sources import Sieve, Source, SourceListing, parse_layout
 from refinery_beam.index.listing.walk_local import walk_local
 
 
@@ -18,11 +18,11 @@ def list_source(source: Source, *, scratch: str = "") -> SourceListing:
     >>> [(f.path, f.size, f.label) for f in listing.files], listing.skipped
     ([('cat/1.PNG', 1, 'cat')], {})
     """
-    selection = Selection(source, parse_layout(source), scratch=scratch)
+    sieve = Sieve(source, parse_layout(source), scratch=scratch)
     if source.remote:
         from refinery_beam.index.listing.walk_remote import walk_remote
 
-        walk_remote(selection)
+        walk_remote(sieve)
     else:
-        walk_local(selection)
-    return selection.listing()
+        walk_local(sieve)
+    return sieve.listing()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from refinery_beam.errors import DataError, PluginError, display
 from refinery_beam.identity import nfc
+from refinery_beam.index.listing.left_out import SourceSelection
 from refinery_beam.index.listing.sources import FileFact, Source, SourceListing, sorted_files
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
             at=source.at,
             value=display(source.root),
         )
-    return SourceListing(source, files, {}, ())
+    return SourceListing(source, files, SourceSelection(source.name, len(files), {}))
 
 
 def _fault(source: Source, problem: str) -> PluginError:

@@ -1,9 +1,9 @@
 """Selects the files of a source: sorted, each with the label and partition that follow from its path.
 
 Listing has two steps, so that another store is another first step only: a *walk* hands every file with an extension of its kind of data
-below a root to a `Selection` as it finds it (`walk_local`, `walk_remote`), and the selection gives it the label and partition
-by the source's layout. No list of all files is ever in memory. Every file that is not selected is counted: by extension (``.txt``,
-``(none)`` without one) or under the words
+below a root to a `Sieve` as it finds it (`walk_local`, `walk_remote`), and the sieve gives it the label and partition by the source's
+layout. No list of all files is ever in memory. Every file that is not selected is noted (`left_out`): by extension (``.txt``, ``(none)``
+without one) or under the words
 
 =============  ===============================================================================
 hidden         names that start with a dot, and Thumbs.db
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from refinery_beam import locations
 from refinery_beam.errors import DataError, display
 from refinery_beam.index.labels.tables import LabelSpec
 from refinery_beam.index.listing.layout import FLAT, FOLDER, Layout
+from refinery_beam.index.listing.left_out import LeftOut, SourceSelection
 from refinery_beam.index.text import plural
 from refinery_beam.sorting import Sorter
 
@@ -75,24 +76,33 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceListing:
-    """What a source selects: ``files`` in the order of the UTF-8 bytes of their NFC path, ``skipped`` counts by extension or word,
-    ``notes``. ``checksums`` is how many files have an MD5 from the listing; ``tagged`` says that some are ETags, which need not be one."""
+    """What a source selects: ``files`` in the order of the UTF-8 bytes of their NFC path. ``selection`` says what it leaves out.
+    ``checksums`` is how many files have an MD5 from the listing; ``tagged`` says that some are ETags, which need not be one."""
 
     source: Source
     files: Sorter[FileFact]
-    skipped: dict[str, int]
-    notes: tuple[str, ...]
+    selection: SourceSelection
     checksums: int = 0
     tagged: bool = False
 
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How much was left out, by extension or word."""
+        return dict(self.selection.counts)
 
-class Selection:
-    """What a walk fills, file by file: those the layout describes, and counts of everything else."""
+    @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """(code, message) of what was left out that somebody will miss: whole class folders."""
+        return tuple(bare_class_warnings(self.source, self.selection))
+
+
+class Sieve:
+    """What a walk fills, file by file: those the layout describes, and notes of everything else."""
 
     def __init__(self, source: Source, layout: Layout, *, scratch: str = "") -> None:
         self.source = source
         self.files = sorted_files(scratch)
-        self.skipped: dict[str, int] = {}
+        self.left_out = LeftOut()
         self._layout = layout
         self._wanted = frozenset(source.extensions)
         self._words: dict[str, str] = {}  # raw extension -> '' when wanted, else the word it is counted under
@@ -101,9 +111,9 @@ class Selection:
         self._tagged = False
         self._folders: dict[str, bool] = {}  # folders at the top -> whether a file was selected in it
 
-    def skip(self, word: str) -> None:
-        """Count something that is not selected."""
-        self.skipped[word] = self.skipped.get(word, 0) + 1
+    def skip(self, word: str, path: str) -> None:
+        """Note something that is not selected."""
+        self.left_out.add(word, path)
 
     def folder(self, name: str) -> None:
         """A folder at the top of the source."""
@@ -135,7 +145,7 @@ class Selection:
         match = self._layout.match(path)
         if match is None:
             folder_type = self.source.arrangement == "folder"
-            self.skip("unmatched" if not folder_type else "nested" if "/" in path else "top_level")
+            self.skip("unmatched" if not folder_type else "nested" if "/" in path else "top_level", path)
             return
         split = match.split if match.split is not None else self._partition
         self.files.add(FileFact(path, size, mtime_ns, ctime_ns, inode, match.label, split, md5, version))
@@ -158,10 +168,11 @@ class Selection:
                 noun=source.noun,
             )
         if not len(self.files):
-            raise _no_file(source, self.skipped)
-        empty = sorted(display(name) for name, full in self._folders.items() if not full)
-        notes = tuple(_notes(source, empty, self.skipped))
-        return SourceListing(source, self.files, dict(sorted(self.skipped.items())), notes, self._checksums, self._tagged)
+            raise _no_file(source, self.left_out.counts)
+        classes = source.arrangement == "folder"
+        bare = [name for name, full in self._folders.items() if not full] if classes else []
+        selection = self.left_out.selection(source.name, len(self.files), bare=bare)
+        return SourceListing(source, self.files, selection, self._checksums, self._tagged)
 
 
 def sorted_files(scratch: str = "") -> Sorter[FileFact]:
@@ -181,19 +192,23 @@ def path_key(file: FileFact) -> bytes:
     return os.fsencode(path if path.isascii() else unicodedata.normalize("NFC", path))
 
 
-def _notes(source: Source, empty: list[str], skipped: Mapping[str, int]) -> list[str]:
-    notes = []
-    if source.arrangement == "folder":
-        if empty:
-            shown = ", ".join(repr(name) for name in empty[:5]) + (", ..." if len(empty) > 5 else "")
-            notes.append(f"source {source.name!r}: {plural(len(empty), 'class folder')} without {_a(source.noun)}: {shown}")
-        if skipped.get("top_level"):
-            notes.append(f"source {source.name!r}: {plural(skipped['top_level'], source.noun)} outside any class folder skipped")
-        if skipped.get("nested"):
-            notes.append(f"source {source.name!r}: {plural(skipped['nested'], source.noun)} deeper than a class folder skipped")
-    if skipped.get("unmatched"):
-        notes.append(f"source {source.name!r}: {plural(skipped['unmatched'], source.noun)} not described by the layout skipped")
-    return notes
+def bare_class_warnings(source: Source, selection: SourceSelection) -> Iterator[tuple[str, str]]:
+    """A class that loses all its files is a class that a model never meets: say which, and what lies there instead."""
+    if not selection.bare_classes:
+        return
+    shown = "; ".join(f"{one.folder!r} holds {_holds(one.holds, source.noun)}" for one in selection.bare[:5])
+    more = f"; and {selection.bare_classes - 5} more" if selection.bare_classes > 5 else ""
+    kinds = {kind for one in selection.bare for kind in one.holds}
+    remedy = f"; {source.noun}s are files ending in {', '.join(source.extensions)}" if any(k.startswith((".", "(")) for k in kinds) else ""
+    remedy += '; type: image_tree with layout "{label}/**/{file}" takes nested ones' if "nested" in kinds and source.noun == "image" else ""
+    counted = plural(selection.bare_classes, "class folder")
+    yield "class-without-files", f"source {display(source.name)!r}: {counted} without {_a(source.noun)}: {shown}{more}{remedy}"
+
+
+def _holds(holds: Mapping[str, int], noun: str) -> str:
+    words = {"nested": f"nested {noun}s", "hidden": "hidden files", "broken_link": "broken links", "link_loop": "linked loops"}
+    said = [f"{count:,} {words.get(kind, kind)}" for kind, count in sorted(holds.items(), key=lambda item: (-item[1], item[0]))[:4]]
+    return ", ".join(said) or "nothing"
 
 
 def _count_word(extension: str, wanted: frozenset[str]) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 
 from refinery_beam.errors import DataError, display
-from refinery_beam.index.listing.sources import Selection, Source
+from refinery_beam.index.listing.sources import Sieve, Source
 
 # A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
 _MAX_LINKS = 4
 
 
-def walk_local(selection: Selection) -> None:
+def walk_local(sieve: Sieve) -> None:
     """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path."""
-    source, skip = selection.source, selection.skip
+    source, skip = sieve.source, sieve.skip
     root = source.root
     try:
         top = os.stat(root)
@@ -33,7 +33,7 @@ def walk_local(selection: Selection) -> None:
             for entry in scan:
                 name = entry.name
                 if name.startswith("."):
-                    skip("hidden")
+                    skip("hidden", prefix + name)
                     continue
                 try:
                     if entry.is_dir():
@@ -41,25 +41,25 @@ def walk_local(selection: Selection) -> None:
                         key = (facts.st_dev, facts.st_ino)
                         hops = links + entry.is_symlink()
                         if key in above or hops > _MAX_LINKS:
-                            skip("link_loop")
+                            skip("link_loop", prefix + name)
                             continue
                         stack.append((f"{prefix}{name}/", (*above, key), hops))
                         if not prefix:
-                            selection.folder(name)
+                            sieve.folder(name)
                         continue
-                    word = selection.word_of(name)
+                    word = sieve.word_of(name)
                     if word:
-                        skip(word if word == "hidden" or entry.is_file() else _odd_word(entry))
+                        skip(word if word == "hidden" or entry.is_file() else _odd_word(entry), prefix + name)
                     elif entry.is_file():
                         facts = entry.stat()
-                        selection.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
+                        sieve.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
                     else:
-                        skip(_odd_word(entry))
+                        skip(_odd_word(entry), prefix + name)
                 except FileNotFoundError:
-                    skip("broken_link")  # removed during the walk, or a link into nothing
+                    skip("broken_link", prefix + name)  # removed during the walk, or a link into nothing
                 except OSError as error:
                     if entry.is_symlink():
-                        skip("broken_link")  # a link to itself
+                        skip("broken_link", prefix + name)  # a link to itself
                     else:
                         raise _unreadable(source, prefix + name, error) from None
 

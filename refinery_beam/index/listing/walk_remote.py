@@ -12,14 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from refinery_beam import locations
 from refinery_beam.errors import DataError, display
 from refinery_beam.index.digests.digest_kind import MD5
-from refinery_beam.index.listing.sources import Selection
+from refinery_beam.index.listing.sources import Sieve
 
 _AHEAD = 16
 
 
-def walk_remote(selection: Selection) -> None:
-    """Hand every file below a URL to a selection. Raises DataError when there is nothing, StoreError when the store refuses."""
-    source = selection.source
+def walk_remote(sieve: Sieve) -> None:
+    """Hand every file below a URL to a sieve. Raises DataError when there is nothing, StoreError when the store refuses."""
+    source = sieve.source
     with ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="list") as pool:
         todo: list[str] = [""]
         asked: deque[tuple[str, Future[list[locations.Listed]]]] = deque()
@@ -32,33 +32,33 @@ def walk_remote(selection: Selection) -> None:
                 found = answer.result()
             except FileNotFoundError:
                 if not prefix:
-                    raise _nothing_there(selection) from None
+                    raise _nothing_there(sieve) from None
                 continue  # removed during the walk
             except OSError as error:
                 raise locations.fault(error, "list", locations.join(source.root, prefix)) from error
             for listed in found:
-                _take(listed, prefix, selection, todo)
+                _take(listed, prefix, sieve, todo)
 
 
-def _take(listed: locations.Listed, prefix: str, selection: Selection, todo: list[str]) -> None:
+def _take(listed: locations.Listed, prefix: str, sieve: Sieve, todo: list[str]) -> None:
     name = listed.name
     if name.startswith("."):
-        selection.skip("hidden")
+        sieve.skip("hidden", prefix + name)
     elif listed.folder:
         todo.append(f"{prefix}{name}/")
         if not prefix:
-            selection.folder(name)
-    elif word := selection.word_of(name):
-        selection.skip(word)
+            sieve.folder(name)
+    elif word := sieve.word_of(name):
+        sieve.skip(word, prefix + name)
     else:
         # CRC32C is no name for content: among a hundred thousand files two would share theirs.
         kind, digest = listed.checksum or ("", b"")
         md5 = digest if kind in (MD5, "etag") else b""
-        selection.add(prefix + name, listed.size, md5=md5, version=listed.version, tagged=kind == "etag")
+        sieve.add(prefix + name, listed.size, md5=md5, version=listed.version, tagged=kind == "etag")
 
 
-def _nothing_there(selection: Selection) -> DataError:
-    source = selection.source
+def _nothing_there(sieve: Sieve) -> DataError:
+    source = sieve.source
     return DataError(
         f"source {source.name!r}: nothing lies below {display(source.root)!r}",
         code="source-path",

@@ -9,6 +9,7 @@ from typing import Any
 
 from refinery_beam import __version__
 from refinery_beam.cache import compute_files
+from refinery_beam.cache.manifest import RECIPE_NAME, SELECTION_NAME
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
@@ -22,7 +23,7 @@ from refinery_beam.rows import files_digest, logical_digest
 
 
 def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, facts: str) -> dict[str, Any]:
-    """Write recipe.yaml, the statistics, the tables and the report into the staged instance, a local folder; give the manifest's content.
+    """Write the annexes, the statistics, the tables and the report into the staged instance, a local folder; give the manifest's content.
 
     Shards may lie elsewhere: this uses only the workers' rows about them, and the `facts` of their records.
     """
@@ -30,7 +31,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     write_input(instance, prepared.index, collected, facts)
     if plan.output.facts:
         write_facts(instance, collected, facts, prepared.plugin.kind.fact_types)
-    _write(instance, "recipe.yaml", effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
+    _write(instance, RECIPE_NAME, effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
+    _write(instance, SELECTION_NAME, prepared.index.selection.as_json().decode())
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
     for step in fitted:
         _write(instance, step.statistics or "", statistics_text(step, collected.fitted[step.name]))
