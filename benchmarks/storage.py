@@ -3,10 +3,10 @@
 usage: storage.py DIR [--mb N] [--repeat N] [--cells tensor:224,png:32,...]
 
 DIR holds photographs, at any depth. Crops of them are brought to three sizes and encoded once; what is timed is the writing of finished
-rows into one Parquet file, reading it from its first row group to its last, and reading single rows at random as `SplitReader` does where its
-cache is of no help: with the footer at hand, by opening the file and decoding the row group of the row. Times are processor time of one thread. All forms
-of one cell take turns, and the medians of the turns are printed. PNG and JPEG cells are read as files; decoding them costs the same however
-they are stored.
+rows into one Parquet file, reading it from its first row group to its last, and reading single rows at random as `SplitReader` does where
+its cache is of no help: with the footer at hand, by opening the file and decoding the row group of the row. Times are processor time of one
+thread. All forms of one cell take turns, and the medians of the turns are printed. PNG and JPEG cells are read as files: decoding costs the
+same however they are stored.
 """
 
 from __future__ import annotations
