@@ -9,23 +9,30 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from refinery_beam.reporting.markdown import _cell, _code, _table
+
+
+class Stored(NamedTuple):
+    """How much is stored: the records of a split, and the bytes of its files."""
+
+    records: int
+    bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """The facts of a card, as plain values.
 
-    `fields` are (name, type, how it is stored); `features` are the columns as the `datasets` library describes them; `classes` is how many
-    labels there are. `pixels` are dtype and shape where a cell of `content` is the raw bytes of an array. `sample` has the splits that have
-    sample files, `sinks` the number of files by name. `deferred` are (op, file of its statistics or '').
+    `splits` and `sample` are what the files of each split hold, `sinks` the number of files by name. `classes` counts labels.
+    `fields` are (name, type, how it is stored), `features` the columns as the `datasets` library describes them. `pixels` are dtype and
+    shape where a cell of `content` is the raw bytes of an array. `deferred` are (op, file of its statistics or '').
     """
 
     sources: Sequence[str]
     noun: str
-    counts: Mapping[str, int]
+    splits: Mapping[str, Stored]
     classes: int
     fields: Sequence[tuple[str, str, str]]
     features: Sequence[Mapping[str, Any]]
@@ -36,7 +43,7 @@ class CardFacts:
     input_hash: str
     seed: int
     logical_digest: str
-    sample: Mapping[str, int] = field(default_factory=dict)
+    sample: Mapping[str, Stored] = field(default_factory=dict)
     sinks: Mapping[str, int] = field(default_factory=dict)
     deferred: Sequence[tuple[str, str]] = ()
 
@@ -63,11 +70,16 @@ def split_names(splits: Iterable[str]) -> dict[str, str]:
 
 def card_head(facts: CardFacts) -> dict[str, Any]:
     """The head of the card: a config for the splits, the sample and each sink, so that ``load_dataset(folder)`` gives the splits alone."""
-    names = split_names(facts.counts)
-    views = {"default": ("dataset", facts.counts)} | ({"sample": ("sample", facts.sample)} if facts.sample else {})
+    names = split_names(facts.splits)
+    # A split without records is left out: the library opens nothing at all where one is empty.
+    views = {
+        view: (folder, {split: stored for split, stored in whole.items() if stored.records})
+        for view, folder, whole in (("default", "dataset", facts.splits), ("sample", "sample", facts.sample))
+    }
+    views = {view: found for view, found in views.items() if found[1]}
     configs: list[dict[str, Any]] = []
-    for view, (folder, counts) in views.items():
-        files = [{"split": names[split], "path": f"{folder}/{split}/*.parquet"} for split in counts]
+    for view, (folder, splits) in views.items():
+        files = [{"split": names[split], "path": f"{folder}/{split}/*.parquet"} for split in splits]
         configs.append({"config_name": view, **({"default": True} if view == "default" else {}), "data_files": files})
     for sink in facts.sinks:
         configs.append({"config_name": f"sink-{sink}", "data_files": [{"split": "files", "path": f"sinks/{sink}/files.parquet"}]})
@@ -75,9 +87,11 @@ def card_head(facts: CardFacts) -> dict[str, Any]:
         {
             "config_name": view,
             "features": [dict(feature) for feature in facts.features],
-            "splits": [{"name": names[split], "num_examples": count} for split, count in counts.items()],
+            "splits": [
+                {"name": names[split], "num_bytes": stored.bytes, "num_examples": stored.records} for split, stored in splits.items()
+            ],
         }
-        for view, (_, counts) in views.items()
+        for view, (_, splits) in views.items()
     ]
     return {"configs": configs, "dataset_info": described}
 
@@ -89,7 +103,7 @@ def render_card(facts: CardFacts, *, head: str) -> str:
 
 
 def _title(facts: CardFacts) -> str:
-    total, splits = sum(facts.counts.values()), len(facts.counts)
+    total, splits = sum(stored.records for stored in facts.splits.values()), len(facts.splits)
     classes = f" of {facts.classes:,} class{'es' if facts.classes != 1 else ''}" if facts.classes else ""
     return (
         f"# {_cell(', '.join(facts.sources))}\n\n"
@@ -100,18 +114,19 @@ def _title(facts: CardFacts) -> str:
 
 
 def _splits(facts: CardFacts) -> str:
-    names = split_names(facts.counts)
+    names = split_names(facts.splits)
     renamed = any(split != name for split, name in names.items())
-    head = ["split", "records", "folder", *(["in `datasets`"] if renamed else []), *(["in the sample"] if facts.sample else [])]
+    head = ["split", "records", "bytes", "folder", *(["in `datasets`"] if renamed else [])]
     rows = []
-    for split, count in facts.counts.items():
-        row = [_cell(split), f"{count:,}", _code(f"dataset/{split}")]
-        row += [_code(names[split])] if renamed else []
-        row += [f"{facts.sample[split]:,}" if split in facts.sample else ""] if facts.sample else []
-        rows.append(row)
+    for split, stored in facts.splits.items():
+        row = [_cell(split), f"{stored.records:,}", f"{stored.bytes:,}", _code(f"dataset/{split}")]
+        rows.append([*row, *([_code(names[split])] if renamed else [])])
     text = "## Splits\n\n" + _table(head, rows)
+    if empty := [_code(split) for split, stored in facts.splits.items() if not stored.records]:
+        text += f"\n`load_dataset` leaves out what is empty: {', '.join(empty)}.\n"
     if facts.sample:
-        text += "\nThe sample is a part of each split, once more, in `sample/`.\n"
+        counts = ", ".join(f"{_cell(split)} {stored.records:,}" for split, stored in facts.sample.items())
+        text += f"\n`sample/` holds a sample of the records once more: {counts}.\n"
     for sink, files in facts.sinks.items():
         text += f"\n`sinks/{sink}/` has {files:,} files, listed in `sinks/{sink}/files.parquet`.\n"
     return text
@@ -127,8 +142,8 @@ def _fields(facts: CardFacts) -> str:
 
 
 def _opening(facts: CardFacts) -> str:
-    split = next((split for split, count in facts.counts.items() if count), next(iter(facts.counts)))
-    files, name = f"{{path}}/dataset/{split}", split_names(facts.counts)[split]
+    split = next((split for split, stored in facts.splits.items() if stored.records), next(iter(facts.splits)))
+    files, name = f"{{path}}/dataset/{split}", split_names(facts.splits)[split]
     cell = f"[{_literal(facts.content)}]"
     raw = f"  # as it is stored: data.split({_literal(split)}, raw=True)" if facts.deferred else ""
     ours = ["import refinery_beam", "", "data = refinery_beam.open_instance(path)", f"row = data[{_literal(split)}][0]{raw}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.prepare import Prepared
@@ -10,7 +11,8 @@ from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import Encoding
 from refinery_beam.recipe.yaml.write import to_yaml
 from refinery_beam.record.columns import arrow_schema, features
-from refinery_beam.reporting.card import CardFacts, card_head, render_card
+from refinery_beam.records import ShardRow
+from refinery_beam.reporting.card import CardFacts, Stored, card_head, render_card
 
 MAX_CLASS_NAMES = 10_000
 """Labels beyond it stay text in the `datasets` library: a card is read by people, and by a library that reads it whole."""
@@ -30,14 +32,11 @@ def card_facts(prepared: Prepared, collected: Collected, logical_digest: str) ->
     labels = sorted({label for counts in collected.classes.values() for label in counts if label})
     label = plan.label_field if plan.label_field in declared else ""
     named = label and declared[label].dtype == "str" and declared[label].shape is None and 0 < len(labels) <= MAX_CLASS_NAMES
-    sampled = {split: 0 for split in plan.split.splits if any(row.split == split for row in collected.sample)}
-    for row in collected.sample:
-        sampled[row.split] += row.records
     deferred = {step.name: step.statistics or "" for chain in plan.chains.values() for step in chain.deferred}
     return CardFacts(
         sources=[source.name for source in plan.sources],
         noun=prepared.plugin.kind.noun,
-        counts=collected.counts,
+        splits=_stored(collected.shards),
         classes=len(labels),
         fields=_fields(output, encoding),
         features=features(output, encoding, {label: labels} if named else None),
@@ -48,10 +47,19 @@ def card_facts(prepared: Prepared, collected: Collected, logical_digest: str) ->
         input_hash=prepared.key.input_hash,
         seed=prepared.key.seed,
         logical_digest=logical_digest,
-        sample=sampled,
+        sample=_stored(collected.sample),
         sinks={step.name: len(collected.sinks[step.name]) for step in plan.sinks},
         deferred=sorted(deferred.items()),
     )
+
+
+def _stored(shards: Sequence[ShardRow]) -> dict[str, Stored]:
+    """How much the shards of each split hold."""
+    found: dict[str, Stored] = {}
+    for row in shards:
+        before = found.get(row.split, Stored(0, 0))
+        found[row.split] = Stored(before.records + row.records, before.bytes + row.bytes)
+    return found
 
 
 def _fields(output: OutputPlan, encoding: Encoding | None) -> list[tuple[str, str, str]]:
