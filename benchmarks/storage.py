@@ -38,7 +38,7 @@ from refinery_beam.records import Ref
 SIZES = (32, 224, 512)
 CELLS = [*(f"{encoding}:{size}" for encoding in ("tensor", "png", "jpeg") for size in SIZES), "float32:224"]
 CODECS = {"tensor": ("none", "lz4", "snappy", "zstd:1", "zstd:3"), "file": ("none", "lz4", "zstd:1")}
-GROUPS = (1 << 12, 1 << 16, 1 << 18, 1 << 20, 1 << 21, 1 << 23)
+GROUPS = (1 << 12, 1 << 16, 1 << 18, 1 << 19, 1 << 20, 1 << 23)
 MAX_ROWS = 20_000
 RANDOM_SECONDS = 0.4
 
