@@ -16,10 +16,11 @@ PYTHON_313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versio
 BIN := .venv/bin
 READY := .venv/.stamp
 READY_313 := .venv-313/.stamp
+READY_DATASETS := .venv-datasets-4/.datasets
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-313 python-313 lint-stages lint format docs-errors bench bench-scale lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-313 python-313 lint-stages lint format docs-errors bench bench-scale bench-storage lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -45,6 +46,9 @@ test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allo
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
 	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores"
+
+test-datasets: $(READY_DATASETS)  ## instances in the last 4.x of Hugging Face datasets; `make test-slow` has the locked release
+	.venv-datasets-4/bin/python -m pytest -n $(WORKERS) tests/reading/test_datasets.py
 
 test-313: $(READY_313)  ## the tests on Python 3.13, with what requirements.lock names
 	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores"
@@ -76,12 +80,15 @@ bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photo
 bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,000,000 images, exact quotas at 10,000,000
 	$(BIN)/python benchmarks/scale.py
 
+bench-storage: $(READY)  ## codecs and row groups on photographs, which PHOTOS=folder names
+	$(BIN)/python benchmarks/storage.py "$(PHOTOS)"
+
 lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -103,6 +110,11 @@ endef
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13 with venv; name one: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
 	$(call install,.venv,$(PYTHON))
+
+$(READY_DATASETS): requirements.lock pyproject.toml
+	$(call install,.venv-datasets-4,$(PYTHON))
+	.venv-datasets-4/bin/uv pip install --quiet --python .venv-datasets-4/bin/python 'datasets>=4.8,<5'
+	@touch $(READY_DATASETS)
 
 $(READY_313): requirements.lock pyproject.toml
 	@test -n "$(PYTHON_313)" || { echo "needs a Python 3.13; name one: make PYTHON_313=/path/to/python test-313" >&2; exit 1; }

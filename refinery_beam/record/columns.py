@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.dtypes import FLOATS, INTEGERS, normal_dtype
@@ -112,6 +114,39 @@ def arrow_type(declared: FieldType) -> pa.DataType:
     return words[dtype] if dtype in words else getattr(pa, dtype)()
 
 
+def features(output: OutputPlan, encoding: Encoding | None, classes: Mapping[str, Sequence[str]] | None = None) -> list[dict[str, Any]]:
+    """The columns of `arrow_schema` as a dataset card describes them to the `datasets` library: ``dataset_info.features``.
+
+    `classes` are the values of text fields that become class labels, whose numbers follow the order of the values.
+    """
+    content = encoding.feature() if encoding is not None else None
+    found: list[dict[str, Any]] = []
+    for column in arrow_schema(output, encoding):
+        if content is not None and column.name == output.content_field:
+            found.append({"name": column.name, **_on_card(content)})
+        elif classes and column.name in classes:
+            names = {str(number): name for number, name in enumerate(classes[column.name])}
+            found.append({"name": column.name, "dtype": {"class_label": {"names": names}}})
+        else:
+            found.append({"name": column.name, **_on_card(_feature(column.type))})
+    return found
+
+
+def _on_card(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """A feature in the form of cards, from the form of schema metadata."""
+    kind = feature.get("_type")
+    if kind == "Value":
+        return {"dtype": feature["dtype"]}
+    if kind == "Sequence":
+        inner = _on_card(feature["feature"])
+        return {"sequence": inner["dtype"] if set(inner) == {"dtype"} else inner}
+    if kind is None:
+        return {"struct": [{"name": name, **_on_card(inner)} for name, inner in feature.items()]}
+    word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(kind)).lower()
+    rest = {name: value for name, value in feature.items() if name != "_type"}
+    return {"dtype": {word: rest} if rest else word}
+
+
 def _huggingface(columns: list[pa.Field], content_field: str | None, content: dict[str, Any]) -> dict[bytes, bytes]:
     """The schema metadata that tells the `datasets` library the type of a struct<bytes, path> column."""
     features = {c.name: content if c.name == content_field else _feature(c.type) for c in columns}
@@ -123,5 +158,9 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
     if pa.types.is_list(kind):
         return {"_type": "Sequence", "feature": _feature(kind.value_type)}
+    if pa.types.is_struct(kind):
+        return {child.name: _feature(child.type) for child in kind}
+    if pa.types.is_fixed_size_binary(kind):
+        return {"_type": "Value", "dtype": "binary"}  # older releases of the library have no word for it, and cast to this one
     words = {"double": "float64", "float": "float32", "halffloat": "float16"}
     return {"_type": "Value", "dtype": words.get(str(kind), str(kind))}

@@ -124,6 +124,7 @@ def test_manifest_holds_the_same(built: dict[str, Any]) -> None:
     assert {f for f in listed if not f.startswith("dataset/")} == {
         "facts/counts.json",
         "facts/records.parquet",
+        "README.md",
         "fitted_statistics/standard.json",
         "input.parquet",
         "report/ledger.parquet",

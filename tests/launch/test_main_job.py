@@ -121,6 +121,7 @@ def test_layout(built: RunResult) -> None:
         "input.parquet",
         "facts/counts.json",
         "facts/records.parquet",
+        "README.md",
         "fitted_statistics/normalize.json",
         "report/report.md",
         "report/ledger.parquet",

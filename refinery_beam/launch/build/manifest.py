@@ -10,6 +10,7 @@ from typing import Any
 from refinery_beam import __version__
 from refinery_beam.cache import compute_files
 from refinery_beam.cache.manifest import RECIPE_NAME, SELECTION_NAME
+from refinery_beam.launch.build.card import card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
@@ -23,7 +24,8 @@ from refinery_beam.rows import files_digest, logical_digest
 
 
 def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, facts: str) -> dict[str, Any]:
-    """Write the annexes, the statistics, the tables and the report into the staged instance, a local folder; give the manifest's content.
+    """Write the annexes, the statistics, the tables, the report and the card into the staged instance, a local folder; give the manifest's
+    content.
 
     Shards may lie elsewhere: this uses only the workers' rows about them, and the `facts` of their records.
     """
@@ -54,6 +56,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
     _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
+    _write(instance, "README.md", card_text(prepared, collected, logical))
     write_sink_tables(instance, collected.sinks)
     sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.sample]
     files = compute_files(instance, shards=[*shards, *sample])
