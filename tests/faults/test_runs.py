@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,35 @@ def test_two_runs_at_once(recipe: Path) -> None:
     assert results[0][1]["files_digest"] == results[1][1]["files_digest"]
     assert len(instances(recipe)) == 1
     assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["truncated", "removed"])
+def test_two_runs_in_a_passing_fault(class_folders: Path, tmp_path: Path, fault: str) -> None:
+    """Whatever each of them reads, what is promoted follows from the bytes in the key, and no run calls another one's bytes wrong."""
+    photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.format(path=photos).replace("}]}\n", "}], on_error: quarantine, max_bad_fraction: 0.9}\n", 1))
+    victims = sorted(photos.rglob("*.png"))[:12]
+    whole = {path: path.read_bytes() for path in victims}
+    environment = slow(recipe)
+    runs = [start(recipe, env=environment), start(recipe, env=environment)]
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "cache" / "staging").glob("*-*-*-*/rows/index/parts.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for path, data in whole.items():
+        path.unlink() if fault == "removed" else path.write_bytes(data[:-40])
+    time.sleep(1)
+    for path, data in whole.items():
+        path.write_bytes(data)
+    for code, body in (finish(run) for run in runs):
+        if code == 0:
+            assert (sum(body["counts"].values()), body["ledger"]) == (36, {})  # type: ignore[attr-defined]
+        else:
+            found = {(error["code"], code) for error in body["errors"]}  # type: ignore[attr-defined]
+            assert found <= {("changed-during-run", 1), ("source-unreadable", 3)}
+    code, last = finish(start(recipe))
+    assert (code, sum(last["counts"].values()), last["ledger"]) == (0, 36, {})  # type: ignore[attr-defined]
 
 
 def slow(recipe: Path, seconds: float = 0.25) -> dict[str, str]:

@@ -52,6 +52,14 @@ def test_its_status_statistics_sample_and_replay() -> None:
     assert replayed == json.loads((DATA / "rows.json").read_text())["replay"]
 
 
+def test_it_is_drawn(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(DATA / "photos", tmp_path / "photos"))
+    drawn = rb.draw(copy)
+    assert (list(drawn.pictures), drawn.notes) == (["samples"], ())
+    assert Path(drawn.pictures["samples"]) == copy / "report" / "pictures" / "samples.png"
+    assert rb.verify(copy).ok
+
+
 def test_a_manifest_of_today_is_none_of_format_1() -> None:
     text = (DATA / "table" / "manifest.json").read_bytes()
     assert parse_manifest(text, location="here").annexes == ()
