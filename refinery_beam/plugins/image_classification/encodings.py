@@ -36,6 +36,7 @@ class Tensor:
     lossless: bool = True
     from_source: bool = False
     compressed: bool = False
+    arrays: bool = True
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Images of no fixed shape."""
