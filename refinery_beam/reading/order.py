@@ -8,7 +8,7 @@ The order is a function of the data, the seed, the epoch's number and the batch 
 3. A stream takes its rows in windows of several groups, and the rows of a window in a seeded permutation.
 
 So a worker that serves whole lanes, or a rank that serves whole streams of each lane, reads its own groups and no others; any other share
-of the work gives the same batches and reads some groups more than once. Members of a row group are chosen by a hash, so a group is a random
+of the work gives the same batches and reads some groups more than once. The members of a row group follow from a hash, so a group is a random
 sample of its split, and a batch holds rows from every stream of its lane.
 
 Pure functions: nothing is read here.
@@ -177,9 +177,9 @@ class EpochOrder:
         import numpy as np
 
         groups, starts = self._sequence
-        places = np.arange(low, high)
-        numbers = np.searchsorted(starts[first : last + 1], places, side="right") - 1 + first
-        rows = places - starts[numbers]
+        slots = np.arange(low, high)
+        numbers = np.searchsorted(starts[first : last + 1], slots, side="right") - 1 + first
+        rows = slots - starts[numbers]
         found = Rows(groups[numbers], rows)
         if not self.shuffle:
             return found

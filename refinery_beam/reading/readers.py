@@ -158,7 +158,6 @@ class SplitReader(Sequence[Row]):
             seed=seed,
             batch_size=batch_size,
             drop_last=drop_last,
-            row_bytes=reader.row_bytes,
         )
         many = min(4, os.cpu_count() or 1) if threads is None else threads
         return EpochStream(reader, order, Share(rank=rank, world_size=world_size), prefetch=prefetch, threads=many)
@@ -225,9 +224,9 @@ class SplitReader(Sequence[Row]):
         """A row group, decoded anew. Safe under threads."""
         return self._groups.read(shard, number)
 
-    def batch_of(self, places: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
+    def batch_of(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
         """Rows as columns; images of one shape are one array. `pool` decodes them where they have to be decoded one by one."""
-        return self._batch(places, pool=pool)
+        return self._batch(slots, pool=pool)
 
     def _batches(self, size: int, *, drop_last: bool) -> Iterator[dict[str, Any]]:
         waiting: list[tuple[Group, int]] = []
@@ -240,16 +239,16 @@ class SplitReader(Sequence[Row]):
         if waiting and not drop_last:
             yield self._batch(waiting)
 
-    def _batch(self, places: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
+    def _batch(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
         batch: dict[str, Any] = {}
         for name in self.fields:
-            values = [group.columns[name][row] for group, row in places]
+            values = [group.columns[name][row] for group, row in slots]
             if name != self._content:
                 batch[name] = copy.deepcopy(values) if any(isinstance(value, list) for value in values) else values
             elif self._serve.in_bulk:
                 batch[name] = self._serve.bulk(values)
             else:
-                ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in places]
+                ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in slots]
                 each = map if pool is None else pool.map
                 batch[name] = stacked(list(each(self._serve_one, values, ids, shards)))
         return batch

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from refinery_beam.cache import Manifest
 from refinery_beam.errors import UsageError
 from refinery_beam.identity import digest
 from refinery_beam.reading.groups import Group
 from refinery_beam.reading.order import WINDOW_BYTES, EpochOrder, Rows
-
-if TYPE_CHECKING:
-    from refinery_beam.reading.readers import SplitReader
 
 Batch = dict[str, Any]
 
@@ -23,6 +21,27 @@ PADDED = "padded"
 """The column that tells repeated rows, in batches of several ranks."""
 
 _DONE = object()
+
+
+class Split(Protocol):
+    """What a stream reads: a `SplitReader`."""
+
+    split: str
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def group_numbers(self) -> list[tuple[int, int, int]]: ...
+
+    @property
+    def row_bytes(self) -> int | None: ...
+
+    def epoch(self, number: int) -> Split: ...
+
+    def read_group(self, shard: int, number: int) -> Group: ...
+
+    def batch_of(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> Batch: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +63,7 @@ class EpochStream:
     goes. `len` counts the steps from `start` on. Can be pickled.
     """
 
-    def __init__(self, reader: SplitReader, order: EpochOrder, share: Share, *, prefetch: int, threads: int, start: int = 0) -> None:
+    def __init__(self, reader: Split, order: EpochOrder, share: Share, *, prefetch: int, threads: int, start: int = 0) -> None:
         self.reader, self.order, self.share = reader, order, share
         self.prefetch, self.threads = prefetch, threads
         self.start = self.step = start
@@ -142,10 +161,10 @@ class _Cursor:
     def take(self, before: int, positions: list[int], found: dict[int, tuple[Group, int]]) -> None:
         """Put the rows of some `positions` of a batch into `found`; the stream had given `before` rows before that batch."""
         for position in positions:
-            place = before + position // self._order.streams
-            while place >= self._last:
+            slot = before + position // self._order.streams
+            while slot >= self._last:
                 self._next()
-            k = place - self._first
+            k = slot - self._first
             assert self._rows is not None
             found[position] = (self._group(int(self._rows.groups[k])), int(self._rows.rows[k]))
 
@@ -171,14 +190,12 @@ class _Cursor:
         return self._reader.read_group(*self._sizes[number][:2])
 
 
-def order_of(
-    reader: SplitReader, *, epoch: int, shuffle: bool, seed: int, batch_size: int, drop_last: bool, row_bytes: int | None
-) -> EpochOrder:
+def order_of(reader: Split, *, epoch: int, shuffle: bool, seed: int, batch_size: int, drop_last: bool) -> EpochOrder:
     """The order of an epoch of a reader's split. The window follows from the sizes of the groups, so from the data alone."""
     if batch_size < 1:
         raise UsageError(f"a batch of {batch_size} rows", code="batch-size", value=batch_size)
     sizes = tuple(rows for _, _, rows in reader.group_numbers)
-    largest = max(sizes, default=1) * (row_bytes or 1)
+    largest = max(sizes, default=1) * (reader.row_bytes or 1)
     manifest = reader.manifest
     return EpochOrder(
         sizes=sizes,
