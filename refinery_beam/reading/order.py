@@ -8,8 +8,8 @@ The order is a function of the data, the seed, the epoch's number and the batch 
 3. A stream takes its rows in windows of several groups, and the rows of a window in a seeded permutation.
 
 So a worker that serves whole lanes, or a rank that serves whole streams of each lane, reads its own groups and no others; any other share
-of the work gives the same batches and reads some groups more than once. The members of a row group follow from a hash, so a group is a random
-sample of its split, and a batch holds rows from every stream of its lane.
+of the work gives the same batches and reads some groups more than once. The members of a row group follow from a hash, so a group is a
+random sample of its split, and a batch holds rows from every stream of its lane.
 
 Pure functions: nothing is read here.
 """

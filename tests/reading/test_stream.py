@@ -59,14 +59,14 @@ def digests(stream: EpochStream) -> list[str]:
 
 def test_every_row_once_as_the_reader_gives_it(train: SplitReader) -> None:
     rows = {row["record_id"]: row for row in train.epoch(3)}
-    seen = []
+    given = []
     for batch in train.stream(epoch=3, batch_size=32):
         assert batch["image"].dtype == np.float32
         for record_id, label, image in zip(batch["record_id"], batch["label"], batch["image"], strict=True):
             assert (label, image.tobytes()) == (rows[record_id]["label"], rows[record_id]["image"].tobytes())
-            seen.append(record_id)
-    assert sorted(seen) == sorted(rows)
-    assert seen != list(rows)
+            given.append(record_id)
+    assert sorted(given) == sorted(rows)
+    assert given != list(rows)
 
 
 def joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,14 +82,14 @@ def joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_the_same_batches_for_every_number_of_ranks_and_workers(train: SplitReader, world_size: int, workers: int, drop_last: bool) -> None:
     options: dict[str, Any] = {"epoch": 1, "batch_size": 32, "drop_last": drop_last}
-    alone = digests(train.stream(**options))
+    single = digests(train.stream(**options))
     by_rank = []
     for rank in range(world_size):
         stream = train.stream(rank=rank, world_size=world_size, **options)
         shares = [iter(stream.shared(Share(rank=rank, world_size=world_size, worker=k, workers=workers))) for k in range(workers)]
         by_rank.append([next(shares[step % workers]) for step in range(len(stream))])
     assert len({len(batches) for batches in by_rank}) == 1
-    assert [digest_of(joined([batches[step] for batches in by_rank])) for step in range(len(alone))] == alone
+    assert [digest_of(joined([batches[step] for batches in by_rank])) for step in range(len(single))] == single
     if not drop_last and world_size > 1:
         assert len({len(batches[-1]["record_id"]) for batches in by_rank}) == 1, "ranks have equal batches"
 
