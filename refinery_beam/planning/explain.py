@@ -52,7 +52,10 @@ def _storage(out: OutputPlan) -> str:
     if out.content_field is None:
         return f"codec {storage.fields}"
     codecs = storage.content if storage.content == storage.fields else f"{storage.content} ({out.content_field}), {storage.fields} (others)"
-    return f"codec {codecs}, row groups of {storage.row_group_bytes >> 10:,} KiB"
+    bounds = f"{storage.row_group_bytes >> 10:,} KiB"
+    if storage.row_group_rows is not None:
+        bounds = f"{storage.row_group_rows} rows and {storage.row_group_bytes >> 12:,} KiB, {bounds} at most"
+    return f"codec {codecs}, row groups of {bounds}"
 
 
 def split_rule(plan: Plan) -> str:

@@ -116,7 +116,7 @@ class ShardFile:
         self._bytes += row.size
         self.records += 1
         # Metadata-only rows have no content bytes: bound their number instead.
-        if self._bytes >= self._output.storage.row_group_bytes or len(self._rows) >= 1 << 16:
+        if self._output.storage.full(len(self._rows), self._bytes) or len(self._rows) >= 1 << 16:
             self._flush()
 
     def close(self) -> None:
