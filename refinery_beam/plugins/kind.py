@@ -81,7 +81,7 @@ class Encoding(Protocol):
     """One way to store content in a column, for every room from the plan to the reader.
 
     ``lossless``: reading gives exactly what was written, so `verify` can compute row digests anew. ``from_source``: the untouched bytes of
-    the file are stored, and the kind decodes them again when they are read. It may name the ``codec`` of its
+    the file are stored, and the kind decodes them again when they are read. It may name the ``compression`` of its
     column, a word of ``Output.compression``, for recipes that declare none. A *cell* is the value of the column for one row.
     """
 

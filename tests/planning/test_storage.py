@@ -41,9 +41,13 @@ def test_the_codec_of_an_encoding() -> None:
     class Other:
         name = "other"
 
+    class Squeezed:
+        compression = "zstd"
+
     declared = recipe_of().model.Output
     assert storage_of(PlainColumn("plain", "str", "string"), declared).content == "zstd:1"
     assert storage_of(Other(), declared).content == "lz4"  # type: ignore[arg-type]
+    assert storage_of(Squeezed(), declared).content == "zstd:1"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

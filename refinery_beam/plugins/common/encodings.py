@@ -27,7 +27,7 @@ class PlainColumn:
     arrow_type: str
     lossless: bool = True
     from_source: bool = False
-    codec: str = "zstd:1"
+    compression: str = "zstd:1"
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Refuses every type but one value of the dtype."""
@@ -92,7 +92,7 @@ class EncodedFile:
     name: str
     lossless: bool = True
     from_source: bool = False
-    codec: str = "lz4"
+    compression: str = "lz4"
     extension: str = ""
 
     def refuse(self, type: ArrayType) -> Refusal | None:

@@ -35,7 +35,7 @@ class Tensor:
     name: str = "tensor"
     lossless: bool = True
     from_source: bool = False
-    codec: str = "lz4"
+    compression: str = "lz4"
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Images of no fixed shape."""
