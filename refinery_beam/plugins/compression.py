@@ -8,7 +8,7 @@ from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.broken_rule import broken_rule
 
 HIGHEST: Mapping[str, int] = {"none": 0, "lz4": 0, "snappy": 0, "zstd": 22}
-"""The codecs, with their highest level; 0 where there are no levels."""
+"""The codecs, with their highest level; 0 where there is none to state."""
 
 PATTERN = "^(none|lz4|snappy|zstd(:([1-9]|1[0-9]|2[0-2]))?)$"
 RULE = "compression is none, lz4, snappy, or zstd with a level from 1 to 22, like zstd:3"
