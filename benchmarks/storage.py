@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 
 from refinery_beam.identity import record_key
 from refinery_beam.planning.nodes import OutputPlan
-from refinery_beam.planning.storage import Storage
+from refinery_beam.planning.storage import GROUP_ROWS, ROW_GROUP_BYTES, Storage
 from refinery_beam.plugins.base import FieldType
 from refinery_beam.plugins.image_classification.encodings import ENCODINGS
 from refinery_beam.record.row import Row
@@ -44,10 +44,10 @@ RANDOM_SECONDS = 0.4
 
 
 class Form(NamedTuple):
-    """A codec of the content column, and the bytes of a row group."""
+    """A codec of the content column, and the bytes of a row group; None ends row groups as the product does."""
 
     codec: str
-    group: int
+    group: int | None
 
 
 class Measured(NamedTuple):
@@ -121,7 +121,7 @@ def finished_rows(folder: Path, cell: str, megabytes: int) -> tuple[OutputPlan, 
         quality=95,
         shard_records=None,
         shard_bytes=None,
-        storage=Storage(content="none", fields="zstd:1", row_group_bytes=1 << 20),
+        storage=Storage(content="none", fields="zstd:1", row_group_bytes=ROW_GROUP_BYTES, row_group_rows=GROUP_ROWS),
     )
     return output, rows
 
@@ -129,7 +129,10 @@ def finished_rows(folder: Path, cell: str, megabytes: int) -> tuple[OutputPlan, 
 def measured(output: OutputPlan, rows: list[Row], form: Form, path: Path) -> Measured:
     """Write the rows in a form, and read them."""
     encoding = ENCODINGS[output.encoding]
-    output = replace(output, storage=Storage(content=form.codec, fields="zstd:1", row_group_bytes=form.group))
+    storage = replace(output.storage, content=form.codec)
+    if form.group is not None:
+        storage = replace(storage, row_group_bytes=form.group, row_group_rows=None)
+    output = replace(output, storage=storage)
     begun = time.process_time()
     file = ShardFile(str(path), output, encoding)
     for row in rows:
@@ -183,12 +186,13 @@ def main() -> None:
             smallest = min(row.size for row in rows)
             codecs = CODECS["tensor" if output.encoding == "tensor" else "file"]
             groups = [g for i, g in enumerate(GROUPS) if i + 1 == len(GROUPS) or GROUPS[i + 1] > smallest]
-            forms = [Form(codec, group) for codec in codecs for group in groups]
+            forms = [Form(codec, group) for codec in codecs for group in (None, *groups)]
             turns = [{form: measured(output, rows, form, Path(scratch) / "rows.parquet") for form in forms} for _ in range(args.repeat)]
             for form in forms:
                 m = Measured(*(statistics.median(values) for values in zip(*(turn[form] for turn in turns), strict=True)))
                 numbers = f"{m.group_rows:,.0f} | {m.write:,.0f} | {m.in_order:,.0f} | {m.at_random:,.0f} | {m.row_bytes / 1000:.2f}"
-                print(f"| {cell} | {form.codec} | {numbers} |", flush=True)
+                grouped = "" if form.group is not None else " (the product's groups)"
+                print(f"| {cell} | {form.codec}{grouped} | {numbers} |", flush=True)
 
 
 if __name__ == "__main__":

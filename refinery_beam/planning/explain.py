@@ -47,12 +47,15 @@ def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> 
 
 
 def _storage(out: OutputPlan) -> str:
-    """The codecs and row groups of the plan's files."""
+    """The compression and row groups of the plan's files."""
     storage = out.storage
     if out.content_field is None:
-        return f"codec {storage.fields}"
-    codecs = storage.content if storage.content == storage.fields else f"{storage.content} ({out.content_field}), {storage.fields} (others)"
-    return f"codec {codecs}, row groups of {storage.row_group_bytes >> 10:,} KiB"
+        return f"compression {storage.fields}"
+    words = storage.content if storage.content == storage.fields else f"{storage.content} ({out.content_field}), {storage.fields} (others)"
+    bounds = f"{storage.row_group_bytes >> 10:,} KiB"
+    if storage.row_group_rows is not None:
+        bounds = f"{storage.row_group_rows} rows and {storage.row_group_bytes >> 12:,} KiB, {bounds} at most"
+    return f"compression {words}, row groups of {bounds}"
 
 
 def split_rule(plan: Plan) -> str:

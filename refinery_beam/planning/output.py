@@ -61,13 +61,11 @@ def build_output(
                 )
             )
         listed.append((name, FieldType(schema.dtype, None if schema.shape is None else tuple(schema.shape))))
-    word, encoding, row_bytes = "none", None, None
+    word, encoding = "none", None
     if stored is not None:
         word = out.encoding or plugin.kind.encoding_of(stored)
         _check_encoding(recipe, plugin, word, stored, chains, errors)
         encoding = plugin.encoding(word)
-        if stored.fixed:
-            row_bytes = encoding.estimate(stored, 0) or None
     return OutputPlan(
         fields=tuple(listed),
         content_field=content if stored is not None else None,
@@ -75,7 +73,7 @@ def build_output(
         quality=int(out.quality) if out.quality is not None else 95,
         shard_records=out.shard_records,
         shard_bytes=out.shard_bytes,
-        storage=storage_of(encoding, row_bytes, out),
+        storage=storage_of(encoding, out),
         facts=out.facts != "off",
     )
 

@@ -9,6 +9,7 @@ that does not import stops the run with its name; skipping it could change the m
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from refinery_beam.plugins.base import (
     RecordAssertion,
     misfit,
 )
+from refinery_beam.plugins.compression import PATTERN, RULE
 from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
 
 GROUP = "refinery_beam.plugins"
@@ -255,6 +257,9 @@ def _check_words(ops: Iterable[Any], encodings: Iterable[Any], loaders: Iterable
             raise _protocol(
                 location, f"has an encoding that is not an Encoding: {type(encoding).__name__}", "see docs/plugins.md for its methods"
             )
+        word = getattr(encoding, "compression", "lz4")
+        if not isinstance(word, str) or not re.fullmatch(PATTERN, word):
+            raise _protocol(location, f"has the encoding {encoding.name!r} with compression {word!r}", RULE)
     for loader in loaders:
         if not isinstance(loader, Loader):
             raise _protocol(location, f"has a loader that is not a Loader: {type(loader).__name__}")

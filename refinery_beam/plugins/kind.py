@@ -81,8 +81,8 @@ class Encoding(Protocol):
     """One way to store content in a column, for every room from the plan to the reader.
 
     ``lossless``: reading gives exactly what was written, so `verify` can compute row digests anew. ``from_source``: the untouched bytes of
-    the file are stored, and the kind decodes them again when they are read. An encoding whose cells are compressed already may say so with
-    ``compressed = True``: its column then has no codec unless the recipe declares one. A *cell* is the value of the column for one row.
+    the file are stored, and the kind decodes them again when they are read. It may name the ``compression`` of its
+    column, a word of ``Output.compression``, for recipes that declare none. A *cell* is the value of the column for one row.
     """
 
     @property

@@ -132,9 +132,9 @@ class SplitReader(Sequence[Row]):
         """The batches of one epoch: the same, bit for bit, for every number of ranks and workers, and after a restart in the middle.
 
         Their order follows from the data, `seed`, `epoch` and `batch_size`, which is the global one: each of `world_size` ranks gets its
-        part of every batch. Every row comes once. The last batch may be short; ``drop_last`` leaves it out, else ranks without a row of it
-        get a repeated one, marked in the column ``padded``. The recipe's lazy augmentations are drawn for the epoch, and the deferred tail is
-        applied unless the reader is ``raw``.
+        part of every batch. Every row comes once. The last batch may be short; ``drop_last`` leaves it out, else a rank without a row of
+        it gets a repeated one, marked in the column ``padded``. The recipe's lazy augmentations are drawn for the epoch, and the deferred
+        tail is applied unless the reader is ``raw``.
 
         `prefetch` batches are made ahead by a thread of its own, and `threads` decode (as many as there are processors, at most 4).
         Memory: about `order.LANES` x `order.STREAMS` x `order.WINDOW_BYTES` (128 MiB) of rows, and the batches ahead.

@@ -6,7 +6,6 @@ refused everywhere but inside ``params``, ``assertion`` and ``extensions``. Text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from refinery_beam.errors import did_you_mean
 from refinery_beam.plugins.broken_rule import broken_rule
+from refinery_beam.plugins.compression import PATTERN, normal_compression
 from refinery_beam.recipe.model_ops import (
     Augmentation,
     Contract,
@@ -118,34 +118,11 @@ _StoreFormat: TypeAlias = Literal["parquet", "jsonl", "webdataset", "tfrecord"]
 _StoreFormats: TypeAlias = Annotated[tuple[_StoreFormat, ...], Field(min_length=1)]
 
 
-CODECS: Mapping[str, int] = {"none": 0, "lz4": 0, "snappy": 0, "zstd": 22}
-"""The codecs of Parquet columns, with their highest level; 0 where a codec has none."""
+def _compression(value: Any) -> Any:
+    return normal_compression(value) if isinstance(value, str) else value
 
 
-def _codec(value: Any) -> Any:
-    """A codec with its level written out: ``zstd`` is ``zstd:1``."""
-    if not isinstance(value, str):
-        return value
-    name, colon, level = value.partition(":")
-    highest = CODECS.get(name)
-    rule = "compression is none, lz4, snappy, or zstd with a level from 1 to 22, like zstd:3"
-    if highest is None:
-        raise broken_rule(f"there is no codec {name!r}", rule=rule, remedy=did_you_mean(name, CODECS))
-    if not highest and colon:
-        raise broken_rule(f"{name} has no level", rule=rule, remedy=f"write {name}")
-    if not highest:
-        return name
-    if colon and not (level.isascii() and level.isdecimal() and str(int(level)) == level and 1 <= int(level) <= highest):
-        raise broken_rule(f"{level!r} is no level of {name}", rule=rule, remedy=f"write a level from 1 to {highest}, or {name} alone")
-    return f"{name}:{level or 1}"
-
-
-_codec_words = [name for name, highest in CODECS.items() if not highest]
-Codec: TypeAlias = Annotated[
-    str,
-    BeforeValidator(_codec),
-    WithJsonSchema({"type": "string", "anyOf": [{"enum": [*_codec_words, "zstd"]}, {"pattern": "^zstd:([1-9]|1[0-9]|2[0-2])$"}]}),
-]
+Compression: TypeAlias = Annotated[str, BeforeValidator(_compression), WithJsonSchema({"type": "string", "pattern": PATTERN})]
 
 
 class OutputSection(Section):
@@ -159,7 +136,7 @@ class OutputSection(Section):
     quality: Annotated[int, Field(ge=1, le=100)] = 95
     shard_records: Annotated[int, Field(gt=0)] | None = None
     shard_bytes: Annotated[int, Field(ge=1 << 16)] | None = None
-    compression: Codec | None = None
+    compression: Compression | None = None
     row_group_bytes: Annotated[int, Field(ge=1 << 12, le=1 << 30)] | None = None
     facts: Literal["on", "off"] = "on"
 

@@ -22,8 +22,8 @@ from refinery_beam.errors import StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
-from refinery_beam.planning.storage import codec
 from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.plugins.compression import codec_and_level
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
@@ -116,7 +116,7 @@ class ShardFile:
         self._bytes += row.size
         self.records += 1
         # Metadata-only rows have no content bytes: bound their number instead.
-        if self._bytes >= self._output.storage.row_group_bytes or len(self._rows) >= 1 << 16:
+        if self._output.storage.full(len(self._rows), self._bytes) or len(self._rows) >= 1 << 16:
             self._flush()
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class ShardFile:
         if self._writer is None:
             # The leaves of a struct column are named by path; listing the plain columns leaves the content's own leaves out.
             plain = [c.name for c in self._schema if c.name != self._output.content_field]
-            codecs = column_codecs(self._schema, self._output)
+            codecs = column_compression(self._schema, self._output)
             self._writer = pq.ParquetWriter(
                 self.file,
                 self._schema,
@@ -169,7 +169,7 @@ class ShardFile:
         self._bytes = 0
 
 
-def column_codecs(schema: pa.Schema, output: OutputPlan) -> dict[str, tuple[str, int | None]]:
+def column_compression(schema: pa.Schema, output: OutputPlan) -> dict[str, tuple[str, int | None]]:
     """The codec, by name and level, of every leaf column of a schema, by its path."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -178,7 +178,7 @@ def column_codecs(schema: pa.Schema, output: OutputPlan) -> dict[str, tuple[str,
     empty = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), empty)
     leaves = pq.read_metadata(pa.BufferReader(empty.getvalue())).schema
-    content, fields = codec(output.storage.content), codec(output.storage.fields)
+    content, fields = codec_and_level(output.storage.content), codec_and_level(output.storage.fields)
     paths = [leaves.column(i).path for i in range(len(leaves))]
     return {path: content if path.split(".")[0] == output.content_field else fields for path in paths}
 

@@ -50,7 +50,7 @@ def test_every_stage_has_its_line() -> None:
         "Field c: categorical_encode of label",
         "Output: c int64, image uint8[16, 16, 3], label str",
         "image: encoding tensor",
-        "Parquet: codec zstd:1, row groups of 8,192 KiB",
+        "Parquet: compression lz4 (image), zstd:1 (others), row groups of 8 rows and 256 KiB, 1,024 KiB at most",
         "InputContracts: required_field of label (error)",
         "OutputExpectations: record_count_in_range (warning)",
         "Sample: 4 records of each class of train, test (seed 0)",
@@ -64,12 +64,15 @@ def test_statistics_of_stored_floats_need_a_pass() -> None:
 
 
 def test_metadata_alone_says_so() -> None:
-    assert text(transformations=None, fields={"image": None})[-2:] == ["image: not stored; nothing is decoded", "Parquet: codec zstd:1"]
+    assert text(transformations=None, fields={"image": None})[-2:] == [
+        "image: not stored; nothing is decoded",
+        "Parquet: compression zstd:1",
+    ]
 
 
 def test_codecs_and_row_groups_are_said() -> None:
-    words = {"encoding": "png", "row_group_bytes": 1 << 21}
-    assert "Parquet: codec none (image), zstd:1 (others), row groups of 2,048 KiB" in text(output=words)
+    words = {"compression": "zstd:3", "row_group_bytes": 1 << 21}
+    assert "Parquet: compression zstd:3, row groups of 2,048 KiB" in text(output=words)
 
 
 def test_stored_augmentations_say_how_many() -> None:

@@ -2,39 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.identity import canonical_bytes
-from refinery_beam.planning.storage import Storage
+from refinery_beam.planning.storage import Storage, storage_of
+from refinery_beam.plugins.common.encodings import PlainColumn
 from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.recipe import canonical, effective_yaml, load_recipe
 from support.plans import plan_of, recipe_of
 
-LARGE: dict[str, Any] = {
-    "transformations": ["{name: resize, op: resize, params: {size: 224}, splits: [train, test]}"],
-    "fields": {"image": {"shape": [224, 224, 3]}},
-}
+
+def stored(content: str, *, fields: str = "zstd:1", group: int = 1 << 20, rows: int | None = 8) -> Storage:
+    return Storage(content=content, fields=fields, row_group_bytes=group, row_group_rows=rows)
 
 
 @pytest.mark.parametrize(
     ("parts", "storage"),
     [
-        (LARGE, Storage(content="lz4", fields="zstd:1", row_group_bytes=1 << 20)),
-        ({}, Storage(content="zstd:1", fields="zstd:1", row_group_bytes=8 << 20)),
-        ({"output": {"encoding": "png"}}, Storage(content="none", fields="zstd:1", row_group_bytes=1 << 20)),
-        (LARGE | {"output": {"encoding": "jpeg"}}, Storage(content="none", fields="zstd:1", row_group_bytes=1 << 20)),
-        ({"fields": {"image": None}}, Storage(content="zstd:1", fields="zstd:1", row_group_bytes=8 << 20)),
-        ({"output": {"compression": "zstd:9"}}, Storage(content="zstd:9", fields="zstd:9", row_group_bytes=8 << 20)),
-        ({"output": {"compression": "zstd"}}, Storage(content="zstd:1", fields="zstd:1", row_group_bytes=8 << 20)),
-        (LARGE | {"output": {"row_group_bytes": 1 << 22}}, Storage(content="lz4", fields="zstd:1", row_group_bytes=1 << 22)),
-        ({"output": {"compression": "none", "row_group_bytes": 4096}}, Storage(content="none", fields="none", row_group_bytes=4096)),
+        ({}, stored("lz4")),
+        ({"output": {"encoding": "png"}}, stored("lz4")),
+        ({"output": {"encoding": "jpeg"}}, stored("lz4")),
+        ({"fields": {"image": None}}, stored("zstd:1")),
+        ({"output": {"compression": "zstd:9"}}, stored("zstd:9", fields="zstd:9")),
+        ({"output": {"compression": "zstd"}}, stored("zstd:1")),
+        ({"output": {"row_group_bytes": 1 << 22}}, stored("lz4", group=1 << 22, rows=None)),
+        ({"output": {"compression": "none", "row_group_bytes": 4096}}, stored("none", fields="none", group=4096, rows=None)),
     ],
 )
 def test_storage(parts: dict[str, Any], storage: Storage) -> None:
     assert plan_of(**parts).output.storage == storage
+
+
+def test_the_codec_of_an_encoding() -> None:
+    class Other:
+        name = "other"
+
+    class Squeezed:
+        compression = "zstd"
+
+    declared = recipe_of().model.Output
+    assert storage_of(PlainColumn("plain", "str", "string"), declared).content == "zstd:1"
+    assert storage_of(Other(), declared).content == "lz4"  # type: ignore[arg-type]
+    assert storage_of(Squeezed(), declared).content == "zstd:1"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "rows"),
+    [(3072, 86), (27_648, 10), (49_152, 8), (131_071, 8), (131_073, 8), (150_528, 7), (786_432, 2), (5_000_000, 1)],
+)
+def test_rows_of_a_group(row_bytes: int, rows: int) -> None:
+    """Many small rows, few large ones."""
+    storage = stored("lz4")
+    assert next(n for n in range(1, 1000) if storage.full(n, n * row_bytes)) == rows
+    assert next(n for n in range(1, 1000) if replace(storage, row_group_rows=None).full(n, n * row_bytes)) == -(-(1 << 20) // row_bytes)
 
 
 @pytest.mark.parametrize(

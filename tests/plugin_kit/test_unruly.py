@@ -301,4 +301,6 @@ def test_a_plugin_is_checked_word_by_word() -> None:
     assert "has a kind that is not a Kind" in refused(kind=Numbers)
     assert "has a kind that is not a Kind" in refused(kind=object())
     assert "lists the encoding 'plain' as 'simple'" in refused(encodings={"simple": PlainColumn("plain", "str", "string")})
+    squeezed = PlainColumn("plain", "str", "string", compression="gzip")
+    assert "has the encoding 'plain' with compression 'gzip'" in refused(encodings={"plain": squeezed})
     assert "has an assertion that is none" in refused(assertions={"x": object()})

@@ -300,6 +300,10 @@ def test_warnings_do_not_fail(base: str, edit: Any, folder: Path, plugin: Plugin
     assert (unused.status, unused.errors[0].code) == ("warn", "fit-source-unused")
     quality = outcome(edit(base, "Output:\n", "Output:\n  encoding: png\n  quality: 3\n"), folder, plugin)[109]
     assert (quality.status, quality.errors[0].code) == ("warn", "quality-unused")
+    row_groups = edit(base, "Output:\n", "Output:\n  row_group_bytes: 8192\n")
+    assert outcome(row_groups, folder, plugin)[109].status == "pass"
+    unused = outcome(edit(row_groups, "    image: {dtype: uint8, shape: [8, 8, 3]}\n", ""), folder, plugin)[109]
+    assert (unused.status, [e.code for e in unused.errors]) == ("warn", ["row-groups-unused"])
 
 
 PARTS = """\

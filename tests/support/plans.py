@@ -17,7 +17,7 @@ from refinery_beam.recipe import Recipe, load_recipe
 from refinery_beam.records import Ref
 from support.recipes import SMALL, recipe_text
 
-STORAGE = Storage(content="zstd:1", fields="zstd:1", row_group_bytes=1 << 20)
+STORAGE = Storage(content="zstd:1", fields="zstd:1", row_group_bytes=1 << 20, row_group_rows=8)
 
 
 def recipe_of(**parts: Any) -> Recipe:

@@ -27,7 +27,7 @@ class PlainColumn:
     arrow_type: str
     lossless: bool = True
     from_source: bool = False
-    compressed: bool = False
+    compression: str = "zstd:1"
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Refuses every type but one value of the dtype."""
@@ -92,7 +92,7 @@ class EncodedFile:
     name: str
     lossless: bool = True
     from_source: bool = False
-    compressed: bool = True
+    compression: str = "lz4"
     extension: str = ""
 
     def refuse(self, type: ArrayType) -> Refusal | None:

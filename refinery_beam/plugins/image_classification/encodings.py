@@ -35,8 +35,8 @@ class Tensor:
     name: str = "tensor"
     lossless: bool = True
     from_source: bool = False
-    compressed: bool = False
     arrays: bool = True
+    compression: str = "lz4"
 
     def refuse(self, type: ArrayType) -> Refusal | None:
         """Images of no fixed shape."""
