@@ -1,8 +1,7 @@
 """One split of an instance as a sequence of rows.
 
 Rows come in the order of the files: shard by shard, and in a shard by record key. ``reader[i]`` and iteration agree on it. Random access
-decodes one row group and keeps the last few. No file stays open between two reads, so a reader can be pickled, forked and shared by
-threads.
+decodes one row group and keeps as many as ``cache_bytes`` allows. A reader can be pickled, forked and shared by threads.
 """
 
 from __future__ import annotations
@@ -10,44 +9,23 @@ from __future__ import annotations
 import copy
 import operator
 import os
-import threading
-from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
-from refinery_beam import locations
 from refinery_beam.cache import Manifest
-from refinery_beam.cache.content import content_field
-from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.errors import UsageError, did_you_mean
-from refinery_beam.plugins.base import ArrayType, BadRecord, Cell
-from refinery_beam.reading.faults import damaged, unreadable
-from refinery_beam.reading.recorded import Chain, Recorded, declared_type, owned
-from refinery_beam.record.steps import LazyStep
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+from refinery_beam.plugins.base import Cell
+from refinery_beam.reading.content import Content
+from refinery_beam.reading.groups import Group, SplitGroups
+from refinery_beam.reading.recorded import Recorded
+from refinery_beam.reading.stream import EpochStream, Share, order_of
 
 Row: TypeAlias = dict[str, Any]
 
-CACHE_BYTES = 64 << 20
-
-
-class _Group(NamedTuple):
-    """One decoded row group: columns of Python values, and the cells of the content as its encoding gives them."""
-
-    columns: dict[str, Sequence[Any]]
-    records: int
-    nbytes: int
-
-
-class _Shard(NamedTuple):
-    """The footer of a shard: parsed, with the number of the first row of every row group (and one past the last)."""
-
-    footer: pq.FileMetaData
-    starts: tuple[int, ...]
+CACHE_BYTES = 256 << 20
+"""Decoded row groups that a reader keeps for random access: all of a small data set."""
 
 
 class SplitReader(Sequence[Row]):
@@ -83,18 +61,13 @@ class SplitReader(Sequence[Row]):
         self.epoch_number = epoch_number
         self.fields = _select(manifest, columns)
         self._content = manifest.image_field if manifest.image_field in self.fields else None
-        self._shards: tuple[FileEntry, ...] = manifest.shards(split)
-        self._ends: list[int] = []
-        total = 0
-        for shard in self._shards:
-            total += shard.records or 0
-            self._ends.append(total)
-        self._fresh()
+        self._groups = SplitGroups(recorded, split, self.fields, cache_bytes=cache_bytes)
+        self._serve = Content(recorded, split, raw=raw, epoch=epoch_number if augment else None)
 
     # -- the sequence -----------------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._groups.rows
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -110,8 +83,8 @@ class SplitReader(Sequence[Row]):
             position += len(self)
         if not 0 <= position < len(self):
             raise IndexError(f"row {index} of split {self.split!r}, which has {len(self)}")
-        shard, number, row = self._locate(position)
-        return self._row(self._group(shard, number), row, shard)
+        shard, number, row = self._groups.locate(position)
+        return self._row(self._groups.get(shard, number), row)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Row]:
         """Several rows in the order of the indices; PyTorch calls this with the indices of a batch. Rows of one row group are read
@@ -124,12 +97,15 @@ class SplitReader(Sequence[Row]):
         return [rows[k] for k in range(len(indices))]
 
     def __iter__(self) -> Iterator[Row]:
-        for shard in range(len(self._shards)):
-            for number in range(len(self._opened(shard).starts) - 1):
-                # One pass needs each group once, so it does not put groups into the cache of random access.
-                group = self._group(shard, number, keep=False)
-                for row in range(group.records):
-                    yield self._row(group, row, shard)
+        for group in self._each_group():
+            for row in range(group.records):
+                yield self._row(group, row)
+
+    def _each_group(self) -> Iterator[Group]:
+        """Every row group once. One pass does not put groups into the cache of random access."""
+        for shard in range(self._groups.shards):
+            for number in range(self._groups.groups_of(shard)):
+                yield self._groups.read(shard, number)
 
     def batches(self, size: int, *, drop_last: bool = False) -> Iterator[dict[str, Any]]:
         """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).
@@ -139,6 +115,52 @@ class SplitReader(Sequence[Row]):
         if size < 1:
             raise UsageError(f"a batch of {size} rows", code="batch-size", value=size)
         return self._batches(size, drop_last=drop_last)
+
+    def stream(
+        self,
+        *,
+        epoch: int = 0,
+        shuffle: bool = True,
+        seed: int = 0,
+        batch_size: int = 64,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        prefetch: int = 2,
+        threads: int | None = None,
+    ) -> EpochStream:
+        """The batches of one epoch: the same, bit for bit, for every number of ranks and workers, and after a restart in the middle.
+
+        Their order follows from the data, `seed`, `epoch` and `batch_size`, which is the global one: each of `world_size` ranks gets its
+        part of every batch. Every row comes once. The last batch may be short; ``drop_last`` leaves it out, else a rank without a row of
+        it gets a repeated one, marked in the column ``padded``. The recipe's lazy augmentations are drawn for the epoch, and the deferred
+        tail is applied unless the reader is ``raw``.
+
+        `prefetch` batches are made ahead by a thread of its own, and `threads` decode (as many as there are processors, at most 4).
+        Memory: about `order.LANES` x `order.STREAMS` x `order.WINDOW_BYTES` (128 MiB) of rows, and the batches ahead.
+
+        >>> for batch in data["train"].stream(epoch=3, batch_size=64):         # doctest: +SKIP
+        ...     batch["image"], batch["label"]
+
+        UsageError ``batch-size``, ``epoch-number``, ``rank-range`` where ranks do not fit.
+        """
+        if not 0 <= rank < world_size or batch_size % world_size:
+            raise UsageError(
+                f"rank {rank} of {world_size} cannot have its part of batches of {batch_size}",
+                code="rank-range",
+                value=rank,
+            )
+        reader = self.epoch(epoch)
+        order = order_of(
+            reader,
+            epoch=epoch,
+            shuffle=shuffle,
+            seed=seed,
+            batch_size=batch_size,
+            drop_last=drop_last,
+        )
+        many = min(4, os.cpu_count() or 1) if threads is None else threads
+        return EpochStream(reader, order, Share(rank=rank, world_size=world_size), prefetch=prefetch, threads=many)
 
     def columns(self, *names: str | Sequence[str]) -> SplitReader:
         """A reader of fewer fields (``record_id`` stays), named one by one or as a list; other columns are not read from disk. UsageError
@@ -171,166 +193,77 @@ class SplitReader(Sequence[Row]):
     def __repr__(self) -> str:
         return f"<split {self.split!r} of {self.manifest.location}: {len(self)} rows of {', '.join(self.fields)}>"
 
-    # -- pickling and forking -----------------------------------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        for name in ("_pid", "_lock", "_cache", "_held", "_footers", "_chain", "_lazy"):
-            del state[name]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._fresh()
-
-    def _fresh(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[tuple[int, int], _Group] = OrderedDict()
-        self._held = 0
-        self._footers: dict[int, _Shard] = {}
-        self._chain: Chain | None = None
-        self._lazy: tuple[LazyStep, ...] | None = None
-
-    # -- row groups -------------------------------------------------------------------------------------------------------------
-
-    def _locate(self, position: int) -> tuple[int, int, int]:
-        shard = bisect_right(self._ends, position)
-        row = position - (self._ends[shard - 1] if shard else 0)
-        starts = self._opened(shard).starts
-        number = bisect_right(starts, row) - 1
-        return shard, number, row - starts[number]
-
-    def _location(self, shard: int) -> str:
-        return locations.join(self.manifest.location, self._shards[shard].path)
-
-    def _opened(self, shard: int) -> _Shard:
-        known = self._footers.get(shard)
-        if known is not None:
-            return known
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            with locations.opened(self._location(shard)) as source:
-                footer = pq.read_metadata(source)
-        except (OSError, pa.ArrowException) as error:
-            raise unreadable(self._location(shard), error) from error
-        if footer.num_rows != self._shards[shard].records:
-            raise damaged(self._location(shard), f"it holds {footer.num_rows} rows, the manifest says {self._shards[shard].records}")
-        starts = [0]
-        for number in range(footer.num_row_groups):
-            starts.append(starts[-1] + footer.row_group(number).num_rows)
-        return self._footers.setdefault(shard, _Shard(footer, tuple(starts)))
-
-    def _group(self, shard: int, number: int, *, keep: bool = True) -> _Group:
-        if self._pid != os.getpid():
-            # In a forked child a lock may belong to a thread that does not exist here.
-            self._fresh()
-        key = (shard, number)
-        with self._lock:
-            group = self._cache.get(key)
-            if group is not None:
-                self._cache.move_to_end(key)
-                return group
-        # Outside of the lock: two threads may decode the same group, none waits for another's disk.
-        group = self._read(shard, number)
-        if keep:
-            with self._lock:
-                if key not in self._cache:
-                    self._cache[key] = group
-                    self._held += group.nbytes
-                while self._held > self.cache_bytes and len(self._cache) > 1:
-                    self._held -= self._cache.popitem(last=False)[1].nbytes
-        return group
-
-    def _read(self, shard: int, number: int) -> _Group:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        location = self._location(shard)
-        try:
-            # One thread: callers bring their own, and Arrow's pool does not survive every fork.
-            footer = self._opened(shard).footer
-            with locations.opened(location) as source, pq.ParquetFile(source, metadata=footer) as file:
-                table = file.read_row_group(number, columns=list(self.fields), use_threads=False)
-        except (OSError, pa.ArrowException) as error:
-            raise unreadable(location, error) from error
-        columns: dict[str, Any] = {}
-        for name in self.fields:
-            if name not in table.column_names:
-                raise damaged(location, f"it has no column {name!r}")
-            column = table.column(name)
-            if name != self._content:
-                columns[name] = column.to_pylist()
-                continue
-            try:
-                field = content_field(table.schema, name, self._recorded.encoding.name)
-                columns[name] = self._recorded.encoding.cells(column.combine_chunks(), field)
-            except ValueError as error:
-                raise damaged(location, f"column {name!r} is not what was stored: {error}") from error
-        return _Group(columns, table.num_rows, table.nbytes)
-
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
-    def _row(self, group: _Group, row: int, shard: int) -> Row:
+    def _row(self, group: Group, row: int) -> Row:
         values: Row = {}
         for name, column in group.columns.items():
             value = column[row]
             if name == self._content:
-                value = self._served(value, shard, group.columns["record_id"][row])
+                location = self._groups.location(group.shard)
+                value = self._serve.one(value, record_id=group.columns["record_id"][row], location=location)
             elif isinstance(value, list):
                 # Cached groups outlive the row, and a caller may change its row.
                 value = copy.deepcopy(value)
             values[name] = value
         return values
 
-    def _served(self, cell: Cell, shard: int, record_id: str) -> Any:
-        """Apply the augmentations of the reader's epoch and then the deferred tail to stored content."""
-        content = self._stored(cell, shard, record_id)
-        recorded = self._recorded
-        if self.augment:
-            if self._lazy is None:
-                self._lazy = recorded.lazy(self.split)
-            content = recorded.augment(content, self._lazy, record_id=record_id, epoch=self.epoch_number)
-        if self.raw:
-            return owned(content)
-        if self._chain is None:
-            self._chain = recorded.deferred(self.split)
-        return recorded.kind.plain(recorded.run(content, self._chain, record=record_id)) if self._chain.steps else owned(content)
-
-    def _stored(self, cell: Cell, shard: int, record_id: str) -> Any:
-        recorded, encoding = self._recorded, self._recorded.encoding
-        try:
-            content = encoding.read(cell)
-            if encoding.from_source:
-                content = recorded.decode(content, self.split, location=self._location(shard))
-            return recorded.kind.settle(content, self._type) if self._type is not None else recorded.kind.plain(content)
-        except (ValueError, BadRecord) as error:
-            raise damaged(self._location(shard), f"{recorded.kind.field} of {record_id}: {error}") from error
+    # -- for streams --------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _type(self) -> ArrayType | None:
-        return declared_type(self.manifest)
+    def group_numbers(self) -> list[tuple[int, int, int]]:
+        """(shard, number, rows) of every row group, in the order of the files."""
+        return self._groups.sizes()
+
+    @property
+    def row_bytes(self) -> int | None:
+        """The bytes of a row's content, where it is of one size in every row."""
+        return self._serve.row_bytes if self._content is not None else None
+
+    def read_group(self, shard: int, number: int) -> Group:
+        """A row group, decoded anew. Safe under threads."""
+        return self._groups.read(shard, number)
+
+    def batch_of(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
+        """Rows as columns; images of one shape are one array. `pool` decodes them where they have to be decoded one by one."""
+        return self._batch(slots, pool=pool)
 
     def _batches(self, size: int, *, drop_last: bool) -> Iterator[dict[str, Any]]:
-        rows: list[Row] = []
-        for row in self:
-            rows.append(row)
-            if len(rows) == size:
-                yield self._stacked(rows)
-                rows = []
-        if rows and not drop_last:
-            yield self._stacked(rows)
+        waiting: list[tuple[Group, int]] = []
+        for group in self._each_group():
+            for row in range(group.records):
+                waiting.append((group, row))
+                if len(waiting) == size:
+                    yield self._batch(waiting)
+                    waiting = []
+        if waiting and not drop_last:
+            yield self._batch(waiting)
 
-    def _stacked(self, rows: list[Row]) -> dict[str, Any]:
-        batch: dict[str, Any] = {name: [row[name] for row in rows] for name in self.fields}
-        content = batch[self._content] if self._content is not None else []
-        if self._content is not None and len({(getattr(c, "shape", None), getattr(c, "dtype", None)) for c in content}) == 1:
-            import numpy as np
-
-            batch[self._content] = np.stack(content) if isinstance(content[0], np.ndarray) else content
+    def _batch(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
+        batch: dict[str, Any] = {}
+        for name in self.fields:
+            values = [group.columns[name][row] for group, row in slots]
+            if name != self._content:
+                batch[name] = copy.deepcopy(values) if any(isinstance(value, list) for value in values) else values
+            elif self._serve.in_bulk:
+                batch[name] = self._serve.bulk(values)
+            else:
+                ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in slots]
+                each = map if pool is None else pool.map
+                batch[name] = stacked(list(each(self._serve_one, values, ids, shards)))
         return batch
+
+    def _serve_one(self, cell: Cell, record_id: str, location: str) -> Any:
+        return self._serve.one(cell, record_id=record_id, location=location)
+
+
+def stacked(values: list[Any]) -> Any:
+    """Arrays of one shape and dtype as one array; everything else as it is."""
+    if len({(getattr(value, "shape", None), getattr(value, "dtype", None)) for value in values}) != 1:
+        return values
+    import numpy as np
+
+    return np.stack(values) if isinstance(values[0], np.ndarray) else values
 
 
 def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...]:

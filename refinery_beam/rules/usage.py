@@ -49,6 +49,16 @@ USAGE = {
         "files in the cache may be replaced or cleaned away",
         "copy the files out of the cache, or use another root",
     ),
+    "rank-range": Rule(
+        "ranks that a batch cannot be dealt to",
+        "a batch is dealt to `world_size` ranks, 0 to world_size - 1, in equal parts",
+        "choose a batch_size that world_size divides; it is the size of the batch of all ranks together",
+    ),
+    "other-stream": Rule(
+        "a state of another stream",
+        "a state is that of the same split of the same instance, read in batches of the same size",
+        "open the instance that the state was saved from, with its batch_size",
+    ),
     "batch-size": Rule("a batch of no rows", "a batch has at least one row", "pass 1 or more"),
     "storage-option": Rule(
         "not of the form PROTOCOL.NAME=VALUE",

@@ -35,6 +35,7 @@ class Tensor:
     name: str = "tensor"
     lossless: bool = True
     from_source: bool = False
+    arrays: bool = True
     compression: str = "lz4"
 
     def refuse(self, type: ArrayType) -> Refusal | None:

@@ -1,0 +1,203 @@
+"""The row groups of one split: footers parsed once, files mapped, each group decoded at most once while somebody wants it.
+
+Files stay open while a reader lives, a bounded number for each thread, and are never carried into another process: a copy made by pickling
+or by a fork opens its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from refinery_beam import locations
+from refinery_beam.cache.content import content_field
+from refinery_beam.cache.manifest import FileEntry
+from refinery_beam.reading.faults import damaged, unreadable
+from refinery_beam.reading.recorded import Recorded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+OPEN_FILES = 64
+"""Shards that a thread holds open."""
+
+
+class Group(NamedTuple):
+    """One decoded row group: the cells of the content as its encoding gives them, and the other columns as Python values."""
+
+    columns: dict[str, Sequence[Any]]
+    records: int
+    nbytes: int
+    shard: int
+
+
+class _Footer(NamedTuple):
+    """The parsed footer of a shard, and the number of the first row of every row group (and one past the last)."""
+
+    metadata: pq.FileMetaData
+    starts: tuple[int, ...]
+
+
+class SplitGroups:
+    """The row groups of a split, by (shard, number). Safe under threads; `cache_bytes` bounds what `get` keeps, which is always one at
+    least.
+    """
+
+    def __init__(self, recorded: Recorded, split: str, fields: Sequence[str], *, cache_bytes: int) -> None:
+        self._recorded = recorded
+        self._fields = tuple(fields)
+        self._content = recorded.manifest.image_field if recorded.manifest.image_field in fields else None
+        self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
+        self._ends = list(accumulate(shard.records or 0 for shard in self._shards))
+        self.cache_bytes = cache_bytes
+        self._fresh()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in _OWN}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._fresh()
+
+    def _fresh(self) -> None:
+        """Nothing opened, nothing cached: in a new process, and in a forked one, where a lock may belong to a thread that is not there."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[tuple[int, int], Group] = OrderedDict()
+        self._held = 0
+        self._footers: dict[int, _Footer] = {}
+        self._files = threading.local()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the split has."""
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def shards(self) -> int:
+        """How many shards the split has."""
+        return len(self._shards)
+
+    def groups_of(self, shard: int) -> int:
+        """How many row groups a shard has."""
+        return len(self._footer(shard).starts) - 1
+
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """(shard, number, rows) of every row group of the split, in the order of the files. Reads every footer."""
+        found = []
+        for shard in range(len(self._shards)):
+            starts = self._footer(shard).starts
+            found += [(shard, number, starts[number + 1] - starts[number]) for number in range(len(starts) - 1)]
+        return found
+
+    def locate(self, position: int) -> tuple[int, int, int]:
+        """(shard, number of the row group, row in it) of a row of the split."""
+        shard = bisect_right(self._ends, position)
+        row = position - (self._ends[shard - 1] if shard else 0)
+        starts = self._footer(shard).starts
+        number = bisect_right(starts, row) - 1
+        return shard, number, row - starts[number]
+
+    def location(self, shard: int) -> str:
+        """Where a shard lies."""
+        return locations.join(self._recorded.manifest.location, self._shards[shard].path)
+
+    def get(self, shard: int, number: int) -> Group:
+        """A row group, from the cache if it is there."""
+        self._here()
+        key = (shard, number)
+        with self._lock:
+            group = self._cache.get(key)
+            if group is not None:
+                self._cache.move_to_end(key)
+                return group
+        # Outside of the lock: two threads may decode the same group, none waits for another's disk.
+        group = self.read(shard, number)
+        with self._lock:
+            if key not in self._cache:
+                self._cache[key] = group
+                self._held += group.nbytes
+            while self._held > self.cache_bytes and len(self._cache) > 1:
+                self._held -= self._cache.popitem(last=False)[1].nbytes
+        return group
+
+    def read(self, shard: int, number: int) -> Group:
+        """A row group, decoded anew. StoreError ``damaged``."""
+        import pyarrow as pa
+
+        self._here()
+        location = self.location(shard)
+        try:
+            table = self._table(shard, number)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable(location, error) from error
+        columns: dict[str, Any] = {}
+        for name in self._fields:
+            if name not in table.column_names:
+                raise damaged(location, f"it has no column {name!r}")
+            columns[name] = table.column(name).to_pylist() if name != self._content else self._cells(table, name, location)
+        return Group(columns, table.num_rows, table.nbytes, shard)
+
+    def _table(self, shard: int, number: int) -> pa.Table:
+        import pyarrow.parquet as pq
+
+        # One thread: callers bring their own, and Arrow's pool does not survive every fork.
+        wanted: dict[str, Any] = {"columns": list(self._fields), "use_threads": False}
+        if not locations.is_url(self.location(shard)):
+            return self._file(shard).read_row_group(number, **wanted)
+        with locations.opened(self.location(shard)) as source, pq.ParquetFile(source, metadata=self._footer(shard).metadata) as file:
+            return file.read_row_group(number, **wanted)
+
+    def _cells(self, table: pa.Table, name: str, location: str) -> Sequence[Any]:
+        encoding = self._recorded.encoding
+        try:
+            cells: Sequence[Any] = encoding.cells(table.column(name).combine_chunks(), content_field(table.schema, name, encoding.name))
+        except ValueError as error:
+            raise damaged(location, f"column {name!r} is not what was stored: {error}") from error
+        return cells
+
+    def _here(self) -> None:
+        if self._pid != os.getpid():
+            self._fresh()
+
+    def _footer(self, shard: int) -> _Footer:
+        known = self._footers.get(shard)
+        if known is not None:
+            return known
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        location = self.location(shard)
+        try:
+            with locations.opened(location) as source:
+                metadata = pq.read_metadata(source)
+        except (OSError, pa.ArrowException) as error:
+            raise unreadable(location, error) from error
+        if metadata.num_rows != self._shards[shard].records:
+            raise damaged(location, f"it holds {metadata.num_rows} rows, the manifest says {self._shards[shard].records}")
+        starts = accumulate((metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)), initial=0)
+        return self._footers.setdefault(shard, _Footer(metadata, tuple(starts)))
+
+    def _file(self, shard: int) -> pq.ParquetFile:
+        """A local shard, open for this thread: a Parquet reader is not safe under two. It is mapped, so pages come from the system's cache
+        without a copy.
+        """
+        import pyarrow.parquet as pq
+
+        held: OrderedDict[int, pq.ParquetFile] = self._files.__dict__.setdefault("held", OrderedDict())
+        file = held.get(shard)
+        if file is None:
+            file = held[shard] = pq.ParquetFile(self.location(shard), metadata=self._footer(shard).metadata, memory_map=True)
+            if len(held) > OPEN_FILES:
+                held.popitem(last=False)[1].close(force=True)
+        held.move_to_end(shard)
+        return file
+
+
+_OWN = frozenset({"_pid", "_lock", "_cache", "_held", "_footers", "_files"})
