@@ -41,9 +41,15 @@ class _Cut(beam.PTransform):
             pcoll
             | "InCutBuckets" >> beam.FlatMap(_in_cut_bucket, table, edges).with_output_types(tuple[tuple[str, int], bytes])
             | "CollectBuckets" >> beam.GroupByKey()
-            | "SortBuckets" >> beam.Map(_sorted_bucket).with_output_types(tuple[str, tuple[int, list[bytes]]])
+            | "PickCuts" >> beam.FlatMap(_picked, table).with_output_types(tuple[str, tuple[int, bytes]])
         )
-        return located | "Thresholds" >> beam.Map(_thresholds, beam.pvalue.AsMultiMap(inside)).with_output_types(tuple[str, list[bytes]])
+        empty = located | "EmptyCuts" >> beam.FlatMap(_empty_cuts).with_output_types(tuple[str, tuple[int, bytes]])
+        return (
+            (inside, empty)
+            | "Cuts" >> beam.Flatten()
+            | "CollectCuts" >> beam.GroupByKey()
+            | "Thresholds" >> beam.Map(_thresholds).with_output_types(tuple[str, list[bytes]])
+        )
 
     def _edges(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> Any:
         """The buckets' edges by stratum, as a side input; None for positions that begin with their rank, whose first bits are enough."""
@@ -174,12 +180,23 @@ def _in_cut_bucket(
         yield (stratum, here), position
 
 
-def _sorted_bucket(group: tuple[tuple[str, int], Iterable[bytes]]) -> tuple[str, tuple[int, list[bytes]]]:
+def _picked(
+    group: tuple[tuple[str, int], Iterable[bytes]], table: Mapping[str, list[tuple[int, int]]]
+) -> Iterable[tuple[str, tuple[int, bytes]]]:
+    """The cuts that fall into a bucket, by their numbers."""
     (stratum, here), positions = group
-    return stratum, (here, sorted(positions))
+    order = sorted(positions)
+    for number, (b, offset) in enumerate(table[stratum]):
+        if b == here:
+            yield stratum, (number, order[offset])
 
 
-def _thresholds(located: tuple[str, list[tuple[int, int]]], inside: Mapping[str, Iterable[Any]]) -> tuple[str, list[bytes]]:
-    stratum, positions = located
-    buckets = dict(inside[stratum])
-    return stratum, [b"" if b < 0 else buckets[b][offset] for b, offset in positions]
+def _empty_cuts(located: tuple[str, list[tuple[int, int]]]) -> Iterable[tuple[str, tuple[int, bytes]]]:
+    stratum, cuts = located
+    for number, (b, _) in enumerate(cuts):
+        if b < 0:
+            yield stratum, (number, b"")
+
+
+def _thresholds(group: tuple[str, Iterable[tuple[int, bytes]]]) -> tuple[str, list[bytes]]:
+    return group[0], [position for _, position in sorted(group[1])]
