@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.load import Recipe
 
 
-NEUTRAL: dict[str, dict[str, Any]] = {"Output": {"compression": None, "row_group_bytes": None, "facts": "on"}}
+NEUTRAL: dict[str, dict[str, Any]] = {
+    "Output": {"compression": None, "row_group_bytes": None, "facts": "on"},
+    "Splits": {"order_by": None, "allow_empty": False},
+}
 """Fields that are no part of the form while they have these values. They are younger than the form, and a cache outlives them."""
 
 
@@ -61,17 +64,9 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     return body
 
 
-YOUNGER: dict[str, dict[str, Any]] = {"Splits": {"order_by": None, "allow_empty": False}}
-"""Words that the language got later, with the value that means what was meant without them. They are written only where they say more, so
-a recipe keeps its identity when the language grows.
-"""
-
-
 def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
-    """The model as plain data in the words of schema version 3, defaults written out, those of `YOUNGER` left out."""
+    """The model as plain data in the words of schema version 3, defaults written out."""
     body: dict[str, Any] = recipe.model.model_dump(mode="json", by_alias=True)
-    for section, words in YOUNGER.items():
-        body[section] = {word: value for word, value in body[section].items() if word not in words or value != words[word]}
     if plugin is not None:
         body["Input"]["decode"] = _full(plugin.kind.policy, body["Input"]["decode"])
         body["Input"]["limits"] = _full(plugin.kind.limits, body["Input"]["limits"])
