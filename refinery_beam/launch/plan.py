@@ -13,7 +13,7 @@ from refinery_beam.launch.prepare import Prepared, at_the_rule, prepare
 from refinery_beam.launch.run import CONTRACT, listing_notes, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
-from refinery_beam.planning.explain import explain
+from refinery_beam.planning.explain import class_table, explain
 from refinery_beam.planning.splits.counts import count_classes, count_warnings, decided_by_index, empty_splits
 from refinery_beam.planning.splits.refs import make_refs
 
@@ -49,7 +49,7 @@ class PlanResult:
     def explain(self) -> str:
         """The plan in words: sources, splits and their counts, the chain of each split, what is fitted and stored."""
         plan, sources = self.prepared.plan, [(s.name, s.type) for s in self.prepared.index.sources]
-        return explain(plan, records=self.records_in, sources=sources, classes=self.classes)
+        return explain(plan, records=self.records_in, sources=sources, counts=class_table(self.classes))
 
     def to_dict(self) -> dict[str, Any]:
         """The object `plan --json` prints (contract 1)."""

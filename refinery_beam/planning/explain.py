@@ -11,12 +11,12 @@ CLASS_LINES = 20
 """Classes whose counts a plan shows."""
 
 
-def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]], classes: Mapping[str, Mapping[str, int]] | None = None) -> str:
-    """What a run of the plan does, stage by stage, for a person. `classes` are records by split and label; None where filters decide."""
+def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]], counts: Sequence[str] = ()) -> str:
+    """What a run of the plan does, stage by stage, for a person. `counts` are lines on how many records each split gets."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
     lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
     lines.append("Splits: " + split_rule(plan))
-    lines += ["  how many records each gets is known when the steps before have run"] if classes is None else class_table(classes)
+    lines += counts
     lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
     for g in plan.generation:
         replaces = ", in place of their parents" if g.replace else ""
@@ -63,8 +63,8 @@ def _storage(out: OutputPlan) -> str:
     return f"compression {words}, row groups of {bounds}"
 
 
-def class_table(classes: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Lines with the records of each split, in all and by class.
+def class_table(classes: Mapping[str, Mapping[str, int]] | None) -> list[str]:
+    """Lines with the records of each split, in all and by class; None where only a run can tell.
 
     >>> print("\\n".join(class_table({"train": {"cat": 1400, "dog": 7}, "test": {"cat": 600}})))
              train  test
@@ -72,6 +72,8 @@ def class_table(classes: Mapping[str, Mapping[str, int]]) -> list[str]:
       'cat'  1,400   600
       'dog'      7     0
     """
+    if classes is None:
+        return ["  how many records each gets is known when the steps before have run"]
     labels = sorted({label for counts in classes.values() for label in counts if label})
     rows = [("", *classes), ("all", *(f"{sum(counts.values()):,}" for counts in classes.values()))]
     rows += [(f"'{display(label)}'", *(f"{counts.get(label, 0):,}" for counts in classes.values())) for label in labels[:CLASS_LINES]]

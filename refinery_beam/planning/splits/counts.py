@@ -20,7 +20,7 @@ NAMED = 10
 
 
 def decided_by_index(plan: Plan) -> bool:
-    """Whether the refs of the index tell the split of every record: no filter, check or look into files comes before the splits."""
+    """Whether the refs of the index tell the split of every record: no filter, check or peek into files comes before the splits."""
     split = plan.split
     if split.mode == "ratios" and split.method != "hash":
         return plan.split_from_index
