@@ -61,7 +61,8 @@ def divide(refs: Iterable[Ref], plan: Plan, *, grouped: bool = True, scratch: st
 def quota_ends(counts: Mapping[str, int], split: SplitPlan) -> dict[str, list[int]]:
     """Groups by cell -> the number of the last group of each split of the ratios, counted in the order of positions.
 
-    Raises DataError for a split without a group, unless the rule allows it or its ratio is 0.
+    Raises DataError for a split without a group, unless the rule allows it or its ratio is 0. Where there is no group at all, nothing is
+    raised: why that is so is known when the run has ended.
 
     >>> from refinery_beam.planning.nodes import SplitPlan
     >>> halves = SplitPlan(mode="ratios", splits=("a", "b"), ratios=(("a", 0.5), ("b", 0.5)))
@@ -71,8 +72,8 @@ def quota_ends(counts: Mapping[str, int], split: SplitPlan) -> dict[str, list[in
     shares = weights([ratio for _, ratio in split.ratios])
     quotas = cell_quotas(counts, shares, seed=split.seed)
     names = [name for name, _ in split.ratios]
-    totals = [sum(column) for column in zip(*quotas.values(), strict=True)] or [0] * len(names)
-    if not split.allow_empty:
+    totals = [sum(column) for column in zip(*quotas.values(), strict=True)]
+    if counts and not split.allow_empty:
         raise_all(
             _empty_split(name, share, sum(counts.values()))
             for name, share, n in zip(names, shares, totals, strict=False)
