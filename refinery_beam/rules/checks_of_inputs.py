@@ -129,6 +129,11 @@ INPUTS = {
         "method: ordered divides by ratios in the order of the field order_by",
         "write 'method: ordered' with 'order_by: FIELD' and ratios, or remove both",
     ),
+    "stratify-unused": Rule(
+        "warning: `stratify_by` with `method: hash`",
+        "method: hash looks at nothing but the hash of a record or group",
+        "write 'method: exact', or remove stratify_by",
+    ),
     "negative-ratio": Rule("a ratio below 0", "a ratio is at least 0", "write a share between 0 and 1"),
     "ratios-above-one": Rule("ratios sum to more than 1", "ratios are shares of 1: they sum to at most 1", "lower one of them"),
     "ratios-below-one": Rule(

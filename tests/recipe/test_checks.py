@@ -305,6 +305,8 @@ def test_warnings_do_not_fail(base: str, edit: Any, folder: Path, plugin: Plugin
     assert outcome(row_groups, folder, plugin)[109].status == "pass"
     unused = outcome(edit(row_groups, "    image: {dtype: uint8, shape: [8, 8, 3]}\n", ""), folder, plugin)[109]
     assert (unused.status, [e.code for e in unused.errors]) == ("warn", ["row-groups-unused"])
+    by_hash = outcome(edit(base, "  stratify_by: label\n", "  stratify_by: label\n  method: hash\n"), folder, plugin)[8]
+    assert (by_hash.status, by_hash.errors[0].code) == ("warn", "stratify-unused")
 
 
 PARTS = """\

@@ -33,6 +33,10 @@ def splits_partition_correctly(c: Context) -> Findings:
         )
     elif splits.order_by is not None and splits.ratios is None:
         yield c.error("method: ordered lacks ratios", ("Splits", "method"), code="order-by-misplaced", value=splits.method)
+    if splits.method == "hash" and splits.stratify_by is not None:
+        yield c.warning(
+            f"stratify_by {splits.stratify_by!r} has no effect with method: hash", ("Splits", "stratify_by"), code="stratify-unused"
+        )
     if splits.ratios is None:
         return
     if not splits.ratios or not any(ratio > 0 for ratio in splits.ratios.values()):
