@@ -42,8 +42,8 @@ def bucket(position: bytes) -> int:
 SAMPLED_BITS = 8
 """One group in 256 is in the sample that gives edges."""
 
-EDGES = 255
-"""The most edges of a stratum."""
+EDGES, EDGE_BYTES = 255, 48 << 10
+"""The most edges of a stratum, and the most bytes of them together: they cross a stage as one element."""
 
 
 def is_sampled(position: bytes) -> bool:
@@ -52,13 +52,14 @@ def is_sampled(position: bytes) -> bool:
 
 
 def edges_of(sample: Iterable[bytes]) -> list[bytes]:
-    """Edges that cut the order of positions into buckets about as even as the sample's own order: at most 255, from anywhere in it.
+    """Edges that cut the order of positions into buckets about as even as the sample's own order: at most 255, and fewer where
+    positions are long.
 
     >>> edges_of([b"c", b"a", b"b"])
     [b'a', b'b', b'c']
     """
     order = sorted(sample)
-    count = min(len(order), EDGES)
+    count = min(len(order), EDGES, EDGE_BYTES // max(map(len, order), default=1))
     return [order[(2 * i + 1) * len(order) // (2 * count)] for i in range(count)]
 
 
