@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from refinery_beam.planning.splits.cells import cell_key, cell_quotas, read_cell
 from refinery_beam.planning.splits.quotas import largest_remainder, weights
-from refinery_beam.planning.splits.table import controlled_rounding, numerators, seeded_order
+from refinery_beam.planning.splits.table import _Columns, controlled_rounding, numerators, seeded_order
 
 ASKED_AND_RIGHT = [
     (20, 25, (0.7, 0.15, 0.15), [350, 75, 75]),
@@ -99,14 +100,33 @@ def test_ties_between_strata_go_by_the_seed() -> None:
     assert sorted(seeded_order(strata, seed=1)) == sorted(strata) and seeded_order(strata, seed=1) != seeded_order(strata, seed=2)
 
 
-def test_columns_exchange_units_where_strata_in_turn_would_drift() -> None:
-    """Rows that round other columns than each other: whoever is furthest behind is not always there to be served."""
-    shares = [Fraction(n, 12) for n in (3, 3, 2, 4)]
-    for seed in range(50):
-        counts = {f"{kind}{i}": n for i in range(7) for kind, n in (("six", 6), ("four", 4), ("three", 3))}
-        table = controlled_rounding(counts, shares, seed=seed)
-        groups = sum(counts.values())
-        assert all(abs(total - groups * share) < 1 for total, share in zip(totals(table), shares, strict=True))
+@given(counts=COUNTS, shares=shares_of(), chance=st.randoms(use_true_random=False))
+def test_exchanges_mend_any_rounding(counts: dict[str, int], shares: list[Fraction], chance: Random) -> None:
+    """From rows that were rounded by chance, however far that took the columns."""
+    columns = _Columns(shares)
+    for stratum, count in counts.items():
+        columns.deal(stratum, count)
+    for stratum, (rounded, up) in columns.rows.items():
+        free = [i for i in range(len(columns.numerators)) if rounded >> i & 1]
+        other = sum(1 << i for i in chance.sample(free, up.bit_count()))
+        for i in free:
+            columns.behind[i] += columns.denominator * ((up >> i & 1) - (other >> i & 1))
+        columns.rows[stratum] = (rounded, other)
+    columns.settle(sum(counts.values()))
+    table = dict(columns.quotas(counts))
+    assert {stratum: sum(row) for stratum, row in table.items()} == counts
+    groups = sum(counts.values())
+    for total, share, behind in zip(totals(table), whole(shares), columns.behind, strict=False):
+        assert groups * share - total == Fraction(behind, columns.denominator) and abs(groups * share - total) < 1
+
+
+def test_the_search_ends_where_no_stratum_leads_on() -> None:
+    """One stratum rounds the first two columns, the other the last two: no unit can go from here to there."""
+    columns = _Columns([Fraction(1, 4)] * 4)
+    columns.rows = {"low": (0b0011, 0b0011), "high": (0b1100, 0b0000)}
+    columns.behind = [-2, -2, 2, 2]
+    columns.settle(2)
+    assert columns.rows == {"low": (0b0011, 0b0011), "high": (0b1100, 0b0000)}, "nothing to exchange"
 
 
 def test_shares_as_integers() -> None:
