@@ -14,7 +14,7 @@ from refinery_beam.launch.run import CONTRACT, listing_notes, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.planning.explain import class_table, explain
-from refinery_beam.planning.splits.counts import count_classes, count_warnings, decided_by_index, empty_splits
+from refinery_beam.planning.splits.counts import count_classes, count_warnings, decided_by_index, empty_splits, order_warnings
 from refinery_beam.planning.splits.refs import make_refs
 
 
@@ -92,7 +92,8 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         prepared = prepare(recipe, settings)
         found = prepared.lookup()
         classes = expected_classes(prepared) if found.manifest is None else found.manifest.raw["classes"]
-    sparse = count_warnings(prepared.plan, classes) if classes is not None else []
+    splits = order_warnings(prepared.plan, prepared.index.entries)
+    splits += count_warnings(prepared.plan, classes) if classes is not None else []
     return PlanResult(
         status="miss" if found.manifest is None else "hit",
         path=prepared.location,
@@ -105,7 +106,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         classes=classes,
         damage=found.damage,
         notes=listing_notes(prepared),
-        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *sparse),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits),
         prepared=prepared,
     )
 

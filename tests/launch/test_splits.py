@@ -162,6 +162,14 @@ def test_ordered_groups_stand_where_their_last_record_does(run: Run, made: Calla
         assert splits_of(result) == {f"{i:04d}.png": want[r.patient] for i, r in enumerate(rows)}
 
 
+def test_an_order_of_text_is_warned_of(run: Run, made: Callable[..., Path], tmp_path: Path) -> None:
+    rows = [Row(finding="a", ward=f"ward {i}", day=f"2024-01-{i + 1:02d}") for i in range(20)]
+    for field, warned in (("ward", ["ordered-as-text"]), ("day", []), ("path", [])):
+        recipe = made(rows, splits={"method": "ordered", "order_by": field})
+        assert [code for code, _ in rb.plan(recipe, cache_root=tmp_path / "cache").warnings] == warned
+        assert [w["code"] for w in run(recipe).manifest.warnings if w["code"] != "label-conflict"] == warned
+
+
 @pytest.mark.parametrize("filters", [None, [NOTHING_OUT]])
 @pytest.mark.parametrize(
     ("values", "code"), [(("1", "x"), "order-mixed"), (("1", ""), "order-missing"), (("1/2/2024", "3/4/2024"), "order-date")]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.planning.nodes import Plan, SplitPlan
+from refinery_beam.planning.splits.order import TEXT, kind_of
 from refinery_beam.planning.splits.quotas import weights
 from refinery_beam.planning.splits.strata import by_hash, by_name
 from refinery_beam.records import Ref
@@ -73,6 +75,23 @@ def count_warnings(plan: Plan, classes: Classes) -> list[tuple[str, str]]:
             text += f"; a class of {_enough(plan.split):,} would be"
         found.append(("sparse-class", text))
     return found
+
+
+def order_warnings(plan: Plan, entries: Iterable[Any]) -> list[tuple[str, str]]:
+    """A warning (code ``ordered-as-text``) where records are ordered by text of a table: it may be meant as something else. `entries` have
+    a label and fields. All values are of one kind, so the first one tells.
+    """
+    name = plan.split.order_by
+    if name is None or name in ("path", "record_id", "partition"):
+        return []
+    values = (entry.label if name == plan.label_field else (entry.fields or {}).get(name) for entry in entries)
+    value = next((value for value in values if value is not None), None)
+    if not isinstance(value, str) or kind_of(value) != TEXT:
+        return []
+    text = (
+        f"{name!r} is ordered as text, by code points ('{display(value)}'); only numbers and dates of ISO 8601 are ordered as what they are"
+    )
+    return [("ordered-as-text", text)]
 
 
 def _enough(split: SplitPlan) -> int:

@@ -48,6 +48,14 @@ def moment(value: Any, *, at: str, field: str) -> bytes:
     return TEXT + text.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00"
 
 
+def kind_of(value: Any) -> bytes:
+    """What kind of value it is, as the first byte of its moment; b'' for one that cannot be ordered."""
+    try:
+        return moment(value, at="", field="")[:1]
+    except DataError:
+        return b""
+
+
 def refuse_mixed(kinds: Iterable[tuple[bytes, str]], *, field: str) -> None:
     """Raises DataError for values of several kinds. `kinds` are first bytes, each with a record that has such a value."""
     found = sorted(kinds)

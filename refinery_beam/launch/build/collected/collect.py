@@ -20,7 +20,7 @@ from refinery_beam.launch.build.collected.sinks import SinkFiles, read_sinks
 from refinery_beam.launch.build.collected.step_counts import NO_STEP_COUNTS, StepCounts, generation_warnings, read_step_counts
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.budget import check_budget
-from refinery_beam.planning.splits.counts import count_warnings, empty_splits
+from refinery_beam.planning.splits.counts import count_warnings, empty_splits, order_warnings
 from refinery_beam.record.contracts import Outcome
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_fields, statistics_name
@@ -165,5 +165,5 @@ def _warnings(prepared: Prepared, classes: Mapping[str, Mapping[str, int]]) -> l
     found = [(error.code, error.message) for c in prepared.checks if c.status == "warn" for error in c.errors]
     found += list(prepared.index.warnings)
     found += generation_warnings(plan)
-    found += count_warnings(plan, classes)
+    found += [*order_warnings(plan, prepared.index.entries), *count_warnings(plan, classes)]
     return found
