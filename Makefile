@@ -20,7 +20,7 @@ READY_DATASETS := .venv-datasets-4/.datasets
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-313 python-313 lint-stages lint format docs-errors bench bench-scale bench-storage lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -73,6 +73,9 @@ format: $(READY)  ## let ruff mend what it can
 
 docs-errors: $(READY)  ## write docs/errors.md from the catalogue in refinery_beam/rules
 	$(BIN)/python -m refinery_beam.rules > docs/errors.md
+
+docs-splits: $(READY)  ## draw the pictures of docs/splits.md
+	$(BIN)/python docs/draw_splits.py docs/pictures
 
 bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
 	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")

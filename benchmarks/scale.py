@@ -1,11 +1,12 @@
 """Does the driver grow with the number of images? Its peak memory and the size of the job graph, for indexes of several sizes.
 
-usage: scale.py [--records N ...] [--quotas N] [--filtered N]
+usage: scale.py [--records N ...] [--quotas N ...] [--filtered N ...] [--classes N ...]
 
 Each size is a process of its own. It makes up a listing (class folders, digests, one content in fifty twice, so that groups matter), and
 from there does what a run does before its engine starts: sort, group, find duplicates, hash the input, divide into splits, write index
-parts, translate. `--quotas` divides that many refs by exact quotas within a thousand classes and writes nothing; `--filtered` takes
-one class out of that many first, so that the local engine has to cut. Peaks are those of `getrusage`. A first row without records shows
+parts, translate. `--quotas` divides that many refs by exact quotas within each number of classes and writes nothing; `--filtered` takes
+one class out of that many first, so that the local engine has to cut; `--table` rounds a table of that many strata. Peaks are those of
+`getrusage`. A first row without records shows
 what Python, Beam and PyArrow take by themselves.
 """
 
@@ -42,10 +43,10 @@ FILTER = "Filters: [{ name: most, op: filter_by_label, params: { labels: [class_
 CLASSES = 1000
 
 
-def paths(records: int) -> Iterator[str]:
+def paths(records: int, classes: int = CLASSES) -> Iterator[str]:
     """Names as cameras give them, in the order of no folder."""
     for number in range(records):
-        yield f"class_{number % CLASSES:04d}/holiday_{number % 97:02d}/IMG_{number:09d}.jpeg"
+        yield f"class_{number % classes:04d}/holiday_{number % 97:02d}/IMG_{number:09d}.jpeg"
 
 
 def content(number: int) -> bytes:
@@ -53,7 +54,7 @@ def content(number: int) -> bytes:
     return hashlib.sha256(b"%d" % (number - 1 if number % 50 == 1 else number)).digest()
 
 
-def driver(records: int, folder: str) -> dict[str, Any]:
+def driver(records: int, _: int, folder: str) -> dict[str, Any]:
     """What a run does before its engine starts."""
     import apache_beam as beam
 
@@ -99,17 +100,28 @@ def driver(records: int, folder: str) -> dict[str, Any]:
     return {"graph": graph, "index": index_bytes}
 
 
-def listed_refs(records: int) -> Iterator[Any]:
+def listed_refs(records: int, classes: int) -> Iterator[Any]:
     """Refs as the driver makes them."""
     from refinery_beam.identity import record_key
     from refinery_beam.records import Ref
 
-    for path in paths(records):
+    for path in paths(records, classes):
         key = record_key(path)
-        yield Ref(path, key, 0, path, 110_000, key, path[:10], "", key, "", "", "")
+        yield Ref(path, key, 0, path, 110_000, key, path.partition("/")[0], "", key, "", "", "")
 
 
-def quotas(records: int, folder: str) -> dict[str, Any]:
+def table(strata: int, _: int, folder: str) -> dict[str, Any]:
+    """Nothing but the rounding of a table, strata of 1 to 200 groups by three splits."""
+    from refinery_beam.planning.splits.quotas import weights
+    from refinery_beam.planning.splits.table import controlled_rounding
+
+    counts = {f"class_{i}": 1 + i * i % 200 for i in range(strata)}
+    totals = [sum(column) for column in zip(*controlled_rounding(counts, weights([0.7, 0.15, 0.15])).values(), strict=True)]
+    assert all(abs(got - sum(counts.values()) * share) < 1 for got, share in zip(totals, weights([0.7, 0.15, 0.15]), strict=True))
+    return {"counts": dict(zip(("train", "val", "test"), totals, strict=True))}
+
+
+def quotas(records: int, classes: int, folder: str) -> dict[str, Any]:
     """Exact quotas of groups within classes, as the driver cuts them."""
     from collections import Counter
 
@@ -123,12 +135,12 @@ def quotas(records: int, folder: str) -> dict[str, Any]:
     recipe_file.write_text(RECIPE, encoding="utf-8")
     plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
 
-    counts = Counter(ref.split for ref in divide(Again(lambda: listed_refs(records)), plan, scratch=folder))
+    counts = Counter(ref.split for ref in divide(Again(lambda: listed_refs(records, classes)), plan, grouped=False, scratch=folder))
     assert sum(counts.values()) == records and counts[""] == 0
     return {"counts": dict(counts)}
 
 
-def filtered(records: int, folder: str) -> dict[str, Any]:
+def filtered(records: int, classes: int, folder: str) -> dict[str, Any]:
     """Exact quotas within classes behind a filter, as the local engine cuts them. Drivers and workers are one process there."""
     import apache_beam as beam
 
@@ -147,7 +159,7 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
     plan = build_plan(load_recipe(recipe_file), find_plugin("image_classification"), roots=["/nowhere"])
     for name in WORK_FOLDERS:
         os.makedirs(f"{folder}/{name}")
-    write_index(f"{folder}/index", listed_refs(records), count=records)
+    write_index(f"{folder}/index", listed_refs(records, classes), count=records)
     job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
 
     def build(pipeline: Any) -> None:
@@ -158,7 +170,7 @@ def filtered(records: int, folder: str) -> dict[str, Any]:
 
     run_local(build, plan_local_workers(records), work=folder)
     counts = {path.name.removeprefix("count-"): int(path.read_text()) for path in Path(folder).glob("count-?*")}
-    assert sum(counts.values()) == records - records // CLASSES
+    assert sum(counts.values()) == records - records // classes
     return {"counts": counts}
 
 
@@ -166,20 +178,20 @@ def keep_count(count: int, path: str) -> None:
     Path(path).write_text(str(count))
 
 
-KINDS = {"driver": driver, "quotas": quotas, "filtered": filtered}
+KINDS = {"driver": driver, "table": table, "quotas": quotas, "filtered": filtered}
 
 
-def measured(kind: str, records: int) -> None:
+def measured(kind: str, records: int, classes: int) -> None:
     """One row, as JSON on stdout: for `main` in the process above."""
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="refinery-scale-") as folder:
-        found = KINDS[kind](records, folder)
+        found = KINDS[kind](records, classes, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({**found, "peak_mb": peak, "seconds": time.perf_counter() - begun}))
 
 
-def in_process(kind: str, records: int) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "--measure", kind, str(records)], stdout=subprocess.PIPE, check=True)
+def in_process(kind: str, records: int, classes: int = CLASSES) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, __file__, "--measure", kind, str(records), str(classes)], stdout=subprocess.PIPE, check=True)
     row: dict[str, Any] = json.loads(done.stdout)
     return row
 
@@ -187,26 +199,32 @@ def in_process(kind: str, records: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="The driver's memory and the job graph, by number of images.")
     parser.add_argument("--records", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="sizes of indexes")
-    parser.add_argument("--quotas", type=int, default=10_000_000, help="references to divide; 0 leaves that out")
-    parser.add_argument("--filtered", type=int, default=1_000_000, help="references to divide behind a filter; 0 leaves that out")
-    parser.add_argument("--measure", nargs=2, metavar=("KIND", "N"), help=argparse.SUPPRESS)
+    parser.add_argument("--table", type=int, nargs="*", default=[100_000, 1_000_000], help="strata of tables to round")
+    parser.add_argument("--quotas", type=int, nargs="*", default=[100_000, 10_000_000], help="references to divide")
+    parser.add_argument("--filtered", type=int, nargs="*", default=[1_000_000], help="references to divide behind a filter")
+    parser.add_argument("--classes", type=int, nargs="*", default=[CLASSES, 100_000], help="classes of what is divided")
+    parser.add_argument("--measure", nargs=3, metavar=("KIND", "N", "CLASSES"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measured(args.measure[0], int(args.measure[1]))
+        measured(args.measure[0], int(args.measure[1]), int(args.measure[2]))
         return
     print(f"{'references':>12}{'driver peak MB':>16}{'graph bytes':>13}{'index MB':>10}{'seconds':>9}")
     for records in [0, *args.records]:
         row = in_process("driver", records)
         print(f"{records:12,}{row['peak_mb']:16.0f}{row['graph']:13,}{row['index'] / 1e6:10.1f}{row['seconds']:9.1f}", flush=True)
-    for kind, count, where in (
+    for strata in args.table:
+        row = in_process("table", strata)
+        print(f"\ncontrolled rounding: {strata:,} strata, peak {row['peak_mb']:.0f} MB, {row['seconds']:.1f} s", flush=True)
+    for kind, counts, where in (
         ("quotas", args.quotas, "in the driver"),
         ("filtered", args.filtered, "behind a filter, in the local engine"),
     ):
-        if not count:
-            continue
-        row = in_process(kind, count)
-        print(f"\nexact quotas {where}: {count:,} references, {CLASSES:,} classes, peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
-        print("  " + ", ".join(f"{name} {number:,}" for name, number in sorted(row["counts"].items())))
+        for count in counts:
+            for classes in args.classes:
+                row = in_process(kind, count, classes)
+                print(f"\nexact quotas {where}: {count:,} references, {classes:,} classes, ", end="")
+                print(f"peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
+                print("  " + ", ".join(f"{name} {number:,}" for name, number in sorted(row["counts"].items())), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam import locations
+from refinery_beam.errors import raise_all
 from refinery_beam.launch.options import Options, keywords
-from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.prepare import Prepared, at_the_rule, prepare
 from refinery_beam.launch.run import CONTRACT, listing_notes, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
-from refinery_beam.planning.explain import explain
+from refinery_beam.planning.explain import class_table, explain
+from refinery_beam.planning.splits.counts import count_classes, count_warnings, decided_by_index, empty_splits, order_warnings
+from refinery_beam.planning.splits.refs import make_refs
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult:
     """What `run` would do: a ``hit`` or a ``miss``, the key and where the instance is or will be. As text, the whole plan in words.
 
-    `damage` says why an instance that is there does not count; `notes` are what listing the sources noticed, and
-    `warnings` (code, message) what of it somebody will miss.
+    `classes` are the records by split and label: of a hit those of the instance, of a miss those that the splits will get, before any
+    later step; None where filters before the splits decide. `damage` says why an instance that is there does not count; `notes` are what
+    listing the sources noticed, and `warnings` (code, message) what of it, and of the counts, somebody will miss.
     """
 
     status: Literal["hit", "miss"]
@@ -30,14 +35,21 @@ class PlanResult:
     records_in: int
     digest: str
     splits: tuple[str, ...]
+    classes: Mapping[str, Mapping[str, int]] | None = None
     damage: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     prepared: Prepared = field(repr=False, compare=False)
 
+    @property
+    def counts(self) -> dict[str, int] | None:
+        """The sums of `classes`: records by split."""
+        return None if self.classes is None else {split: sum(labels.values()) for split, labels in self.classes.items()}
+
     def explain(self) -> str:
-        """The plan in words: sources, splits, the chain of each split, what is fitted and stored."""
-        return explain(self.prepared.plan, records=self.records_in, sources=[(s.name, s.type) for s in self.prepared.index.sources])
+        """The plan in words: sources, splits and their counts, the chain of each split, what is fitted and stored."""
+        plan, sources = self.prepared.plan, [(s.name, s.type) for s in self.prepared.index.sources]
+        return explain(plan, records=self.records_in, sources=sources, counts=class_table(self.classes))
 
     def to_dict(self) -> dict[str, Any]:
         """The object `plan --json` prints (contract 1)."""
@@ -52,6 +64,8 @@ class PlanResult:
             "records_in": self.records_in,
             "digest": self.digest,
             "splits": list(self.splits),
+            "counts": self.counts,
+            "classes": self.classes,
             "warnings": said(self.warnings),
             "selection": self.prepared.index.selection.to_dict(),
             "op_versions": dict(plan.op_versions),
@@ -77,6 +91,9 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
     with locations.put_in_words():
         prepared = prepare(recipe, settings)
         found = prepared.lookup()
+        classes = expected_classes(prepared) if found.manifest is None else found.manifest.raw["classes"]
+    splits = order_warnings(prepared.plan, prepared.index.entries)
+    splits += count_warnings(prepared.plan, classes) if classes is not None else []
     return PlanResult(
         status="miss" if found.manifest is None else "hit",
         path=prepared.location,
@@ -86,11 +103,24 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         records_in=prepared.index.records_in,
         digest=prepared.index.kind,
         splits=tuple(prepared.plan.split.splits),
+        classes=classes,
         damage=found.damage,
         notes=listing_notes(prepared),
-        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits),
         prepared=prepared,
     )
+
+
+def expected_classes(prepared: Prepared) -> dict[str, dict[str, int]] | None:
+    """Records by split and label as the splits will be made; None where only the run can tell. Raises what a run would raise for them."""
+    plan = prepared.plan
+    if not decided_by_index(plan):
+        return None
+    with at_the_rule(prepared.recipe):
+        refs, _ = make_refs(prepared.index, plan, prepared.plugin)
+        classes = count_classes(refs, plan)
+        raise_all(empty_splits(plan.split, {split: sum(labels.values()) for split, labels in classes.items()}))
+    return classes
 
 
 @keywords(Options)

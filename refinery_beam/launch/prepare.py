@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -140,6 +141,19 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
         comparisons=comparisons,
         own=own.manifest if own is not None and own.manifest.is_of(key.recipe_hash, key.input_hash, key.seed) else None,
     )
+
+
+@contextmanager
+def at_the_rule(recipe: Recipe) -> Iterator[None]:
+    """Inside, errors about a split say where the recipe speaks of it: at its ratio, or where Splits stands."""
+    try:
+        yield
+    except RefineryError as error:
+        for one in error.errors():
+            if one.code == "empty-split" and not one.at:
+                ratios = recipe.model.Splits.ratios or {}
+                one.at = recipe.at(("Splits", "ratios", str(one.value)) if one.value in ratios else ("Splits",))
+        raise
 
 
 def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
+from apache_beam import coders
 
-from refinery_beam.errors import DataError
+from refinery_beam.errors import RefineryError
 from refinery_beam.job.failures import report_failure
-from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.planning.nodes import Plan
-from refinery_beam.planning.splits.quotas import part_by_hash, weights
-from refinery_beam.planning.splits.strata import QuotaCuts, by_rank, group_position, outside, stratify, tag_split
+from refinery_beam.pipeline.cut import CutTable
+from refinery_beam.planning.nodes import Plan, SplitPlan
+from refinery_beam.planning.splits.order import refuse_mixed
+from refinery_beam.planning.splits.strata import by_hash, by_name, by_rank, group_position, quota_ends, standing, tag_split
 from refinery_beam.records import UNASSIGNED, LedgerRow, Ref, field_value
 
 LEDGER = ""
@@ -44,7 +46,7 @@ class AssignSplits(beam.PTransform):
         elif split.method == "hash":
             assigned = refs | "Hashed" >> beam.Map(by_hash, plan).with_output_types(Ref)
         else:
-            assigned = self._exact(refs)
+            assigned = self._cut(refs)
         parts = assigned | "Partition" >> beam.Partition(_number, len(split.splits) + 1, split.splits)
         for i in range(len(split.splits) + 1):
             # A Partition forgets the element type; refs would then be pickled at the next boundary.
@@ -53,42 +55,71 @@ class AssignSplits(beam.PTransform):
         outputs[LEDGER] = parts[len(split.splits)] | "Unassigned" >> beam.Map(unassigned_row, plan).with_output_types(LedgerRow)
         return outputs
 
-    def _exact(self, refs: beam.PCollection[Ref]) -> beam.PCollection[Ref]:
-        plan = self._plan
+    def _cut(self, refs: beam.PCollection[Ref]) -> beam.PCollection[Ref]:
+        plan, ordered = self._plan, self._plan.split.method == "ordered"
         if self._grouped:
-            members = (
-                refs
-                | "ByGroup" >> beam.Map(_group_of).with_output_types(tuple[bytes, Ref])
-                | "Groups" >> beam.GroupByKey()
-                | "Strata" >> beam.FlatMap(_stratify_group, plan).with_output_types(tuple[tuple[str, bool], Ref])
-            )
+            groups = refs | "ByGroup" >> beam.Map(_group_of).with_output_types(tuple[bytes, Ref]) | "Groups" >> beam.GroupByKey()
+            standing_of = beam.FlatMap(group_standing, plan, self._work)
         else:
-            members = refs | "Strata" >> beam.FlatMap(_stratify_one, plan).with_output_types(tuple[tuple[str, bool], Ref])
+            groups, standing_of = refs, beam.FlatMap(single_standing, plan, self._work)
+        members = groups | "Standing" >> standing_of.with_output_types(tuple[tuple[str, bytes, str], Ref])
+        kinds = None
+        if ordered:
+            kinds = beam.pvalue.AsDict(
+                members
+                | "Kinds" >> beam.FlatMap(_kind_of).with_output_types(tuple[bytes, str])
+                | "OneOfEach" >> beam.CombinePerKey(Least()).with_output_types(tuple[bytes, str])
+            )
         cuts = (
             members
             | "Positions" >> beam.FlatMap(_position_of, plan).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutByRank(QuotaCuts(plan.split))
+            | "Cut" >> CutTable(SplitCuts(plan.split, self._work), kinds, ranked=not ordered)
         )
         return members | "Assign" >> beam.Map(_assign, plan, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
 
 
-def by_name(ref: Ref, plan: Plan) -> Ref:
-    """The split that the source, or the mapping of a field's value, names; '' if there is none."""
-    split = plan.split
-    if split.mode == "partition":
-        return ref._replace(split=ref.partition)
-    value = field_value(ref, split.key_field or "", plan.label_field)
-    return ref._replace(split=split.mapping.get(str(value), "") if value is not None else "")
+class SplitCuts:
+    """The running quotas of all cells of a split rule; a picklable function. `kinds` are those of the values of an ordered rule."""
+
+    def __init__(self, split: SplitPlan, work: str) -> None:
+        self._split, self._work = split, work
+
+    def __call__(self, counts: Mapping[str, int], kinds: Mapping[bytes, str] | None = None) -> dict[str, list[int]]:
+        with reported(self._work):
+            refuse_mixed((kinds or {}).items(), field=self._split.order_by or "")
+            return quota_ends(counts, self._split)
 
 
-def by_hash(ref: Ref, plan: Plan) -> Ref:
-    """The split by the group's seeded hash alone: adding records never moves an old one."""
-    split = plan.split
-    if (kept := outside(ref, split)) is not None:
-        return kept
-    names = [name for name, _ in split.ratios]
-    part = part_by_hash(group_position(ref, split), weights([r for _, r in split.ratios]))
-    return ref._replace(split=names[part] if part < len(names) else "")
+@beam.typehints.with_input_types(str)
+@beam.typehints.with_output_types(str)
+class Least(beam.CombineFn):
+    """The smallest text; '' of none."""
+
+    def get_accumulator_coder(self) -> Any:
+        return coders.StrUtf8Coder()
+
+    def create_accumulator(self) -> str:
+        return ""
+
+    def add_input(self, accumulator: str, element: str) -> str:
+        return min(accumulator, element) if accumulator else element
+
+    def merge_accumulators(self, accumulators: Iterable[str]) -> str:
+        return min((text for text in accumulators if text), default="")
+
+    def extract_output(self, accumulator: str) -> str:
+        return accumulator
+
+
+@contextmanager
+def reported(work: str) -> Iterator[None]:
+    """Inside, a DataError is written for the driver below `work` ('' to skip that) before it is raised."""
+    try:
+        yield
+    except RefineryError as error:
+        if work:
+            report_failure(work, error)
+        raise
 
 
 def unassigned_row(ref: Ref, plan: Plan) -> LedgerRow:
@@ -105,34 +136,43 @@ def one_tag(ref: Ref, tag: str, work: str) -> Ref:
     """The ref, if its tags name at most one split. Otherwise raises DataError, after writing it for the driver below `work` ('' to skip
     that).
     """
-    try:
+    with reported(work):
         tag_split(ref, tag)
-    except DataError as error:
-        if work:
-            report_failure(work, error)
-        raise
     return ref
 
 
-def _stratify_one(ref: Ref, plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    """((stratum, is_representative), record) for a record that is its own group."""
-    return _stratify_group((ref.group, (ref,)), plan)
+def single_standing(ref: Ref, plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, str], Ref]]:
+    """`group_standing` of a record that is its own group."""
+    return group_standing((ref.group, (ref,)), plan, work)
 
 
-def _stratify_group(group: tuple[bytes, Iterable[Ref]], plan: Plan) -> Iterable[tuple[tuple[str, bool], Ref]]:
-    for stratum, is_representative, ref in stratify(sorted(group[1], key=lambda r: r.key), plan):
-        yield (stratum, is_representative), ref
+def group_standing(group: tuple[bytes, Iterable[Ref]], plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, str], Ref]]:
+    """((cell, moment, whom it speaks for), record) of a group's members; '' but for the first, which speaks for the group."""
+    members = sorted(group[1], key=lambda ref: ref.key)
+    with reported(work):
+        stands = standing(members, plan)
+    for i, ref in enumerate(members):
+        if stands is None:
+            yield ("", b"", ""), ref
+        else:
+            yield (stands.cell, stands.moment, "" if i else stands.record_id), ref
 
 
-def _position_of(member: tuple[tuple[str, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
-    (stratum, is_representative), ref = member
-    if is_representative:
-        yield stratum, group_position(ref, plan.split)
+def _position_of(member: tuple[tuple[str, bytes, str], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
+    (cell, moment, speaks_for), ref = member
+    if speaks_for:
+        yield cell, moment + group_position(ref, plan.split)
 
 
-def _assign(member: tuple[tuple[str, bool], Ref], plan: Plan, cuts: Mapping[str, list[bytes]]) -> Ref:
-    (stratum, _), ref = member
-    return by_rank(ref, stratum, plan, cuts)
+def _kind_of(member: tuple[tuple[str, bytes, str], Ref]) -> Iterable[tuple[bytes, str]]:
+    (_, moment, speaks_for), _ = member
+    if speaks_for:
+        yield moment[:1], speaks_for
+
+
+def _assign(member: tuple[tuple[str, bytes, str], Ref], plan: Plan, cuts: Mapping[str, list[bytes]]) -> Ref:
+    (cell, moment, _), ref = member
+    return by_rank(ref, cell, moment, plan, cuts)
 
 
 def _group_of(ref: Ref) -> tuple[bytes, Ref]:

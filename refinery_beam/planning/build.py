@@ -21,6 +21,7 @@ from refinery_beam.planning.nodes import Borrowed, FieldStep, FilterStep, Plan, 
 from refinery_beam.planning.output import METADATA_FIELDS, build_output
 from refinery_beam.planning.sample import build_sample
 from refinery_beam.planning.sinks import build_sinks
+from refinery_beam.planning.splits.strata import split_laws
 from refinery_beam.plugins.base import (
     ArrayType,
     FeaturizeOp,
@@ -84,6 +85,7 @@ def _build(
     if split.near_distance is not None:
         versions[split.near_op] = plugin.ops[split.near_op].spec.version
     versions |= step_versions(generation, augmentations)
+    versions |= split_laws(split)
     versions |= {f"assertion:{c.kind}": c.version for c in contracts}
     return Plan(
         plugin=plugin.name,
@@ -140,6 +142,8 @@ def _split_plan(recipe: Recipe, plugin: Plugin, found: Sequence[str]) -> SplitPl
         "group_by": s.group_by,
         "keep_duplicates_together": s.keep_duplicates_together not in (False, "false"),
         "applies_to": s.applies_to,
+        "order_by": s.order_by,
+        "allow_empty": s.allow_empty,
     }
     if s.keep_duplicates_together == "near":
         common["near_op"], common["near_distance"] = near_rule(plugin)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from refinery_beam.errors import display
 from refinery_beam.planning.nodes import Chain, OutputPlan, Plan, Step
 
+CLASS_LINES = 20
+"""Classes whose counts a plan shows."""
 
-def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]]) -> str:
-    """What a run of the plan does, stage by stage, for a person."""
+
+def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]], counts: Sequence[str] = ()) -> str:
+    """What a run of the plan does, stage by stage, for a person. `counts` are lines on how many records each split gets."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
     lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
     lines.append("Splits: " + split_rule(plan))
+    lines += counts
     lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
     for g in plan.generation:
         replaces = ", in place of their parents" if g.replace else ""
@@ -58,6 +63,28 @@ def _storage(out: OutputPlan) -> str:
     return f"compression {words}, row groups of {bounds}"
 
 
+def class_table(classes: Mapping[str, Mapping[str, int]] | None) -> list[str]:
+    """Lines with the records of each split, in all and by class; None where only a run can tell.
+
+    >>> print("\\n".join(class_table({"train": {"cat": 1400, "dog": 7}, "test": {"cat": 600}})))
+             train  test
+      all    1,407   600
+      'cat'  1,400   600
+      'dog'      7     0
+    """
+    if classes is None:
+        return ["  how many records each gets is known when the steps before have run"]
+    labels = sorted({label for counts in classes.values() for label in counts if label})
+    rows = [("", *classes), ("all", *(f"{sum(counts.values()):,}" for counts in classes.values()))]
+    rows += [(f"'{display(label)}'", *(f"{counts.get(label, 0):,}" for counts in classes.values())) for label in labels[:CLASS_LINES]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  " + "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    return lines + ([f"  and {len(labels) - CLASS_LINES:,} more classes; --json has them all"] if len(labels) > CLASS_LINES else [])
+
+
 def split_rule(plan: Plan) -> str:
     """How records are assigned to splits."""
     s = plan.split
@@ -65,7 +92,8 @@ def split_rule(plan: Plan) -> str:
         return "by the source's partition: " + (", ".join(s.splits) or "found when listing")
     if s.mode == "key":
         return f"by field {s.key_field}: " + ", ".join(f"{value} to {name}" for value, name in s.mapping.items())
-    text = ", ".join(f"{name} {ratio:g}" for name, ratio in s.ratios) + f" ({s.method}, seed {s.seed})"
+    method = f"ordered by {s.order_by}" if s.method == "ordered" else s.method
+    text = ", ".join(f"{name} {ratio:g}" for name, ratio in s.ratios) + f" ({method}, seed {s.seed})"
     if s.applies_to:
         text += f", of partition {s.applies_to}"
     if s.tag:

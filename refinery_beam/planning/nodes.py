@@ -168,12 +168,13 @@ class SplitPlan:
     ``mode``: 'ratios' (of everything, of partition `applies_to`, or of the records with the tag `tag`, while others follow their own tag),
     'key' (a field's value through `mapping`), 'partition' (the source says). With `near_distance` records whose signatures (of the op
     `near_op`) are near stay together. `ratios` keeps the recipe's order. `splits` is every split that may come out, in report order.
+    ``method: ordered`` cuts the order of the values of `order_by`.
     """
 
     mode: Literal["ratios", "key", "partition"]
     splits: tuple[str, ...]
     ratios: tuple[tuple[str, float], ...] = ()
-    method: Literal["exact", "hash"] = "exact"
+    method: Literal["exact", "ordered", "hash"] = "exact"
     seed: int = 0
     stratify_by: str | None = None
     group_by: str | None = None
@@ -184,6 +185,16 @@ class SplitPlan:
     near_op: str = ""
     key_field: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    order_by: str | None = None
+    allow_empty: bool = False
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the split of a record. `allow_empty` only decides whether a run may end."""
+        words: dict[str, Any] = _plain(self)
+        del words["allow_empty"]
+        if self.order_by is None:
+            del words["order_by"]
+        return words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,6 +256,13 @@ class Plan:
     """The source of ``--plugin-path`` plugins, which travels to the workers with the plan."""
 
     @property
+    def unlabeled_splits(self) -> tuple[str, ...]:
+        """The splits whose records have no label: unlabeled partitions, and the parts that ratios make of one."""
+        split = self.split
+        parts = tuple(name for name, _ in split.ratios) if split.applies_to in self.unlabeled else ()
+        return tuple(name for name in split.splits if name in parts or (name in self.unlabeled and name != split.applies_to))
+
+    @property
     def generated_fields(self) -> tuple[str, ...]:
         """The fields that only generated and augmented records have; null in the others."""
         return generated_fields(self.generation, self.augmentations)
@@ -261,11 +279,11 @@ class Plan:
 
     @property
     def split_from_index(self) -> bool:
-        """Whether exact quotas can be cut from the index alone: nothing before the split removes records or adds facts about them."""
+        """Whether quotas can be cut from the index alone: nothing before the split removes records or adds facts about them."""
         split = self.split
         undecided = self.pre_filters or split.tag is not None or split.near_distance is not None
         checked = any(c.section == "InputContracts" for c in self.contracts)
-        return split.mode == "ratios" and split.method == "exact" and not undecided and not checked
+        return split.mode == "ratios" and split.method != "hash" and not undecided and not checked
 
     @property
     def selects_by_files(self) -> bool:
@@ -308,7 +326,8 @@ class Plan:
         # Third-party code is at the root of every part: only its source says what it does.
         foreign = [_plain(self.plugin_sources), dict(self.loader_versions)] if self.plugin_sources else []
         select = value_digest("node", ["select", input_hash, self.seed, [_plain(f) for f in self.pre_filters], decoding, *foreign])
-        split = value_digest("node", ["split", select, _plain(self.split), [_plain(f) for f in self.post_filters]])
+        laws = {name: version for name, version in self.op_versions.items() if name.startswith("splits:")}
+        split = value_digest("node", ["split", select, self.split.identity(), laws, [_plain(f) for f in self.post_filters]])
         chains = {name: [s.to_dict() for s in c.steps] for name, c in self.chains.items()}
         made = [_plain(g) for g in self.generation]
         points = [_plain(p) for p in self.fits]

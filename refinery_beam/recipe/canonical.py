@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.load import Recipe
 
 
-NEUTRAL: dict[str, dict[str, Any]] = {"Output": {"compression": None, "row_group_bytes": None, "facts": "on"}}
+NEUTRAL: dict[str, dict[str, Any]] = {
+    "Output": {"compression": None, "row_group_bytes": None, "facts": "on"},
+    "Splits": {"order_by": None, "allow_empty": False},
+}
 """Fields that are no part of the form while they have these values. They are younger than the form, and a cache outlives them."""
 
 

@@ -209,9 +209,11 @@ class SplitsSection(Section):
         None
     )
     applies_to: str | None = None
-    method: Literal["exact", "hash"] = "exact"
+    method: Literal["exact", "ordered", "hash"] = "exact"
+    order_by: str | None = None
     group_by: str | None = None
     keep_duplicates_together: Annotated[Literal["exact", "near", False], BeforeValidator(_no_number)] = "exact"
+    allow_empty: bool = False
 
 
 class RecipeModel(BaseModel):

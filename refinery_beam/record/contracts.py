@@ -197,7 +197,7 @@ class Contracts:
                 continue
             evidence = by_contract.get(i, {})
             if isinstance(kind, DatasetAssertion):
-                facts = Facts(self.plan.split.splits, self.plan.unlabeled, (comparisons or {}).get(i))
+                facts = Facts(self.plan.split.splits, self.plan.unlabeled_splits, (comparisons or {}).get(i))
                 counts = [(json.loads(key), count) for key, (count, _) in sorted(evidence.items())]
                 if step.on_content and self._byte_values:
                     view = tail if step.section == "OutputExpectations" else (lambda split, channels: None)

@@ -17,7 +17,8 @@ class ReportFacts:
     """The facts of a report, as plain values.
 
     `sources` are (name, type, files); `operations` are (section, name, op, params, splits); `fitted` is statistics by step; `noun` is what
-    the kind of data calls its records; `split_rule` says in words how records found their splits.
+    the kind of data calls its records; `split_rule` says in words how records found their splits, and
+    `split_totals` has the ratio of each split, the records that it asked for, and those it got.
     """
 
     plugin: str
@@ -39,6 +40,7 @@ class ReportFacts:
     ledger: Sequence[LedgerRow]
     warnings: Sequence[tuple[str, str]]
     split_rule: str = ""
+    split_totals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     generated: Mapping[str, int] = field(default_factory=dict)
     replaced: Mapping[str, int] = field(default_factory=dict)
     sections: Sequence[str] = ()
@@ -95,6 +97,9 @@ def _splits(facts: ReportFacts) -> str:
         rows.append((split + note, f"{count:,}", f"{100 * count / total:.1f}%" if total else "-"))
     rule = f"{_cell(facts.split_rule)}.\n\n" if facts.split_rule else ""
     text = "## Splits\n\n" + rule + _table(("split", "records", "share"), rows)
+    if facts.split_totals:
+        asked = [(split, f"{t['ratio']:g}", f"{t['asked']:,.1f}", f"{t['got']:,}") for split, t in facts.split_totals.items()]
+        text += "\n### Asked and got\n\nRecords when splits were made.\n\n" + _table(("split", "ratio", "asked", "got"), asked)
     labelled = {s: c for s, c in facts.classes.items() if s not in facts.unlabeled}
     labels = sorted({label for counts in labelled.values() for label in counts})
     if not labels:

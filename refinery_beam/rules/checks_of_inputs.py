@@ -124,6 +124,16 @@ INPUTS = {
         "add 'ratios: {{train: 0.8, test: 0.2}}' to Splits",
     ),
     "two-split-rules": Rule("ratios and an assignment", "one rule makes the splits", "remove one of the two"),
+    "order-by-misplaced": Rule(
+        "`order_by` and `method: ordered` need each other, and ratios",
+        "method: ordered divides by ratios in the order of the field order_by",
+        "write 'method: ordered' with 'order_by: FIELD' and ratios, or remove both",
+    ),
+    "stratify-unused": Rule(
+        "warning: `stratify_by` with `method: hash`",
+        "method: hash looks at nothing but the hash of a record or group",
+        "write 'method: exact', or remove stratify_by",
+    ),
     "negative-ratio": Rule("a ratio below 0", "a ratio is at least 0", "write a share between 0 and 1"),
     "ratios-above-one": Rule("ratios sum to more than 1", "ratios are shares of 1: they sum to at most 1", "lower one of them"),
     "ratios-below-one": Rule(

@@ -104,6 +104,26 @@ DATA = {
         "with Splits.group_by every record has the field",
         "fill the column, or drop group_by",
     ),
+    "order-missing": Rule(
+        "a record without the field of `order_by`",
+        "with Splits.method: ordered every record has a number, a date or a text in {field!r}",
+        "fill the column, or take such records out by a filter before the splits",
+    ),
+    "order-mixed": Rule(
+        "values of `order_by` that have no common order",
+        "the values of Splits.order_by are all numbers, all dates and times of ISO 8601 (all with a zone, or none), or all other text",
+        "write all values in one way",
+    ),
+    "order-date": Rule(
+        "dates in `order_by` that do not begin with the year",
+        "a date begins with the year (ISO 8601: 2024-03-01); as text, day or month would decide the order",
+        "rewrite the column",
+    ),
+    "empty-split": Rule(
+        "a split without a record",
+        "every split has a record, unless Splits.allow_empty says otherwise or its ratio is 0",
+        "give it a larger ratio or more records, or write 'allow_empty: true' in Splits",
+    ),
     "no-records": Rule(
         "nothing is left to prepare", "an instance has at least one record", "check the filters, the split ratios and the input"
     ),

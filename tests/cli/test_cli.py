@@ -171,7 +171,9 @@ def test_plan_json(built: dict[str, Any], say: Say) -> None:
     shared = ["contract", "status", "instance", "recipe_hash", "input_hash", "seed"]
     assert list(body)[:6] == shared
     assert {k: body[k] for k in shared} == {k: built[k] for k in shared} | {"status": "hit"}
-    assert (body["records_in"], body["splits"], body["op_versions"]) == (21, ["train", "test"], {"normalize": 1, "resize": 1})
+    assert (body["records_in"], body["splits"]) == (21, ["train", "test"])
+    assert body["op_versions"] == {"normalize": 1, "resize": 1, "splits:exact": 2}
+    assert body["counts"] == built["counts"] and body["classes"].keys() == built["counts"].keys()
 
 
 def test_plan_for_people(built: dict[str, Any], say: Say) -> None:

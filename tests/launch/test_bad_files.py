@@ -35,7 +35,7 @@ Labels: {{field: label, source: {{kind: direct}}}}
 Output:
   record_schema: {{{image} label: {{dtype: str}}, path: {{dtype: str}}}}
   {output}
-Splits: {{ratios: {{train: 0.8, test: 0.2}}, keep_duplicates_together: false}}
+Splits: {{ratios: {{train: 0.8, test: 0.2}}, keep_duplicates_together: false, allow_empty: true}}
 {operations}
 """
 RESIZE = "  - {name: resize, op: resize, params: {size: 32, method: bilinear}, splits: [train, test]}\n"

@@ -69,7 +69,7 @@ def test_labels_become_numbers(class_folders: Path, tmp_path: Path) -> None:
         "vocabulary": ["circle", "square", "triangle"],
         "counts": [9, 9, 9],
     }
-    assert result.manifest.raw["op_versions"] == {"categorical_encode": 1, "resize": 1}
+    assert result.manifest.raw["op_versions"] == {"categorical_encode": 1, "resize": 1, "splits:exact": 2}
     assert verify(result.path, deep=True).ok
 
 

@@ -89,13 +89,15 @@ def test_the_old_spelling_means_the_same(class_folders: Path, tmp_path: Path, ru
 
 def test_quotas_after_the_split_are_a_splits_own(class_folders: Path, tmp_path: Path, run: Run) -> None:
     step = "{name: few, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: [train, val]}"
-    result = run(write_recipe(class_folders, tmp_path, filters=[step]))
-    assert result.manifest.raw["classes"] == {s: {"circle": 2, "square": 2, "triangle": 2} for s in ("train", "val", "test")}
-    assert {(r["split"], r["reason"]) for r in ledger(result)} == {("train", "filtered")}
+    splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "stratify_by": "label"}
+    result = run(write_recipe(class_folders, tmp_path, filters=[step], splits=splits))
+    each = {"train": 2, "val": 2, "test": 3}
+    assert result.manifest.raw["classes"] == {s: {"circle": n, "square": n, "triangle": n} for s, n in each.items()}
+    assert {(r["split"], r["reason"]) for r in ledger(result)} == {("train", "filtered"), ("val", "filtered")}
     step = "{name: none, op: random_sample, params: {n: 0}, stages: [post_split], splits: [val]}"
-    emptied = run(write_recipe(class_folders, tmp_path, name="e.yaml", filters=[step]))
+    emptied = run(write_recipe(class_folders, tmp_path, name="e.yaml", filters=[step], splits={**splits, "allow_empty": True}))
     messages = [w["message"] for w in emptied.manifest.raw["warnings"] if w["code"] == "class-emptied"]
-    assert messages == [f"filters in 'val' took every record of '{c}' (2): none" for c in ("circle", "square", "triangle")]
+    assert messages == [f"filters in 'val' took every record of '{c}' (3): none" for c in ("circle", "square", "triangle")]
 
 
 def test_nothing_left_is_no_dataset(class_folders: Path, tmp_path: Path, run: Run) -> None:
@@ -186,7 +188,7 @@ def test_pictures_that_look_alike(alike: Path, tmp_path: Path, run: Run) -> None
 
 @pytest.mark.parametrize("group", [{}, {"group_by": "label"}], ids=["each alone", "a class a group"])
 def test_pictures_that_look_alike_stay_together(group: dict[str, str], alike: Path, tmp_path: Path, run: Run) -> None:
-    splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "keep_duplicates_together": "near", **group}
+    splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "keep_duplicates_together": "near", "allow_empty": True, **group}
     result = run(write_recipe(alike, tmp_path, splits=splits))
     found = {i: r["split"] for i, r in rows(result).items()}
     assert len(found) == 10
@@ -206,7 +208,7 @@ def test_sizes_are_read_from_headers_upright(tmp_path: Path, run: Run) -> None:
     turned[0x0112] = 6
     Image.new("RGB", (40, 80), (1, 2, 3)).save(folder / "turned.jpg", exif=turned)  # upright it is 80 wide
     step = "{name: fit, op: image_size, params: {min_width: 64, max_aspect: 2.0}}"
-    result = run(write_recipe(folder.parent, tmp_path, filters=[step]))
+    result = run(write_recipe(folder.parent, tmp_path, filters=[step], splits={"ratios": {"train": 0.5, "val": 0.5, "test": 0}}))
     assert set(rows(result)) == {"photos/a/good.png", "photos/a/turned.jpg"}
     assert {r["record_id"].split("/")[-1]: (r["reason"], r["detail"]) for r in ledger(result)} == {
         "wide.png": ("filtered", "90 x 30 is above max_aspect 2"),
@@ -218,12 +220,13 @@ def test_sizes_are_read_from_headers_upright(tmp_path: Path, run: Run) -> None:
 def test_bad_files_meet_the_error_policy(alike: Path, tmp_path: Path, run: Run) -> None:
     (alike / "a" / "broken.png").write_bytes((alike / "a" / "0.png").read_bytes()[:200])
     (alike / "a" / "text.png").write_bytes(b"no image at all")
+    spare = {"ratios": {"train": 0.7, "val": 0.3, "test": 0}}
     for op in ("image_size, params: {min_width: 1}", "drop_duplicates, params: {kind: near}"):
         step = "{name: f, op: " + op + "}"
         with pytest.raises(RefineryError) as caught:
             run(write_recipe(alike, tmp_path, name="fail.yaml", filters=[step]))
         assert {e.code for e in caught.value.errors()} <= {"truncated", "not_an_image"}
-        result = run(write_recipe(alike, tmp_path, name="go.yaml", filters=[step], input=quarantine(0.5)))
+        result = run(write_recipe(alike, tmp_path, name="go.yaml", filters=[step], input=quarantine(0.5), splits=spare))
         bad = {r["record_id"]: (r["reason"], r["stage"]) for r in ledger(result) if r["stage"] == "Input"}
         assert bad == {"photos/a/broken.png": ("truncated", "Input"), "photos/a/text.png": ("not_an_image", "Input")}
 

@@ -47,11 +47,11 @@ def test_stored_pixels_are_pillows_pixels(built: RunResult, class_folders: Path)
 
 
 def test_counts_are_exact_quotas(built: RunResult) -> None:
-    assert built.counts == {"train": 24, "val": 6, "test": 6}
+    assert built.counts == {"train": 25, "val": 6, "test": 5}
     assert built.manifest.raw["classes"] == {
-        "train": {"circle": 8, "square": 8, "triangle": 8},
+        "train": {"circle": 8, "square": 8, "triangle": 9},
         "val": {"circle": 2, "square": 2, "triangle": 2},
-        "test": {"circle": 2, "square": 2, "triangle": 2},
+        "test": {"circle": 2, "square": 2, "triangle": 1},
     }
     assert built.manifest.raw["ledger"] == {}
 
@@ -91,7 +91,7 @@ def test_replay_serves_the_same_pixels(built: RunResult, class_folders: Path) ->
 
 def test_rows_are_sorted_and_shards_follow_the_data(built: RunResult) -> None:
     shards = [f for f in built.manifest.files if f.split == "train"]
-    assert len(shards) == 4  # ceil(24 / 7)
+    assert len(shards) == 4  # ceil(25 / 7)
     for shard in shards:
         ids = pq.read_table(Path(built.path) / shard.path).column("record_id").to_pylist()
         keys = [record_key(i) for i in ids]
@@ -102,9 +102,9 @@ def test_rows_are_sorted_and_shards_follow_the_data(built: RunResult) -> None:
 def test_others_read_it_without_us(built: RunResult) -> None:
     pattern = f"{built.path}/dataset/train/*.parquet"
     rows = duckdb.sql(f"select label, count(*) from '{pattern}' group by label").fetchall()
-    assert dict(rows) == {"circle": 8, "square": 8, "triangle": 8}
+    assert dict(rows) == {"circle": 8, "square": 8, "triangle": 9}
     frame = pd.read_parquet(f"{built.path}/dataset/train")
-    assert Counter(frame["label"]) == {"circle": 8, "square": 8, "triangle": 8}
+    assert Counter(frame["label"]) == {"circle": 8, "square": 8, "triangle": 9}
     assert np.frombuffer(frame["image"][0], np.uint8).reshape(32, 32, 3).shape == (32, 32, 3)
 
 

@@ -70,15 +70,16 @@ def test_means_are_exact(class_folders: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_bars_have_the_lengths_of_their_counts(class_folders: Path, tmp_path: Path, run: Run) -> None:
-    """8 in train, 2 in val and test, of each of three classes: the longest bar is 420 pixels."""
-    result = run(write_recipe(class_folders, tmp_path, pictures=[BARS]))
+    """6 in train, 3 in val and test, of each of three classes: the longest bar is 420 pixels."""
+    splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "stratify_by": "label"}
+    result = run(write_recipe(class_folders, tmp_path, pictures=[BARS], splits=splits))
     pixels = np.asarray(Image.open(result.pictures["bars"]))
     lengths = {}
     for split, colour in zip(("train", "val", "test"), COLOURS, strict=False):
         is_colour = (pixels == [int(colour[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=2)
         rows = is_colour.sum(axis=1)
         lengths[split] = sorted({int(n) for n in rows if n > 50})
-    assert lengths == {"train": [420], "val": [105], "test": [105]}
+    assert lengths == {"train": [420], "val": [210], "test": [210]}
 
 
 def test_records_are_chosen_by_rank(class_folders: Path, tmp_path: Path, run: Run) -> None:

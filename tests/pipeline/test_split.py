@@ -15,8 +15,9 @@ import pytest
 import refinery_beam.pipeline.rows.coders  # noqa: F401
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
 from refinery_beam.planning.nodes import Plan, SplitPlan
-from refinery_beam.planning.splits.quotas import largest_remainder, position, weights
+from refinery_beam.planning.splits.quotas import position, weights
 from refinery_beam.planning.splits.strata import divide
+from refinery_beam.planning.splits.table import controlled_rounding
 from refinery_beam.records import Ref
 from refinery_beam.runners.parsed_once import pipeline_options_of
 from support.plans import bare_plan, make_ref
@@ -55,10 +56,10 @@ def assign(refs: Iterable[Ref], plan: Plan, *, grouped: bool = False, workers: i
 def expected(refs: list[Ref], seed: int) -> dict[str, str]:
     """The obvious way: sort every class by position and cut."""
     found = {}
+    table = controlled_rounding(Counter(f'"{ref.label}"' for ref in refs), weights([ratio for _, ratio in RATIOS]), seed=seed)
     for label in {r.label for r in refs}:
         order = sorted((r for r in refs if r.label == label), key=lambda r: position("split", seed, "Splits", r.group))
-        quotas = largest_remainder(len(order), weights([ratio for _, ratio in RATIOS]))
-        names = [name for (name, _), quota in zip(RATIOS, quotas, strict=True) for _ in range(quota)]
+        names = [name for (name, _), quota in zip(RATIOS, table[f'"{label}"'], strict=True) for _ in range(quota)]
         found.update({r.record_id: name for r, name in zip(order, names, strict=True)})
     return found
 

@@ -103,7 +103,8 @@ def test_versions_of_all_that_decides_are_listed() -> None:
         contracts=["{field: label, assertion: {kind: required_field}}"],
     )
     names = ["assertion:required_field", "duplicate_minority_class", "horizontal_flip", "image_size", "resize"]
-    assert list(plan.op_versions.items()) == [(name, 1) for name in names]
+    assert list(plan.op_versions.items()) == [*((name, 1) for name in names), ("splits:exact", 2)]
+    assert list(plan_of(splits={"ratios": {"train": 0.5, "test": 0.5}, "method": "hash"}).op_versions) == ["resize"]
 
 
 def test_a_plan_says_where_the_files_are_and_what_bad_ones_do() -> None:

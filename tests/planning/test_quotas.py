@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from fractions import Fraction
 
@@ -9,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refinery_beam.planning.splits.quotas import bucket, cumulative, largest_remainder, locate, part_by_hash, part_of, position, weights
+from refinery_beam.planning.splits.quotas import (
+    bucket,
+    cumulative,
+    edges_of,
+    is_sampled,
+    largest_remainder,
+    locate,
+    part_by_hash,
+    part_of,
+    position,
+    weights,
+)
 
 RATIOS = st.sampled_from([(0.7, 0.2, 0.1), (0.6, 0.3, 0.1), (0.7, 0.15, 0.15), (0.5, 0.5), (1.0,), (0.33, 0.33, 0.34), (0.1,) * 10])
 
@@ -57,6 +69,22 @@ def test_locate_finds_what_sorting_finds(positions: set[bytes], data: st.DataObj
             assert located is not None
             inside = sorted(p for p in order if bucket(p) == located[0])
             assert inside[located[1]] == order[cut - 1]
+
+
+def test_edges_cut_an_order_into_even_buckets() -> None:
+    order = [number.to_bytes(2, "big") + b"k" * 38 for number in range(4000)]
+    edges = edges_of(reversed(order))
+    assert len(edges) == 255 and edges == sorted(edges)
+    sizes = Counter(bisect_left(edges, position) for position in order)
+    assert len(sizes) == 256 and max(sizes.values()) <= 17
+    assert edges_of([]) == []
+    long = edges_of(number.to_bytes(2, "big") + b"x" * 1000 for number in range(4000))
+    assert len(long) == 49 and sum(map(len, long)) <= 48 << 10
+
+
+def test_one_position_in_256_is_sampled() -> None:
+    positions = [b"2024" + position("split", 0, "Splits", number.to_bytes(32, "big")) for number in range(20_000)]
+    assert 50 < sum(map(is_sampled, positions)) < 110
 
 
 def test_part_of_skips_empty_parts() -> None:

@@ -41,7 +41,7 @@ def settings(tmp_path: Path, *paths: Path, **more: object) -> Settings:
 def test_a_path_plugin_runs_and_reads(class_folders: Path, tmp_path: Path, halving: Path, mode: str) -> None:
     result = run_with(halved(tmp_path, class_folders), settings(tmp_path, halving, mode=mode, workers=2))
     raw = result.manifest.raw
-    assert raw["op_versions"] == {"halve": 3, "resize": 1}
+    assert raw["op_versions"] == {"halve": 3, "resize": 1, "splits:exact": 2}
     assert list(raw["plugin"]["sources"]) == ["halving"]
     rows = [row for split in result.counts for row in rb.open_instance(result.path, plugin_paths=[str(halving)]).split(split)]
     assert len(rows) == 36
@@ -114,7 +114,7 @@ def test_a_loader_lists_labels_and_decodes(raw_ppm: Path, tmp_path: Path, halvin
 def test_likeness_is_seen_through_the_loader(raw_ppm: Path, tmp_path: Path, halving: Path) -> None:
     """Pictures of one colour are all alike, and only the loader can read them."""
     twins = "{name: twins, op: drop_duplicates, params: {kind: near}}"
-    result = run_with(ppm(tmp_path, raw_ppm, filters=[twins]), settings(tmp_path, halving))
+    result = run_with(ppm(tmp_path, raw_ppm, filters=[twins], splits={"ratios": {"train": 1.0, "test": 0}}), settings(tmp_path, halving))
     assert result.manifest.raw["ledger"] == {"duplicate": 7} and sum(result.counts.values()) == 1
 
 

@@ -14,6 +14,7 @@ from refinery_beam.errors import RecipeError
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.common.filters import FilterByField
 from refinery_beam.plugins.common.vocabulary import CategoricalEncode
+from refinery_beam.plugins.image_classification import PLUGIN
 from refinery_beam.plugins.image_classification.kind import ImageKind
 from refinery_beam.recipe import CheckResult, complete, load_recipe, run_checks
 from refinery_beam.recipe.checks import CHECKS
@@ -304,6 +305,8 @@ def test_warnings_do_not_fail(base: str, edit: Any, folder: Path, plugin: Plugin
     assert outcome(row_groups, folder, plugin)[109].status == "pass"
     unused = outcome(edit(row_groups, "    image: {dtype: uint8, shape: [8, 8, 3]}\n", ""), folder, plugin)[109]
     assert (unused.status, [e.code for e in unused.errors]) == ("warn", ["row-groups-unused"])
+    by_hash = outcome(edit(base, "  stratify_by: label\n", "  stratify_by: label\n  method: hash\n"), folder, plugin)[8]
+    assert (by_hash.status, by_hash.errors[0].code) == ("warn", "stratify-unused")
 
 
 PARTS = """\
@@ -378,6 +381,38 @@ PART_RULES: list[tuple[int, str, str, str]] = [
     ),
     (15, "unknown-split", "splits: [train, val, test]", "splits: [train, val, §tset]"),
 ]
+
+
+LABEL_READERS = {
+    "filter_by_label": "Filters:\n  - {name: f, op: filter_by_label, params: {labels: [a]}, stages: [post_split], splits: §[val]}\n",
+    "filter_by_field": (
+        "Filters:\n  - {name: f, op: filter_by_field, params: {field: label, in: [a]}, stages: [post_split], splits: §[train, val]}\n"
+    ),
+    "sample_per_class": "Filters:\n  - {name: f, op: sample_per_class, params: {n_per_class: 2}, stages: [post_split], splits: §[final]}\n",
+    "categorical_encode": (
+        "Featurizations:\n"
+        "  - {name: f, op: categorical_encode, inputs: [label], output_field: n, fit_source: train, splits: §[train, val]}\n"
+    ),
+    "per_class_count_per_split": ("OutputExpectations:\n  - {field: §label, assertion: {kind: per_class_count_per_split, per_class: 2}}\n"),
+    "duplicate_minority_class": (
+        "Generation:\n  - {name: f, op: duplicate_minority_class, seed: 1, output_schema: matches_input, splits: §[val]}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", LABEL_READERS)
+def test_parts_of_an_unlabeled_partition_are_unlabeled(reader: str, marked: Any, folder: Path) -> None:
+    whole = "{train: 0.8, val: 0.2}\n  applies_to: train\n  stratify_by: label"
+    divided = PARTS.replace(whole, "{val: 0.5, final: 0.5}\n  applies_to: test").replace("[train, val, test]", "[train, val, final]")
+    assert failing(outcome(divided, folder, PLUGIN)) == []
+    case = marked(divided.replace("Transformations:\n", f"{LABEL_READERS[reader]}Transformations:\n"), file=str(folder / "r.yaml"))
+    result = outcome(case.text, folder, PLUGIN)[21]
+    assert [(e.code, e.at) for e in result.errors] == [("label-of-unlabeled", case.at)]
+    on_train = case.text
+    for splits in ("[val]", "[train, val]", "[final]"):
+        on_train = on_train.replace(f"splits: {splits}", "splits: [train]")
+    if reader != "per_class_count_per_split":
+        assert outcome(on_train, folder, PLUGIN)[21].status == "pass"
 
 
 @pytest.mark.parametrize(("number", "code", "old", "new"), PART_RULES)

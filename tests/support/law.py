@@ -1,7 +1,7 @@
 """The laws of choosing, written a second time from their description, with nothing of the package: what the suite's expectations rest on.
 
 A digest is SHA-256 of length-prefixed parts; a rank is the first eight bytes of one; ties are broken by the key that was ranked. Quotas
-are dealt by the largest remainder.
+round the shares of all strata together.
 """
 
 from __future__ import annotations
@@ -24,15 +24,24 @@ def derived_seed(master: int, name: str) -> int:
     return int.from_bytes(digest("seed", master, name)[:8], "big")
 
 
-def quotas(count: int, ratios: Sequence[float]) -> list[int]:
-    """Hamilton's method; what ratios below one leave is a last share that nobody gets."""
+def table(counts: Mapping[str, int], ratios: Sequence[float], seed: int) -> dict[str, list[int]]:
+    """Quotas of strata: every share rounded down, then, stratum by stratum in the order of seeded ranks, one more for those splits that
+    are furthest behind, of those whose share was no whole number. What ratios below one leave is a last share that nobody gets.
+    """
     shares = [Decimal(repr(r)) for r in ratios]
     shares.append(1 - sum(shares))
-    exact = [count * share for share in shares]
-    dealt = [int(e) for e in exact]
-    for i in sorted(range(len(shares)), key=lambda i: (dealt[i] - exact[i], i))[: count - sum(dealt)]:
-        dealt[i] += 1
-    return dealt[:-1]
+    behind = [Decimal(0) for _ in shares]
+    dealt = {}
+    for stratum in sorted(counts, key=lambda s: digest("stratum", seed, "Splits", s)[:8] + s.encode()):
+        exact = [counts[stratum] * share for share in shares]
+        row = [int(e) for e in exact]
+        behind = [b + e - r for b, e, r in zip(behind, exact, row, strict=True)]
+        for i in sorted((i for i, e in enumerate(exact) if e % 1), key=lambda i: (-behind[i], i))[: counts[stratum] - sum(row)]:
+            row[i] += 1
+            behind[i] -= 1
+        dealt[stratum] = row[:-1]
+    assert all(abs(b) < 1 for b in behind), "this set would need exchanges, which are not written down here"
+    return dealt
 
 
 def splits(files: Mapping[str, Path], *, seed: int, ratios: Mapping[str, float], stratify: bool) -> dict[str, set[str]]:
@@ -41,12 +50,13 @@ def splits(files: Mapping[str, Path], *, seed: int, ratios: Mapping[str, float],
     for record_id, file in files.items():
         group = digest("group-content", hashlib.sha256(file.read_bytes()).digest())
         location = digest("split", seed, "Splits", group)[:8] + group
-        strata.setdefault(record_id.split("/")[1] if stratify else "", []).append((location, record_id))
+        strata.setdefault(f'"{record_id.split("/")[1]}"' if stratify else "", []).append((location, record_id))
     found: dict[str, set[str]] = {name: set() for name in ratios}
-    for members in strata.values():
+    rows = table({stratum: len(members) for stratum, members in strata.items()}, list(ratios.values()), seed)
+    for stratum, members in strata.items():
         ordered = [record_id for _, record_id in sorted(members)]
         start = 0
-        for name, part in zip(ratios, quotas(len(ordered), list(ratios.values())), strict=True):
+        for name, part in zip(ratios, rows[stratum], strict=True):
             found[name] |= set(ordered[start : start + part])
             start += part
     return found

@@ -18,7 +18,7 @@ _RESERVED = frozenset({"record_id", "path", "partition", "split", TAGS_FIELD})
 def wanted_fields(model: RecipeModel, content: str) -> frozenset[str]:
     """The names a label table's other columns are kept under: whatever Output, Splits, Filters, contracts or featurizations mention."""
     splits, keys = model.Splits, model.Splits.key_assignment
-    names = {*model.Output.record_schema, *_words([splits.group_by, splits.stratify_by, keys.field if keys else None])}
+    names = {*model.Output.record_schema, *_words([splits.group_by, splits.stratify_by, splits.order_by, keys.field if keys else None])}
     for filter in model.Filters:
         names |= _words(filter.params.values())
     for step in model.Featurizations:

@@ -15,7 +15,7 @@ from refinery_beam.launch.build.engine import Engine
 from refinery_beam.launch.build.expected import expected_bytes, expected_records, shard_records
 from refinery_beam.launch.build.failures import explained
 from refinery_beam.launch.build.manifest import manifest_body
-from refinery_beam.launch.prepare import Prepared
+from refinery_beam.launch.prepare import Prepared, at_the_rule
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.planning.splits.refs import make_refs
@@ -24,7 +24,7 @@ from refinery_beam.planning.splits.refs import make_refs
 def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance without the records of `poison`. Gives 'hit' when another run of the same key was first."""
     try:
-        with open_attempt(prepared.settings.root, prepared.key) as staging:
+        with open_attempt(prepared.settings.root, prepared.key) as staging, at_the_rule(prepared.recipe):
             work = _run_job(prepared, staging, poison)
             collected = collect(prepared, staging.output, work)
             body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))

@@ -9,6 +9,7 @@ from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.contracts import expectations
 from refinery_beam.launch.build.collected.sample import sample_entry
 from refinery_beam.launch.build.collected.sinks import sinks_entry
+from refinery_beam.launch.build.collected.step_counts import split_totals
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan
@@ -31,7 +32,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         records_in=collected.records_in,
         counts=collected.counts,
         classes=collected.classes,
-        unlabeled=plan.unlabeled,
+        unlabeled=plan.unlabeled_splits,
         noun=prepared.plugin.kind.noun,
         stored=str(chain.stored),
         encoding=plan.output.encoding,
@@ -41,6 +42,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         ledger=collected.ledger,
         warnings=collected.warnings,
         split_rule=split_rule(plan),
+        split_totals=split_totals(plan, collected.step_counts.tally),
         generated=collected.step_counts.generated,
         replaced=collected.step_counts.replaced,
         sections=_sections(prepared, collected),
@@ -48,9 +50,11 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
 
 
 def optional_entries(prepared: Prepared, collected: Collected) -> dict[str, Any]:
-    """The keys ``expectations``, ``sample`` and ``sinks`` of a manifest: those that the recipe asks for."""
+    """The keys ``split_totals``, ``expectations``, ``sample`` and ``sinks`` of a manifest: those that the recipe asks for."""
     plan = prepared.plan
     found: dict[str, Any] = {}
+    if totals := split_totals(plan, collected.step_counts.tally):
+        found["split_totals"] = totals
     if plan.contracts:
         found["expectations"] = list(expectations(prepared, collected.outcomes))
     if plan.sample is not None:

@@ -39,6 +39,30 @@ def bucket(position: bytes) -> int:
     return int.from_bytes(position[:2], "big") >> (16 - BUCKET_BITS)
 
 
+SAMPLED_BITS = 8
+"""One group in 256 is in the sample that gives edges."""
+
+EDGES, EDGE_BYTES = 255, 48 << 10
+"""The most edges of a stratum, and the most bytes of them together: they cross a stage as one element."""
+
+
+def is_sampled(position: bytes) -> bool:
+    """Whether a position is in a sample by its rank, which stands before the group key at its end."""
+    return position[-40] >> (8 - SAMPLED_BITS) == 0
+
+
+def edges_of(sample: Iterable[bytes]) -> list[bytes]:
+    """Edges that cut the order of positions into buckets about as even as the sample's own order: at most 255, and fewer where
+    positions are long.
+
+    >>> edges_of([b"c", b"a", b"b"])
+    [b'a', b'b', b'c']
+    """
+    order = sorted(sample)
+    count = min(len(order), EDGES, EDGE_BYTES // max(map(len, order), default=1))
+    return [order[(2 * i + 1) * len(order) // (2 * count)] for i in range(count)]
+
+
 def weights(ratios: Sequence[float]) -> list[Fraction]:
     """Ratios as exact fractions of their decimal text, scaled to one where rounding put their sum within 1e-9 of it.
 

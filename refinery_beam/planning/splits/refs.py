@@ -35,7 +35,7 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
     if plan.split_from_index:
         if grouped:
             refs = _sorted(refs, scratch)
-        refs = divide(refs, plan, scratch=scratch)
+        refs = divide(refs, plan, grouped=grouped, scratch=scratch)
     return refs, grouped
 
 

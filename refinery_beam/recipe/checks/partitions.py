@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from refinery_beam.errors import did_you_mean
-from refinery_beam.plugins.base import ClassSampleOp, NamesLabels
+from refinery_beam.plugins.base import ClassSampleOp, GenerateOp, NamesLabels
 from refinery_beam.recipe.checks.context import Context, Findings
 
 
@@ -131,6 +131,7 @@ def unlabeled_consistency(c: Context) -> Findings:
                 type=c.type_arranged("flat"),
             )
     splits = c.model.Splits
+    parts = tuple(splits.ratios or ()) if splits.applies_to in unlabeled else ()
     if splits.stratify_by == c.label and splits.applies_to in unlabeled:
         yield c.error(
             f"stratify_by {c.label!r} on the unlabeled partition {splits.applies_to!r}",
@@ -140,14 +141,17 @@ def unlabeled_consistency(c: Context) -> Findings:
             rule="unlabeled records cannot be stratified by label",
             remedy="remove stratify_by, or name a labeled partition in applies_to",
         )
-    for section, i, operation in c.operations("Filters", "Featurizations"):
-        labels = isinstance(c.plugin.op(operation.op), NamesLabels | ClassSampleOp) or operation.params.get("field") == c.label
+    for section, i, operation in c.operations("Filters", "Generation", "Featurizations"):
+        op = c.plugin.op(operation.op)
+        labels = isinstance(op, NamesLabels | ClassSampleOp) or operation.params.get("field") == c.label
         reads = (labels and section == "Filters") or c.label in getattr(operation, "inputs", ())
-        reads = reads and (section == "Featurizations" or "post_split" in operation.stages)
-        touched = [s for s in operation.splits if s in unlabeled]
+        reads = reads and (section != "Filters" or "post_split" in operation.stages)
+        reads = reads or (isinstance(op, GenerateOp) and op.kind == "balance")
+        touched = [s for s in operation.splits if s in unlabeled.union(parts)]
         if reads and touched:
             yield c.error(
-                f"{operation.name!r} reads the label of the unlabeled split {touched[0]!r}",
+                f"{operation.name!r} reads the label of the unlabeled split {touched[0]!r}"
+                + (f", a part of {splits.applies_to!r}" if touched[0] in parts else ""),
                 (section, i, "splits"),
                 code="label-of-unlabeled",
                 value=touched[0],
@@ -160,6 +164,15 @@ def unlabeled_consistency(c: Context) -> Findings:
                 code="label-of-unlabeled",
                 value=operation.op,
                 remedy="write 'stages: [post_split]' and the labeled splits",
+            )
+    for i, contract in enumerate(c.model.OutputExpectations):
+        if parts and contract.field == c.label and contract.assertion["kind"] == "per_class_count_per_split":
+            yield c.error(
+                f"per_class_count_per_split counts the label in {parts[0]!r}, a part of the unlabeled {splits.applies_to!r}",
+                ("OutputExpectations", i, "field"),
+                code="label-of-unlabeled",
+                value=parts[0],
+                remedy=f"remove it, or leave the partition {splits.applies_to} whole",
             )
 
 

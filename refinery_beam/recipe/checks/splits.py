@@ -24,6 +24,19 @@ def splits_partition_correctly(c: Context) -> Findings:
             rule="the mapping names the split of each value",
             remedy="add entries such as 'a: train'",
         )
+    if (splits.method == "ordered") != (splits.order_by is not None):
+        yield c.error(
+            "method: ordered lacks order_by" if splits.order_by is None else "order_by is given, but the method is not ordered",
+            ("Splits", "method") if splits.order_by is None else ("Splits", "order_by"),
+            code="order-by-misplaced",
+            value=splits.order_by or splits.method,
+        )
+    elif splits.order_by is not None and splits.ratios is None:
+        yield c.error("method: ordered lacks ratios", ("Splits", "method"), code="order-by-misplaced", value=splits.method)
+    if splits.method == "hash" and splits.stratify_by is not None:
+        yield c.warning(
+            f"stratify_by {splits.stratify_by!r} has no effect with method: hash", ("Splits", "stratify_by"), code="stratify-unused"
+        )
     if splits.ratios is None:
         return
     if not splits.ratios or not any(ratio > 0 for ratio in splits.ratios.values()):
@@ -60,6 +73,7 @@ def stratification_keys_exist(c: Context) -> Findings:
     asked: list[tuple[str, tuple[Step, ...], str | None]] = [
         ("stratify_by", ("Splits", "stratify_by"), splits.stratify_by),
         ("group_by", ("Splits", "group_by"), splits.group_by),
+        ("order_by", ("Splits", "order_by"), splits.order_by),
         (
             "key_assignment.field",
             ("Splits", "key_assignment", "field"),

@@ -20,6 +20,7 @@ from refinery_beam.launch.build.collected.sinks import SinkFiles, read_sinks
 from refinery_beam.launch.build.collected.step_counts import NO_STEP_COUNTS, StepCounts, generation_warnings, read_step_counts
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.budget import check_budget
+from refinery_beam.planning.splits.counts import count_warnings, empty_splits, order_warnings
 from refinery_beam.record.contracts import Outcome
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_fields, statistics_name
@@ -53,8 +54,8 @@ class Collected:
 def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     """Read the job's rows, add what the index lost, prove the sums, and write the empty shard of every split that got no record.
 
-    Raises DataError when too many records are bad, for every failed assertion of severity error (``contract``) and for records that a sink
-    writes to one file, and EngineError when a record is unaccounted for.
+    Raises DataError when too many records are bad, for a split that no record came to, for every failed assertion of severity error
+    (``contract``) and for records that a sink writes to one file, and EngineError when a record is unaccounted for.
     """
     plan, index = prepared.plan, prepared.index
     shards = read_shards(locations.join(work, "shards"))
@@ -71,6 +72,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     unknown = unknown_labels(plan, prepared.plugin, (entry.label for entry in index.entries))
     at = prepared.recipe.at(("Input", "sources"))
     refuse_empty(records_in, ledger, out=sum(counts.values()), at=at, hints=[text for _, text in unknown])
+    raise_all(empty_splits(plan.split, counts))
     fitted = _fitted(prepared, work)
     outcomes = judge(prepared, work, ledger, fitted)
     raise_all(o.error() for o in outcomes if o.gates)
@@ -84,7 +86,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         counts=counts,
         classes=classes,
         warnings=(
-            *_warnings(prepared, counts, classes),
+            *_warnings(prepared, classes),
             *unmapped_values(plan, ledger),
             *unknown,
             *emptied_classes(index.entries, ledger, classes),
@@ -158,18 +160,10 @@ def _classes(shards: Sequence[ShardRow], splits: Sequence[str]) -> dict[str, dic
     return {split: dict(sorted(counter.items())) for split, counter in found.items()}
 
 
-def _warnings(prepared: Prepared, counts: Mapping[str, int], classes: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+def _warnings(prepared: Prepared, classes: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
     plan = prepared.plan
     found = [(error.code, error.message) for c in prepared.checks if c.status == "warn" for error in c.errors]
     found += list(prepared.index.warnings)
     found += generation_warnings(plan)
-    found += [("empty-split", f"split {split!r} has no record") for split, n in counts.items() if n == 0]
-    ratio_splits = [name for name, ratio in plan.split.ratios if ratio > 0]
-    if plan.split.stratify_by == plan.label_field and ratio_splits:
-        every = sorted({label for split in ratio_splits for label in classes.get(split, {})})
-        for split in ratio_splits:
-            missing = [label for label in every if label not in classes.get(split, {})]
-            if missing and counts[split]:
-                some = ", ".join(repr(m) for m in missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-                found.append(("sparse-class", f"split {split!r} has no record of {some}: too few records of the class for its ratio"))
+    found += [*order_warnings(plan, prepared.index.entries), *count_warnings(plan, classes)]
     return found

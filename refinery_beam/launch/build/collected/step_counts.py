@@ -10,6 +10,7 @@ from refinery_beam import locations
 from refinery_beam.job.row_files import read_rows
 from refinery_beam.planning.generated import aggressive
 from refinery_beam.planning.nodes import Plan
+from refinery_beam.planning.splits.quotas import weights
 from refinery_beam.records import StepCountRow
 
 Tally = Mapping[tuple[str, str, str], int]
@@ -54,3 +55,20 @@ def generation_warnings(plan: Plan) -> list[tuple[str, str]]:
         for split in step.splits
         if split != "train"
     ]
+
+
+def split_totals(plan: Plan, tally: Tally) -> dict[str, dict[str, float | int]]:
+    """For each split of the ratios: its ratio, the records it should have had of those that were divided, and those it got. Empty where no
+    ratios divide.
+
+    `got` may only be near `asked`, because groups are never divided. Both are as splits were made: later steps change counts. Where tags
+    decide which records are divided, those that no split takes are left out of them.
+    """
+    split = plan.split
+    if split.mode != "ratios":
+        return {}
+    got = {name: tally.get((name, "Splits", "kept"), 0) for name, _ in split.ratios}
+    shares = weights([ratio for _, ratio in split.ratios])
+    divided = sum(got.values()) + (tally.get(("", "Splits", "lost"), 0) if split.tag is None else 0)
+    asked = {name: (ratio, float(divided * share)) for (name, ratio), share in zip(split.ratios, shares, strict=True)}
+    return {name: {"ratio": ratio, "asked": records, "got": got[name]} for name, (ratio, records) in asked.items()}
