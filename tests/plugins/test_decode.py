@@ -17,7 +17,8 @@ import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
 from refinery_beam.plugins.base import BadRecord
-from refinery_beam.plugins.image_classification.codecs.decode import _coloured, decode, read_header
+from refinery_beam.plugins.image_classification.codecs.colour import coloured
+from refinery_beam.plugins.image_classification.codecs.decode import decode, read_header
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 
 POLICY, LIMITS = DecodePolicy(), DecodeLimits()
@@ -369,7 +370,7 @@ def test_lab_and_ycbcr_become_rgb() -> None:
     lab = saved(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF")
     assert pixels(lab).shape == (4, 4, 3)
     # Pillow's readers give YCbCr only when asked to, so this one is made by hand.
-    ycbcr = _coloured(Image.new("YCbCr", (4, 4), (100, 128, 128)), POLICY)
+    ycbcr = coloured(Image.new("YCbCr", (4, 4), (100, 128, 128)), POLICY)
     assert np.array_equal(np.asarray(ycbcr), np.full((4, 4, 3), 100))
 
 

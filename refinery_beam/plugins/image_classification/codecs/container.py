@@ -168,11 +168,12 @@ def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
     tags = getattr(image, "tag_v2", {})
     for offsets, counts in ((273, 279), (324, 325)):
         starts, sizes = tags.get(offsets), tags.get(counts)
-        pairs = zip(_tuple(starts), _tuple(sizes), strict=False)
+        pairs = zip(_whole_numbers(starts), _whole_numbers(sizes), strict=False)
         if starts is not None and sizes is not None and any(start + size > len(data) for start, size in pairs):
             return True
     return False
 
 
-def _tuple(value: object) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def _whole_numbers(value: object) -> tuple[int, ...]:
+    """The values of a tag of numbers. A damaged directory may give it any type."""
+    return tuple(n for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, int))

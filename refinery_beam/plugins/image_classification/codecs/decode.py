@@ -2,7 +2,8 @@
 
 1. Limits. The bytes, the format (by signature, never by name) and the size in the header are checked before any pixel is decoded.
 2. Decode. The first frame of an animation, the first page of a TIFF; for an animated PNG its default picture. A file that ends early is
-   ``truncated``, never filled up. ICC profiles are ignored: the numbers in the file are the pixels.
+   ``truncated``, never filled up; one of which the decoder did not write every pixel is ``damaged`` (`codecs.damage`). ICC profiles are
+   ignored: the numbers in the file are the pixels.
 3. Orientation (``exif: apply``). The EXIF orientation, else the one XMP states. A malformed or absent one is 1: no turn.
 4. Colour, to the mode the policy names:
 
@@ -32,15 +33,14 @@ recipe.
 
 Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
 ``Image.MAX_IMAGE_PIXELS`` is off, because any module may change it and this module checks its own limit in the header first;
-``LOAD_TRUNCATED_IMAGES`` is off; and Pillow's warnings about odd metadata are not printed, since this module judges every file itself and
-``warnings.catch_warnings`` is not safe in threads.
+``LOAD_TRUNCATED_IMAGES`` is off; and Pillow's warnings and log lines about odd metadata are not printed, since this module judges every
+file itself and ``warnings.catch_warnings`` is not safe in threads.
 """
 
 from __future__ import annotations
 
 import io
-import re
-import sys
+import logging
 import warnings
 from typing import Any
 
@@ -56,19 +56,22 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from refinery_beam.plugins.image_classification.codecs.colour import coloured
 from refinery_beam.plugins.image_classification.codecs.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.plugins.image_classification.codecs.damage import load
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
+from refinery_beam.plugins.image_classification.codecs.words import words_of
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord
 
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
-_SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
 
 FACTS = {"width": "int32", "height": "int32", "mode": "str", "format": "str", "orientation": "int8"}
@@ -102,14 +105,14 @@ def decode(
         if policy.draft and target is not None and kind == "jpeg":
             swap = turn >= 5 and policy.exif == "apply"
             image.draft(None, (target[1], target[0]) if swap else target)
-        image.load()
+        load(image, data, kind)
         if kind not in ("jpeg", "tiff"):
             # PNG may state its orientation after the pixels.
             turn = _stated_turn(image, data, kind)
         if facts is not None:
             facts.update(_facts(size, mode, kind, turn, policy))
         upright = _turned(image, turn, kind, policy)
-        done = _coloured(upright, policy)
+        done = coloured(upright, policy)
         # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
         done.info = {}
         return done
@@ -137,10 +140,12 @@ def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.I
     try:
         # Pillow's TIFF reader turns an image as it loads it, and forgets that it has.
         turn = _tiff_turn(image) if kind == "tiff" else 1
+        if isinstance(image, ImageFile.ImageFile) and image.tile:
+            load(image, _bytes_of(image), kind)
         image.load()
         if kind != "tiff":
             turn = orientation_of(image.info)
-        done = _coloured(_turned(image, turn, kind, policy), policy)
+        done = coloured(_turned(image, turn, kind, policy), policy)
     except BadRecord:
         raise
     except Exception as error:
@@ -149,6 +154,17 @@ def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.I
         done = done.copy()
     done.info = {}
     return done
+
+
+def _bytes_of(image: ImageFile.ImageFile) -> bytes:
+    """The whole file of an image that Pillow has opened and not read."""
+    file = image.fp
+    assert file is not None
+    position = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(position)
+    return data
 
 
 def _of_array(value: Any) -> Image.Image:
@@ -257,88 +273,11 @@ def _turned(image: Image.Image, turn: int, kind: str, policy: DecodePolicy) -> I
     return image.transpose(TURNS[turn]) if policy.exif == "apply" else image
 
 
-def _coloured(image: Image.Image, policy: DecodePolicy) -> Image.Image:
-    mode, want = image.mode, policy.mode
-    if mode == want and (mode == "RGBA" or "transparency" not in image.info):
-        return image
-    if want == "keep":
-        return _kept(image)
-    if mode in _SIXTEEN:
-        image = _high_bytes(image)
-    elif mode == "LAB":
-        image = _from_lab(image)
-    elif mode in ("CMYK", "YCbCr", "HSV"):
-        image = image.convert("RGB")
-    elif mode == "1" or mode == "P" or mode == "PA" or "transparency" in image.info:
-        image = _expanded(image, alpha=want == "RGBA" or policy.alpha != "drop")
-    if image.mode in ("LA", "RGBA") and want != "RGBA":
-        image = _flattened(image, policy.alpha)
-    return image if image.mode == want else image.convert(want)
-
-
-def _kept(image: Image.Image) -> Image.Image:
-    mode = image.mode
-    if mode in ("P", "PA", "1"):
-        return _expanded(image, alpha=mode != "1")
-    if mode in ("CMYK", "YCbCr", "HSV"):
-        return image.convert("RGB")
-    if mode == "LAB":
-        return _from_lab(image)
-    if mode in _SIXTEEN - {"I", "I;16"}:
-        return Image.frombytes("I;16", image.size, image.tobytes(), "raw", mode)
-    return image
-
-
-def _expanded(image: Image.Image, *, alpha: bool) -> Image.Image:
-    """Palette, 1-bit and colour-keyed images as L, RGB or, if `alpha` and they have any transparency, RGBA."""
-    if alpha and image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode in ("L", "RGB"):
-        return image
-    image = image.copy()
-    image.info = {}
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _flattened(image: Image.Image, alpha: str) -> Image.Image:
-    plain = image.mode[:-1]
-    if alpha == "drop":
-        return image.convert("RGB") if plain == "RGB" else image.getchannel("L")
-    level = 255 if alpha == "white" else 0
-    ground = Image.new(plain, image.size, level if plain == "L" else (level, level, level))
-    ground.paste(image if plain == "RGB" else image.getchannel("L"), (0, 0), image.getchannel("A"))
-    return ground
-
-
-def _high_bytes(image: Image.Image) -> Image.Image:
-    raw = image.tobytes()
-    if image.mode == "I":
-        # 4 bytes a value, in the machine's order.
-        high, rest = (1, (2, 3)) if sys.byteorder == "little" else (2, (1, 0))
-        if any(any(raw[channel::4]) for channel in rest):
-            raise BadRecord("unsupported_mode", "32-bit integer pixels beyond 0..65535, which have no agreed 8-bit form")
-        return Image.frombytes("L", image.size, raw[high::4])
-    big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")
-    return Image.frombytes("L", image.size, raw[0 if big else 1 :: 2])
-
-
-def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    try:
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        done = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    except Exception as error:
-        raise BadRecord("unsupported_mode", f"LAB colours need LittleCMS: {_words(error)}") from error
-    assert done is not None
-    return done
-
-
 def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFile | None) -> BadRecord:
     """The reason word for whatever the decoder raised."""
     if isinstance(error, UnidentifiedImageError):
         error = _inner_error(data, kind) or error
-    words = _words(error)
+    words = words_of(error)
     said = words.lower()
     if isinstance(error, MemoryError):
         return BadRecord("too_many_pixels", f"{kind}: there is not enough memory to decode it")
@@ -361,13 +300,3 @@ def _inner_error(data: bytes, kind: str) -> Exception | None:
     except Exception as error:
         return error
     return None
-
-
-_ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][^\s'\"/\\:]+){2,}")
-
-
-def _words(error: BaseException) -> str:
-    """The text of an exception without the parts that differ between machines and runs."""
-    said = _PATH.sub("(path)", _ADDRESS.sub("(data)", " ".join(str(error).split())))
-    return said[:200] if said else type(error).__name__
