@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ class Kind(Protocol):
 
     @property
     def policy(self) -> type[Params]:
-        """The model of ``Input.decode``: how files become content. Part of a dataset's identity."""
+        """The model of ``Input.decode``: how files become content. Part of a dataset's identity. A kind that can look for damage that its
+        decoder forgives has a field ``damage`` in it, which gets the word of ``Input.damage``.
+        """
 
     @property
     def limits(self) -> type[Params]:
@@ -212,8 +215,14 @@ class Kind(Protocol):
     def accumulator(self, type: ArrayType) -> Partial | None:
         """An empty exact accumulator that determines every statistic of values of this type; None if each op has its own."""
 
-    def fingerprint(self) -> str:
-        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes."""
+    def fingerprint(self, policy: Any) -> str:
+        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes by the policy.
+
+        EnvironmentFault ``missing-extra`` if the policy needs a codec that is not installed.
+        """
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """What the notes (`plugins.notes`) of its `decode` on all records mean, as (code, text) of warnings."""
 
     def codecs(self) -> Mapping[str, str]:
         """Its codecs and their versions, for the manifest."""

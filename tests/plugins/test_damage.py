@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from refinery_beam.errors import EnvironmentFault
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.plugins.image_classification.codecs import libtiff
-from refinery_beam.plugins.image_classification.codecs.decode import accept, decode
+from refinery_beam.plugins.image_classification.codecs.decode import accept, decode, read_header
+from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
+from refinery_beam.plugins.notes import noting
 from support.damaged_files import damaged, drawing, saved, tiff, verdict, whole_files
 
 POLICY, LIMITS = DecodePolicy(), DecodeLimits()
@@ -219,3 +222,144 @@ def test_a_gif_whose_stream_ends_early_is_no_image(options: dict[str, Any], anim
     assert bytes(data[8:10]) == bytes(data[frame + 7 : frame + 9]) == struct.pack("<H", low.height)
     data[8:10] = data[frame + 7 : frame + 9] = struct.pack("<H", image.height)
     assert refusal(bytes(data)).startswith(("damaged: gif", "truncated: gif"))
+
+
+def test_a_wrong_checksum_is_damage() -> None:
+    data = bytearray(WHOLE["png"])
+    data[bytes(data).index(b"IEND") - 5] ^= 1
+    assert refusal(bytes(data)) == "damaged: png: the checksum of a IDAT chunk is wrong"
+
+
+# -- what is whole although Pillow refuses it -------------------------------------------------------------------------------------------
+
+
+def taken(data: bytes, name: str) -> list[str]:
+    """The words of the notes on a file that decodes as the whole one of that name."""
+    with noting() as notes:
+        assert decode(data, policy=POLICY, limits=LIMITS).tobytes() == decode(WHOLE[name], policy=POLICY, limits=LIMITS).tobytes()
+    return [word for word, _ in notes]
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-progressive", "jpeg-cmyk"])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_whole(name: str) -> None:
+    data = WHOLE[name]
+    assert taken(data, name) == []
+    assert taken(data[:-1], name) == taken(data[:-2], name) == ["no_end_marker"]
+    for cut in range(3, 60):
+        assert refusal(data[:-cut]).startswith("truncated: jpeg")
+    strict = DecodePolicy(damage="strict")
+    assert decode(data[:-2], policy=strict, limits=DecodeLimits(max_bytes=len(data) - 2)).size == drawing().size
+
+
+def test_a_progressive_jpeg_without_its_last_scan_is_cut() -> None:
+    data = WHOLE["jpeg-progressive"]
+    last = data.rindex(b"\xff\xda")
+    for end in (last, data.rindex(b"\xff\xc4")):
+        assert refusal(data[:end]).startswith("truncated: jpeg")
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+LONG = b"x" * (2 << 20)
+ODD_CHUNKS = {
+    "long zTXt": chunk(b"zTXt", b"prompt\0\0" + zlib.compress(LONG)),
+    "long iTXt": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(LONG)),
+    "long iCCP": chunk(b"iCCP", b"profile\0\0" + zlib.compress(LONG)),
+    "much text": b"".join(chunk(b"zTXt", b"k%d\0\0" % i + zlib.compress(b"y" * 900_000)) for i in range(80)),
+    "wrong checksum": chunk(b"tEXt", b"Comment\0hello").replace(b"hello", b"Hello"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_CHUNKS)
+@pytest.mark.parametrize("before", [True, False])
+def test_text_and_profiles_of_a_png_do_not_refuse_its_pixels(name: str, before: bool) -> None:
+    data = WHOLE["png"]
+    at = 33 if before else len(data) - 12
+    odd = data[:at] + ODD_CHUNKS[name] + data[at:]
+    if name == "long iCCP" and not before:
+        return  # a profile stands before the pixels
+    # Behind the pixels Pillow does not look at checksums of text.
+    assert taken(odd, "png") == ([] if name == "wrong checksum" and not before else ["metadata_left_out"])
+    assert read_header(odd, policy=POLICY, limits=LIMITS) == drawing().size
+
+
+def test_profiles_that_do_not_unpack_are_ignored() -> None:
+    data = WHOLE["png"]
+    assert taken(data[:33] + chunk(b"iCCP", b"profile\0\0not zlib") + data[33:], "png") == []
+
+
+def test_a_bmp_with_a_hotspot_is_a_bmp() -> None:
+    data = bytearray(WHOLE["bmp"])
+    data[6:10] = struct.pack("<HH", 21, 16)
+    assert taken(bytes(data), "bmp") == []
+
+
+@pytest.mark.parametrize("compression", [1, 5])
+def test_big_endian_bigtiff_is_a_tiff(compression: int) -> None:
+    with Image.open(io.BytesIO(WHOLE["tiff-raw" if compression == 1 else "tiff-tiff_lzw"])) as image:
+        start, size = image.tag_v2[273], image.tag_v2[279]  # type: ignore[attr-defined]
+    source = WHOLE["tiff-raw" if compression == 1 else "tiff-tiff_lzw"]
+    strips = [source[a : a + n] for a, n in zip(start, size, strict=True)]
+    rows = -(-drawing().height // len(strips))
+    offsets = [16 + sum(map(len, strips[:k])) for k in range(len(strips))]
+    pixels = b"".join(strips)
+    tags: list[tuple[int, int, list[int]]] = [
+        (256, 4, [drawing().width]),
+        (257, 4, [drawing().height]),
+        (258, 3, [8, 8, 8]),
+        (259, 3, [compression]),
+        (262, 3, [2]),
+        (273, 16, offsets),
+        (277, 3, [3]),
+        (278, 4, [rows]),
+        (279, 16, [len(s) for s in strips]),
+    ]
+    table, after = b"", b""
+    start_of_table = 16 + len(pixels)
+    for tag, kind, values in tags:
+        packed = struct.pack(">" + {3: "H", 4: "I", 16: "Q"}[kind] * len(values), *values)
+        if len(packed) > 8:
+            field = struct.pack(">Q", start_of_table + 8 + 20 * len(tags) + 8 + len(after))
+            after += packed
+        else:
+            field = packed.ljust(8, b"\0")
+        table += struct.pack(">HHQ", tag, kind, len(values)) + field
+    head = b"MM\0+" + struct.pack(">HHQ", 8, 0, start_of_table)
+    data = head + pixels + struct.pack(">Q", len(tags)) + table + bytes(8) + after
+    assert taken(data, "tiff-raw") == []
+    assert read_header(data, policy=POLICY, limits=LIMITS) == drawing().size
+    assert refusal(data[: start_of_table + 30]).split(":")[0] in ("truncated", "not_an_image")
+
+
+# -- strict -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-progressive", "jpeg-cmyk", "tiff-jpeg"])
+def test_strict_refuses_what_libjpeg_warns_of(name: str) -> None:
+    strict = DecodePolicy(damage="strict")
+    whole = verdict(WHOLE[name], POLICY)
+    assert verdict(WHOLE[name], strict) == whole
+    files = list(damaged(WHOLE[name], name, 150))
+    standard, closer = [verdict(bad, POLICY) for bad in files], [verdict(bad, strict) for bad in files]
+    for one, other in zip(standard, closer, strict=True):
+        # Either the same pixels, or refused: never other pixels.
+        assert other == one or other.startswith("damaged: ")
+    other_pixels = [v for v in standard if ":" not in v and v != whole]
+    still = [v for v in closer if ":" not in v and v != whole]
+    assert 0 < len(still) < len(other_pixels) * 3 // 4
+
+
+def test_strict_without_its_extra_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    strict = DecodePolicy(damage="strict")
+    with pytest.raises(EnvironmentFault, match="needs simplejpeg") as caught:
+        decode(WHOLE["jpeg"], policy=strict, limits=LIMITS)
+    assert (caught.value.code, caught.value.exit_code) == ("missing-extra", 3)
+    with pytest.raises(EnvironmentFault, match="needs simplejpeg"):
+        codec_fingerprint(strict=True)
+
+
+def test_the_fingerprint_covers_what_strict_refuses() -> None:
+    assert codec_fingerprint() != codec_fingerprint(strict=True)

@@ -32,6 +32,7 @@ def make_sources(recipe: Recipe, kind: Kind) -> list[Source]:
                 partition=nfc(given.partition or ""),
                 unlabeled=given.unlabeled,
                 layout=given.layout or "",
+                follow_links=recipe.model.Input.follow_links == "outside",
                 label_from=_label_spec(recipe, given.label_from, (*here, "label_from")),
                 at=recipe.at((*here, "path")),
                 layout_at=recipe.at((*here, "layout")),

@@ -11,6 +11,7 @@ from pydantic import Field
 from refinery_beam.dtypes import normal_dtype
 from refinery_beam.identity import digest
 from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
@@ -106,9 +107,13 @@ class PlainKind(ABC):
         """None: each fitted op has its own."""
         return None
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, policy: Any) -> str:
         """A constant, because no codec is used."""
         return digest("codecs", self.field).hex()
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """None: it leaves no notes."""
+        return []
 
     def codecs(self) -> Mapping[str, str]:
         """No codec."""

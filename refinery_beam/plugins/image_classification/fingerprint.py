@@ -16,12 +16,15 @@ from functools import lru_cache
 from PIL import Image, ImageEnhance
 
 from refinery_beam.identity import digest
-from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION, wide_profile
 from refinery_beam.plugins.image_classification.codecs.decode import decode
 from refinery_beam.plugins.image_classification.codecs.encode import encode
+from refinery_beam.plugins.image_classification.codecs.icc import converted
+from refinery_beam.plugins.image_classification.codecs.strict import checker, prove
 from refinery_beam.plugins.image_classification.ops.corruptions import jpeg_compression
 from refinery_beam.plugins.image_classification.ops.geometry import FILTERS
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
+from refinery_beam.plugins.kind import BadRecord
 
 ABSENT = "absent"
 """The word for a codec this machine does not have."""
@@ -30,13 +33,33 @@ _WIDTH, _HEIGHT = 61, 43
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-def codec_fingerprint() -> str:
-    """64 hex digits over all of `codec_parts`; equal where the codecs give equal pixels and bytes.
+def codec_fingerprint(*, strict: bool = False) -> str:
+    """64 hex digits over all of `codec_parts`; equal where the codecs give equal pixels and bytes, and if `strict` refuse the same damage.
+
+    EnvironmentFault ``missing-extra`` if `strict` and simplejpeg is not installed.
 
     >>> len(codec_fingerprint())
     64
     """
-    return digest("codecs", *(f"{name}={part}" for name, part in sorted(codec_parts().items()))).hex()
+    parts = {**codec_parts(), **({"strict-jpeg": _refusals()} if strict else {})}
+    return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
+
+
+def _refusals() -> str:
+    """Which of some damaged JPEG files are refused, and in which words."""
+    checker()
+    found = []
+    for name in ("jpeg_420", "jpeg_progressive", "jpeg_cmyk"):
+        data = base64.b64decode(CALIBRATION[name])
+        for at in range(len(data) // 2, len(data), 7):
+            copy = bytearray(data)
+            copy[at] ^= 0x10
+            try:
+                prove(bytes(copy), "jpeg", {})
+                found.append("")
+            except BadRecord as error:
+                found.append(error.detail)
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
 
 def codec_parts() -> dict[str, str]:
@@ -61,6 +84,7 @@ def _parts() -> tuple[tuple[str, str], ...]:
     checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
     checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()
     checks["convert-alpha"] = _blended
+    checks["convert-icc"] = lambda: converted(pattern, wide_profile()).tobytes()
     checks["convert-hsv"] = lambda: (
         pattern.convert("HSV").tobytes() + Image.frombytes("HSV", pattern.size, _noise(3)).convert("RGB").tobytes()
     )

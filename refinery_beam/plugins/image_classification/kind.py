@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.plugins.image_classification.codecs.decode import FACTS, accept, decode, read_facts, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
+from refinery_beam.plugins.image_classification.codecs.remarks import remarks
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord, SourceType
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType
 
 if TYPE_CHECKING:
@@ -127,17 +129,23 @@ class ImageKind:
 
         return ChannelHistogram()
 
-    def fingerprint(self) -> str:
-        """What Pillow and its libraries do to a few small images."""
+    def fingerprint(self, policy: DecodePolicy) -> str:
+        """What Pillow and its libraries do to a few small images; under ``damage: strict`` also what is refused."""
         from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
-        return codec_fingerprint()
+        return codec_fingerprint(strict=policy.damage == "strict")
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """The notes of `codecs.decode`."""
+        return remarks(tally)
 
     def codecs(self) -> Mapping[str, str]:
         """Pillow's libraries."""
         from PIL import features
 
         found = {name: features.version_codec(name) or "" for name in ("jpg", "zlib", "jpg_2000", "libtiff") if features.check_codec(name)}
+        if features.check_module("littlecms2"):
+            found["littlecms2"] = features.version_module("littlecms2") or ""
         if features.check_module("webp"):
             found["webp"] = features.version_module("webp") or ""
         if features.check_feature("libjpeg_turbo"):

@@ -32,12 +32,18 @@ FORMATS: tuple[ImageFormat, ...] = ("png", "jpeg", "webp", "bmp", "gif", "tiff")
 
 
 class DecodePolicy(Params):
-    """How a file becomes pixels: colour mode, EXIF orientation, what lies behind alpha, JPEG draft decoding."""
+    """How a file becomes pixels: colour mode, EXIF orientation, what lies behind alpha, JPEG draft decoding, ICC profiles, the bits of
+    samples that do not fill 16 (None: they do). ``damage`` is the word of
+    ``Input.damage``: which damage is looked for.
+    """
 
     mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"
     exif: Literal["apply", "ignore"] = "apply"
     alpha: Literal["white", "black", "drop"] = "white"
     draft: bool = False
+    icc: Literal["convert", "ignore"] = "convert"
+    bits: Literal[8, 10, 12, 14, 16] | None = None
+    damage: Literal["standard", "strict"] = "standard"
 
 
 class DecodeLimits(Params):

@@ -5,6 +5,8 @@ They were made once, from a gradient with noise, and never change: another image
 
 from __future__ import annotations
 
+import struct
+
 CALIBRATION: dict[str, str] = {
     "jpeg_420": (
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4O"
@@ -68,3 +70,29 @@ CALIBRATION: dict[str, str] = {
     ),
 }
 """Base64 of whole files by name."""
+
+
+def wide_profile() -> bytes:
+    """A small ICC profile of a wider gamut than sRGB: the primaries of Adobe RGB (1998) adapted to D50, and a gamma of 563 / 256."""
+    primaries = {b"rXYZ": (39960, 20389, 1276), b"gXYZ": (13453, 41006, 3989), b"bXYZ": (9778, 4143, 48801)}
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + bytes(78),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        b"cprt": b"text\0\0\0\0free\0\0\0\0",
+        **{tag: b"XYZ \0\0\0\0" + struct.pack(">3i", *values) for tag, values in primaries.items()},
+        **{tag: b"curv\0\0\0\0" + struct.pack(">IHH", 1, 563, 0) for tag in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    return profile(b"RGB ", white, tags)
+
+
+def profile(space: bytes, white: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile (version 2.1, of a display) of a colour space, with the white point of its connection space and its tags."""
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for tag, value in tags.items():
+        padded = value + b"\0" * (-len(value) % 4)
+        table += tag + struct.pack(">II", start + len(body), len(padded))
+        body += padded
+    head = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02100000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp" + bytes(28)
+    return (head + white).ljust(128, b"\0") + table + body

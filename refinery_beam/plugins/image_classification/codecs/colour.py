@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-
 from PIL import Image
 
+from refinery_beam.plugins.image_classification.codecs.depth import SIXTEEN, check_range, eight_bits
+from refinery_beam.plugins.image_classification.codecs.icc import converted
 from refinery_beam.plugins.image_classification.codecs.words import words_of
 from refinery_beam.plugins.image_classification.policy import DecodePolicy
 from refinery_beam.plugins.kind import BadRecord
-
-SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
-"""The Pillow modes of one channel of more than 8 bits."""
+from refinery_beam.plugins.notes import note
 
 
 def coloured(image: Image.Image, policy: DecodePolicy) -> Image.Image:
     """The image in the mode that the policy names. Raises BadRecord ``unsupported_mode``."""
-    mode, want = image.mode, policy.mode
+    want = policy.mode
+    if policy.icc == "convert" and isinstance(profile := image.info.get("icc_profile"), bytes) and profile:
+        image = _in_srgb(image, profile, policy)
+    mode = image.mode
     if mode == want and (mode == "RGBA" or "transparency" not in image.info):
         return image
     if want == "keep":
-        return _kept(image)
+        return _kept(image, policy.bits)
     if mode in SIXTEEN:
-        image = _high_bytes(image)
+        image = eight_bits(image, policy.bits)
     elif mode == "LAB":
         image = _from_lab(image)
     elif mode in ("CMYK", "YCbCr", "HSV"):
@@ -34,7 +35,24 @@ def coloured(image: Image.Image, policy: DecodePolicy) -> Image.Image:
     return image if image.mode == want else image.convert(want)
 
 
-def _kept(image: Image.Image) -> Image.Image:
+def _in_srgb(image: Image.Image, profile: bytes, policy: DecodePolicy) -> Image.Image:
+    """The image by its ICC profile; samples of 16 bits that are kept stay as they are."""
+    keep = policy.mode == "keep"
+    if image.mode in SIXTEEN:
+        if keep:
+            note("profile_ignored")
+            return image
+        image = eight_bits(image, policy.bits)
+    elif image.mode in ("1", "P", "PA") or "transparency" in image.info:
+        image = _expanded(image, alpha=image.mode != "1" and (keep or policy.mode == "RGBA" or policy.alpha != "drop"))
+    elif image.mode in ("YCbCr", "HSV"):
+        image = image.convert("RGB")
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return image
+    return converted(image, profile)
+
+
+def _kept(image: Image.Image, bits: int | None) -> Image.Image:
     mode = image.mode
     if mode in ("P", "PA", "1"):
         return _expanded(image, alpha=mode != "1")
@@ -42,6 +60,8 @@ def _kept(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     if mode == "LAB":
         return _from_lab(image)
+    if mode in SIXTEEN:
+        check_range(image, bits)
     if mode in SIXTEEN - {"I", "I;16"}:
         return Image.frombytes("I;16", image.size, image.tobytes(), "raw", mode)
     return image
@@ -66,18 +86,6 @@ def _flattened(image: Image.Image, alpha: str) -> Image.Image:
     ground = Image.new(plain, image.size, level if plain == "L" else (level, level, level))
     ground.paste(image if plain == "RGB" else image.getchannel("L"), (0, 0), image.getchannel("A"))
     return ground
-
-
-def _high_bytes(image: Image.Image) -> Image.Image:
-    raw = image.tobytes()
-    if image.mode == "I":
-        # 4 bytes a value, in the machine's order.
-        high, rest = (1, (2, 3)) if sys.byteorder == "little" else (2, (1, 0))
-        if any(any(raw[channel::4]) for channel in rest):
-            raise BadRecord("unsupported_mode", "32-bit integer pixels beyond 0..65535, which have no agreed 8-bit form")
-        return Image.frombytes("L", image.size, raw[high::4])
-    big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")
-    return Image.frombytes("L", image.size, raw[0 if big else 1 :: 2])
 
 
 def _from_lab(image: Image.Image) -> Image.Image:

@@ -45,6 +45,8 @@ _SIGNATURES = (
 )
 
 
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """Bytes a value by TIFF field type."""
 
@@ -58,8 +60,8 @@ def sniff(data: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
-    if data[:2] == b"BM" and data[6:10].strip(b"\0") == b"" and int.from_bytes(data[14:18], "little") <= 124:
-        # Two letters prove nothing: the reserved bytes are zero and the second header has one of its few sizes.
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        # Two letters prove nothing: the second header has one of its few sizes. Bytes 6 to 9 are reserved, or the hotspot of a pointer.
         return "bmp"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"

@@ -2,21 +2,22 @@
 
 1. Limits. The bytes, the format (by signature, never by name) and the size in the header are checked before any pixel is decoded.
 2. Decode. The first frame of an animation, the first page of a TIFF; for an animated PNG its default picture. A file that ends early is
-   ``truncated``, never filled up; one of which the decoder did not write every pixel is ``damaged`` (`codecs.damage`). ICC profiles are
-   ignored: the numbers in the file are the pixels.
+   ``truncated``, never filled up; one of which the decoder did not write every pixel is ``damaged`` (`codecs.damage`).
 3. Orientation (``exif: apply``). The EXIF orientation, else the one XMP states. A malformed or absent one is 1: no turn.
-4. Colour, to the mode the policy names:
+4. Colour. An ICC profile is applied first (``icc: convert``; `codecs.icc`), or the numbers in the file are the pixels (``ignore``). Then to
+   the mode the policy names:
 
    =====================  ==========================================================================================
    in the file            becomes
    =====================  ==========================================================================================
    palette                its colours (never its indices)
    1 bit                  0 or 255
-   16 bits a channel      the high byte, value >> 8; never clipped. 32-bit integers are read so if all values fit 16 bits,
-                          else ``unsupported_mode``
+   16 bits a channel      the high byte, value >> 8; never clipped. With ``bits: N``, one band of N bits in 16: value >> (N - 8).
+                          32-bit integers are read so if all values fit 16 bits, else ``unsupported_mode``
    CMYK, YCbCr, HSV       Pillow's own conversion to RGB (Adobe's inverted CMYK is put right by the decoder)
    LAB                    sRGB through LittleCMS
-   32-bit floats          ``unsupported_mode``: they have no agreed range
+   32-bit floats, signed  ``unsupported_mode``: they have no agreed range
+   more bands than that   ``unsupported_mode``: none is left out without a word
    transparency           ``alpha: white`` or ``black``: laid over that colour, each channel rounded half up,
                           (a * c + (255 - a) * ground) / 255; ``drop``: the colours as stored. Alpha channels, transparent palette
                           entries and PNG colour keys alike, except the colour key of a 16-bit grey image, which is ignored
@@ -41,6 +42,7 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import warnings
 from typing import Any
 
@@ -56,13 +58,18 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from refinery_beam.errors import EnvironmentFault
 from refinery_beam.plugins.image_classification.codecs.colour import coloured
 from refinery_beam.plugins.image_classification.codecs.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
 from refinery_beam.plugins.image_classification.codecs.damage import load
+from refinery_beam.plugins.image_classification.codecs.depth import check_samples, describe_tiff
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
+from refinery_beam.plugins.image_classification.codecs.rewritten import classic_tiff, ended_jpeg, png_within_limits
+from refinery_beam.plugins.image_classification.codecs.strict import prove
 from refinery_beam.plugins.image_classification.codecs.words import words_of
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord
+from refinery_beam.plugins.notes import note
 
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -98,6 +105,18 @@ def decode(
     >>> image.mode, image.size, image.getpixel((0, 0))
     ('RGB', (3, 2), (7, 7, 7))
     """
+    try:
+        return _decode(data, policy, limits, target, facts)
+    except BadRecord as refused:
+        whole = _mended(data, refused)
+        if whole is None:
+            raise
+    return _decode(whole, policy, limits.model_copy(update={"max_bytes": len(whole)}), target, facts)
+
+
+def _decode(
+    data: bytes, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None, facts: dict[str, Any] | None
+) -> Image.Image:
     image, kind = _open(data, policy, limits)
     size, mode = image.size, image.mode
     try:
@@ -106,6 +125,8 @@ def decode(
             swap = turn >= 5 and policy.exif == "apply"
             image.draft(None, (target[1], target[0]) if swap else target)
         load(image, data, kind)
+        if policy.damage == "strict":
+            prove(data, kind, getattr(image, "tag_v2", {}))
         if kind not in ("jpeg", "tiff"):
             # PNG may state its orientation after the pixels.
             turn = _stated_turn(image, data, kind)
@@ -116,10 +137,25 @@ def decode(
         # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
         done.info = {}
         return done
-    except BadRecord:
+    except (BadRecord, EnvironmentFault):
         raise
     except Exception as error:
         raise _verdict(error, data, kind, image) from error
+
+
+def _mended(data: bytes, refused: BadRecord) -> bytes | None:
+    """A refused file written anew so that its pixels, which are whole, can be read; None where that is not why it was refused."""
+    kind, whole = sniff(data), None
+    if kind == "jpeg" and refused.reason == "truncated" and (whole := ended_jpeg(data)):
+        note("no_end_marker")
+    elif kind == "png" and refused.reason == "damaged" and (whole := png_within_limits(data)):
+        note("metadata_left_out")
+    elif kind == "tiff" and refused.reason == "not_an_image":
+        try:
+            whole = classic_tiff(data)
+        except struct.error:
+            return None
+    return whole
 
 
 def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.Image:
@@ -195,7 +231,13 @@ def read_facts(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> di
     """The ``FACTS`` of an image, from the header alone: the size of `read_header`, Pillow's word for the mode of the file, the format word
     and the orientation. Raises BadRecord as `decode` does for headers.
     """
-    image, kind = _open(data, policy, limits)
+    try:
+        image, kind = _open(data, policy, limits)
+    except BadRecord as refused:
+        whole = _mended(data, refused)
+        if whole is None:
+            raise
+        image, kind = _open(whole, policy, limits.model_copy(update={"max_bytes": len(whole)}))
     return _facts(image.size, image.mode, kind, _stated_turn(image, data, kind), policy)
 
 
@@ -236,7 +278,10 @@ def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[Imag
     assert isinstance(image, ImageFile.ImageFile)
     _check_size(image.size, limits)
     if image.mode not in _MODES and not (policy.mode == "keep" and image.mode == "F"):
-        raise BadRecord("unsupported_mode", f"{kind} of Pillow mode {image.mode}")
+        words = describe_tiff(data) if kind == "tiff" else ""
+        said = f"{kind}: {words}: they have no agreed 8-bit form; Input.decode.mode: keep takes them as they are"
+        raise BadRecord("unsupported_mode", said if words else f"{kind} of Pillow mode {image.mode}")
+    check_samples(image, data, kind, mode=policy.mode, bits=policy.bits)
     return image, kind
 
 
@@ -285,6 +330,9 @@ def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFil
         return BadRecord("too_many_pixels", f"{kind}: {words}")
     if "truncated" in said or "unexpected end" in said or ends_early(data, kind, image):
         return BadRecord("truncated", f"{kind} ends early: {words}")
+    odd_bands = "pixel mode" in said or "samples per pixel" in said or "data organization" in said
+    if kind == "tiff" and image is None and odd_bands and (bands := describe_tiff(data)):
+        return BadRecord("unsupported_mode", f"tiff: {bands}: no image of grey, RGB or CMYK")
     if "pixel mode" in said or "data organization" in said or "unsupported" in said or "cannot handle" in said:
         return BadRecord("unsupported_mode", f"{kind}: {words}")
     if image is None and kind in ("bmp", "tiff"):
