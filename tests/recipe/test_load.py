@@ -127,7 +127,7 @@ def test_defaults(base: str) -> None:
     assert PLUGIN.kind.limits().model_dump() == {
         "max_pixels": 178956970,
         "max_bytes": 268435456,
-        "formats": ("png", "jpeg", "webp", "bmp", "gif", "tiff"),
+        "formats": ("png", "jpeg", "webp", "avif", "jpeg2000", "bmp", "gif", "tiff", "ppm"),
     }
     assert PLUGIN.kind.policy().model_dump() == {
         "mode": "RGB",

@@ -95,6 +95,12 @@ def whole_files() -> dict[str, bytes]:
         "bmp": saved(rgb, "BMP"),
         "bmp-palette": saved(palette, "BMP"),
         "tiff-old-jpeg": old_jpeg_tiff(),
+        "avif": saved(rgb, "AVIF", quality=70),
+        "jpeg2000": saved(rgb, "JPEG2000"),
+        "jpeg2000-lossy": saved(rgb, "JPEG2000", irreversible=True, quality_mode="rates", quality_layers=[8]),
+        "ppm": saved(rgb, "PPM"),
+        "ppm-bits": saved(bits, "PPM"),
+        "ppm-text": b"P2\n# a comment\n61 47\n255\n" + b"\n".join(b"%d" % v for v in drawing("L").tobytes()),
     }
     for compression in ("raw", "tiff_lzw", "packbits", "tiff_adobe_deflate", "jpeg", "lzma", "zstd"):
         files[f"tiff-{compression}"] = saved(rgb, "TIFF", compression=compression)

@@ -47,12 +47,15 @@ import warnings
 from typing import Any
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
@@ -60,7 +63,7 @@ from PIL import (
 
 from refinery_beam.errors import EnvironmentFault
 from refinery_beam.plugins.image_classification.codecs.colour import coloured
-from refinery_beam.plugins.image_classification.codecs.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.plugins.image_classification.codecs.container import KNOWN, REMEDIES, ends_early, png_orientation_chunk, sniff, webp_size
 from refinery_beam.plugins.image_classification.codecs.damage import load
 from refinery_beam.plugins.image_classification.codecs.depth import check_samples, describe_tiff
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
@@ -76,7 +79,10 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_PLUGINS = (
+    *(AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin),
+    *(TiffImagePlugin, WebPImagePlugin),
+)
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
 
@@ -267,7 +273,8 @@ def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[Imag
     if kind is None:
         raise BadRecord("not_an_image", f"its first bytes are of no known image format: {data[:8].hex(' ')}")
     if kind not in limits.formats:
-        raise BadRecord("unsupported_format", f"{KNOWN[kind]}; accepted here: {', '.join(limits.formats)}")
+        remedy = REMEDIES.get(kind, f"accepted here: {', '.join(limits.formats)}")
+        raise BadRecord("not_an_image" if kind in ("html", "lfs") else "unsupported_format", f"{KNOWN[kind]}; {remedy}")
     if kind == "webp":
         # Its reader reserves the whole canvas when it opens the file, so the declared size is read first.
         _check_size(webp_size(data), limits)
@@ -328,14 +335,14 @@ def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFil
         return BadRecord("too_many_pixels", f"{kind}: there is not enough memory to decode it")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return BadRecord("too_many_pixels", f"{kind}: {words}")
-    if "truncated" in said or "unexpected end" in said or ends_early(data, kind, image):
+    if "truncated" in said or "unexpected end" in said or "not enough image data" in said or ends_early(data, kind, image):
         return BadRecord("truncated", f"{kind} ends early: {words}")
     odd_bands = "pixel mode" in said or "samples per pixel" in said or "data organization" in said
     if kind == "tiff" and image is None and odd_bands and (bands := describe_tiff(data)):
         return BadRecord("unsupported_mode", f"tiff: {bands}: no image of grey, RGB or CMYK")
     if "pixel mode" in said or "data organization" in said or "unsupported" in said or "cannot handle" in said:
         return BadRecord("unsupported_mode", f"{kind}: {words}")
-    if image is None and kind in ("bmp", "tiff"):
+    if image is None and kind in ("bmp", "tiff", "ppm"):
         # A signature of two or four letters does not prove that the file is an image.
         return BadRecord("not_an_image", f"it begins like a {kind} file, but {words}")
     return BadRecord("damaged", f"{kind}: {words}")
