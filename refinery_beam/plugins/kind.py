@@ -149,6 +149,16 @@ class Kind(Protocol):
         """
 
     @property
+    def later_defaults(self) -> Mapping[str, Any]:
+        """The fields of the policy that a later release than the first brought, with their defaults. A recipe that leaves them out keeps
+        its identity; that they mean something else than before is the business of the plugin's version.
+        """
+
+    @property
+    def unrecorded(self) -> Mapping[str, Any]:
+        """What fields of the policy mean for datasets that were made before they were recorded, where that is not their default."""
+
+    @property
     def limits(self) -> type[Params]:
         """The model of ``Input.limits``: files beyond them are refused unread. It has ``max_bytes``."""
 
@@ -215,8 +225,9 @@ class Kind(Protocol):
     def accumulator(self, type: ArrayType) -> Partial | None:
         """An empty exact accumulator that determines every statistic of values of this type; None if each op has its own."""
 
-    def fingerprint(self, policy: Any) -> str:
-        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes by the policy.
+    def fingerprint(self, policy: Any, limits: Any) -> str:
+        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes by the policy within
+        the limits.
 
         EnvironmentFault ``missing-extra`` if the policy needs a codec that is not installed.
         """

@@ -193,7 +193,10 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
 
 
 def _codec_warnings(recorded: Recorded) -> list[str]:
-    here, there = recorded.kind.fingerprint(recorded.decoder.policy), recorded.manifest.raw.get("codec_fingerprint")
+    here, there = (
+        recorded.kind.fingerprint(recorded.decoder.policy, recorded.decoder.limits),
+        recorded.manifest.raw.get("codec_fingerprint"),
+    )
     if here == there:
         return []
     return [f"the codecs of this machine do something else ({here[:12]}) than those that built the instance ({str(there)[:12]})"]

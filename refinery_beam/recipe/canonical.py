@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.load import Recipe
 
 
-NEUTRAL: dict[str, dict[str, Any]] = {"Output": {"compression": None, "row_group_bytes": None, "facts": "on"}}
+NEUTRAL: dict[str, dict[str, Any]] = {
+    "Input": {"damage": "standard"},
+    "Output": {"compression": None, "row_group_bytes": None, "facts": "on"},
+}
 """Fields that are no part of the form while they have these values. They are younger than the form, and a cache outlives them."""
 
 
@@ -45,6 +48,9 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         for name, value in values.items():
             if body[section][name] == value:
                 del body[section][name]
+    if plugin is not None:
+        later = plugin.kind.later_defaults
+        body["Input"]["decode"] = {k: v for k, v in body["Input"]["decode"].items() if k not in later or v != later[k]}
     if body["Splits"]["ratios"] is not None:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
     for section in ASSERTION_SECTIONS:

@@ -177,8 +177,8 @@ class Worker:
         extras.files += record_files(plan, self.plugin, ref, finished, content)
         if data and self.fact_types and not plan.decodes:
             facts |= self.files.header(ref, data)
-        told = tuple(dict.fromkeys(notes)) if stands_for_input(self.plugin, ref) else ()
-        return replace(row, extras=extras, facts=facts, notes=told)
+        noted = tuple(dict.fromkeys(notes)) if stands_for_input(self.plugin, ref) else ()
+        return replace(row, extras=extras, facts=facts, notes=noted)
 
     def _content(
         self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, facts: dict[str, Any] | None

@@ -36,6 +36,8 @@ class PlainKind(ABC):
     field: str = ""
     noun: str = "records"
     policy: type[Params] = NoPolicy
+    later_defaults: Mapping[str, Any] = {}
+    unrecorded: Mapping[str, Any] = {}
     limits: type[Params] = SizeLimit
     source_types: Mapping[str, SourceType] = {}
     encoding: str = ""
@@ -107,7 +109,7 @@ class PlainKind(ABC):
         """None: each fitted op has its own."""
         return None
 
-    def fingerprint(self, policy: Any) -> str:
+    def fingerprint(self, policy: Any, limits: Any) -> str:
         """A constant, because no codec is used."""
         return digest("codecs", self.field).hex()
 

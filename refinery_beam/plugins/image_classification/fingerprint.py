@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from PIL import Image, ImageEnhance
@@ -33,15 +33,19 @@ _WIDTH, _HEIGHT = 61, 43
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-def codec_fingerprint(*, strict: bool = False) -> str:
-    """64 hex digits over all of `codec_parts`; equal where the codecs give equal pixels and bytes, and if `strict` refuse the same damage.
+def codec_fingerprint(*, strict: bool = False, unused: Sequence[str] = ()) -> str:
+    """64 hex digits over `codec_parts`; equal where the codecs give equal pixels and bytes, and if `strict` refuse the same damage.
+
+    Parts whose names begin like one of `unused` are left out.
 
     EnvironmentFault ``missing-extra`` if `strict` and simplejpeg is not installed.
 
     >>> len(codec_fingerprint())
     64
     """
-    parts = {**codec_parts(), **({"strict-jpeg": _refusals()} if strict else {})}
+    parts = {name: part for name, part in codec_parts().items() if not name.startswith(tuple(unused))}
+    if strict:
+        parts["strict-jpeg"] = _refusals()
     return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
 
 

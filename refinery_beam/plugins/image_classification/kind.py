@@ -36,6 +36,8 @@ class ImageKind:
     field = "image"
     noun = "images"
     policy = DecodePolicy
+    later_defaults: Mapping[str, Any] = {name: DecodePolicy.model_fields[name].default for name in ("icc", "bits")}
+    unrecorded: Mapping[str, Any] = {"icc": "ignore"}
     limits = DecodeLimits
     source_types: Mapping[str, SourceType] = {
         "image_folder": SourceType("folder", EXTENSIONS),
@@ -129,11 +131,15 @@ class ImageKind:
 
         return ChannelHistogram()
 
-    def fingerprint(self, policy: DecodePolicy) -> str:
-        """What Pillow and its libraries do to a few small images; under ``damage: strict`` also what is refused."""
+    def fingerprint(self, policy: DecodePolicy, limits: DecodeLimits) -> str:
+        """What Pillow and its libraries do to a few small images: LittleCMS where profiles are converted, AVIF and JPEG 2000 where they are
+        accepted; under ``damage: strict`` also what is refused.
+        """
         from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
-        return codec_fingerprint(strict=policy.damage == "strict")
+        unused = [f"decode-{name}" for name in ("avif", "jpeg2000") if name not in limits.formats]
+        unused += ["convert-icc"] if policy.icc == "ignore" else []
+        return codec_fingerprint(strict=policy.damage == "strict", unused=unused)
 
     def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
         """The notes of `codecs.decode`."""
