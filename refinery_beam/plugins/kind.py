@@ -166,6 +166,9 @@ class Kind(Protocol):
     def source_types(self) -> Mapping[str, SourceType]:
         """The source types it lists, by their words."""
 
+    def more_extensions(self, limits: Any) -> tuple[str, ...]:
+        """The extensions that are listed besides those of the source type, because the limits accept such files."""
+
     @property
     def byte_values(self) -> bool:
         """Whether content is an array whose 8-bit values are counted by `exact.ChannelHistogram`: then statistics and assertions behind

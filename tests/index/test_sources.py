@@ -11,6 +11,7 @@ import pytest
 from refinery_beam.errors import DataError
 from refinery_beam.index import Selection, Source, SourceListing, list_source
 from refinery_beam.index.listing.left_out import LeftOut
+from refinery_beam.plugins.discovery import find_plugin
 from support.index_parts import of_type
 
 Put = Callable[..., Path]
@@ -122,6 +123,12 @@ def test_tree(tmp_path: Path, put: Put) -> None:
 def test_partition_of_the_source(tmp_path: Path, put: Put) -> None:
     put("r/cat/1.png")
     assert [f.partition for f in listing(tmp_path / "r", partition="test").files] == ["test"]
+
+
+def test_heic_is_listed_where_it_is_accepted() -> None:
+    kind = find_plugin("image_classification").kind
+    assert kind.more_extensions(kind.limits.model_validate({"formats": ["heic", "png"]})) == ("heic", "heif")
+    assert kind.more_extensions(kind.limits.model_validate({})) == ()
 
 
 def test_links_are_followed_but_never_in_circles(tmp_path: Path, put: Put) -> None:

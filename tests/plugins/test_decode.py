@@ -16,9 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, PngImagePlugin
 
+from refinery_beam.errors import EnvironmentFault
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.plugins.image_classification.codecs.colour import coloured
 from refinery_beam.plugins.image_classification.codecs.decode import decode, read_header
+from refinery_beam.plugins.image_classification.codecs.heic import register
+from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 
 POLICY, LIMITS = DecodePolicy(), DecodeLimits()
@@ -473,7 +476,7 @@ def test_avif_is_turned_upright() -> None:
         (b"\x76\x2f\x31\x01\x02\0\0\0", "unsupported_format: an OpenEXR file"),
         (b"DDS \x7c\0\0\0" + bytes(120), "unsupported_format: a DirectDraw surface"),
         (b"qoif\0\0\0\x01", "unsupported_format: a QOI file"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported_format: a HEIC file; convert it to JPEG or PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "unsupported_format: a HEIC file; convert it, or install refinery-beam[heic]"),
         (b"<?xml version='1.0'?><note/>", "not_an_image: its first bytes are of no known image format"),
     ],
 )
@@ -485,3 +488,38 @@ def test_files_that_are_no_image_are_named(data: bytes, said: str) -> None:
 
 def test_formats_have_other_names() -> None:
     assert DecodeLimits(formats=("JFIF", "jp2", "pgm", "Tif")).formats == ("jpeg", "jpeg2000", "ppm", "tiff")
+
+
+# -- HEIC ---------------------------------------------------------------------------------------------------------------------------
+
+
+def heic(**options: Any) -> bytes:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return saved(picture(), "HEIF", quality=90, **options)
+
+
+def test_heic_is_read_where_a_recipe_lists_it() -> None:
+    accepted = DecodeLimits(formats=("png", "HEIF"))
+    assert accepted.formats == ("png", "heic")
+    data = heic()
+    image = decode(data, policy=POLICY, limits=accepted)
+    assert (image.mode, image.size) == ("RGB", (40, 30))
+    assert np.array_equal(np.asarray(image), np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+    assert read_header(data, policy=POLICY, limits=accepted) == (40, 30)
+    assert reason(data[: len(data) // 2], limits=accepted) == "truncated"
+    assert reason(data) == "unsupported_format"
+
+
+def test_heic_without_its_extra_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heic()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    register.cache_clear()
+    with pytest.raises(EnvironmentFault, match="HEIC files need pillow-heif") as caught:
+        decode(data, policy=POLICY, limits=DecodeLimits(formats=("heic",)))
+    assert caught.value.code == "missing-extra"
+    with pytest.raises(EnvironmentFault):
+        codec_fingerprint(heic=True)
+    monkeypatch.undo()
+    assert codec_fingerprint(heic=True) not in (codec_fingerprint(), "")

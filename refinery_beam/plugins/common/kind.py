@@ -48,6 +48,10 @@ class PlainKind(ABC):
         """Its only encoding."""
         return self.encoding
 
+    def more_extensions(self, limits: Any) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def decoded(self, policy: Any) -> ArrayType:
         """One text."""
         return ArrayType("str", ())

@@ -16,14 +16,15 @@ from functools import lru_cache
 from PIL import Image, ImageEnhance
 
 from refinery_beam.identity import digest
-from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION, wide_profile
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION, HEIC, wide_profile
 from refinery_beam.plugins.image_classification.codecs.decode import decode
 from refinery_beam.plugins.image_classification.codecs.encode import encode
+from refinery_beam.plugins.image_classification.codecs.heic import register
 from refinery_beam.plugins.image_classification.codecs.icc import converted
 from refinery_beam.plugins.image_classification.codecs.strict import checker, prove
 from refinery_beam.plugins.image_classification.ops.corruptions import jpeg_compression
 from refinery_beam.plugins.image_classification.ops.geometry import FILTERS
-from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
+from refinery_beam.plugins.image_classification.policy import FORMATS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord
 
 ABSENT = "absent"
@@ -33,12 +34,12 @@ _WIDTH, _HEIGHT = 61, 43
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-def codec_fingerprint(*, strict: bool = False, unused: Sequence[str] = ()) -> str:
+def codec_fingerprint(*, strict: bool = False, heic: bool = False, unused: Sequence[str] = ()) -> str:
     """64 hex digits over `codec_parts`; equal where the codecs give equal pixels and bytes, and if `strict` refuse the same damage.
 
     Parts whose names begin like one of `unused` are left out.
 
-    EnvironmentFault ``missing-extra`` if `strict` and simplejpeg is not installed.
+    `heic` adds that format. EnvironmentFault ``missing-extra`` if `strict` and simplejpeg, or `heic` and pillow-heif, is not installed.
 
     >>> len(codec_fingerprint())
     64
@@ -46,6 +47,9 @@ def codec_fingerprint(*, strict: bool = False, unused: Sequence[str] = ()) -> st
     parts = {name: part for name, part in codec_parts().items() if not name.startswith(tuple(unused))}
     if strict:
         parts["strict-jpeg"] = _refusals()
+    if heic:
+        register()
+        parts["decode-heic"] = _outcome(_decoder("heic"))
     return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
 
 
@@ -110,10 +114,10 @@ def _outcome(check: Callable[[], bytes]) -> str:
 
 
 def _decoder(name: str, target: tuple[int, int] | None = None) -> Callable[[], bytes]:
-    policy = DecodePolicy(draft=target is not None)
+    policy, limits = DecodePolicy(draft=target is not None), DecodeLimits(formats=(*FORMATS, "heic"))
 
     def check() -> bytes:
-        image = decode(base64.b64decode(CALIBRATION[name]), policy=policy, limits=DecodeLimits(), target=target)
+        image = decode(base64.b64decode(CALIBRATION.get(name, HEIC)), policy=policy, limits=limits, target=target)
         return b"%d %d " % image.size + image.tobytes()
 
     return check

@@ -9,7 +9,7 @@ from refinery_beam.plugins.image_classification.codecs.decode import FACTS, acce
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.codecs.remarks import remarks
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
-from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
+from refinery_beam.plugins.image_classification.policy import EXTENSIONS, HEIC_EXTENSIONS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord, SourceType
 from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType
@@ -50,6 +50,10 @@ class ImageKind:
     def encoding_of(self, type: ArrayType) -> str:
         """A tensor where every image has one shape, else PNG."""
         return "tensor" if type.fixed else "png"
+
+    def more_extensions(self, limits: DecodeLimits) -> tuple[str, ...]:
+        """Those of HEIC, where it is accepted."""
+        return HEIC_EXTENSIONS if "heic" in limits.formats else ()
 
     def decoded(self, policy: DecodePolicy) -> ArrayType:
         """8-bit pixels with the channels of the mode."""
@@ -133,13 +137,13 @@ class ImageKind:
 
     def fingerprint(self, policy: DecodePolicy, limits: DecodeLimits) -> str:
         """What Pillow and its libraries do to a few small images: LittleCMS where profiles are converted, AVIF and JPEG 2000 where they are
-        accepted; under ``damage: strict`` also what is refused.
+        accepted, libheif where HEIC is; under ``damage: strict`` also what is refused.
         """
         from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
         unused = [f"decode-{name}" for name in ("avif", "jpeg2000") if name not in limits.formats]
         unused += ["convert-icc"] if policy.icc == "ignore" else []
-        return codec_fingerprint(strict=policy.damage == "strict", unused=unused)
+        return codec_fingerprint(strict=policy.damage == "strict", heic="heic" in limits.formats, unused=unused)
 
     def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
         """The notes of `codecs.decode`."""

@@ -26,25 +26,29 @@ _OTHER_NAMES = {
     **dict.fromkeys(("jpg", "jfif", "jpe"), "jpeg"),
     "tif": "tiff",
     "jp2": "jpeg2000",
+    "heif": "heic",
     **dict.fromkeys(("pgm", "pbm", "pnm", "netpbm"), "ppm"),
 }
 
 # fmt: off
 _Written: TypeAlias = Literal[
     "png", "jpeg", "jpg", "jfif", "jpe", "webp", "avif", "jpeg2000", "jp2", "bmp", "gif", "tiff", "tif",
-    "ppm", "pgm", "pbm", "pnm", "netpbm",
+    "ppm", "pgm", "pbm", "pnm", "netpbm", "heic", "heif",
     "PNG", "JPEG", "JPG", "JFIF", "JPE", "WEBP", "AVIF", "JPEG2000", "JP2", "BMP", "GIF", "TIFF", "TIF",
-    "PPM", "PGM", "PBM", "PNM", "NETPBM",
+    "PPM", "PGM", "PBM", "PNM", "NETPBM", "HEIC", "HEIF",
 ]
 # fmt: on
 ImageFormat: TypeAlias = Annotated[
-    Literal["png", "jpeg", "webp", "avif", "jpeg2000", "bmp", "gif", "tiff", "ppm"],
+    Literal["png", "jpeg", "webp", "avif", "jpeg2000", "bmp", "gif", "tiff", "ppm", "heic"],
     BeforeValidator(_format_word, json_schema_input_type=_Written),
 ]
 
 
 FORMATS: tuple[ImageFormat, ...] = ("png", "jpeg", "webp", "avif", "jpeg2000", "bmp", "gif", "tiff", "ppm")
-"""The formats that are read; ``ppm`` is all of Netpbm."""
+"""The formats that are read; ``ppm`` is all of Netpbm. ``heic`` is read where a recipe lists it, by the extra of that name."""
+
+HEIC_EXTENSIONS = ("heic", "heif")
+"""The extensions that are listed too where a recipe accepts ``heic``."""
 
 
 class DecodePolicy(Params):

@@ -32,7 +32,7 @@ KNOWN = {
 """Format words, and what to call such a file. The first nine can be decoded; the others are refused by name."""
 
 REMEDIES = {
-    "heic": "convert it to JPEG or PNG",
+    "heic": "convert it, or install refinery-beam[heic] and list heic in Input.limits.formats",
     "html": "the download gave a page, perhaps an error or a log-in; download the file again",
     "lfs": "run 'git lfs pull' in its repository",
 }
@@ -154,7 +154,7 @@ def ends_early(data: bytes, kind: str, image: ImageFile.ImageFile | None) -> boo
             return len(data) >= 26 and image is not None and struct.unpack_from("<I", data, 2)[0] > len(data)
         if kind == "tiff":
             return _tiff_ends_early(data, image)
-        if kind == "avif" or (kind == "jpeg2000" and data[:1] == b"\0"):
+        if kind in ("avif", "heic") or (kind == "jpeg2000" and data[:1] == b"\0"):
             return _boxes_end_early(data)
         if kind == "jpeg2000":
             return not data.endswith(b"\xff\xd9")

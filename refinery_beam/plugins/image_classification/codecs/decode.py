@@ -66,6 +66,7 @@ from refinery_beam.plugins.image_classification.codecs.colour import coloured
 from refinery_beam.plugins.image_classification.codecs.container import KNOWN, REMEDIES, ends_early, png_orientation_chunk, sniff, webp_size
 from refinery_beam.plugins.image_classification.codecs.damage import load
 from refinery_beam.plugins.image_classification.codecs.depth import check_samples, describe_tiff
+from refinery_beam.plugins.image_classification.codecs.heic import register
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
 from refinery_beam.plugins.image_classification.codecs.rewritten import classic_tiff, ended_jpeg, png_within_limits
 from refinery_beam.plugins.image_classification.codecs.strict import prove
@@ -83,6 +84,9 @@ _PLUGINS = (
     *(AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin),
     *(TiffImagePlugin, WebPImagePlugin),
 )
+_PILLOW = {"heic": "heif"}
+"""Pillow's word for a format, where it is another."""
+
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
 
@@ -278,8 +282,10 @@ def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[Imag
     if kind == "webp":
         # Its reader reserves the whole canvas when it opens the file, so the declared size is read first.
         _check_size(webp_size(data), limits)
+    if kind == "heic":
+        register()
     try:
-        image = Image.open(io.BytesIO(data), formats=(kind,))
+        image = Image.open(io.BytesIO(data), formats=(_PILLOW.get(kind, kind),))
     except Exception as error:
         raise _verdict(error, data, kind, None) from error
     assert isinstance(image, ImageFile.ImageFile)
@@ -351,7 +357,7 @@ def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFil
 def _inner_error(data: bytes, kind: str) -> Exception | None:
     """Why Pillow's reader for the format refused the file: `Image.open` says only that no reader could read it."""
     try:
-        Image.OPEN[kind.upper()][0](io.BytesIO(data), "")
+        Image.OPEN[_PILLOW.get(kind, kind).upper()][0](io.BytesIO(data), "")
     except Exception as error:
         return error
     return None
