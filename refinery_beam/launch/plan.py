@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam import locations
+from refinery_beam.launch.first_files import first_remarks
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import Prepared, prepare
 from refinery_beam.launch.run import CONTRACT, listing_notes, said
@@ -19,7 +20,7 @@ class PlanResult:
     """What `run` would do: a ``hit`` or a ``miss``, the key and where the instance is or will be. As text, the whole plan in words.
 
     `damage` says why an instance that is there does not count; `notes` are what listing the sources noticed, and
-    `warnings` (code, message) what of it somebody will miss.
+    `warnings` (code, message) what of it somebody will miss, and what decoding the first files showed.
     """
 
     status: Literal["hit", "miss"]
@@ -88,7 +89,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         splits=tuple(prepared.plan.split.splits),
         damage=found.damage,
         notes=listing_notes(prepared),
-        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *first_remarks(prepared)),
         prepared=prepared,
     )
 
