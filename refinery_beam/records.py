@@ -74,7 +74,9 @@ class DigestRow(NamedTuple):
 
 
 class ShardRow(NamedTuple):
-    """What one written shard proves about itself. ``file`` is its staging name; ``labels`` is canonical JSON {label: records}."""
+    """What one written shard proves about itself. ``file`` is its staging name; ``labels`` is canonical JSON {label: records}, ``notes`` is
+    what the decoder noted of its records (`plugins.notes`).
+    """
 
     split: str
     shard: int
@@ -85,6 +87,7 @@ class ShardRow(NamedTuple):
     sha256: str
     rows_digest: str
     labels: str
+    notes: str = ""
 
 
 class StepCountRow(NamedTuple):

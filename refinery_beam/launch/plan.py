@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from refinery_beam import locations
 from refinery_beam.errors import raise_all
+from refinery_beam.launch.first_files import first_remarks
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import Prepared, at_the_rule, prepare
 from refinery_beam.launch.run import CONTRACT, listing_notes, said
@@ -24,7 +25,7 @@ class PlanResult:
 
     `classes` are the records by split and label: of a hit those of the instance, of a miss those that the splits will get, before any
     later step; None where filters before the splits decide. `damage` says why an instance that is there does not count; `notes` are what
-    listing the sources noticed, and `warnings` (code, message) what of it, and of the counts, somebody will miss.
+    listing the sources noticed, and `warnings` (code, message) what of it, of the counts, and of the first files, somebody will miss.
     """
 
     status: Literal["hit", "miss"]
@@ -106,7 +107,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         classes=classes,
         damage=found.damage,
         notes=listing_notes(prepared),
-        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits, *first_remarks(prepared)),
         prepared=prepared,
     )
 

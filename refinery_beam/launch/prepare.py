@@ -23,7 +23,17 @@ from refinery_beam.planning.build import build_plan
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import Plugin
 from refinery_beam.plugins.discovery import find_plugin, read_plugin_paths
-from refinery_beam.recipe import CheckResult, Recipe, canonical, complete, load_recipe, refuse_unexecuted, run_checks
+from refinery_beam.recipe import (
+    CheckResult,
+    Recipe,
+    canonical,
+    complete,
+    decode_limits,
+    decode_policy,
+    load_recipe,
+    refuse_unexecuted,
+    run_checks,
+)
 from refinery_beam.runners.options import check_locations, read_options
 
 STORAGE_VERSION = 2
@@ -119,7 +129,7 @@ def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> 
     found = sorted(set(index.facts.partitions) - set(partitions))
     borrowed = find_borrowed(recipe, settings, prepare, asking)
     plan = build_plan(recipe, plugin, partitions=found, roots=roots, borrowed=borrowed)
-    fingerprint = plugin.kind.fingerprint()
+    fingerprint = plugin.kind.fingerprint(decode_policy(recipe, plugin), decode_limits(recipe, plugin))
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
     comparisons = find_comparisons(recipe, plan, settings, prepare, asking)

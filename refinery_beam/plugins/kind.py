@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
@@ -143,7 +144,19 @@ class Kind(Protocol):
 
     @property
     def policy(self) -> type[Params]:
-        """The model of ``Input.decode``: how files become content. Part of a dataset's identity."""
+        """The model of ``Input.decode``: how files become content. Part of a dataset's identity. A kind that can look for damage that its
+        decoder forgives has a field ``damage`` in it, which gets the word of ``Input.damage``.
+        """
+
+    @property
+    def later_defaults(self) -> Mapping[str, Any]:
+        """The fields of the policy that a later release than the first brought, with their defaults. A recipe that leaves them out keeps
+        its identity; that they mean something else than before is the business of the plugin's version.
+        """
+
+    @property
+    def unrecorded(self) -> Mapping[str, Any]:
+        """What fields of the policy mean for datasets that were made before they were recorded, where that is not their default."""
 
     @property
     def limits(self) -> type[Params]:
@@ -152,6 +165,9 @@ class Kind(Protocol):
     @property
     def source_types(self) -> Mapping[str, SourceType]:
         """The source types it lists, by their words."""
+
+    def more_extensions(self, limits: Any) -> tuple[str, ...]:
+        """The extensions that are listed besides those of the source type, because the limits accept such files."""
 
     @property
     def byte_values(self) -> bool:
@@ -212,8 +228,15 @@ class Kind(Protocol):
     def accumulator(self, type: ArrayType) -> Partial | None:
         """An empty exact accumulator that determines every statistic of values of this type; None if each op has its own."""
 
-    def fingerprint(self) -> str:
-        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes."""
+    def fingerprint(self, policy: Any, limits: Any) -> str:
+        """64 hex digits over the results of its codecs on this machine. Part of the key of every recipe that decodes by the policy within
+        the limits.
+
+        EnvironmentFault ``missing-extra`` if the policy needs a codec that is not installed.
+        """
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """What the notes (`plugins.notes`) of its `decode` on all records mean, as (code, text) of warnings."""
 
     def codecs(self) -> Mapping[str, str]:
         """Its codecs and their versions, for the manifest."""

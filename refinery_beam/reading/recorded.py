@@ -81,7 +81,8 @@ class Recorded:
         """The decode policy and the limits of the recipe."""
         settings: Mapping[str, Any] = self._replay.get("decode", {})
         limits = {name: value for name, value in settings.items() if name in self.kind.limits.model_fields}
-        return Decoder(self.kind, {name: value for name, value in settings.items() if name not in limits}, limits)
+        policy = {name: value for name, value in settings.items() if name not in limits}
+        return Decoder(self.kind, {**self.kind.unrecorded, **policy}, limits)
 
     def decode(self, data: bytes, split: str, *, location: str, loader: Loader | None = None) -> Content:
         """The content of a file, decoded as runs do it for a split. DataError with the reason word as its code; ``location`` names the

@@ -5,7 +5,9 @@ No Beam is imported, and nothing but JSON is read from the instance: the manifes
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -148,8 +150,14 @@ class Replay:
 
     def _read(self, location: str) -> bytes:
         try:
-            on_store = locations.is_url(location)
-            self._recorded.decoder.check_size((locations.size(location) or 0) if on_store else os.stat(location).st_size)
+            if locations.is_url(location):
+                self._recorded.decoder.check_size(locations.size(location) or 0)
+            else:
+                facts = os.stat(location)
+                if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+                    # A device may go on for ever, and a pipe wait for ever.
+                    raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
+                self._recorded.decoder.check_size(facts.st_size)
             return locations.read(location)
         except BadRecord as error:
             raise unusable(error, location) from error
@@ -185,7 +193,10 @@ def _one_split(manifest: Manifest, split: str | None) -> str:
 
 
 def _codec_warnings(recorded: Recorded) -> list[str]:
-    here, there = recorded.kind.fingerprint(), recorded.manifest.raw.get("codec_fingerprint")
+    here, there = (
+        recorded.kind.fingerprint(recorded.decoder.policy, recorded.decoder.limits),
+        recorded.manifest.raw.get("codec_fingerprint"),
+    )
     if here == there:
         return []
     return [f"the codecs of this machine do something else ({here[:12]}) than those that built the instance ({str(there)[:12]})"]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from refinery_beam.identity import LAW_VERSION, ordered_pairs
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
-from refinery_beam.recipe.params import full_assertion, full_params
+from refinery_beam.recipe.params import DAMAGE, full_assertion, full_params
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import Params, Plugin
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 NEUTRAL: dict[str, dict[str, Any]] = {
+    "Input": {"damage": "standard"},
     "Output": {"compression": None, "row_group_bytes": None, "facts": "on"},
     "Splits": {"order_by": None, "allow_empty": False},
 }
@@ -26,10 +27,10 @@ NEUTRAL: dict[str, dict[str, Any]] = {
 def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     """A plain mapping for `identity.canonical_bytes`, equal for recipes that mean the same and for no others.
 
-    Left out: locations, the seed (it is a part of the instance key of its own), the schema version, overlays, pictures. Filled
-    in: every default, with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order has meaning; lists
-    of splits, stages and formats are sorted because theirs has none. Numbers keep the type their declaration gives them; in free-form
-    values 5, 5.0 and "5" differ.
+    Left out: locations and which links are followed, the seed (it is a part of the instance key of its own), the schema version, overlays,
+    pictures. Filled in: every default, with `plugin` also those of op parameters. ``Splits.ratios`` is a list of pairs because its order
+    has meaning; lists of splits, stages and formats are sorted because theirs has none. Numbers keep the type their declaration gives
+    them; in free-form values 5, 5.0 and "5" differ.
     """
     body = full_model(recipe, plugin)
     for name in ("schema_version", "seed"):
@@ -37,6 +38,7 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     body["overlays"] = {}
     body["Visualizations"] = []  # drawn from the finished dataset: another picture is no other dataset
     body["law"] = LAW_VERSION
+    del body["Input"]["follow_links"]
     for source in body["Input"]["sources"]:
         del source["path"]
         if source["label_from"] is not None:
@@ -47,6 +49,9 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         for name, value in values.items():
             if body[section][name] == value:
                 del body[section][name]
+    if plugin is not None:
+        later = plugin.kind.later_defaults
+        body["Input"]["decode"] = {k: v for k, v in body["Input"]["decode"].items() if k not in later or v != later[k]}
     if body["Splits"]["ratios"] is not None:
         body["Splits"]["ratios"] = ordered_pairs(body["Splits"]["ratios"])
     for section in ASSERTION_SECTIONS:
@@ -69,6 +74,7 @@ def full_model(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
     body: dict[str, Any] = recipe.model.model_dump(mode="json", by_alias=True)
     if plugin is not None:
         body["Input"]["decode"] = _full(plugin.kind.policy, body["Input"]["decode"])
+        body["Input"]["decode"].pop(DAMAGE, None)
         body["Input"]["limits"] = _full(plugin.kind.limits, body["Input"]["limits"])
         for section in OP_SECTIONS:
             for index, operation in enumerate(getattr(recipe.model, section)):

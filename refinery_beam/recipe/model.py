@@ -104,7 +104,8 @@ class InputSource(Section):
 
 class InputSection(Section):
     """Sources, and what happens to files that cannot be used. The words of ``decode`` (how a file becomes content) and ``limits`` (what is
-    refused unread) are those of the plugin's kind of data; see `params.decode_policy`.
+    refused unread) are those of the plugin's kind of data; see `params.decode_policy`. ``damage: strict`` looks for all damage that a codec
+    can tell. ``follow_links: outside`` follows links that lead out of a source.
     """
 
     sources: Annotated[tuple[InputSource, ...], Field(min_length=1)]
@@ -112,6 +113,8 @@ class InputSection(Section):
     max_bad_fraction: Annotated[float, Field(ge=0, le=1)] = 0.01
     limits: dict[str, Any] = Field(default_factory=dict)
     decode: dict[str, Any] = Field(default_factory=dict)
+    damage: Literal["standard", "strict"] = "standard"
+    follow_links: Literal["inside", "outside"] = "inside"
 
 
 _StoreFormat: TypeAlias = Literal["parquet", "jsonl", "webdataset", "tfrecord"]

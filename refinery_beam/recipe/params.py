@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.load import Recipe
 
 
+DAMAGE = "damage"
+"""The field of a kind's decode policy that gets the word of ``Input.damage``. Recipes do not write it under ``Input.decode``."""
+
+
 def op_params(recipe: Recipe, section: str, index: int, operation: Operation, *, plugin: Plugin) -> tuple[Params | None, list[RecipeError]]:
     """The validated parameters of one operation, or None with the errors (with positions in the recipe).
 
@@ -69,8 +73,9 @@ def given_params(recipe: Recipe, operation: Operation, spec: OpSpec) -> dict[str
 
 
 def decode_policy(recipe: Recipe, plugin: Plugin) -> Params:
-    """``Input.decode`` by the model of the plugin's kind of data. Checks have said what is wrong with it."""
-    return plugin.kind.policy.model_validate(recipe.model.Input.decode)
+    """``Input.decode``, with ``Input.damage``, by the model of the plugin's kind of data. Checks have said what is wrong with it."""
+    damage = {DAMAGE: recipe.model.Input.damage} if DAMAGE in plugin.kind.policy.model_fields else {}
+    return plugin.kind.policy.model_validate({**recipe.model.Input.decode, **damage})
 
 
 def decode_limits(recipe: Recipe, plugin: Plugin) -> Params:

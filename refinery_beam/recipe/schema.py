@@ -14,6 +14,7 @@ from refinery_beam.plugins.base import AssertionSpec, OpSpec, Plugin
 from refinery_beam.recipe.migrate import V1_ASSERTIONS, V1_OPS
 from refinery_beam.recipe.model import RecipeModel
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
+from refinery_beam.recipe.params import DAMAGE
 
 Schema = dict[str, Any]
 
@@ -104,7 +105,9 @@ def _words_of(plugin: Plugin, defs: dict[str, Schema]) -> Schema:
     specs = {s: [op.spec for _, op in sorted(plugin.ops.items()) if op.spec.section == s] for s in (*OP_SECTIONS, "Visualizations")}
     kinds = [a.spec for _, a in sorted(plugin.assertions.items())]
     source = {"properties": {"type": {"enum": sorted(plugin.source_types)}}}
-    content = {"decode": _model(plugin.kind.policy, defs), "limits": _model(plugin.kind.limits, defs)}
+    decode = _model(plugin.kind.policy, defs)
+    decode.get("properties", {}).pop(DAMAGE, None)
+    content = {"decode": decode, "limits": _model(plugin.kind.limits, defs)}
     stored = {"encoding": {"anyOf": [{"enum": list(plugin.encodings)}, {"type": "null"}]}}
     types = {"properties": {"Input": {"properties": {"sources": {"items": source}, **content}}, "Output": {"properties": stored}}}
     older = {section: {"properties": {"op": {"enum": [*_names(found), *V1_OPS]}}} for section, found in specs.items()}

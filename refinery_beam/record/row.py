@@ -9,6 +9,7 @@ from typing import Any
 from refinery_beam.exact import Partial
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import BadRecord, Content, Encoding, Kind, call_plugin
+from refinery_beam.plugins.notes import Note
 from refinery_beam.record.columns import FieldMismatch, coerce
 from refinery_beam.record.extras import Extras
 from refinery_beam.record.source import Decoder
@@ -29,6 +30,7 @@ class Row:
     partials: tuple[tuple[str, Partial], ...] = field(default=())
     extras: Extras | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 class RowMaker:

@@ -24,6 +24,7 @@ from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
 from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
 from refinery_beam.plugins.compression import codec_and_level
+from refinery_beam.plugins.notes import Tally, add_notes, write_notes
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
@@ -228,6 +229,7 @@ def write_shard(
     partials: dict[str, Partial] = {}
     points = {point.name: point for point in worker.plan.fits}
     labels: Counter[str | None] = Counter()
+    notes: Tally = {}
     digests: list[bytes] = []
     part = FactsPart(worker.fact_types) if facts else None
     try:
@@ -240,6 +242,7 @@ def write_shard(
                 digests.append(result.digest)
                 if part is not None:
                     part.add(result)
+                add_notes(notes, result.ref.record_id, result.notes)
                 gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
                 for name, partial in result.partials:
                     if name in partials:
@@ -271,6 +274,7 @@ def write_shard(
         sha256=sha256,
         rows_digest=shard_digest(digests),
         labels=label_counts(labels),
+        notes=write_notes(notes),
     )
     return Shard(row=row, ledger=ledger, partials=partials, extras=gather.rows())
 

@@ -27,6 +27,7 @@ from refinery_beam.plugins.base import (
     call_plugin,
 )
 from refinery_beam.plugins.discovery import plugin_of_plan
+from refinery_beam.plugins.notes import noting
 from refinery_beam.record.byte_values import table_of
 from refinery_beam.record.contracts import Contracts
 from refinery_beam.record.extras import Extras
@@ -165,8 +166,9 @@ class Worker:
         extras, content = Extras(), None
         facts: dict[str, Any] = {}
         partials: tuple[tuple[str, Partial], ...] = ()
-        if plan.decodes:
-            content, partials = self._content(ref, data, known, fitted, extras, facts if self.fact_types else None)
+        with noting() as notes:
+            if plan.decodes:
+                content, partials = self._content(ref, data, known, fitted, extras, facts if self.fact_types else None)
         row = self._rows.row(ref, known, data=data, content=content, partials=partials)
         stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.content_field}
         finished = known | stored
@@ -175,7 +177,8 @@ class Worker:
         extras.files += record_files(plan, self.plugin, ref, finished, content)
         if data and self.fact_types and not plan.decodes:
             facts |= self.files.header(ref, data)
-        return replace(row, extras=extras, facts=facts)
+        noted = tuple(dict.fromkeys(notes)) if stands_for_input(self.plugin, ref) else ()
+        return replace(row, extras=extras, facts=facts, notes=noted)
 
     def _content(
         self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, facts: dict[str, Any] | None

@@ -15,6 +15,11 @@ DATA = {
         "a source's path is a folder that can be read; relative paths start at the recipe file's folder",
         "correct the path, or mount what should be there",
     ),
+    "link-outside": Rule(
+        "a link leads out of its source",
+        "links in a source lead to files of the source: one that leaves it may lead to any file of the machine",
+        "set Input.follow_links: outside if the links are meant, as in the caches of Hugging Face and DVC; or copy the files",
+    ),
     "unreadable-folder": Rule(
         "a folder below a source cannot be read",
         "every folder below a source must be readable: what cannot be listed cannot be counted",

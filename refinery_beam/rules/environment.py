@@ -10,8 +10,8 @@ _REACHABLE = "a location is a place that this machine can reach and may use"
 
 ENVIRONMENT = {
     "missing-extra": Rule(
-        "an engine whose client libraries are not installed",
-        "they come with the extra named {extra}",
+        "a package that the run needs is not installed",
+        "it comes with the extra named {extra}",
         "pip install 'refinery-beam[{extra}]'",
     ),
     "worker-differs": Rule(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from PIL import Image, ImageFont, features
 from refinery_beam.identity import Stream, canonical_bytes, record_key
 from refinery_beam.plugins.base import TAGS_FIELD, ArrayType, FittedOp
 from refinery_beam.plugins.image_classification import PLUGIN
-from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION, wide_profile
 from refinery_beam.plugins.image_classification.codecs.decode import decode
 from refinery_beam.plugins.image_classification.codecs.encode import encode
 from refinery_beam.plugins.image_classification.fingerprint import codec_parts
@@ -211,6 +212,14 @@ def decode_digests() -> dict[str, dict[str, str]]:
         for mode in ("RGB", "L", "RGBA", "keep"):
             image = decode(base64.b64decode(text), policy=DecodePolicy(mode=mode), limits=DecodeLimits())  # type: ignore[arg-type]
             found.setdefault(f"decode-{name} {part}", {})[mode] = hashlib.sha256(shown(image)).hexdigest()[:32]
+    wide, deep = png(generated("RGB"), icc_profile=wide_profile()), png(Image.fromarray(np.arange(4096, dtype=np.uint16).reshape(64, 64)))
+    for key, data, policies in (
+        (f"convert-icc {parts['convert-icc']}", wide, ({"icc": "convert"}, {"icc": "convert", "mode": "L"}, {"icc": "ignore"})),
+        ("depth", deep, tuple({"bits": bits, "mode": mode} for bits in (12, 14, 16, None) for mode in ("L", "RGB", "keep"))),
+    ):
+        for policy in policies:
+            image = decode(data, policy=DecodePolicy.model_validate(policy), limits=DecodeLimits())
+            found.setdefault(key, {})[json.dumps(policy, sort_keys=True)] = hashlib.sha256(shown(image)).hexdigest()[:32]
     stream = Stream(seed=1, op="golden", key=b"")  # JPEG compression draws nothing
     low = f"encode-jpeg_low {parts['encode-jpeg_low']} {parts['encode-jpeg']}"
     for mode in ("L", "RGB"):
@@ -221,6 +230,12 @@ def decode_digests() -> dict[str, dict[str, str]]:
         key = f"encode-{encoding} {parts[f'encode-{encoding}']}"
         found[key] = {m: hashlib.sha256(encode(generated(m), encoding)).hexdigest()[:32] for m in modes}
     return found
+
+
+def png(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    return file.getvalue()
 
 
 def lettering() -> str:

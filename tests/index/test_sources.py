@@ -4,19 +4,21 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from refinery_beam.errors import DataError
 from refinery_beam.index import Selection, Source, SourceListing, list_source
 from refinery_beam.index.listing.left_out import LeftOut
+from refinery_beam.plugins.discovery import find_plugin
 from support.index_parts import of_type
 
 Put = Callable[..., Path]
 
 
-def listing(root: Path, type: str = "image_folder", **more: str) -> SourceListing:
-    return list_source(Source(name="s", type=type, root=str(root), at="r.yaml:4:7", **of_type(type), **more))  # type: ignore[arg-type]
+def listing(root: Path, type: str = "image_folder", **more: Any) -> SourceListing:
+    return list_source(Source(name="s", type=type, root=str(root), at="r.yaml:4:7", **of_type(type), **more))
 
 
 def paths(found: SourceListing) -> list[str]:
@@ -123,6 +125,12 @@ def test_partition_of_the_source(tmp_path: Path, put: Put) -> None:
     assert [f.partition for f in listing(tmp_path / "r", partition="test").files] == ["test"]
 
 
+def test_heic_is_listed_where_it_is_accepted() -> None:
+    kind = find_plugin("image_classification").kind
+    assert kind.more_extensions(kind.limits.model_validate({"formats": ["heic", "png"]})) == ("heic", "heif")
+    assert kind.more_extensions(kind.limits.model_validate({})) == ()
+
+
 def test_links_are_followed_but_never_in_circles(tmp_path: Path, put: Put) -> None:
     put("r/cat/1.png")
     put("elsewhere/2.png")
@@ -130,10 +138,49 @@ def test_links_are_followed_but_never_in_circles(tmp_path: Path, put: Put) -> No
     (tmp_path / "r/cat/self").symlink_to(".")
     (tmp_path / "r/dog").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "r/cat/3.png").symlink_to(tmp_path / "elsewhere/2.png")
-    found = listing(tmp_path / "r", "image_flat")
+    found = listing(tmp_path / "r", "image_flat", follow_links=True)
     assert paths(found) == ["cat/1.png", "cat/3.png", "dog/2.png"]
     assert found.skipped == {"link_loop": 2}
     assert list(found.files)[1].size == len("elsewhere/2.png")
+
+
+def test_links_that_stay_inside_are_followed(tmp_path: Path, put: Put) -> None:
+    put("r/cat/1.png")
+    (tmp_path / "r/cat/2.png").symlink_to("1.png")
+    (tmp_path / "r/dog").symlink_to(tmp_path / "r/cat")
+    (tmp_path / "alias").symlink_to(tmp_path / "r")
+    for root in ("r", "alias"):
+        assert paths(listing(tmp_path / root)) == ["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]
+
+
+def test_links_that_leave_the_source_are_refused(tmp_path: Path, put: Put) -> None:
+    put("r/cat/1.png")
+    put("elsewhere/2.png")
+    put("really/3.png")
+    (tmp_path / "r/cat/passwd.png").symlink_to("/etc/passwd")
+    (tmp_path / "r/cat/passwd.txt").symlink_to("/etc/passwd")  # not selected: nobody reads it
+    (tmp_path / "r/cat/two.png").symlink_to("../../elsewhere/2.png")
+    (tmp_path / "r/all").symlink_to("/")
+    (tmp_path / "r-almost").symlink_to(tmp_path / "really")
+    (tmp_path / "r/near").symlink_to(tmp_path / "r-almost")
+    with pytest.raises(DataError) as caught:
+        listing(tmp_path / "r")
+    assert caught.value.code == "link-outside"
+    assert str(caught.value).startswith(
+        f"source 's': 4 links out of '{tmp_path}/r': 'all' to '/', 'cat/passwd.png' to '/etc/passwd', "
+        f"'cat/two.png' to '{tmp_path}/elsewhere/2.png' and 1 more"
+    )
+    assert "Input.follow_links: outside" in str(caught.value.remedy)
+
+
+@pytest.mark.timeout(20)
+def test_pipes_and_devices_are_never_opened(tmp_path: Path, put: Put) -> None:
+    put("r/cat/1.png")
+    os.mkfifo(tmp_path / "r/cat/pipe.png")
+    (tmp_path / "r/cat/zero.png").symlink_to("/dev/zero")
+    found = listing(tmp_path / "r", follow_links=True)
+    assert paths(found) == ["cat/1.png"]
+    assert found.skipped == {"special": 2}
 
 
 def test_folders_that_link_crosswise_end(tmp_path: Path, put: Put) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -135,3 +136,34 @@ def test_filters_against_the_definition() -> None:
 def test_plasma_spans_its_range() -> None:
     heights = plasma(64, 2.0, Stream(seed=1, op="p", key=b"k"))
     assert heights.shape == (64, 64) and heights.min() == 0.0 and heights.max() == 1.0
+
+
+def strengths(kind: str, images: int = 12) -> list[float]:
+    """The mean difference to drawn images of 160 pixels, by severity."""
+    found = []
+    for severity in range(1, 6):
+        changes = []
+        for k in range(images):
+            image = draw("circle", k, size=(160, 160))
+            stream = Stream(seed=1, op="c", key=record_key(str(k)), replica=f"{kind}:{severity}")
+            changes.append(np.abs(as_array(corrupt(image, kind, severity, stream)).astype(int) - as_array(image)).mean())
+        found.append(float(np.mean(changes)))
+    return found
+
+
+def test_each_severity_of_elastic_transform_is_a_little_stronger() -> None:
+    found = strengths("elastic_transform")
+    assert found == sorted(found)
+    assert all(1.04 < after / before < 1.3 for before, after in itertools.pairwise(found))
+
+
+def test_frost_is_as_bright_as_photographs_of_frost() -> None:
+    black, white = Image.new("RGB", (224, 224)), Image.new("RGB", (224, 224), "white")
+    for severity, (keep, cover) in enumerate(((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)), 1):
+        frosted = [
+            as_array(corrupt(black, "frost", severity, Stream(seed=1, op="c", key=record_key(str(k)), replica=severity))) for k in range(40)
+        ]
+        red, green, blue = np.mean(frosted, axis=(0, 1, 2)) / cover
+        # The mean colour of the photographs is 146, 167, 179.
+        assert (red, green, blue) == (pytest.approx(146, abs=12), pytest.approx(167, abs=12), pytest.approx(179, abs=12))
+        assert (as_array(corrupt(white, "frost", severity, Stream(seed=1, op="c", key=b"k"))) >= int(255 * keep) - 1).all()

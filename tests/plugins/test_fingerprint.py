@@ -15,6 +15,8 @@ from PIL import Image, features
 from refinery_beam.plugins.image_classification import fingerprint
 from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
 from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint, codec_parts
+from refinery_beam.plugins.image_classification.kind import ImageKind
+from refinery_beam.plugins.image_classification.policy import FORMATS, DecodeLimits, DecodePolicy
 
 
 @pytest.fixture
@@ -49,10 +51,10 @@ def test_it_covers_every_codec_and_filter() -> None:
 
 
 def test_calibration_files_are_small_and_of_their_kind() -> None:
-    kinds = {"jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF", "webp": "WEBP"}
+    kinds = {"jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF", "webp": "WEBP", "avif": "AVIF", "jpeg2000": "JPEG2000"}
     for name, text in CALIBRATION.items():
         data = base64.b64decode(text)
-        assert len(data) < 1024
+        assert len(data) < 2048
         assert Image.open(io.BytesIO(data)).format == kinds[name.split("_")[0]]
     assert "progression" in Image.open(io.BytesIO(base64.b64decode(CALIBRATION["jpeg_progressive"]))).info
     assert Image.open(io.BytesIO(base64.b64decode(CALIBRATION["jpeg_cmyk"]))).mode == "CMYK"
@@ -69,6 +71,15 @@ def test_another_resize_is_noticed_and_named(fresh: None, monkeypatch: pytest.Mo
     monkeypatch.setattr(Image.Image, "resize", other)
     assert codec_fingerprint() != before
     assert {name for name in parts if parts[name] != codec_parts()[name]} == {"resize-lanczos"}
+
+
+def test_only_codecs_that_may_be_used_count() -> None:
+    def of(policy: dict[str, Any], formats: tuple[str, ...] = FORMATS) -> str:
+        return ImageKind().fingerprint(DecodePolicy.model_validate(policy), DecodeLimits.model_validate({"formats": formats}))
+
+    assert of({}) == codec_fingerprint() == of({"mode": "L", "bits": 12})
+    few = ("png", "jpeg", "webp", "bmp", "gif", "tiff")
+    assert len({of({}), of({"icc": "ignore"}), of({}, few), of({"icc": "ignore"}, few), of({"damage": "strict"})}) == 5
 
 
 def test_a_missing_codec_is_absent(fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ DECODE = {
     "exif": "apply",
     "alpha": "white",
     "draft": False,
+    "icc": "convert",
     "max_pixels": 10_000,
     "max_bytes": 20_000,
     "formats": ["png", "jpeg"],

@@ -127,9 +127,18 @@ def test_defaults(base: str) -> None:
     assert PLUGIN.kind.limits().model_dump() == {
         "max_pixels": 178956970,
         "max_bytes": 268435456,
-        "formats": ("png", "jpeg", "webp", "bmp", "gif", "tiff"),
+        "formats": ("png", "jpeg", "webp", "avif", "jpeg2000", "bmp", "gif", "tiff", "ppm"),
     }
-    assert PLUGIN.kind.policy().model_dump() == {"mode": "RGB", "exif": "apply", "alpha": "white", "draft": False}
+    assert PLUGIN.kind.policy().model_dump() == {
+        "mode": "RGB",
+        "exif": "apply",
+        "alpha": "white",
+        "draft": False,
+        "icc": "convert",
+        "bits": None,
+        "damage": "standard",
+    }
+    assert (model.Input.damage, model.Input.follow_links) == ("standard", "inside")
     assert (model.Input.on_error, model.Output.format, model.Output.encoding) == ("fail", ("parquet",), None)
     assert (model.Splits.method, model.Splits.keep_duplicates_together) == ("exact", "exact")
     assert model.Filters[0].stages == ("pre_split",)

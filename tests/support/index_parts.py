@@ -52,7 +52,7 @@ def recipe(
 ) -> FakeRecipe:
     empty = dict.fromkeys(("Filters", "Featurizations", "InputContracts", "OutputExpectations", "Sinks"), ())
     model = SimpleNamespace(
-        Input=SimpleNamespace(sources=sources, on_error=on_error),
+        Input=SimpleNamespace(sources=sources, on_error=on_error, follow_links="inside", limits={}),
         Output=SimpleNamespace(record_schema=dict.fromkeys(schema)),
         Labels=SimpleNamespace(
             field=field, source=SimpleNamespace(kind=kind or ("derived" if derivation else "direct"), derivation=derivation)

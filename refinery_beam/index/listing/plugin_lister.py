@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from refinery_beam.errors import DataError, PluginError, display
 from refinery_beam.identity import nfc
 from refinery_beam.index.listing.left_out import SourceSelection
+from refinery_beam.index.listing.links import Links
 from refinery_beam.index.listing.sources import FileFact, Source, SourceListing, sorted_files
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
         raise _fault(source, f"failed: {type(error).__name__}: {error}") from error
     files = sorted_files(scratch)
     paths: set[str] = set()
+    links_out = Links(source)
     for item in named:
         path = item.path
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
@@ -50,8 +52,10 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
             raise _fault(source, f"names {display(path)!r}: {error.strerror}") from error
         if not stat.S_ISREG(facts.st_mode):
             raise _fault(source, f"names {display(path)!r}, which is no regular file")
+        links_out.leaves(path)
         split = item.partition if item.partition is not None else source.partition or None
         files.add(FileFact(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, item.label, split))
+    links_out.refuse()
     if not len(files):
         raise DataError(
             f"source {source.name!r}: its loader found no file in {display(source.root)!r}",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def make_sources(recipe: Recipe, kind: Kind) -> list[Source]:
     """The recipe's sources with absolute roots."""
     sources: list[Source] = []
+    more = kind.more_extensions(kind.limits.model_validate(recipe.model.Input.limits))
     for number, given in enumerate(recipe.model.Input.sources):
         here = ("Input", "sources", number)
         known = kind.source_types.get(given.type)
@@ -26,12 +27,13 @@ def make_sources(recipe: Recipe, kind: Kind) -> list[Source]:
                 name=nfc(given.name),
                 type=given.type,
                 arrangement=known.arrangement if known is not None else "",
-                extensions=known.extensions if known is not None else (),
+                extensions=(*known.extensions, *more) if known is not None else (),
                 noun=kind.field or "file",
                 root=_root(recipe.resolve(given.path)),
                 partition=nfc(given.partition or ""),
                 unlabeled=given.unlabeled,
                 layout=given.layout or "",
+                follow_links=recipe.model.Input.follow_links == "outside",
                 label_from=_label_spec(recipe, given.label_from, (*here, "label_from")),
                 at=recipe.at((*here, "path")),
                 layout_at=recipe.at((*here, "layout")),

@@ -52,8 +52,9 @@ class FileFact(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
-    (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree; ``at`` and
-    ``layout_at`` are the positions of the path and the layout in the recipe, and ``noun`` the noun for files, all for messages."""
+    (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree;
+    ``follow_links`` says that links may lead out of it; ``at`` and ``layout_at`` are the positions of the path and the layout in the
+    recipe, and ``noun`` the noun for files, all for messages."""
 
     name: str
     type: str
@@ -63,6 +64,7 @@ class Source:
     partition: str = ""
     unlabeled: bool = False
     layout: str = ""
+    follow_links: bool = False
     label_from: LabelSpec | None = None
     noun: str = field(default="file", compare=False)
     at: str = field(default="", compare=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from refinery_beam.errors import DataError, display
+from refinery_beam.index.listing.links import Links
 from refinery_beam.index.listing.sources import Sieve, Source
 
 # A path may lead through this many linked folders. Loops are found by device and inode; this bounds folders that link crosswise.
@@ -12,8 +13,12 @@ _MAX_LINKS = 4
 
 
 def walk_local(sieve: Sieve) -> None:
-    """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path."""
+    """Walk a local folder: one scan a folder, one stat a file, linked folders followed, never twice on one path.
+
+    Raises DataError ``link-outside`` for links that lead out of the folder, unless the source says that they are followed.
+    """
     source, skip = sieve.source, sieve.skip
+    links_out = Links(source)
     root = source.root
     try:
         top = os.stat(root)
@@ -37,6 +42,8 @@ def walk_local(sieve: Sieve) -> None:
                     continue
                 try:
                     if entry.is_dir():
+                        if entry.is_symlink() and links_out.leaves(prefix + name):
+                            continue
                         facts = entry.stat()
                         key = (facts.st_dev, facts.st_ino)
                         hops = links + entry.is_symlink()
@@ -51,6 +58,8 @@ def walk_local(sieve: Sieve) -> None:
                     if word:
                         skip(word if word == "hidden" or entry.is_file() else _odd_word(entry), prefix + name)
                     elif entry.is_file():
+                        if entry.is_symlink() and links_out.leaves(prefix + name):
+                            continue
                         facts = entry.stat()
                         sieve.add(prefix + name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
                     else:
@@ -62,6 +71,7 @@ def walk_local(sieve: Sieve) -> None:
                         skip("broken_link", prefix + name)  # a link to itself
                     else:
                         raise _unreadable(source, prefix + name, error) from None
+    links_out.refuse()
 
 
 def _odd_word(entry: os.DirEntry[str]) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from refinery_beam.dtypes import normal_dtype
 from refinery_beam.identity import digest
 from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class PlainKind(ABC):
     field: str = ""
     noun: str = "records"
     policy: type[Params] = NoPolicy
+    later_defaults: Mapping[str, Any] = {}
+    unrecorded: Mapping[str, Any] = {}
     limits: type[Params] = SizeLimit
     source_types: Mapping[str, SourceType] = {}
     encoding: str = ""
@@ -44,6 +47,10 @@ class PlainKind(ABC):
     def encoding_of(self, type: ArrayType) -> str:
         """Its only encoding."""
         return self.encoding
+
+    def more_extensions(self, limits: Any) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def decoded(self, policy: Any) -> ArrayType:
         """One text."""
@@ -106,9 +113,13 @@ class PlainKind(ABC):
         """None: each fitted op has its own."""
         return None
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, policy: Any, limits: Any) -> str:
         """A constant, because no codec is used."""
         return digest("codecs", self.field).hex()
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """None: it leaves no notes."""
+        return []
 
     def codecs(self) -> Mapping[str, str]:
         """No codec."""

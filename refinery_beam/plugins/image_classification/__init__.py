@@ -78,7 +78,7 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
 
 PLUGIN = Plugin(
     name="image_classification",
-    version=1,
+    version=2,
     kind=ImageKind(),
     encodings=ENCODINGS,
     ops={op.spec.name: op for op in _OPS},

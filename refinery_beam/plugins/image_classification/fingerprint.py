@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from PIL import Image, ImageEnhance
 
 from refinery_beam.identity import digest
-from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION
+from refinery_beam.plugins.image_classification.codecs.calibration import CALIBRATION, HEIC, wide_profile
 from refinery_beam.plugins.image_classification.codecs.decode import decode
 from refinery_beam.plugins.image_classification.codecs.encode import encode
+from refinery_beam.plugins.image_classification.codecs.heic import register
+from refinery_beam.plugins.image_classification.codecs.icc import converted
+from refinery_beam.plugins.image_classification.codecs.strict import checker, prove
 from refinery_beam.plugins.image_classification.ops.corruptions import jpeg_compression
 from refinery_beam.plugins.image_classification.ops.geometry import FILTERS
-from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
+from refinery_beam.plugins.image_classification.policy import FORMATS, DecodeLimits, DecodePolicy
+from refinery_beam.plugins.kind import BadRecord
 
 ABSENT = "absent"
 """The word for a codec this machine does not have."""
@@ -30,13 +34,40 @@ _WIDTH, _HEIGHT = 61, 43
 _ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
-def codec_fingerprint() -> str:
-    """64 hex digits over all of `codec_parts`; equal where the codecs give equal pixels and bytes.
+def codec_fingerprint(*, strict: bool = False, heic: bool = False, unused: Sequence[str] = ()) -> str:
+    """64 hex digits over `codec_parts`; equal where the codecs give equal pixels and bytes, and if `strict` refuse the same damage.
+
+    Parts whose names begin like one of `unused` are left out.
+
+    `heic` adds that format. EnvironmentFault ``missing-extra`` if `strict` and simplejpeg, or `heic` and pillow-heif, is not installed.
 
     >>> len(codec_fingerprint())
     64
     """
-    return digest("codecs", *(f"{name}={part}" for name, part in sorted(codec_parts().items()))).hex()
+    parts = {name: part for name, part in codec_parts().items() if not name.startswith(tuple(unused))}
+    if strict:
+        parts["strict-jpeg"] = _refusals()
+    if heic:
+        register()
+        parts["decode-heic"] = _outcome(_decoder("heic"))
+    return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
+
+
+def _refusals() -> str:
+    """Which of some damaged JPEG files are refused, and in which words."""
+    checker()
+    found = []
+    for name in ("jpeg_420", "jpeg_progressive", "jpeg_cmyk"):
+        data = base64.b64decode(CALIBRATION[name])
+        for at in range(len(data) // 2, len(data), 7):
+            copy = bytearray(data)
+            copy[at] ^= 0x10
+            try:
+                prove(bytes(copy), "jpeg", {})
+                found.append("")
+            except BadRecord as error:
+                found.append(error.detail)
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
 
 
 def codec_parts() -> dict[str, str]:
@@ -61,6 +92,7 @@ def _parts() -> tuple[tuple[str, str], ...]:
     checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
     checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()
     checks["convert-alpha"] = _blended
+    checks["convert-icc"] = lambda: converted(pattern, wide_profile()).tobytes()
     checks["convert-hsv"] = lambda: (
         pattern.convert("HSV").tobytes() + Image.frombytes("HSV", pattern.size, _noise(3)).convert("RGB").tobytes()
     )
@@ -82,10 +114,10 @@ def _outcome(check: Callable[[], bytes]) -> str:
 
 
 def _decoder(name: str, target: tuple[int, int] | None = None) -> Callable[[], bytes]:
-    policy = DecodePolicy(draft=target is not None)
+    policy, limits = DecodePolicy(draft=target is not None), DecodeLimits(formats=(*FORMATS, "heic"))
 
     def check() -> bytes:
-        image = decode(base64.b64decode(CALIBRATION[name]), policy=policy, limits=DecodeLimits(), target=target)
+        image = decode(base64.b64decode(CALIBRATION.get(name, HEIC)), policy=policy, limits=limits, target=target)
         return b"%d %d " % image.size + image.tobytes()
 
     return check

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.plugins.image_classification.codecs.decode import FACTS, accept, decode, read_facts, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
+from refinery_beam.plugins.image_classification.codecs.remarks import remarks
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
-from refinery_beam.plugins.image_classification.policy import EXTENSIONS, DecodeLimits, DecodePolicy
+from refinery_beam.plugins.image_classification.policy import EXTENSIONS, HEIC_EXTENSIONS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord, SourceType
+from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class ImageKind:
     field = "image"
     noun = "images"
     policy = DecodePolicy
+    later_defaults: Mapping[str, Any] = {name: DecodePolicy.model_fields[name].default for name in ("icc", "bits")}
+    unrecorded: Mapping[str, Any] = {"icc": "ignore"}
     limits = DecodeLimits
     source_types: Mapping[str, SourceType] = {
         "image_folder": SourceType("folder", EXTENSIONS),
@@ -46,6 +50,10 @@ class ImageKind:
     def encoding_of(self, type: ArrayType) -> str:
         """A tensor where every image has one shape, else PNG."""
         return "tensor" if type.fixed else "png"
+
+    def more_extensions(self, limits: DecodeLimits) -> tuple[str, ...]:
+        """Those of HEIC, where it is accepted."""
+        return HEIC_EXTENSIONS if "heic" in limits.formats else ()
 
     def decoded(self, policy: DecodePolicy) -> ArrayType:
         """8-bit pixels with the channels of the mode."""
@@ -127,17 +135,27 @@ class ImageKind:
 
         return ChannelHistogram()
 
-    def fingerprint(self) -> str:
-        """What Pillow and its libraries do to a few small images."""
+    def fingerprint(self, policy: DecodePolicy, limits: DecodeLimits) -> str:
+        """What Pillow and its libraries do to a few small images: LittleCMS where profiles are converted, AVIF and JPEG 2000 where they are
+        accepted, libheif where HEIC is; under ``damage: strict`` also what is refused.
+        """
         from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
-        return codec_fingerprint()
+        unused = [f"decode-{name}" for name in ("avif", "jpeg2000") if name not in limits.formats]
+        unused += ["convert-icc"] if policy.icc == "ignore" else []
+        return codec_fingerprint(strict=policy.damage == "strict", heic="heic" in limits.formats, unused=unused)
+
+    def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
+        """The notes of `codecs.decode`."""
+        return remarks(tally)
 
     def codecs(self) -> Mapping[str, str]:
         """Pillow's libraries."""
         from PIL import features
 
         found = {name: features.version_codec(name) or "" for name in ("jpg", "zlib", "jpg_2000", "libtiff") if features.check_codec(name)}
+        if features.check_module("littlecms2"):
+            found["littlecms2"] = features.version_module("littlecms2") or ""
         if features.check_module("webp"):
             found["webp"] = features.version_module("webp") or ""
         if features.check_feature("libjpeg_turbo"):

@@ -236,7 +236,7 @@ class CorruptionSeverityGrid:
     spec = OpSpec(
         name="corruption_severity_grid",
         section="Visualizations",
-        version=1,
+        version=2,
         params=CorruptionGridParams,
         summary="Images under chosen corruptions and severities.",
     )
@@ -255,7 +255,7 @@ class SeverityLadder:
     spec = OpSpec(
         name="severity_ladder",
         section="Visualizations",
-        version=1,
+        version=2,
         params=SeverityLadderParams,
         summary="Images under one corruption at its five severities.",
     )

@@ -10,7 +10,7 @@ from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
 from refinery_beam.recipe.checks.generated import generation_fields
 from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
-from refinery_beam.recipe.params import validated
+from refinery_beam.recipe.params import DAMAGE, validated
 
 
 def operations_declare_stages_and_splits(c: Context) -> Findings:
@@ -141,10 +141,34 @@ def param_types(c: Context) -> Findings:
     for name, model in (("decode", c.plugin.kind.policy), ("limits", c.plugin.kind.limits)):
         for error in validated(c.recipe, ("Input", name), getattr(c.model.Input, name), model)[1]:
             yield Finding("error", error)
+    yield from _damage(c)
     for section, i, operation in c.operations(*OP_SECTIONS, "Visualizations"):
         for error in c.params(section, i, operation)[1]:
             if error.code not in ("unknown-field", "missing-field"):
                 yield Finding("error", error)
+
+
+def _damage(c: Context) -> Findings:
+    """``damage`` stands under Input, and is strict only where the kind of data can look closer."""
+    if DAMAGE in c.model.Input.decode:
+        yield c.error(
+            "unknown field 'damage' under Input.decode",
+            ("Input", "decode", DAMAGE),
+            key=True,
+            code="unknown-field",
+            value=DAMAGE,
+            rule="damage is a field of Input itself",
+            remedy="write Input.damage",
+        )
+    if c.model.Input.damage == "strict" and DAMAGE not in c.plugin.kind.policy.model_fields:
+        yield c.error(
+            f"{c.plugin.name} has no strict search for damage",
+            ("Input", DAMAGE),
+            code="bad-value",
+            value="strict",
+            rule="damage: strict is for kinds of data whose decoders forgive damage",
+            remedy="remove Input.damage",
+        )
 
 
 def stats_from_instance_exclusive(c: Context) -> Findings:

@@ -14,6 +14,7 @@ from refinery_beam.job.row_files import read_ledger
 from refinery_beam.launch.build.collected.accounting import account, account_steps
 from refinery_beam.launch.build.collected.contracts import contract_warnings, judge
 from refinery_beam.launch.build.collected.losses import FILTERS, emptied_classes, unknown_labels, unmapped_values
+from refinery_beam.launch.build.collected.remarks import remarks
 from refinery_beam.launch.build.collected.sample import read_sample
 from refinery_beam.launch.build.collected.shard_rows import read_shards, sorted_shards
 from refinery_beam.launch.build.collected.sinks import SinkFiles, read_sinks
@@ -87,6 +88,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
         classes=classes,
         warnings=(
             *_warnings(prepared, classes),
+            *remarks(prepared.plugin.kind, shards),
             *unmapped_values(plan, ledger),
             *unknown,
             *emptied_classes(index.entries, ledger, classes),

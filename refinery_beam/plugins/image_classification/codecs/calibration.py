@@ -5,6 +5,8 @@ They were made once, from a gradient with noise, and never change: another image
 
 from __future__ import annotations
 
+import struct
+
 CALIBRATION: dict[str, str] = {
     "jpeg_420": (
         "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4O"
@@ -66,5 +68,65 @@ CALIBRATION: dict[str, str] = {
         "CCoWH0YvBimJNw3DpSUiP2p2LW+C0rJsIjMl5MO9Nou9JSO/nRInDzrwLuhwKqju5t9m6zdL6+pB71u/sXSITPl6N9fwgWcbKPa42E8HQN2RXu8PpK2Pk67HU5PjtkHd"
         "dxtEXRP7xx25jZBtBgA="
     ),
+    "avif": (
+        "AAAAIGZ0eXBhdmlmAAAAAGF2aWZtaWYxbWlhZk1BMUIAAADrbWV0YQAAAAAAAAAhaGRscgAAAAAAAAAAcGljdAAAAAAAAAAAAAAAAAAAAAAOcGl0bQAAAAAAAQAAAB5p"
+        "bG9jAAAAAEQAAAEAAQAAAAEAAAETAAAAawAAAChpaW5mAAAAAAABAAAAGmluZmUCAAAAAAEAAGF2MDFDb2xvcgAAAABqaXBycAAAAEtpcGNvAAAAFGlzcGUAAAAAAAAA"
+        "EwAAAA0AAAAQcGl4aQAAAAADCAgIAAAADGF2MUOBAAwAAAAAE2NvbHJuY2x4AAEADQAGgAAAABdpcG1hAAAAAAAAAAEAAQQBAoMEAAAAc21kYXQSAAoJGBDljRAQ0GhA"
+        "MlwXh4eGIYSSSSZBAADwA6nCWHqXbtrGt9FDiGfFEtJf5K/BvnLyubWPg//YWt7Jl3CYJSEd9hBg0GmdM9J8a67IiPlkglKTEEKBBkWilcy6IZDDyxbc05RyJx3NgA=="
+    ),
+    "jpeg2000_lossless": (
+        "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAADQAAABMAAwcHAAAAAAAPY29scgEAAAAAABAAAAM0anAyY/9P/1EALwAAAAAA"
+        "EwAAAA0AAAAAAAAAAAAAABMAAAANAAAAAAAAAAAAAwcBAQcBAQcBAf9SAAwAAAABAAMEBAAB/1wADUBASEhQSEhQSEhQ/2QAJQABQ3JlYXRlZCBieSBPcGVuSlBFRyB2"
+        "ZXJzaW9uIDIuNS40/5AACgAAAAACswAB/5PPtBwIfM/H/3bZz7QcCIcvR60hX8+0HAkL47AjQSfAfCHA+QLA+cIACy6bCymGYfoMJKfFwHwhQfOGgPkCAA1AC0hgK08v"
+        "BE5Sv8D5AcHzhYHzhBB5nws79W9/DCHX9MHzjoPnGQPnGhIwXySX/RFCKLx7G5LnC5cGakZ+t7CzVnp3DkiKnoJ0fkCd4wRyjsHzj4HyDIHzjRnGLSl9HDgYqpOfB9pu"
+        "PwaUY0/GV2p3avyunwzLmuM+UZL4WC5pnn/D6hCB8gyB84wnadH1+EqR7U14bDLWgWO/BRtj/AyFAN6b9wAfC3Du0+74DvSSExUfw+ovg+dbB9RYaPosaFQeUI+Stdc6"
+        "KEB3IOJkwjt6fNGmEbtyoJVjOc+TxCHYfLx5GRaEo3bGUb8UtmTbjFGftubwgUrA5k+PCbcItlJJK2eoqMd3iVHECBnELnZgJ/JBEEiwJJc0wULUISm4NikDYqwXm9JF"
+        "D6nGAIUah3upblRNuTAhyQYN/m18fM43kOC4oMHzroPnXwfUXBu91fG83aJ6HnAs4XRihgcUPZqg8KHeIWgTgyyvr+XE87jDHarCPLama9ZEFV8Mlppvq6oeZfMBB6W2"
+        "UOb3VVeXLsXdtvU+Pg6yARKFelUBwCjW9gNc9iCewM2O94P5WINJC07OiVPrXwIF8sIzpRZRl5vekPkDqbCwyVu64OPXwdcQb2XBneyT+UvB862D51sH1FgYGa9Fhd1s"
+        "oXLzI+Ct8pi4VBBDKfn9uXCUM26ML/JPZvNVGUnQMfJTVMJKtrsPRIrPnMoJWzB2jJiv0vOYQtm8MQm5ScW28+eSPZAVaRV+P93J2cw850V9S4Iby4Vmmwav/qtjuT6N"
+        "GgWh2TAFIL/+gEpPAAppj4VLcjGDRtbB3UV7lcp7oP/Z"
+    ),
+    "jpeg2000_lossy": (
+        "AAAADGpQICANCocKAAAAFGZ0eXBqcDIgAAAAAGpwMiAAAAAtanAyaAAAABZpaGRyAAAADQAAABMAAwcHAAAAAAAPY29scgEAAAAAABAAAAC2anAyY/9P/1EALwAAAAAA"
+        "EwAAAA0AAAAAAAAAAAAAABMAAAANAAAAAAAAAAAAAwcBAQcBAQcBAf9SAAwAAAABAAMEBAAA/1wAF0JnOGdQZ1BnaFAFUAVQR1fTV9NXYv9kACUAAUNyZWF0ZWQgYnkg"
+        "T3BlbkpQRUcgdmVyc2lvbiAyLjUuNP+QAAoAAAAAACsAAf+TxwgIh05Zx8AgCI7iwMfAIAekgbmAgICAgICAgID/2Q=="
+    ),
 }
 """Base64 of whole files by name."""
+
+HEIC = (
+    "AAAAGGZ0eXBoZWljAAAAAG1pZjFoZWljAAABfG1ldGEAAAAAAAAAIWhkbHIAAAAAAAAAAHBpY3QAAAAAAAAAAAAAAAAAAAAAImlsb2MAAAAAREAAAQABAAAAAAGcAAEA"
+    "AAAAAAAA3QAAACNpaW5mAAAAAAABAAAAFWluZmUCAAAAAAEAAGh2YzEAAAAADnBpdG0AAAAAAAEAAAD8aXBycAAAANxpcGNvAAAAdWh2Y0MBA3AAAACQAAAAAAAe8AD8"
+    "/fj4AAAPA2AAAQAYQAEMAf//A3AAAAMAkAAAAwAAAwAeugJAYQABAClCAQEDcAAAAwCQAAADAAADAB6gIIEFluqumubgIaDAgAAADIAAAAMAhGIAAQAGRAHBc8GJAAAA"
+    "E2NvbHJuY2x4AAEADQAGgAAAABRpc3BlAAAAAAAAAEAAAABAAAAAKGNsYXAAAAATAAAAAQAAAA0AAAAB////0wAAAAL////NAAAAAgAAABBwaXhpAAAAAAMICAgAAAAY"
+    "aXBtYQAAAAAAAAABAAEFgQIDBYQAAADlbWRhdAAAANkoAa8JyCKEcBoiacPwYnWPMfpHgXF4NCehcDMoPTgSmxCW/RjEi4rXqRoWOjnz7xyK4Sdebz/FZ6hQz04GtpkD"
+    "SSMi8ZhAGzbsPSqrIjloOR9AlM6qBry77c9EYCUEAgsOvhk1sIxr9lvuUCX0vZOuGw0KjeugOsOlLc0faIfP/ME6dcDan45DuwAbRHUs1IGoqhghPd4yo0UIJX2zQ/7T"
+    "8a3YFBb977ZTERj+iuF6iYuMRIbW55tYcbzG9VZWVV5n6Ylh6gI5QO6erH+RZqBErv4UqnhtWD+G"
+)
+"""Base64 of a HEIC file, which only some machines decode."""
+
+
+def wide_profile() -> bytes:
+    """A small ICC profile of a wider gamut than sRGB: the primaries of Adobe RGB (1998) adapted to D50, and a gamma of 563 / 256."""
+    primaries = {b"rXYZ": (39960, 20389, 1276), b"gXYZ": (13453, 41006, 3989), b"bXYZ": (9778, 4143, 48801)}
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + bytes(78),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        b"cprt": b"text\0\0\0\0free\0\0\0\0",
+        **{tag: b"XYZ \0\0\0\0" + struct.pack(">3i", *values) for tag, values in primaries.items()},
+        **{tag: b"curv\0\0\0\0" + struct.pack(">IHH", 1, 563, 0) for tag in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    return profile(b"RGB ", white, tags)
+
+
+def profile(space: bytes, white: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """An ICC profile (version 2.1, of a display) of a colour space, with the white point of its connection space and its tags."""
+    table, body = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for tag, value in tags.items():
+        padded = value + b"\0" * (-len(value) % 4)
+        table += tag + struct.pack(">II", start + len(body), len(padded))
+        body += padded
+    head = struct.pack(">I4sI4s4s4s", start + len(body), b"none", 0x02100000, b"mntr", space, b"XYZ ") + bytes(12) + b"acsp" + bytes(28)
+    return (head + white).ljust(128, b"\0") + table + body

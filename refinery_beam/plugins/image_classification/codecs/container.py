@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from PIL import ImageFile
@@ -14,16 +15,28 @@ KNOWN = {
     "bmp": "a BMP file",
     "tiff": "a TIFF file",
     "avif": "an AVIF file",
-    "heic": "a HEIC file",
     "jpeg2000": "a JPEG 2000 file",
+    "ppm": "a Netpbm file",
+    "heic": "a HEIC file",
     "jxl": "a JPEG XL file",
     "ico": "an icon file",
     "psd": "a Photoshop file",
     "svg": "an SVG drawing",
     "pdf": "a PDF document",
-    "netpbm": "a Netpbm file",
+    "exr": "an OpenEXR file",
+    "dds": "a DirectDraw surface",
+    "qoi": "a QOI file",
+    "html": "a web page",
+    "lfs": "a pointer of Git LFS, not the file itself",
 }
-"""Format words, and what to call such a file. The first six can be decoded; the others are refused by name."""
+"""Format words, and what to call such a file. The first nine can be decoded; the others are refused by name."""
+
+REMEDIES = {
+    "heic": "convert it, or install refinery-beam[heic] and list heic in Input.limits.formats",
+    "html": "the download gave a page, perhaps an error or a log-in; download the file again",
+    "lfs": "run 'git lfs pull' in its repository",
+}
+"""What to do with a file of such a format."""
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -41,9 +54,14 @@ _SIGNATURES = (
     (b"\0\0\1\0", "ico"),
     (b"8BPS", "psd"),
     (b"%PDF-", "pdf"),
-    (b"<svg", "svg"),
+    (b"\x76\x2f\x31\x01", "exr"),
+    (b"DDS \x7c\0\0\0", "dds"),
+    (b"qoif", "qoi"),
+    (b"version https://git-lfs.github.com/spec/", "lfs"),
 )
 
+
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """Bytes a value by TIFF field type."""
@@ -58,21 +76,39 @@ def sniff(data: bytes) -> str | None:
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
-    if data[:2] == b"BM" and data[6:10].strip(b"\0") == b"" and int.from_bytes(data[14:18], "little") <= 124:
-        # Two letters prove nothing: the reserved bytes are zero and the second header has one of its few sizes.
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        # Two letters prove nothing: the second header has one of its few sizes. Bytes 6 to 9 are reserved, or the hotspot of a pointer.
         return "bmp"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     if data[4:8] == b"ftyp":
         brand = data[8:12]
-        return "avif" if brand in (b"avif", b"avis") else "heic" if brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc") else None
-    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
-        return "netpbm"
+        brands = {brand, *(data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 256), 4))}
+        if brand in (b"avif", b"avis") or (brand in (b"mif1", b"msf1") and brands & {b"avif", b"avis"}):
+            return "avif"
+        return "heic" if brands & {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"} else None
+    if data[:1] == b"P" and data[1:2] in (b"1", b"2", b"3", b"4", b"5", b"6") and data[2:3].isspace():
+        return "ppm"
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+        return _markup(data)
     # A file cut inside its signature is a cut file, not a file of another kind.
     for signature, kind in _SIGNATURES[:4]:
         if len(data) >= 2 and signature.startswith(data):
             return kind
     return None
+
+
+def _markup(data: bytes) -> str | None:
+    """SVG and HTML begin with comments, declarations and white space, in this order or another."""
+    text = _BEFORE_ELEMENT.sub(b"", data[:65_536].lstrip(b"\xef\xbb\xbf"))
+    root = text[:10].lower()
+    declared = data[:1024].lower()
+    if root.startswith((b"<svg", b"<svg:")):
+        return "svg"
+    return "html" if root.startswith((b"<html", b"<head", b"<body")) or b"<!doctype html" in declared else None
+
+
+_BEFORE_ELEMENT = re.compile(rb"^(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE(?:[^\[>]|\[.*?\])*>)+", re.DOTALL | re.IGNORECASE)
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
@@ -118,6 +154,10 @@ def ends_early(data: bytes, kind: str, image: ImageFile.ImageFile | None) -> boo
             return len(data) >= 26 and image is not None and struct.unpack_from("<I", data, 2)[0] > len(data)
         if kind == "tiff":
             return _tiff_ends_early(data, image)
+        if kind in ("avif", "heic") or (kind == "jpeg2000" and data[:1] == b"\0"):
+            return _boxes_end_early(data)
+        if kind == "jpeg2000":
+            return not data.endswith(b"\xff\xd9")
     except (struct.error, IndexError):
         return True
     return False
@@ -154,6 +194,21 @@ def _jpeg_ends_early(data: bytes) -> bool:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
 
 
+def _boxes_end_early(data: bytes) -> bool:
+    """Whether the last box of a file of boxes goes on behind its end."""
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        if size == 0:
+            return data[at + 4 : at + 8] == b"jp2c" and not data.endswith(b"\xff\xd9")
+        if size < 8:
+            return False
+        at += size
+    return at != len(data)
+
+
 def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
     order = "<" if data[:1] == b"I" else ">"
     if len(data) < 8:
@@ -168,11 +223,12 @@ def _tiff_ends_early(data: bytes, image: ImageFile.ImageFile | None) -> bool:
     tags = getattr(image, "tag_v2", {})
     for offsets, counts in ((273, 279), (324, 325)):
         starts, sizes = tags.get(offsets), tags.get(counts)
-        pairs = zip(_tuple(starts), _tuple(sizes), strict=False)
+        pairs = zip(_whole_numbers(starts), _whole_numbers(sizes), strict=False)
         if starts is not None and sizes is not None and any(start + size > len(data) for start, size in pairs):
             return True
     return False
 
 
-def _tuple(value: object) -> tuple[int, ...]:
-    return value if isinstance(value, tuple) else (value,)
+def _whole_numbers(value: object) -> tuple[int, ...]:
+    """The values of a tag of numbers. A damaged directory may give it any type."""
+    return tuple(n for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, int))

@@ -2,20 +2,22 @@
 
 1. Limits. The bytes, the format (by signature, never by name) and the size in the header are checked before any pixel is decoded.
 2. Decode. The first frame of an animation, the first page of a TIFF; for an animated PNG its default picture. A file that ends early is
-   ``truncated``, never filled up. ICC profiles are ignored: the numbers in the file are the pixels.
+   ``truncated``, never filled up; one of which the decoder did not write every pixel is ``damaged`` (`codecs.damage`).
 3. Orientation (``exif: apply``). The EXIF orientation, else the one XMP states. A malformed or absent one is 1: no turn.
-4. Colour, to the mode the policy names:
+4. Colour. An ICC profile is applied first (``icc: convert``; `codecs.icc`), or the numbers in the file are the pixels (``ignore``). Then to
+   the mode the policy names:
 
    =====================  ==========================================================================================
    in the file            becomes
    =====================  ==========================================================================================
    palette                its colours (never its indices)
    1 bit                  0 or 255
-   16 bits a channel      the high byte, value >> 8; never clipped. 32-bit integers are read so if all values fit 16 bits,
-                          else ``unsupported_mode``
+   16 bits a channel      the high byte, value >> 8; never clipped. With ``bits: N``, one band of N bits in 16: value >> (N - 8).
+                          32-bit integers are read so if all values fit 16 bits, else ``unsupported_mode``
    CMYK, YCbCr, HSV       Pillow's own conversion to RGB (Adobe's inverted CMYK is put right by the decoder)
    LAB                    sRGB through LittleCMS
-   32-bit floats          ``unsupported_mode``: they have no agreed range
+   32-bit floats, signed  ``unsupported_mode``: they have no agreed range
+   more bands than that   ``unsupported_mode``: none is left out without a word
    transparency           ``alpha: white`` or ``black``: laid over that colour, each channel rounded half up,
                           (a * c + (255 - a) * ground) / 255; ``drop``: the colours as stored. Alpha channels, transparent palette
                           entries and PNG colour keys alike, except the colour key of a 16-bit grey image, which is ignored
@@ -32,43 +34,61 @@ recipe.
 
 Functions here are pure and may run in several threads. Importing the module settles three Pillow globals once, for the process:
 ``Image.MAX_IMAGE_PIXELS`` is off, because any module may change it and this module checks its own limit in the header first;
-``LOAD_TRUNCATED_IMAGES`` is off; and Pillow's warnings about odd metadata are not printed, since this module judges every file itself and
-``warnings.catch_warnings`` is not safe in threads.
+``LOAD_TRUNCATED_IMAGES`` is off; and Pillow's warnings and log lines about odd metadata are not printed, since this module judges every
+file itself and ``warnings.catch_warnings`` is not safe in threads.
 """
 
 from __future__ import annotations
 
 import io
-import re
-import sys
+import logging
+import struct
 import warnings
 from typing import Any
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
 )
 
-from refinery_beam.plugins.image_classification.codecs.container import KNOWN, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.errors import EnvironmentFault
+from refinery_beam.plugins.image_classification.codecs.colour import coloured
+from refinery_beam.plugins.image_classification.codecs.container import KNOWN, REMEDIES, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.plugins.image_classification.codecs.damage import load
+from refinery_beam.plugins.image_classification.codecs.depth import check_samples, describe_tiff
+from refinery_beam.plugins.image_classification.codecs.heic import register
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
+from refinery_beam.plugins.image_classification.codecs.rewritten import classic_tiff, ended_jpeg, png_within_limits
+from refinery_beam.plugins.image_classification.codecs.strict import prove
+from refinery_beam.plugins.image_classification.codecs.words import words_of
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord
+from refinery_beam.plugins.notes import note
 
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
-_PLUGINS = (BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin)
+_PLUGINS = (
+    *(AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin),
+    *(TiffImagePlugin, WebPImagePlugin),
+)
+_PILLOW = {"heic": "heif"}
+"""Pillow's word for a format, where it is another."""
+
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "I;16L", "I;16B", "I;16N"})
 _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
-_SIXTEEN = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I"})
 
 
 FACTS = {"width": "int32", "height": "int32", "mode": "str", "format": "str", "orientation": "int8"}
@@ -95,6 +115,18 @@ def decode(
     >>> image.mode, image.size, image.getpixel((0, 0))
     ('RGB', (3, 2), (7, 7, 7))
     """
+    try:
+        return _decode(data, policy, limits, target, facts)
+    except BadRecord as refused:
+        whole = _mended(data, refused)
+        if whole is None:
+            raise
+    return _decode(whole, policy, limits.model_copy(update={"max_bytes": len(whole)}), target, facts)
+
+
+def _decode(
+    data: bytes, policy: DecodePolicy, limits: DecodeLimits, target: tuple[int, int] | None, facts: dict[str, Any] | None
+) -> Image.Image:
     image, kind = _open(data, policy, limits)
     size, mode = image.size, image.mode
     try:
@@ -102,21 +134,38 @@ def decode(
         if policy.draft and target is not None and kind == "jpeg":
             swap = turn >= 5 and policy.exif == "apply"
             image.draft(None, (target[1], target[0]) if swap else target)
-        image.load()
+        load(image, data, kind)
+        if policy.damage == "strict":
+            prove(data, kind, getattr(image, "tag_v2", {}))
         if kind not in ("jpeg", "tiff"):
             # PNG may state its orientation after the pixels.
             turn = _stated_turn(image, data, kind)
         if facts is not None:
             facts.update(_facts(size, mode, kind, turn, policy))
         upright = _turned(image, turn, kind, policy)
-        done = _coloured(upright, policy)
+        done = coloured(upright, policy)
         # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
         done.info = {}
         return done
-    except BadRecord:
+    except (BadRecord, EnvironmentFault):
         raise
     except Exception as error:
         raise _verdict(error, data, kind, image) from error
+
+
+def _mended(data: bytes, refused: BadRecord) -> bytes | None:
+    """A refused file written anew so that its pixels, which are whole, can be read; None where that is not why it was refused."""
+    kind, whole = sniff(data), None
+    if kind == "jpeg" and refused.reason == "truncated" and (whole := ended_jpeg(data)):
+        note("no_end_marker")
+    elif kind == "png" and refused.reason == "damaged" and (whole := png_within_limits(data)):
+        note("metadata_left_out")
+    elif kind == "tiff" and refused.reason == "not_an_image":
+        try:
+            whole = classic_tiff(data)
+        except struct.error:
+            return None
+    return whole
 
 
 def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.Image:
@@ -137,10 +186,12 @@ def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.I
     try:
         # Pillow's TIFF reader turns an image as it loads it, and forgets that it has.
         turn = _tiff_turn(image) if kind == "tiff" else 1
+        if isinstance(image, ImageFile.ImageFile) and image.tile:
+            load(image, _bytes_of(image), kind)
         image.load()
         if kind != "tiff":
             turn = orientation_of(image.info)
-        done = _coloured(_turned(image, turn, kind, policy), policy)
+        done = coloured(_turned(image, turn, kind, policy), policy)
     except BadRecord:
         raise
     except Exception as error:
@@ -149,6 +200,17 @@ def accept(value: Any, *, policy: DecodePolicy, limits: DecodeLimits) -> Image.I
         done = done.copy()
     done.info = {}
     return done
+
+
+def _bytes_of(image: ImageFile.ImageFile) -> bytes:
+    """The whole file of an image that Pillow has opened and not read."""
+    file = image.fp
+    assert file is not None
+    position = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(position)
+    return data
 
 
 def _of_array(value: Any) -> Image.Image:
@@ -179,7 +241,13 @@ def read_facts(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> di
     """The ``FACTS`` of an image, from the header alone: the size of `read_header`, Pillow's word for the mode of the file, the format word
     and the orientation. Raises BadRecord as `decode` does for headers.
     """
-    image, kind = _open(data, policy, limits)
+    try:
+        image, kind = _open(data, policy, limits)
+    except BadRecord as refused:
+        whole = _mended(data, refused)
+        if whole is None:
+            raise
+        image, kind = _open(whole, policy, limits.model_copy(update={"max_bytes": len(whole)}))
     return _facts(image.size, image.mode, kind, _stated_turn(image, data, kind), policy)
 
 
@@ -209,18 +277,24 @@ def _open(data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> tuple[Imag
     if kind is None:
         raise BadRecord("not_an_image", f"its first bytes are of no known image format: {data[:8].hex(' ')}")
     if kind not in limits.formats:
-        raise BadRecord("unsupported_format", f"{KNOWN[kind]}; accepted here: {', '.join(limits.formats)}")
+        remedy = REMEDIES.get(kind, f"accepted here: {', '.join(limits.formats)}")
+        raise BadRecord("not_an_image" if kind in ("html", "lfs") else "unsupported_format", f"{KNOWN[kind]}; {remedy}")
     if kind == "webp":
         # Its reader reserves the whole canvas when it opens the file, so the declared size is read first.
         _check_size(webp_size(data), limits)
+    if kind == "heic":
+        register()
     try:
-        image = Image.open(io.BytesIO(data), formats=(kind,))
+        image = Image.open(io.BytesIO(data), formats=(_PILLOW.get(kind, kind),))
     except Exception as error:
         raise _verdict(error, data, kind, None) from error
     assert isinstance(image, ImageFile.ImageFile)
     _check_size(image.size, limits)
     if image.mode not in _MODES and not (policy.mode == "keep" and image.mode == "F"):
-        raise BadRecord("unsupported_mode", f"{kind} of Pillow mode {image.mode}")
+        words = describe_tiff(data) if kind == "tiff" else ""
+        said = f"{kind}: {words}: they have no agreed 8-bit form; Input.decode.mode: keep takes them as they are"
+        raise BadRecord("unsupported_mode", said if words else f"{kind} of Pillow mode {image.mode}")
+    check_samples(image, data, kind, mode=policy.mode, bits=policy.bits)
     return image, kind
 
 
@@ -257,98 +331,24 @@ def _turned(image: Image.Image, turn: int, kind: str, policy: DecodePolicy) -> I
     return image.transpose(TURNS[turn]) if policy.exif == "apply" else image
 
 
-def _coloured(image: Image.Image, policy: DecodePolicy) -> Image.Image:
-    mode, want = image.mode, policy.mode
-    if mode == want and (mode == "RGBA" or "transparency" not in image.info):
-        return image
-    if want == "keep":
-        return _kept(image)
-    if mode in _SIXTEEN:
-        image = _high_bytes(image)
-    elif mode == "LAB":
-        image = _from_lab(image)
-    elif mode in ("CMYK", "YCbCr", "HSV"):
-        image = image.convert("RGB")
-    elif mode == "1" or mode == "P" or mode == "PA" or "transparency" in image.info:
-        image = _expanded(image, alpha=want == "RGBA" or policy.alpha != "drop")
-    if image.mode in ("LA", "RGBA") and want != "RGBA":
-        image = _flattened(image, policy.alpha)
-    return image if image.mode == want else image.convert(want)
-
-
-def _kept(image: Image.Image) -> Image.Image:
-    mode = image.mode
-    if mode in ("P", "PA", "1"):
-        return _expanded(image, alpha=mode != "1")
-    if mode in ("CMYK", "YCbCr", "HSV"):
-        return image.convert("RGB")
-    if mode == "LAB":
-        return _from_lab(image)
-    if mode in _SIXTEEN - {"I", "I;16"}:
-        return Image.frombytes("I;16", image.size, image.tobytes(), "raw", mode)
-    return image
-
-
-def _expanded(image: Image.Image, *, alpha: bool) -> Image.Image:
-    """Palette, 1-bit and colour-keyed images as L, RGB or, if `alpha` and they have any transparency, RGBA."""
-    if alpha and image.has_transparency_data:
-        return image.convert("RGBA")
-    if image.mode in ("L", "RGB"):
-        return image
-    image = image.copy()
-    image.info = {}
-    return image.convert("L" if image.mode == "1" else "RGB")
-
-
-def _flattened(image: Image.Image, alpha: str) -> Image.Image:
-    plain = image.mode[:-1]
-    if alpha == "drop":
-        return image.convert("RGB") if plain == "RGB" else image.getchannel("L")
-    level = 255 if alpha == "white" else 0
-    ground = Image.new(plain, image.size, level if plain == "L" else (level, level, level))
-    ground.paste(image if plain == "RGB" else image.getchannel("L"), (0, 0), image.getchannel("A"))
-    return ground
-
-
-def _high_bytes(image: Image.Image) -> Image.Image:
-    raw = image.tobytes()
-    if image.mode == "I":
-        # 4 bytes a value, in the machine's order.
-        high, rest = (1, (2, 3)) if sys.byteorder == "little" else (2, (1, 0))
-        if any(any(raw[channel::4]) for channel in rest):
-            raise BadRecord("unsupported_mode", "32-bit integer pixels beyond 0..65535, which have no agreed 8-bit form")
-        return Image.frombytes("L", image.size, raw[high::4])
-    big = image.mode == "I;16B" or (image.mode == "I;16N" and sys.byteorder == "big")
-    return Image.frombytes("L", image.size, raw[0 if big else 1 :: 2])
-
-
-def _from_lab(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    try:
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        done = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
-    except Exception as error:
-        raise BadRecord("unsupported_mode", f"LAB colours need LittleCMS: {_words(error)}") from error
-    assert done is not None
-    return done
-
-
 def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFile | None) -> BadRecord:
     """The reason word for whatever the decoder raised."""
     if isinstance(error, UnidentifiedImageError):
         error = _inner_error(data, kind) or error
-    words = _words(error)
+    words = words_of(error)
     said = words.lower()
     if isinstance(error, MemoryError):
         return BadRecord("too_many_pixels", f"{kind}: there is not enough memory to decode it")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return BadRecord("too_many_pixels", f"{kind}: {words}")
-    if "truncated" in said or "unexpected end" in said or ends_early(data, kind, image):
+    if "truncated" in said or "unexpected end" in said or "not enough image data" in said or ends_early(data, kind, image):
         return BadRecord("truncated", f"{kind} ends early: {words}")
+    odd_bands = "pixel mode" in said or "samples per pixel" in said or "data organization" in said
+    if kind == "tiff" and image is None and odd_bands and (bands := describe_tiff(data)):
+        return BadRecord("unsupported_mode", f"tiff: {bands}: no image of grey, RGB or CMYK")
     if "pixel mode" in said or "data organization" in said or "unsupported" in said or "cannot handle" in said:
         return BadRecord("unsupported_mode", f"{kind}: {words}")
-    if image is None and kind in ("bmp", "tiff"):
+    if image is None and kind in ("bmp", "tiff", "ppm"):
         # A signature of two or four letters does not prove that the file is an image.
         return BadRecord("not_an_image", f"it begins like a {kind} file, but {words}")
     return BadRecord("damaged", f"{kind}: {words}")
@@ -357,17 +357,7 @@ def _verdict(error: Exception, data: bytes, kind: str, image: ImageFile.ImageFil
 def _inner_error(data: bytes, kind: str) -> Exception | None:
     """Why Pillow's reader for the format refused the file: `Image.open` says only that no reader could read it."""
     try:
-        Image.OPEN[kind.upper()][0](io.BytesIO(data), "")
+        Image.OPEN[_PILLOW.get(kind, kind).upper()][0](io.BytesIO(data), "")
     except Exception as error:
         return error
     return None
-
-
-_ADDRESS = re.compile(r"<[^<>]* object at 0x[0-9a-fA-F]+>|0x[0-9a-fA-F]{6,}")
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?:[/\\][^\s'\"/\\:]+){2,}")
-
-
-def _words(error: BaseException) -> str:
-    """The text of an exception without the parts that differ between machines and runs."""
-    said = _PATH.sub("(path)", _ADDRESS.sub("(data)", " ".join(str(error).split())))
-    return said[:200] if said else type(error).__name__

@@ -89,7 +89,7 @@ class ImagecorruptionsApply:
     spec = OpSpec(
         name="imagecorruptions_apply",
         section="Generation",
-        version=1,
+        version=2,
         params=ImagecorruptionsApplyParams,
         summary="Make corrupted copies: the nineteen corruptions of ImageNet-C at five severities.",
         pixel_altering=True,

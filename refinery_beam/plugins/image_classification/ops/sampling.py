@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 Border: TypeAlias = Literal["edge", "symmetric", "reflect"]
 
 
-def gaussian(image: Array, sigma: float, *, truncate: float = 4.0, border: Border = "edge") -> Array:
-    """The image under a Gaussian of `sigma` pixels, cut at ``truncate * sigma`` (rounded), first along columns, then along rows.
+def gaussian(image: Array, sigma: float | tuple[float, float], *, truncate: float = 4.0, border: Border = "edge") -> Array:
+    """The image under a Gaussian of `sigma` pixels (two: along columns, along rows), cut at ``truncate * sigma`` (rounded), first along
+    columns, then along rows.
 
     >>> import numpy as np
     >>> gaussian(np.ones((5, 5, 1)), 1.0).round(12).min()
     np.float64(1.0)
     """
-    radius = int(truncate * sigma + 0.5)
-    if sigma <= 0 or radius == 0:
-        return image.copy()
-    weights = gaussian_weights(float(sigma), radius)
-    return _along(_along(image, weights, 0, border), weights, 1, border)
+    done = image.copy()
+    for axis, wide in enumerate(sigma if isinstance(sigma, tuple) else (sigma, sigma)):
+        radius = int(truncate * wide + 0.5)
+        if wide > 0 and radius > 0:
+            done = _along(done, gaussian_weights(float(wide), radius), axis, border)
+    return done
 
 
 def _along(image: Array, weights: tuple[float, ...], axis: int, border: Border) -> Array:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 FOG = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 FROST = ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+ICE_LUMA, ICE_TINT = (0.48, 0.81), (0.895, 1.02, 1.095)
+"""Of the photographs that the benchmark draws from: the least and the greatest mean luma, and the mean colour over the mean luma."""
+NEEDLES_MEAN, ICE_DEPTH = 0.336, 0.57
+"""The mean of the needles over many plasmas, and the factor that gives them the deviation of the photographs, 27 of 255."""
 SNOW = (
     (0.1, 0.3, 3.0, 0.5, 10, 4.0, 0.8),
     (0.2, 0.3, 2.0, 0.5, 12, 4.0, 0.7),
@@ -50,7 +54,8 @@ def fog(image: Array, severity: int, stream: Stream) -> Array:
 def frost(image: Array, severity: int, stream: Stream) -> Array:
     """a * x + b * ice. The ice is a texture made of two plasmas, ridged so that it has needles and clear patches, in a cold white.
 
-    The benchmark lays one of six photographs of frost over the image; they are not part of this package.
+    The benchmark lays one of its photographs of frost over the image; they are not part of this package. The ice is as bright as they are:
+    its luma is drawn evenly from their range, the needles spread about it as theirs do, and the tint is their mean colour.
     """
     import numpy as np
 
@@ -58,9 +63,9 @@ def frost(image: Array, severity: int, stream: Stream) -> Array:
     coarse, fine = _plasma_over(image, 1.7, stream), _plasma_over(image, 1.3, stream)
     ridges = 1.0 - np.abs(2.0 * fine - 1.0)
     needles = ridges * ridges * (0.25 + 0.75 * coarse)
-    ice = np.clip(0.15 + 0.95 * needles, 0.0, 1.0)[:, :, None]
-    tint = np.array([0.84, 0.93, 1.0]) if image.shape[2] == 3 else np.array([0.9])
-    result: Array = keep * image + cover * ice * tint
+    ice = stream.uniform(*ICE_LUMA) + ICE_DEPTH * (needles - NEEDLES_MEAN)[:, :, None]
+    tint = np.array(ICE_TINT) if image.shape[2] == 3 else np.array([1.0])
+    result: Array = keep * image + cover * np.clip(ice * tint, 0.0, 1.0)
     return result
 
 
