@@ -119,7 +119,7 @@ def test_table_labels_and_wanted_fields(tmp_path: Path, put: Put) -> None:
         tmp_path,
         source("s", "image_flat", label_from=label_from("labels.csv", label_field="klass")),
         schema=("image", "label", "path", "site"),
-        Splits=SimpleNamespace(group_by="patient", stratify_by="label", key_assignment=None, order_by=None),
+        Splits=SimpleNamespace(group_by="patient", stratify_by="label", order_by="day", key_assignment=None),
         Filters=[SimpleNamespace(params={"field": "w", "keep": ["1"]})],
     )
     index = build(given)

@@ -57,6 +57,6 @@ def recipe(
         Labels=SimpleNamespace(
             field=field, source=SimpleNamespace(kind=kind or ("derived" if derivation else "direct"), derivation=derivation)
         ),
-        **{"Splits": SimpleNamespace(group_by=None, stratify_by=None, key_assignment=None, order_by=None), **empty, **sections},
+        **{"Splits": SimpleNamespace(group_by=None, stratify_by=None, order_by=None, key_assignment=None), **empty, **sections},
     )
     return FakeRecipe(base, model)
