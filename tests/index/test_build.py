@@ -285,6 +285,15 @@ def test_duplicates(tmp_path: Path, put: Put) -> None:
     assert "'t/dog/5.png' in 'test'" in index.warnings[1][1]
 
 
+def test_a_contradiction_is_shown_however_many_agree() -> None:
+    members = by_content()
+    for k in range(500):
+        members.add(Member(b"same", bytes([k // 256, k % 256]), f"s/{k}", "dog" if k == 499 else "cat", "test" if k == 498 else "train"))
+    (_, labels), (_, partitions) = find_repeats(members).warnings
+    assert labels.endswith("labels: 's/0' is 'cat', 's/1' is 'cat', 's/2' is 'cat', 's/499' is 'dog'")
+    assert partitions.endswith("partitions: 's/0' in 'train', 's/1' in 'train', 's/2' in 'train', 's/498' in 'test'")
+
+
 def test_warnings_stay_short_and_come_by_record_key() -> None:
     members = by_content()
     for group in range(9):
