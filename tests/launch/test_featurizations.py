@@ -61,7 +61,7 @@ def test_labels_become_numbers(class_folders: Path, tmp_path: Path) -> None:
     fitted = json.loads((Path(result.path) / "fitted_statistics" / "made.json").read_text())
     assert fitted == {
         "op": "categorical_encode",
-        "version": 1,
+        "version": 2,
         "fit_source": "train",
         "pinned": False,
         "records": 27,
@@ -69,7 +69,7 @@ def test_labels_become_numbers(class_folders: Path, tmp_path: Path) -> None:
         "vocabulary": ["circle", "square", "triangle"],
         "counts": [9, 9, 9],
     }
-    assert result.manifest.raw["op_versions"] == {"categorical_encode": 1, "resize": 1, "splits:exact": 2}
+    assert result.manifest.raw["op_versions"] == {"categorical_encode": 2, "resize": 1, "splits:exact": 2}
     assert verify(result.path, deep=True).ok
 
 

@@ -307,11 +307,11 @@ def _check_channels(before: ArrayType, op: str, *stated: Any) -> None:
 
 
 def _check_range(before: ArrayType, op: str, mean: Any, std: Any) -> None:
-    """Refuse constants for values of 0 to 1 on whole numbers, whose range begins at 255. Zero and one change nothing, so they may stand."""
+    """Refuse constants for values of 0 to 1 on whole numbers, whose range begins at 255. Whole constants may be meant."""
     if mean is None or before.dtype.startswith("float"):
         return
     means, stds = _listed(mean), _listed(std) if std is not None else []
-    if any(abs(m) > 1 for m in means) or any(s > 1 for s in stds) or (not any(means) and all(s in (0, 1) for s in stds)):
+    if any(abs(m) > 1 for m in means) or any(s > 1 for s in stds) or all(v.is_integer() for v in (*means, *stds)):
         return
     top = {"uint8": 255, "uint16": 65_535}.get(before.dtype, 0)
     range_words = f"go from 0 to {top}" if top else "are whole numbers"
