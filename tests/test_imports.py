@@ -47,6 +47,7 @@ ARROWS: dict[str, set[str]] = {
     "cache": GROUND | {"plugins"},
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
+    "torch": {"reading"},
     "scaffold": GROUND | {"plugins", "recipe"},
     "launch": GROUND
     | {
