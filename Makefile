@@ -52,7 +52,7 @@ test-datasets: $(READY_DATASETS)  ## instances in the last 4.x of Hugging Face d
 	.venv-datasets-4/bin/python -m pytest -n $(WORKERS) tests/reading/test_datasets.py
 
 test-torch: $(READY_TORCH)  ## datasets and loaders in PyTorch, and the training loops of the pages
-	.venv-torch/bin/python -m pytest tests/torch -m torch
+	.venv-torch/bin/python -m pytest tests/pytorch tests/docs -m torch
 
 test-313: $(READY_313)  ## the tests on Python 3.13, with what requirements.lock names
 	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores and not torch"

@@ -13,8 +13,46 @@ FLOATS: tuple[str, ...] = get_args(Float)
 LISTS = ("list[str]", "list[int64]", "list[float64]")
 """Words of lists of one dimension."""
 
-ALIASES = {"string": "str", "int": "int64", "float": "float64", "boolean": "bool"}
+ALIASES = {"int": "int64", "float": "float64"}
 """Other words for a dtype, and the one it is stored as."""
+
+SPELLINGS = {
+    "string": "str",
+    "str_": "str",
+    "boolean": "bool",
+    "bool_": "bool",
+    "bytes_": "bytes",
+    "int_": "int64",
+    "integer": "int64",
+    "uint": "uint64",
+    "half": "float16",
+    "single": "float32",
+    "double": "float64",
+}
+"""What NumPy, Arrow and people call some dtypes, and the word a recipe has for it. Reading a recipe replaces them."""
+
+WORDS: tuple[str, ...] = ("str", "bytes", "bool", "int", "float", *INTEGERS, *FLOATS, *LISTS)
+"""Every dtype word of a record schema."""
+
+
+def whole_number(text: str, dtype: str) -> int | None:
+    """The number of an integer dtype that a text is the decimal form of; None if it is none.
+
+    >>> whole_number("12", "uint8"), whole_number("012", "uint8"), whole_number("300", "uint8")
+    (12, None, None)
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    low, high = integer_range(dtype)
+    return number if str(number) == text and low <= number <= high else None
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """The least and the greatest number of an integer dtype."""
+    bits = 8 * item_bytes(dtype)
+    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 def normal_dtype(word: str) -> str:

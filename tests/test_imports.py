@@ -19,7 +19,21 @@ PACKAGE = Path(__file__).parent.parent / "refinery_beam"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
-GROUND = {"dtypes", "errors", "identity", "exact", "moments", "randoms", "records", "rows", "sorting", "locations", "processes", "rules"}
+GROUND = {
+    "dtypes",
+    "errors",
+    "identity",
+    "exact",
+    "moments",
+    "randoms",
+    "records",
+    "rows",
+    "sorting",
+    "locations",
+    "processes",
+    "rules",
+    "tables",
+}
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
@@ -35,6 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "records": {"identity", "rules"},
     "rows": {"dtypes", "identity"},
     "sorting": {"errors", "locations"},
+    "tables": {"errors", "identity", "locations"},
     "plugins": GROUND,
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins", "recipe"},
@@ -48,7 +63,7 @@ ARROWS: dict[str, set[str]] = {
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
     "torch": {"reading"},
-    "scaffold": GROUND | {"plugins", "recipe"},
+    "scaffold": GROUND | {"plugins", "recipe", "index"},
     "launch": GROUND
     | {
         "plugins",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ from refinery_beam import __version__, locations
 from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure
-from refinery_beam.errors import Interrupted, RefineryError, UsageError
+from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 
 app = typer.Typer(
     name="refinery-beam",
@@ -83,6 +85,8 @@ def call(given: list[str]) -> int:
         failure, cause = Interrupted("interrupted", code="interrupted"), error
     except BrokenPipeError:
         return 0
+    except (MemoryError, OSError) as error:
+        failure, cause = _refused(error), error
     except Exception as error:
         if not hasattr(error, "format_message"):
             _unexpected(error, as_json=as_json, debug="--debug" in given)
@@ -122,6 +126,16 @@ def _cut(given: list[str]) -> tuple[list[str], list[str]]:
         return given, []
     at = given.index("--")
     return given[:at], given[at + 1 :]
+
+
+def _refused(error: MemoryError | OSError) -> RefineryError:
+    """What the operating system refuses is no bug of ours."""
+    if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
+        return EnvironmentFault("there is no memory left", code="no-memory")
+    name = error.filename if error.filename is not None else ""
+    where = display(os.fsdecode(name)) if isinstance(name, str | bytes | os.PathLike) else str(name)
+    reason = (error.strerror or str(error) or type(error).__name__).lower()
+    return EnvironmentFault(f"{where}: {reason}" if where else reason, code="system-refused", at=where, value=type(error).__name__)
 
 
 def _usage(words: str, context: Any) -> UsageError:

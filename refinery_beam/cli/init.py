@@ -10,11 +10,12 @@ import typer
 
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import print_json
-from refinery_beam.errors import UsageError
+from refinery_beam.errors import UsageError, display
 from refinery_beam.launch.init import init as write_recipe
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
 Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]
+LabelColumn = Annotated[str, typer.Option("--label-column", metavar="NAME", help="The column of the label table that holds the labels.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")]
 
 
@@ -25,18 +26,22 @@ def init(
     given: Input = None,
     output: Output = Path("recipe.yaml"),
     force: Force = False,
+    label_column: LabelColumn = "",
     options: Options,
 ) -> None:
-    """Write a recipe for a folder: class folders, a flat folder with a label table, or train/ and test/."""
+    """Write a recipe for a folder: class folders, a folder with a label table, or train/, val/ and test/."""
     source = folder or given
     if source is None:
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
-    result = write_recipe(source, output=output, force=force, plugin_paths=options.settings().plugin_paths)
+    result = write_recipe(source, output=output, force=force, label_column=label_column, plugin_paths=options.settings().plugin_paths)
     if options.json:
         print_json(result.to_dict())
         return
     print(f"{result.layout}: wrote {output} and {os.path.basename(result.schema)} in the same folder")
     if not options.quiet:
+        width = max((len(display(remark.path)) for remark in result.remarks), default=0)
+        for remark in result.remarks:
+            typer.echo(f"  {remark.verdict:5}  {display(remark.path).ljust(width)}  {display(remark.why)}", err=True)
         typer.echo(f"next: refinery-beam run {output}", err=True)

@@ -121,20 +121,10 @@ def build_index(
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)
-    third = plugin.loaders
-    listings = _collect(
-        partial(list_by_plugin, source, third[source.type], scratch=scratch)
-        if source.type in third
-        else partial(list_source, source, scratch=scratch)
-        for source in sources
-    )
-    rule = label_rule(recipe, plugin)
-    raise_all(rule.errors)
-    wanted = wanted_fields(recipe.model, plugin.kind.field)
-    labellings = _collect(partial(label_files, listing, rule.derivation, wanted=wanted) for listing in listings)
+    listings, labellings = list_and_label(recipe, plugin, sources, scratch=scratch)
     strict = recipe.model.Input.on_error == "fail"
     # Before any byte is read: these errors should come at once.
-    check_files(listings, labellings, strict=strict)
+    check_files(listings, labellings, strict=strict, dtype=label_dtype(recipe))
     hints = HintCache(hints_path)
     kind = digest_kind(listings, asked=digest) if any(source.remote for source in sources) else SHA256
 
@@ -148,6 +138,31 @@ def build_index(
 
     index = assemble(listings, labellings, digester, kind=kind, strict=strict, scratch=scratch)
     return replace(index, run_notes=tuple(hints.notes))
+
+
+def list_and_label(
+    recipe: Recipe, plugin: Plugin, sources: Sequence[Source], *, scratch: str = ""
+) -> tuple[list[SourceListing], list[Labelling]]:
+    """The files of some sources of a recipe, and their labels. Reads names and label tables only; raises as `build_index` does."""
+    third = plugin.loaders
+    listings = _collect(
+        partial(list_by_plugin, source, third[source.type], scratch=scratch)
+        if source.type in third
+        else partial(list_source, source, scratch=scratch)
+        for source in sources
+    )
+    rule = label_rule(recipe, plugin)
+    raise_all(rule.errors)
+    wanted = wanted_fields(recipe.model, plugin.kind.field)
+    return listings, _collect(partial(label_files, listing, rule.derivation, wanted=wanted) for listing in listings)
+
+
+def label_dtype(recipe: Recipe) -> str:
+    """The dtype that Output declares for labels as they come from folders and tables; 'str' where a featurization makes other ones."""
+    field = recipe.model.Labels.field
+    made = any(step.output_field == field for step in recipe.model.Featurizations)
+    declared = recipe.model.Output.record_schema.get(field)
+    return "str" if made or declared is None else declared.dtype
 
 
 def assemble(

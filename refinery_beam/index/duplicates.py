@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from refinery_beam.errors import display
 from refinery_beam.index.text import plural
@@ -50,11 +50,10 @@ def find_repeats(members: Iterable[Member]) -> Repeats:
         if summary.members == 1:
             continue
         records += summary.members
-        first = summary.shown[0]
         if summary.labels:
-            conflicts.add(first.key, [f"{display(m.record_id)!r} is {m.label!r}" for m in summary.shown])
+            conflicts.add(summary.labels[0].key, [f"{display(m.record_id)!r} is {m.label!r}" for m in summary.labels])
         if summary.partitions:
-            leaks.add(first.key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in summary.shown])
+            leaks.add(summary.partitions[0].key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in summary.partitions])
     warnings = []
     if conflicts.count:
         warnings.append(("label-conflict", conflicts.text("of identical files with different labels")))
@@ -64,28 +63,36 @@ def find_repeats(members: Iterable[Member]) -> Repeats:
 
 
 class _Summary(NamedTuple):
-    """How many members a group has, whether they have several labels or partitions, and the first of them."""
+    """How many members a group has, and some that have several labels or partitions: none where all agree."""
 
     members: int
-    labels: bool
-    partitions: bool
-    shown: list[Member]
+    labels: list[Member]
+    partitions: list[Member]
 
 
 def _summarize(group: Iterable[Member]) -> _Summary:
     count = 0
-    shown: list[Member] = []
-    label: str | None = None
-    labels = partitions = False
+    first: list[Member] = []
+    by_label: dict[str, Member] = {}
+    by_partition: dict[str, Member] = {}
     for member in group:
         count += 1
-        if len(shown) < _MEMBERS:
-            shown.append(member)
-        partitions |= member.partition != shown[0].partition
-        if member.label is not None:
-            labels |= label is not None and member.label != label
-            label = member.label
-    return _Summary(count, labels, partitions, shown)
+        if len(first) < _MEMBERS:
+            first.append(member)
+        # The first of each, so that a contradiction is shown however many agree.
+        if member.label is not None and len(by_label) < _MEMBERS:
+            by_label.setdefault(member.label, member)
+        if len(by_partition) < _MEMBERS:
+            by_partition.setdefault(member.partition, member)
+    return _Summary(count, _contrary(by_label, first), _contrary(by_partition, first))
+
+
+def _contrary(known: Mapping[Any, Member], first: Sequence[Member]) -> list[Member]:
+    """The members that contradict each other, filled up with the first ones; none where nobody does."""
+    if len(known) < 2:
+        return []
+    shown = dict.fromkeys([*known.values(), *first])
+    return sorted(list(shown)[:_MEMBERS], key=lambda member: member.key)
 
 
 class _Cases:

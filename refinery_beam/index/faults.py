@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from refinery_beam.dtypes import INTEGERS, normal_dtype, whole_number
 from refinery_beam.errors import DataError, display, raise_all
 from refinery_beam.identity import nfc
 from refinery_beam.index.labels.label_rules import Labelling
 from refinery_beam.index.listing.sources import FileFact, Source, SourceListing, path_key
-from refinery_beam.index.text import Few, is_text, plural
+from refinery_beam.index.text import Few, first_few, is_text, plural
 
 
-def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labelling], *, strict: bool) -> None:
+def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labelling], *, strict: bool, dtype: str = "str") -> None:
     """Refuse listings that cannot become an index, before any byte of a file is read.
 
-    DataError for two files with one record id; if `strict` also, one a source, for names that are not text and for files without a label.
+    DataError for two files with one record id; if `strict` also, one a source, for names that are not text, for files without a label and
+    for labels that are not of the declared `dtype`, where that is one of whole numbers.
     """
+    numbers = normal_dtype(dtype) if normal_dtype(dtype) in INTEGERS else ""
     _check_across(listings)
     errors: list[DataError] = []
     for listing, labelling in zip(listings, labellings, strict=True):
@@ -24,6 +27,8 @@ def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labellin
         last: FileFact | None = None
         last_key = b""
         unnamed, unlabelled, why = Few(), Few(), ""
+        odd: dict[str, str] = {}
+        fitting: set[str] = set()
         for k, file in enumerate(listing.files):
             # Two equal ids would be neighbours in the order of NFC paths.
             key = path_key(file)
@@ -34,10 +39,18 @@ def check_files(listings: Sequence[SourceListing], labellings: Sequence[Labellin
                 continue
             if not is_text(file.path):
                 unnamed.add(f"{source.name}/{file.path}")
-            if missing := labelling.give(k, file).missing:
+            given = labelling.give(k, file)
+            if given.missing:
                 unlabelled.add(f"{source.name}/{file.path}")
-                why = why or missing
+                why = why or given.missing
+            elif numbers and given.label is not None and given.label not in fitting:
+                if whole_number(given.label, numbers) is None:
+                    odd.setdefault(given.label, file.path)
+                else:
+                    fitting.add(given.label)
         errors += _listing_faults(source, unnamed, unlabelled, why)
+        if odd:
+            errors.append(_odd_labels(source, odd, numbers))
     raise_all(errors)
 
 
@@ -75,6 +88,16 @@ class ReadingFaults:
                 )
             )
         return errors
+
+
+def _odd_labels(source: Source, odd: Mapping[str, str], dtype: str) -> DataError:
+    label, path = next(iter(odd.items()))
+    return DataError(
+        f"source {source.name!r}: {plural(len(odd), 'label')} not {dtype}: {first_few(list(odd))} (the first of {display(path)!r})",
+        code="label-dtype",
+        at=source.label_from.at if source.label_from else source.at,
+        value=label,
+    )
 
 
 def _listing_faults(source: Source, unnamed: Few, unlabelled: Few, why: str) -> Iterator[DataError]:

@@ -7,24 +7,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from refinery_beam.errors import DataError, display
+from refinery_beam.index import check_sources
 from refinery_beam.launch.options import Options, keywords, option
+from refinery_beam.launch.prepare import check_loaded
+from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
-from refinery_beam.scaffold import SCHEMA_FILE, scaffold, schema_text
+from refinery_beam.recipe import load_recipe
+from refinery_beam.scaffold import (
+    SCHEMA_FILE,
+    FolderFacts,
+    Remark,
+    inspect_folder,
+    recipe_text,
+    refuse_existing,
+    schema_text,
+    write_files,
+)
 
 CONTRACT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitResult:
-    """The files that were written, absolute, and how the folder is laid out."""
+    """The files that were written, absolute, how the folder is laid out, and what was taken of it and what left, and why."""
 
     recipe: str
     schema: str
     layout: str
+    remarks: tuple[Remark, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The object `init --json` prints (contract 1)."""
-        return {"contract": CONTRACT, "status": "written", "recipe": self.recipe, "schema": self.schema, "layout": self.layout}
+        remarks = [{"path": display(r.path), "verdict": r.verdict, "why": r.why} for r in self.remarks]
+        found = {"recipe": self.recipe, "schema": self.schema, "layout": self.layout, "remarks": remarks}
+        return {"contract": CONTRACT, "status": "written", **found}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -33,20 +50,46 @@ class InitOptions(Options):
 
     output: StrPath = option("recipe.yaml", "Where the recipe is written.")
     force: bool = option(False, "Overwrite files that are there.")
+    label_column: str = option("", "The column of the label table that holds the labels.")
 
 
 @keywords(InitOptions)
 def init(folder: StrPath, options: InitOptions) -> InitResult:
-    """Write a recipe for a folder: class folders, a flat folder with a label table, or train/ and test/. Editors know the language by the
-    schema file beside it. DataError ``init-layout``, UsageError ``init-exists``.
+    """Write a recipe for a folder: class folders, a folder with a label table, or train/, val/ and test/. Editors know the language by the
+    schema file beside it.
+
+    What is written passes `validate`. Where the folder leaves a choice, nothing is written: DataError ``init-layout`` names what there is
+    to decide. UsageError ``init-exists`` for files that are there, EnvironmentFault for what cannot be written.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> rb.init("my-images").layout                                      # doctest: +SKIP
     'class-folders'
     """
     recipe = os.path.abspath(options.output)
-    found = scaffold(os.fspath(folder), recipe, force=options.force, plugin_paths=options.plugin_paths)
-    return InitResult(recipe=recipe, schema=os.path.join(os.path.dirname(recipe), SCHEMA_FILE), layout=found.layout)
+    base = os.path.dirname(recipe)
+    schema_file = os.path.join(base, SCHEMA_FILE)
+    found = inspect_folder(os.path.abspath(os.fspath(folder)), label_column=options.label_column)
+    texts = {recipe: recipe_text(found, base), schema_file: schema_text(options.plugin_paths)}
+    if not options.force:
+        refuse_existing(texts)
+    _prove(recipe, texts[recipe], found, Settings.of(options))
+    write_files(texts)
+    return InitResult(recipe=recipe, schema=schema_file, layout=found.layout, remarks=found.remarks)
+
+
+def _prove(path: str, text: str, found: FolderFacts, settings: Settings) -> None:
+    """Refuse to write a recipe that `validate` would refuse: something in the folder is not as it seems."""
+    recipe, plugin, _, errors = check_loaded(load_recipe(path, text=text), settings)
+    errors = errors or list(check_sources(recipe, plugin).errors)
+    if errors:
+        first = errors[0]
+        raise DataError(
+            f"init makes nothing of the folder: it looks like {found.layout}, but {first.message}",
+            code="init-layout",
+            at=display(found.sources[0].path),
+            value=first.code,
+            remedy=first.remedy,
+        )
 
 
 def schema(*, plugin_paths: Sequence[str] | None = None) -> str:

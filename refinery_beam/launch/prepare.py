@@ -74,6 +74,11 @@ def check_recipe(
     the instance that the recipe lies in.
     """
     recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed, variables=own.variables if own is not None else None)
+    return check_loaded(recipe, settings)
+
+
+def check_loaded(recipe: Recipe, settings: Settings) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
+    """`check_recipe` of a recipe that is loaded."""
     plugin = _plugin_of(recipe, settings.plugin_paths)
     checks = run_checks(recipe, plugin, cache_root=settings.root)
     errors = [e for c in checks if c.status == "fail" for e in c.errors]

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from refinery_beam.errors import UsageError, raise_all
+from refinery_beam.errors import UsageError, display, raise_all
+from refinery_beam.index.text import is_text
 from refinery_beam.launch.options import LOG_LEVELS, Options
 from refinery_beam.runners.options import check_locations, read_options
 
@@ -62,6 +63,16 @@ class Settings(Options):
             errors.append(
                 UsageError(
                     f"the log level {self.log_level!r} does not exist", code="unknown-log-level", value=self.log_level, known=LOG_LEVELS
+                )
+            )
+        if not self.root.strip():
+            errors.append(UsageError("the cache root is empty", code="empty-cache-root", value=self.root))
+        elif not is_text(self.root):
+            shown = display(self.root)
+            rule = "paths of an instance stand in its files, which are UTF-8 text"
+            errors.append(
+                UsageError(
+                    f"the cache root {shown!r} is not valid UTF-8", code="bad-name", value=shown, rule=rule, remedy="name another folder"
                 )
             )
         raise_all(errors)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from refinery_beam import locations
 from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.index import check_sources
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import check_recipe
 from refinery_beam.launch.run import CONTRACT
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
-from refinery_beam.recipe import CheckResult
+from refinery_beam.recipe import LABELS, CheckResult, complete
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,8 @@ class ValidateResult:
 
 @keywords(Options)
 def validate(recipe: StrPath, options: Options) -> ValidateResult:
-    """Check a recipe without reading any image. What is wrong with the recipe is in the result; other faults are raised.
+    """Check a recipe, and that its files have labels, without reading any image: names and label tables only. What is wrong is in the
+    result; faults of the environment are raised.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> [error.at for error in rb.validate("recipe.yaml").errors]        # doctest: +SKIP
@@ -64,12 +67,18 @@ def validate_with(recipe: StrPath, settings: Settings) -> ValidateResult:
     """`validate` with its settings in one value; what the command line calls."""
     settings.check()
     try:
-        _, _, checks, errors = check_recipe(recipe, settings)
+        loaded, plugin, checks, errors = check_recipe(recipe, settings)
     except RefineryError as error:
         if not all(isinstance(one, RecipeError) for one in error.errors()):
             raise
         return ValidateResult(checks=(), errors=error.errors())
-    return ValidateResult(checks=checks, errors=tuple(errors))
+    if errors:
+        # Labels are not asked for where the recipe is at fault: the answer would be about something else.
+        return ValidateResult(checks=checks, errors=tuple(errors))
+    with locations.put_in_words():
+        data = check_sources(loaded, plugin)
+    checks = complete(checks, data.errors, planned=False, warnings=data.warnings, unmade=(LABELS,) if data.unlisted else ())
+    return ValidateResult(checks=checks, errors=data.errors)
 
 
 def _errors(count: int) -> str:

@@ -62,7 +62,7 @@ class AssignSplits(beam.PTransform):
             standing_of = beam.FlatMap(group_standing, plan, self._work)
         else:
             groups, standing_of = refs, beam.FlatMap(single_standing, plan, self._work)
-        members = groups | "Standing" >> standing_of.with_output_types(tuple[tuple[str, bytes, str], Ref])
+        members = groups | "Standing" >> standing_of.with_output_types(tuple[tuple[str, bytes, bool], Ref])
         kinds = None
         if ordered:
             kinds = beam.pvalue.AsDict(
@@ -141,36 +141,36 @@ def one_tag(ref: Ref, tag: str, work: str) -> Ref:
     return ref
 
 
-def single_standing(ref: Ref, plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, str], Ref]]:
+def single_standing(ref: Ref, plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, bool], Ref]]:
     """`group_standing` of a record that is its own group."""
     return group_standing((ref.group, (ref,)), plan, work)
 
 
-def group_standing(group: tuple[bytes, Iterable[Ref]], plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, str], Ref]]:
-    """((cell, moment, whom it speaks for), record) of a group's members; '' but for the first, which speaks for the group."""
+def group_standing(group: tuple[bytes, Iterable[Ref]], plan: Plan, work: str) -> Iterable[tuple[tuple[str, bytes, bool], Ref]]:
+    """((cell, moment, whether it speaks for its group), record) of a group's members."""
     members = sorted(group[1], key=lambda ref: ref.key)
     with reported(work):
         stands = standing(members, plan)
-    for i, ref in enumerate(members):
+    for ref in members:
         if stands is None:
-            yield ("", b"", ""), ref
+            yield ("", b"", False), ref
         else:
-            yield (stands.cell, stands.moment, "" if i else stands.record_id), ref
+            yield (stands.cell, stands.moment, ref.record_id == stands.record_id), ref
 
 
-def _position_of(member: tuple[tuple[str, bytes, str], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
-    (cell, moment, speaks_for), ref = member
-    if speaks_for:
+def _position_of(member: tuple[tuple[str, bytes, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
+    (cell, moment, speaks), ref = member
+    if speaks:
         yield cell, moment + group_position(ref, plan.split)
 
 
-def _kind_of(member: tuple[tuple[str, bytes, str], Ref]) -> Iterable[tuple[bytes, str]]:
-    (_, moment, speaks_for), _ = member
-    if speaks_for:
-        yield moment[:1], speaks_for
+def _kind_of(member: tuple[tuple[str, bytes, bool], Ref]) -> Iterable[tuple[bytes, str]]:
+    (_, moment, speaks), ref = member
+    if speaks:
+        yield moment[:1], ref.record_id
 
 
-def _assign(member: tuple[tuple[str, bytes, str], Ref], plan: Plan, cuts: Mapping[str, list[bytes]]) -> Ref:
+def _assign(member: tuple[tuple[str, bytes, bool], Ref], plan: Plan, cuts: Mapping[str, list[bytes]]) -> Ref:
     (cell, moment, _), ref = member
     return by_rank(ref, cell, moment, plan, cuts)
 

@@ -152,7 +152,7 @@ def _infer(
                     at=recipe.at(("Transformations", i)),
                     value=str(before),
                     rule=str(error),
-                    remedy="reorder the transformations",
+                    remedy=error.remedy or "reorder the transformations",
                 )
             )
             return None

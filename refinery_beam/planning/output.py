@@ -98,7 +98,7 @@ def _check_encoding(
         errors.append(RecipeError(message, code="output-options", at=at, value=word, rule=rule, remedy=remedy))
 
     refusal = plugin.encoding(word).refuse(stored)
-    if refusal is not None and not stated:
+    if refusal is not None and not stated and refusal.code != "encoding-size":
         refuse(
             f"the stored {kind.field} is {stored}, which no encoding of {kind.noun} holds: {refusal.message}",
             f"encodings: {', '.join(plugin.encodings)}",

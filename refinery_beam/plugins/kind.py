@@ -7,6 +7,7 @@ for each way to store its content; both are pure, safe to use from several threa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from refinery_beam.plugins.notes import Noted
@@ -66,6 +67,8 @@ class SourceType(NamedTuple):
 
     arrangement: Literal["folder", "flat", "tree"]
     extensions: tuple[str, ...]
+    advice: Mapping[str, str] = MappingProxyType({})
+    """What to do with files of some other extensions (with their dot), which people take for files of the kind."""
 
 
 class Refusal(NamedTuple):

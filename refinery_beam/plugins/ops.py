@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 if TYPE_CHECKING:
     from refinery_beam.exact import Partial
@@ -24,6 +24,18 @@ class Params(BaseModel):
     """Base of every op's parameter model: unknown words refused, frozen, no silent coercion of text to numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, validate_default=True)
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that came after the first release of the op. One that has its default changes no byte, so it is written nowhere, and
+    recipes without it keep their key."""
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = write(self)
+        for name in self.later:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                made.pop(name, None)
+        return made
 
 
 Content: TypeAlias = Any
@@ -77,7 +89,12 @@ class OpSpec:
 
 
 class OpTypeError(ValueError):
-    """Raised by `infer` when an op cannot take content of the type before it; the message says which types it takes."""
+    """Raised by `infer` when an op cannot take content of the type before it; the message says which types it takes, and ``remedy`` what
+    else than the order of operations may be at fault."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 @runtime_checkable

@@ -139,7 +139,7 @@ class SplitReader(Sequence[Row]):
 
         Their order follows from the data, `seed`, `epoch` and `batch_size`, which is the global one: each of `world_size` ranks gets its
         part of every batch. Every row comes once. The last batch may be short; ``drop_last`` leaves it out, else a rank without a row of
-        it gets a repeated one, marked in the column ``padded``. The recipe's lazy augmentations are drawn for the epoch, and the deferred
+        it gets a repeated one, as the column ``padded`` says. The recipe's lazy augmentations are drawn for the epoch, and the deferred
         tail is applied unless the reader is ``raw``.
 
         `prefetch` batches are made ahead by a thread of its own, and `threads` decode (as many as there are processors, at most 4).

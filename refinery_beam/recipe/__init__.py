@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from refinery_beam.recipe.canonical import canonical
 from refinery_beam.recipe.checks import CheckResult, complete, refuse_unexecuted, run_checks
+from refinery_beam.recipe.checks.compiler import LABELS
 from refinery_beam.recipe.digest import digest_of_recipe
 from refinery_beam.recipe.effective import effective_yaml, location_variables
 from refinery_beam.recipe.load import Recipe, load_recipe
@@ -13,6 +14,7 @@ from refinery_beam.recipe.schema import json_schema
 from refinery_beam.recipe.seeds import section_seed
 
 __all__ = [
+    "LABELS",
     "CheckResult",
     "Recipe",
     "RecipeModel",

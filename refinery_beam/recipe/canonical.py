@@ -43,6 +43,10 @@ def canonical(recipe: Recipe, plugin: Plugin | None = None) -> dict[str, Any]:
         del source["path"]
         if source["label_from"] is not None:
             del source["label_from"]["path"]
+            # Words that came later, and change nothing where they are left out: recipes without them keep their key.
+            for name in ("encoding", "delimiter", "order", "single_label"):
+                if not source["label_from"][name]:
+                    del source["label_from"][name]
     body["Input"]["limits"] = {k: _as_set(v) if isinstance(v, list) else v for k, v in body["Input"]["limits"].items()}
     body["Output"]["format"] = _as_set(body["Output"]["format"])
     for section, values in NEUTRAL.items():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import select
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +25,8 @@ from refinery_beam.recipe.yaml import parse as yaml_parse
 from refinery_beam.recipe.yaml.nodes import Node, to_data
 
 SUPPORTED = (1, 2, 3)
+
+_PIPE_SECONDS = 2
 
 _ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -193,10 +198,14 @@ def scalars(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
 
 def _read(name: str) -> bytes:
     try:
-        with open(name, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > yaml_parse.MAX_BYTES:
-                raise yaml_parse.too_large(name, size)
+        # Opened without waiting: a pipe that nobody writes to would keep a run for ever.
+        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            facts = os.fstat(file.fileno())
+            if stat.S_ISFIFO(facts.st_mode) and not select.select([file], [], [], _PIPE_SECONDS)[0]:
+                raise OSError(errno.EAGAIN, f"it is a pipe, and nobody wrote to it for {_PIPE_SECONDS} seconds")
+            os.set_blocking(file.fileno(), True)
+            if facts.st_size > yaml_parse.MAX_BYTES:
+                raise yaml_parse.too_large(name, facts.st_size)
             return file.read(yaml_parse.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else (getattr(error, "strerror", None) or str(error)).lower()

@@ -27,6 +27,7 @@ from refinery_beam.recipe.model_ops import (
     Transformation,
     Visualization,
 )
+from refinery_beam.tables.text import known_encoding
 
 SEED_MIN, SEED_MAX = -(2**63), 2**64 - 1
 
@@ -37,7 +38,13 @@ def _location(value: Any) -> Any:
             raise PydanticCustomError("recipe_rule", "is empty", {"code": "bad-location", "rule": "a location names a file or folder"})
         if any(ord(c) < 32 or ord(c) == 127 for c in value):
             raise PydanticCustomError(
-                "recipe_rule", "holds a control character", {"code": "bad-location", "rule": "a location is printable text"}
+                "recipe_rule",
+                "holds a control character",
+                {
+                    "code": "bad-location",
+                    "rule": "a location is printable text",
+                    "remedy": "backslashes in double quotes are escapes: use single quotes, or forward slashes",
+                },
             )
     return value
 
@@ -55,13 +62,44 @@ def _one_or_many(value: Any) -> Any:
 
 
 class LabelFrom(Section):
-    """A table of labels beside the images. ``header`` names the columns of a table that has no header row."""
+    """A table of labels beside the images.
+
+    ``header`` names the columns of a table that has no header row. ``encoding`` and ``delimiter`` say how a text table is written where it
+    is not UTF-8, and not found. ``order`` is the order of files that rows follow. ``single_label`` says that every cell is one label, even
+    where it looks like several.
+    """
 
     path: Location
     join: Literal["by_id", "by_row_order"]
     header: tuple[str, ...] | None = None
     id_field: str | None = None
     label_field: str
+    encoding: str | None = None
+    delimiter: str | None = None
+    order: Literal["natural", "lexical"] | None = None
+    single_label: bool | None = None
+
+    @model_validator(mode="after")
+    def _written(self) -> LabelFrom:
+        if self.encoding is not None and not known_encoding(self.encoding):
+            raise broken_rule(
+                f"names no encoding: {self.encoding!r}",
+                at="encoding",
+                rule="an encoding is a name that Python knows",
+                remedy="write utf-8, utf-16, latin-1 or cp1252, or another",
+            )
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
+            raise broken_rule(
+                f"has the delimiter {self.delimiter!r}",
+                at="delimiter",
+                rule="a delimiter is one character, and neither a double quote nor a line break",
+                remedy='write it in quotes, such as "|" or "\\t"',
+            )
+        if self.order is not None and self.join != "by_row_order":
+            raise broken_rule(
+                "has an order of rows, but joins by_id", at="order", rule="order is for join: by_row_order", remedy="remove order"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns(self) -> LabelFrom:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from refinery_beam.dtypes import SPELLINGS, WORDS
 from refinery_beam.plugins.broken_rule import broken_rule
 
 OP_SECTIONS = ("Filters", "Generation", "Transformations", "Augmentations", "Featurizations")
@@ -45,10 +46,14 @@ SeedForm: TypeAlias = Annotated[
 ]
 
 
+def _spelt(value: Any) -> Any:
+    return SPELLINGS.get(value, value) if isinstance(value, str) else value
+
+
 class FieldSchema(Section):
     """The declared type of a stored field: a dtype word, and a shape for arrays (null for a size that varies)."""
 
-    dtype: str
+    dtype: Annotated[str, BeforeValidator(_spelt), Field(json_schema_extra={"enum": [*WORDS, *SPELLINGS]})]
     shape: tuple[Annotated[int, Field(ge=1)] | None, ...] | None = None
 
 

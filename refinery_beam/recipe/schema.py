@@ -5,13 +5,13 @@ It refuses nothing that the loader takes. Rules about several values at once, or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
 from refinery_beam.plugins.base import AssertionSpec, OpSpec, Plugin
-from refinery_beam.recipe.migrate import V1_ASSERTIONS, V1_OPS
+from refinery_beam.recipe.migrate import V1_ASSERTIONS, V1_DEFAULTS, V1_OPS
 from refinery_beam.recipe.model import RecipeModel
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 from refinery_beam.recipe.params import DAMAGE
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 
 def json_schema(plugins: Sequence[Plugin] = ()) -> Schema:
-    """JSON Schema (draft 2020-12) of recipes of every schema version. Of version 1 it knows the words of ops, not their parameters.
+    """JSON Schema (draft 2020-12) of recipes of every schema version.
 
     `plugins` bring the names of ops, assertions and source types, with their parameters; without any, these words are free.
 
@@ -110,26 +110,26 @@ def _words_of(plugin: Plugin, defs: dict[str, Schema]) -> Schema:
     content = {"decode": decode, "limits": _model(plugin.kind.limits, defs)}
     stored = {"encoding": {"anyOf": [{"enum": list(plugin.encodings)}, {"type": "null"}]}}
     types = {"properties": {"Input": {"properties": {"sources": {"items": source}, **content}}, "Output": {"properties": stored}}}
-    older = {section: {"properties": {"op": {"enum": [*_names(found), *V1_OPS]}}} for section, found in specs.items()}
-    older |= {
-        section: {"properties": {"assertion": _kind_in([*(k.kind for k in kinds), *V1_ASSERTIONS])}} for section in ASSERTION_SECTIONS
-    }
+    older = {section: _ops(section, found, defs, older=True) for section, found in specs.items()}
+    older |= {section: _assertions(section, kinds, defs, older=True) for section in ASSERTION_SECTIONS}
     newer = {section: _ops(section, found, defs) for section, found in specs.items()}
     newer |= {section: _assertions(section, kinds, defs) for section in ASSERTION_SECTIONS}
     return _when("plugin", plugin.name, {"allOf": [types, _when("schema_version", 1, _items(older), _items(newer))]})
 
 
-def _names(specs: Iterable[OpSpec]) -> list[str]:
-    return [spec.name for spec in specs]
+def _words(name: str, older: bool, spelt: Mapping[str, str]) -> list[str]:
+    """A word, and those that version 1 has for it."""
+    return [name, *(old for old, new in spelt.items() if older and new == name)]
 
 
 def _kind_in(words: list[str]) -> Schema:
     return {"properties": {"kind": {"enum": words}}}
 
 
-def _ops(section: str, specs: Sequence[OpSpec], defs: dict[str, Schema]) -> Schema:
-    """What an item of a section may be: one of its ops, with the parameters of that op."""
-    branches = []
+def _ops(section: str, specs: Sequence[OpSpec], defs: dict[str, Schema], *, older: bool = False) -> Schema:
+    """What an item of a section may be: one of its ops, with the parameters of that op. In an `older` item (version 1) some have defaults,
+    and those of filters may stand in the predicate."""
+    branches, words = [], []
     for spec in specs:
         params = _model(spec.params, defs)
         properties = params.setdefault("properties", {})
@@ -144,29 +144,45 @@ def _ops(section: str, specs: Sequence[OpSpec], defs: dict[str, Schema]) -> Sche
                 "required": ["recipe", "op_id"],
                 "additionalProperties": False,
             }
-        name = f"op-{spec.name}"
+        if older:
+            defaults = V1_DEFAULTS.get((section, spec.name), {})
+            params["required"] = [name for name in params.get("required", []) if name not in defaults]
+        name = f"{'v1-' if older else ''}op-{spec.name}"
         defs[name] = {**params, "description": spec.summary}
         then: Schema = {"properties": {"params": {"$ref": f"#/$defs/{name}"}}}
         if params.get("required"):
             then["required"] = ["params"]
-        branches.append(_when("op", spec.name, then))
-    return {"properties": {"op": {"enum": _names(specs)}}, "allOf": branches}
+        for word in _words(spec.name, older, V1_OPS):
+            words.append(word)
+            branches.append(_when("op", word, then))
+        if older and section == "Filters":
+            branches.append(_predicate(spec, params))
+    return {"properties": {"op": {"enum": words}}, "allOf": branches}
 
 
-def _assertions(section: str, specs: Sequence[AssertionSpec], defs: dict[str, Schema]) -> Schema:
+def _predicate(spec: OpSpec, params: Schema) -> Schema:
+    """A filter of version 1: the op and its parameters in one mapping. Parameters beside it count too, so none is missing for sure."""
+    inside = {**params, "properties": {"op": {"const": spec.name}, **params["properties"]}, "required": ["op"]}
+    named = {"type": "object", "required": ["op"], "properties": {"op": {"const": spec.name}}}
+    return {"if": {"required": ["predicate"], "properties": {"predicate": named}}, "then": {"properties": {"predicate": inside}}}
+
+
+def _assertions(section: str, specs: Sequence[AssertionSpec], defs: dict[str, Schema], *, older: bool = False) -> Schema:
     """What an assertion of a section may be: one of the kinds, with its parameters, and a field where it speaks of one."""
     here = [spec for spec in specs if section == "OutputExpectations" or not spec.output_only]
-    branches = []
+    branches, words = [], []
     for spec in here:
-        name = f"assertion-{spec.kind}"
-        params = _model(spec.params, defs)
-        kind = {"const": spec.kind, "description": spec.summary}
-        defs[name] = {**params, "properties": {"kind": kind, **params.get("properties", {})}, "description": spec.summary}
-        one: Schema = {"properties": {"assertion": {"$ref": f"#/$defs/{name}"}}}
-        one |= {"required": ["field"]} if spec.field else {}
-        condition = {"properties": {"assertion": {"properties": {"kind": {"const": spec.kind}}, "required": ["kind"]}}}
-        branches.append({"if": condition, "then": one})
-    return {"properties": {"assertion": _kind_in([spec.kind for spec in here])}, "allOf": branches}
+        for word in _words(spec.kind, older, V1_ASSERTIONS):
+            words.append(word)
+            name = f"assertion-{word}"
+            params = _model(spec.params, defs)
+            kind = {"const": word, "description": spec.summary}
+            defs[name] = {**params, "properties": {"kind": kind, **params.get("properties", {})}, "description": spec.summary}
+            one: Schema = {"properties": {"assertion": {"$ref": f"#/$defs/{name}"}}}
+            one |= {"required": ["field"]} if spec.field else {}
+            condition = {"properties": {"assertion": {"properties": {"kind": {"const": word}}, "required": ["kind"]}}}
+            branches.append({"if": condition, "then": one})
+    return {"properties": {"assertion": _kind_in(words)}, "allOf": branches}
 
 
 def _model(model: type[BaseModel], defs: dict[str, Schema]) -> Schema:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refinery_beam import locations
-from refinery_beam.errors import StoreError
+from refinery_beam.errors import DataError, ErrorGroup, StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
@@ -232,8 +232,9 @@ def write_shard(
     notes: Tally = {}
     digests: list[bytes] = []
     part = FactsPart(worker.fact_types) if facts else None
+    bad: list[DataError] = []
     try:
-        for result in _prepared(worker, refs, fitted, pool=pool, threads=threads, markers=markers):
+        for result in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
             if isinstance(result, LedgerRow):
                 ledger.append(result)
             else:
@@ -263,6 +264,9 @@ def write_shard(
             os.unlink(temporary)
         if isinstance(error, OSError):
             raise _cannot_write(error, folder) from error
+        if error in bad and len(bad) > 1:
+            # Read ahead: who mends one file wants to know of the others.
+            raise ErrorGroup(sorted(bad, key=lambda one: one.at)) from error
         raise
     row = ShardRow(
         split=split,
@@ -288,8 +292,16 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
 
 
 def _prepared(
-    worker: Worker, refs: Iterable[Ref], fitted: Fitted, *, pool: ThreadPoolExecutor | None, threads: int, markers: Markers | None
+    worker: Worker,
+    refs: Iterable[Ref],
+    fitted: Fitted,
+    bad: list[DataError],
+    *,
+    pool: ThreadPoolExecutor | None,
+    threads: int,
+    markers: Markers | None,
 ) -> Iterator[Row | LedgerRow]:
+    """The rows, or ledger rows, of refs. Errors of bad records that stop the run are added to `bad`, those that were read ahead too."""
     if markers is not None:
         markers.knowing(fitted)
 
@@ -298,7 +310,11 @@ def _prepared(
             with markers.on(ref) if markers is not None else nullcontext():
                 return worker.prepare(ref, fitted)
         except BadRecord as error:
-            return lost(worker.plan, ref, error)
+            try:
+                return lost(worker.plan, ref, error)
+            except DataError as fatal:
+                bad.append(fatal)
+                raise
 
     return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads, item_bytes=_bytes_a_row(worker))
 

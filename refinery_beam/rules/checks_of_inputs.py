@@ -106,6 +106,11 @@ INPUTS = {
         "the label is a field of Output.record_schema",
         "add '{field}: {{dtype: str}}' to Output.record_schema",
     ),
+    "label-dtype": Rule(
+        "labels that are not of the dtype that is declared",
+        "a label is text, or a whole number by its decimal text: '7', not '07' and not '7.0'",
+        "declare dtype: str, and number classes with categorical_encode",
+    ),
     "label-not-made": Rule(
         "a derived label that nothing derives",
         "a derived label has a derivation, or a featurization that reads it off a path",

@@ -74,6 +74,11 @@ STEPS = {
         "a tensor column has a fixed number of bytes a row",
         "bring all records to one shape, or choose another encoding",
     ),
+    "encoding-size": Rule(
+        "a tensor larger than a value of a column may be",
+        "a value of a column has less than 2 GiB",
+        "bring images to a smaller size",
+    ),
     "encoding-source": Rule(
         "original files, but an op changes their content",
         "{encoding} is legal only when no op changes content ({op_at})",

@@ -7,7 +7,7 @@ from refinery_beam.rules.rule import Rule
 DATA = {
     "init-layout": Rule(
         "a folder that `init` makes nothing of",
-        "init knows class folders, a flat folder with a CSV, TSV or JSONL table, train/ with test/ (classes, or flat and unlabeled)",
+        "init knows class folders, images with a label table, and train/, val/ and test/ with class folders; it asks where two things fit",
         "point it at class folders or a folder with a table, or write the recipe by hand: docs/recipes.md",
     ),
     "source-path": Rule(
@@ -65,9 +65,9 @@ DATA = {
         "correct the path",
     ),
     "label-encoding": Rule(
-        "the table is not UTF-8",
-        "label tables are UTF-8 text, with or without a byte order mark",
-        "convert it: iconv -f {encoding} -t utf-8 labels.csv > labels.utf8.csv",
+        "the table is not in the encoding that is expected",
+        "a label table is UTF-8, UTF-16 with a byte order mark, or what label_from.encoding declares",
+        "add 'encoding: {encoding}' to label_from, or convert it: iconv -f {encoding} -t utf-8 labels.csv > labels.utf8.csv",
     ),
     "label-column": Rule(
         "its columns are not as declared",
@@ -83,6 +83,16 @@ DATA = {
         "a label that is neither text nor integer", "ids and labels are text or integers", "write the column as text or integers"
     ),
     "label-duplicate": Rule("an id in two rows", "an id stands in one row", "keep one of these rows"),
+    "label-several": Rule(
+        "several labels of one image",
+        "an image has one label; several (multi-label) are not supported yet",
+        "keep one label a row; if each cell is one label after all, add single_label: true to label_from",
+    ),
+    "row-order": Rule(
+        "the order of rows is not that of the files, or it is not clear which is meant",
+        "by_row_order gives row k to the k-th file: in the order of their relative paths by character, or with order: natural by number",
+        "write order: natural or order: lexical, or join by_id",
+    ),
     "label-ids": Rule(
         "no form of id fits",
         "ids are relative paths, file names or stems of the source's files",
@@ -91,7 +101,7 @@ DATA = {
     "label-ambiguous": Rule("an id fits several images", "an id fits one file", "write the ids as {form}"),
     "label-count": Rule(
         "rows and images differ in number",
-        "by_row_order gives row k to the k-th file in the order of relative paths, so the counts are equal",
+        "by_row_order gives row k to the k-th file, so the counts are equal",
         "complete the table, or join by_id",
     ),
     "label-missing": Rule(

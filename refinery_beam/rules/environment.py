@@ -9,6 +9,21 @@ _INSTALL_PLUGIN = "install the plugin that built the instance, or name its file 
 _REACHABLE = "a location is a place that this machine can reach and may use"
 
 ENVIRONMENT = {
+    "system-refused": Rule(
+        "the operating system refused something that no other code is about",
+        "folders and files that are named can be reached by this user",
+        "check that the folder this was started in still is there, paths and permissions; --debug shows where it happened",
+    ),
+    "no-memory": Rule(
+        "this machine, or the limit of this process, has no memory left",
+        "a run needs some hundred megabytes, and more a worker for large images",
+        "raise the limit (ulimit -v), use fewer --workers, or a machine with more memory",
+    ),
+    "init-unwritable": Rule(
+        "`init` cannot write its files",
+        "init writes the recipe and a schema file in one folder",
+        "give this user write permission to {value}, or name another file with --output",
+    ),
     "missing-extra": Rule(
         "a package that the run needs is not installed",
         "it comes with the extra named {extra}",

@@ -21,8 +21,8 @@ TEXT = {
         "write an ordinary number, or quote it if it is text",
     ),
     "yaml-alias": Rule(
-        "anchors and aliases",
-        "a recipe has no anchors and no aliases: each value stands where it is used",
+        "an anchor of a mapping, or an alias of nothing",
+        "an alias stands for a value or a list that has the anchor above it; mappings have none",
         "write the value out in each place",
     ),
     "yaml-tag": Rule(

@@ -8,6 +8,11 @@ USAGE = {
     "usage": Rule("the command line", "{usage}", "{command} --help"),
     "bad-seed": Rule("a seed out of range", "a seed is a whole number from {least} to {most}", "choose a smaller number"),
     "workers-range": Rule("`--workers` below 1", "--workers is at least 1", "leave --workers out to use every core"),
+    "empty-cache-root": Rule(
+        "`--cache-root` or its variable is there, and empty",
+        "a cache root is a folder or a URL",
+        "name one, or leave the option and the variable out to use ./cache",
+    ),
     "init-exists": Rule(
         "`init` would overwrite a file", "init never overwrites a file", "name another file with --output, or overwrite it with --force"
     ),

@@ -119,7 +119,7 @@ def test_table_labels_and_wanted_fields(tmp_path: Path, put: Put) -> None:
         tmp_path,
         source("s", "image_flat", label_from=label_from("labels.csv", label_field="klass")),
         schema=("image", "label", "path", "site"),
-        Splits=SimpleNamespace(group_by="patient", stratify_by="label", key_assignment=None),
+        Splits=SimpleNamespace(group_by="patient", stratify_by="label", order_by="day", key_assignment=None),
         Filters=[SimpleNamespace(params={"field": "w", "keep": ["1"]})],
     )
     index = build(given)
@@ -283,6 +283,15 @@ def test_duplicates(tmp_path: Path, put: Put) -> None:
     assert index.warnings[0][1].startswith("1 group of identical files with different labels: ")
     assert "'s/dog/3.png' is 'dog'" in index.warnings[0][1]
     assert "'t/dog/5.png' in 'test'" in index.warnings[1][1]
+
+
+def test_a_contradiction_is_shown_however_many_agree() -> None:
+    members = by_content()
+    for k in range(500):
+        members.add(Member(b"same", bytes([k // 256, k % 256]), f"s/{k}", "dog" if k == 499 else "cat", "test" if k == 498 else "train"))
+    (_, labels), (_, partitions) = find_repeats(members).warnings
+    assert labels.endswith("labels: 's/0' is 'cat', 's/1' is 'cat', 's/2' is 'cat', 's/499' is 'dog'")
+    assert partitions.endswith("partitions: 's/0' in 'train', 's/1' in 'train', 's/2' in 'train', 's/498' in 'test'")
 
 
 def test_warnings_stay_short_and_come_by_record_key() -> None:

@@ -69,8 +69,8 @@ def test_what_is_skipped_is_counted(tmp_path: Path, put: Put) -> None:
 def test_a_class_that_loses_all_its_files_is_a_warning(tmp_path: Path, put: Put) -> None:
     for name in ("cat/1.png", "phone/a.HEIC", "phone/b.heic", "phone/notes.txt", "deep/er/2.png", "deep/er/3.png", "nil/.hidden"):
         put(f"r/{name}")
-    ((code, words),) = listing(tmp_path / "r").warnings
-    assert code == "class-without-files"
+    ((code, words),) = listing(tmp_path / "r", advice={".heic": "install heic", ".raw": "develop it"}).warnings
+    assert code == "class-without-files" and "; .heic: install heic" in words and ".raw" not in words
     assert words.startswith(
         "source 's': 3 class folders without an image: 'deep' holds 2 nested images; 'nil' holds 1 hidden files; "
         "'phone' holds 2 .heic, 1 .txt; images are files ending in "

@@ -246,7 +246,8 @@ def test_fields_of_a_table(flat_with_csv: Path, tmp_path: Path, run: Run) -> Non
         "not_in: [2001]": 35,
     }.items():
         step = "{name: recent, op: filter_by_field, params: {field: year, " + rule + "}}"
-        result = run(write_recipe(flat_with_csv / "images", tmp_path, name="f.yaml", filters=[step], **flat))
+        splits = {"ratios": {"train": 0.7, "val": 0.15, "test": 0.15}, "allow_empty": True}
+        result = run(write_recipe(flat_with_csv / "images", tmp_path, name="f.yaml", filters=[step], splits=splits, **flat))
         assert sum(result.counts.values()) == count, rule
         assert result.manifest.raw["ledger"] == {"filtered": 36 - count}
 

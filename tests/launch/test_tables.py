@@ -81,9 +81,9 @@ def test_variants_lead_to_their_file(class_folders: Path, tmp_path: Path, run: R
     flips = ["{name: flip, op: horizontal_flip, params: {p: 0.5}, materialization: aggressive, expansion: 3, seed: 9, splits: [train]}"]
     result = run(write_recipe(class_folders, tmp_path, augmentations=flips))
     rows = table(result, "input.parquet")
-    assert Counter(row["split"] for row in rows) == {"train": 24, "val": 6, "test": 6}
+    assert Counter(row["split"] for row in rows) == {"train": 25, "val": 6, "test": 5}
     facts = table(result, "facts/records.parquet")
-    assert Counter(row["split"] for row in facts) == {"train": 72, "val": 6, "test": 6} == result.counts
+    assert Counter(row["split"] for row in facts) == {"train": 75, "val": 6, "test": 5} == result.counts
     sizes = {row["record_id"]: row["bytes"] for row in rows}
     assert all(row["bytes"] == sizes[row["record_id"].partition("#")[0]] for row in facts)
 

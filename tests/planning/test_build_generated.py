@@ -41,7 +41,7 @@ def test_generation_in_the_recipes_order() -> None:
     ]  # fmt: skip
     assert [g.seed for g in plan.generation] == [5, derive_seed(7, "fog")]
     assert plan.generation[1].params["severities"] == [2]
-    assert step_versions(plan.generation, plan.augmentations) == {"duplicate_minority_class": 1, "imagecorruptions_apply": 1}
+    assert step_versions(plan.generation, plan.augmentations) == {"duplicate_minority_class": 1, "imagecorruptions_apply": 2}
 
 
 def test_augmentations_in_the_recipes_order() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from refinery_beam.errors import DataError
 from refinery_beam.planning.splits.order import LOCAL_TIME, NUMBER, TEXT, UTC_TIME, kind_of, moment, refuse_mixed
 
-DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30, places=None)
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**30), max_value=10**30)
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 TIMES = st.datetimes(min_value=datetime(1000, 1, 2), max_value=datetime(9999, 12, 30), timezones=ZONES)
 WORDS = st.text(min_size=1).filter(lambda text: kind_of(text) == TEXT)

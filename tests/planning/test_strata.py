@@ -149,6 +149,13 @@ def test_a_group_is_ordered_by_its_last_record() -> None:
     assert ordered(days(1, 9, 2, 3, groups=True)) == ["b", "b", "a", "a"]
 
 
+def test_a_group_of_two_kinds_is_refused() -> None:
+    """Though its last member alone would decide where it stands."""
+    refs = [ref._replace(group=b"one") for ref in days(1, "x", 2)]
+    with pytest.raises(DataError, match=r"'day' has numbers \(s/0000.png\), text \(s/0001.png\)"):
+        standing(refs, bare_plan(DAYS))
+
+
 @pytest.mark.parametrize(
     ("values", "code"),
     [

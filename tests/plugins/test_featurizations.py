@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from refinery_beam.plugins.base import FieldType, OpTypeError
-from refinery_beam.plugins.common.vocabulary import CategoricalEncode, ValueCounts
+from refinery_beam.plugins.common.vocabulary import CategoricalEncode, CategoricalEncodeParams, ValueCounts
 from refinery_beam.plugins.image_classification.ops.dhash import dhash
 from refinery_beam.plugins.image_classification.ops.fields import Flatten, FlattenParams
 from refinery_beam.plugins.image_classification.ops.phash import distance, phash
@@ -38,3 +40,21 @@ def test_hashes_find_what_looks_alike() -> None:
         assert distance(hashed(one), hashed(brighter)) <= 8
         assert distance(hashed(one), hashed(other)) >= 16
         assert hashed(one) == hashed(np.asarray(one))
+
+
+def test_whole_numbers_are_ordered_by_size_whatever_they_came_from() -> None:
+    """Class folders and tables give text."""
+    op = CategoricalEncode()
+
+    def learned(*values: Any) -> list[Any]:
+        counts = op.partial(CategoricalEncodeParams())
+        for k, value in enumerate(values):
+            counts.observe([value], bytes([k]) * 32)
+        return list(op.fit(counts, CategoricalEncodeParams())["vocabulary"])
+
+    assert learned("10", "2", "1", "12") == ["1", "2", "10", "12"]
+    assert learned(10, 2, 1) == [1, 2, 10]
+    assert learned("10", "-2", "0") == ["-2", "0", "10"]
+    # A zero in front is no plain number, and a word among them makes words of all.
+    assert learned("10", "02", "1") == ["02", "1", "10"]
+    assert learned("10", "2", "owl") == ["10", "2", "owl"]

@@ -186,3 +186,49 @@ def test_cast_never_warns(recwarn: pytest.WarningsRecorder) -> None:
         cast([1e300, -1e300, np.nan, np.inf, -np.inf], dtype, 3.0)
         cast([1e300, -1e300, np.nan, np.inf, -np.inf], dtype, 1e300)
     assert not recwarn.list
+
+
+RANGE_01 = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def test_constants_of_zero_to_one_are_refused_on_whole_numbers() -> None:
+    for dtype in ("uint8", "uint16", "int32"):
+        with pytest.raises(OpTypeError, match=rf"for values of 0 to 1, and {dtype} pixels") as caught:
+            Normalize().infer(ArrayType(dtype, (2, 2, 3)), NormalizeParams(**RANGE_01))
+        assert ("preset: imagenet" in caught.value.remedy) == (dtype == "uint8")
+    assert "mean: [123.675, 116.28, 103.53]" in _remedy(Normalize(), NormalizeParams(**RANGE_01))
+    assert "preset" not in _remedy(Normalize(), NormalizeParams(mean=0.5, std=0.5))
+    assert "mean: [127.5]" in _remedy(MeanSubtract(), MeanSubtractParams(mean=0.5))
+
+
+def _remedy(op: Any, params: Any) -> str:
+    with pytest.raises(OpTypeError) as caught:
+        op.infer(ArrayType("uint8", (2, 2, 3)), params)
+    return caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "params", [{"mean": 0.0, "std": 1.0}, {"mean": 0.0, "std": 255.0}, {"mean": 0.5, "std": 60.0}, {"mean": 120.0, "std": 0.9}]
+)
+def test_constants_that_may_be_meant_so(params: dict[str, Any]) -> None:
+    assert Normalize().infer(ArrayType("uint8", (2, 2, 3)), NormalizeParams(**params)).dtype == "float32"
+    assert Normalize().infer(ArrayType("float32", (2, 2, 3)), NormalizeParams(**RANGE_01)).dtype == "float32"
+
+
+def test_the_preset_is_right_on_uint8() -> None:
+    op, params = Normalize(), NormalizeParams(preset="imagenet")
+    out = op.infer(ArrayType("uint8", (1, 2, 3)), params)
+    pixels = np.array([[[0, 0, 0], [255, 128, 7]]], np.uint8)
+    found: Any = op.apply(pixels, params, op.pinned(params), out)
+    expected = (pixels / 255.0 - np.array(RANGE_01["mean"])) / np.array(RANGE_01["std"])
+    assert np.allclose(found, expected, atol=1e-6) and found.min() > -2.2 and found.max() < 2.7
+    for before in (ArrayType("float32", (1, 2, 3)), ArrayType("uint8", (1, 2, 1))):
+        with pytest.raises(OpTypeError, match="preset: imagenet is for uint8"):
+            op.infer(before, params)
+    with pytest.raises(ValueError, match="a preset, or mean and std"):
+        NormalizeParams(preset="imagenet", mean=1.0, std=1.0)
+
+
+def test_a_parameter_that_came_later_is_written_nowhere_while_it_has_its_default() -> None:
+    assert NormalizeParams(mean=1.0, std=2.0).model_dump(mode="json") == {"mean": 1.0, "std": 2.0}
+    assert NormalizeParams(preset="imagenet").model_dump(mode="json") == {"mean": None, "std": None, "preset": "imagenet"}

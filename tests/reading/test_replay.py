@@ -46,6 +46,8 @@ DECODE = {
     "max_bytes": 20_000,
     "formats": ["png", "jpeg"],
 }
+CODECS = codec_fingerprint(unused=("decode-avif", "decode-jpeg2000"))
+"""Of the formats that are accepted."""
 FILES: dict[str, bytes] = {}
 
 
@@ -75,7 +77,7 @@ def prepared(record_id: str) -> np.ndarray[Any, Any]:
 
 
 def build(root: Path, **options: Any) -> str:
-    extra = {"replay": {"decode": DECODE, "steps": STEPS}, "deferred": TAIL, "codec_fingerprint": codec_fingerprint()}
+    extra = {"replay": {"decode": DECODE, "steps": STEPS}, "deferred": TAIL, "codec_fingerprint": CODECS}
     settings: dict[str, Any] = {"shape": SHAPE, "image": prepared, "statistics": STATISTICS, **options}
     return handmade.build(str(root), extra=extra | settings.pop("extra", {}), **settings).location
 

@@ -21,6 +21,10 @@ def billion_laughs() -> str:
     return "\n".join(lines)
 
 
+def deep_laughs() -> str:
+    return "\n".join(["a0: &a0 [[[[[[[[x]]]]]]]]"] + [f"a{i}: &a{i} [[[[[[[[*a{i - 1}]]]]]]]]" for i in range(1, 9)])
+
+
 HEAD = "schema_version: 3\n"
 HOSTILE: dict[str, tuple[str | bytes, str, str]] = {
     # name: (text, code, line:column)
@@ -36,9 +40,15 @@ HOSTILE: dict[str, tuple[str | bytes, str, str]] = {
     "deep lists": ("- " * 1000, "yaml-too-deep", "1:129"),
     "unclosed deep flow": ("{a: " * 1000, "yaml-too-deep", "1:257"),
     "many values": ("a: [" + "1," * 200_000 + "]", "yaml-too-many-values", "1:199999"),
-    "billion laughs": (billion_laughs(), "yaml-alias", "1:5"),
-    "an anchor": (HEAD + "plugin: &p x\n", "yaml-alias", "2:9"),
-    "an alias": (HEAD + "plugin: *p\n", "yaml-alias", "2:9"),
+    "billion laughs": (billion_laughs(), "yaml-too-many-values", "5:45"),
+    "deep laughs": (
+        "\n".join(["a0: &a0 [[[[[[[[x]]]]]]]]"] + [f"a{i}: &a{i} [[[[[[[[*a{i - 1}]]]]]]]]" for i in range(1, 9)]),
+        "yaml-too-deep",
+        "8:17",
+    ),
+    "an anchor of a mapping": (HEAD + "plugin: &p {a: b}\n", "yaml-alias", "2:9"),
+    "an alias of itself": (HEAD + "plugin: &p [x, *p]\n", "yaml-alias", "2:16"),
+    "an alias of nothing": (HEAD + "plugin: *p\n", "yaml-alias", "2:9"),
     "merge of an alias": (HEAD + "Input:\n  <<: *p\n", "yaml-alias", "3:7"),
     "python tag": (HEAD + 'plugin: !!python/object/apply:os.system ["true"]\n', "yaml-tag", "2:9"),
     "python name tag": (HEAD + "plugin: !!python/name:os.system\n", "yaml-tag", "2:9"),
@@ -181,3 +191,19 @@ def test_as_deep_as_one_likes(depth: int) -> None:
     with pytest.raises(RecipeError) as caught:
         parse_yaml(HEAD + "a: " + "[" * depth + "]" * depth, name="r.yaml")
     assert caught.value.code == "yaml-too-deep" and caught.value.at.startswith("r.yaml:2:")
+
+
+def test_aliases_of_scalars_and_lists_are_written_out() -> None:
+    """PyYAML writes them itself, for a list that stands in a structure twice."""
+    import yaml
+
+    splits = ["train", "val"]
+    given = {"a": {"splits": splits}, "b": [{"splits": splits}, {"deep": [[1, splits], splits]}]}
+    text = yaml.safe_dump(given)
+    assert "&id001" in text and "*id001" in text
+    assert to_data(parse_yaml(text, name="r.yaml")) == given
+    root = parse_yaml("a: &x 5\nb: *x\nc: &l [*x, &x six, {k: *x}]\nd: *l\n*x : end\n", name="r.yaml")
+    assert to_data(root) == {"a": 5, "b": 5, "c": [5, "six", {"k": "six"}], "d": [5, "six", {"k": "six"}], "six": "end"}
+    # Each stands for itself: what migration rewrites in one is not rewritten in the other.
+    assert root.value["c"].value[2] is not root.value["d"].value[2]
+    assert root.value["d"].at == (4, 4)

@@ -164,6 +164,52 @@ def test_an_editor_and_the_loader_mark_the_same(old: str, new: str, at: str) -> 
     assert refused
 
 
+OLDER = """\
+schema_version: 1
+plugin: image_classification
+Input: {sources: [{name: photos, type: image_folder, path: .}]}
+Output: {record_schema: {image: {dtype: uint8, shape: [64, 64, 3]}, label: {dtype: str}}}
+Labels: {field: label, source: {kind: direct}}
+InputContracts: [{field: image, assertion: {kind: dtype, expected: uint8}}]
+Filters: [{name: f, predicate: {op: filter_by_label, labels: [a, 0]}}, {name: g, predicate: {op: random_sample, fraction: 0.5, seed: 1}}]
+Splits: {ratios: {train: 0.5, test: 0.5}}
+Transformations: [{name: r, op: resize, params: {size: 64}, splits: [train, test]}, {name: c, op: cast_dtype, params: {dtype: uint8}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at"),
+    [
+        ("", "", ""),
+        ("size: 64", "sise: 64", "$.Transformations[0].params"),
+        ("size: 64", "size: big", "$.Transformations[0].params.size"),
+        ("cast_dtype, params: {dtype: uint8}", "cast_dtype, params: {dtype: uint9}", "$.Transformations[1].params.dtype"),
+        ("cast_dtype", "cast_type", "$.Transformations[1].op"),
+        ("labels: [a, 0]", "lables: [a, 0]", "$.Filters[0].predicate"),
+        ("fraction: 0.5", "fraction: half", "$.Filters[1].predicate.fraction"),
+        ("kind: dtype", "kind: dtipe", "$.InputContracts[0].assertion.kind"),
+        ("expected: uint8", "expects: uint8", "$.InputContracts[0].assertion"),
+    ],
+)
+def test_parameters_of_version_1(old: str, new: str, at: str) -> None:
+    assert not old or OLDER.count(old) == 1
+    found = [p for p, _ in marked(to_data(parse_yaml(OLDER.replace(old, new).encode(), name="r")))]
+    assert (at in found) if at else found == []
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("string", "str"), ("boolean", "bool"), ("double", "float64"), ("int", "int"), ("int_", "int64")]
+)
+def test_dtype_words_are_understood_alike(word: str, meant: str) -> None:
+    text = RIGHT.replace("label: {dtype: str}", f"label: {{dtype: str}}, other: {{dtype: {word}}}")
+    assert marked(to_data(parse_yaml(text.encode(), name="r"))) == []
+    recipe = load_recipe("r.yaml", text=text)
+    assert recipe.model.Output.record_schema["other"].dtype == meant
+    for wrong in ("text", "<f4", "object"):
+        data = to_data(parse_yaml(text.replace(f"dtype: {word}}}", f"dtype: '{wrong}'}}").encode(), name="r"))
+        assert "$.Output.record_schema.other.dtype" in [p for p, _ in marked(data)]
+
+
 def test_words_of_third_parties(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from refinery_beam.plugins.base import Extension, OpSpec, Params\n\n\nclass P(Params):\n    bits: int\n\n\n"

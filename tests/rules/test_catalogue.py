@@ -33,6 +33,7 @@ PARAMETERS = {
     "c.unknown": {"what"},
     "self.error": {"mark"},
     "store_error": {"reason"},
+    "TableFault": {"apart", "cannot", "line"},
 }
 """Parameters that are no facts, of the helpers that have some."""
 

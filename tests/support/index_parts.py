@@ -32,7 +32,9 @@ class FakeRecipe:
 
 
 def label_from(path: str, *, join: str = "by_id", id_field: str | None = "id", label_field: str = "label", header: Any = None) -> Any:
-    return SimpleNamespace(path=path, join=join, id_field=id_field if join == "by_id" else None, label_field=label_field, header=header)
+    declared = dict.fromkeys(("encoding", "delimiter", "order", "single_label"))
+    id_field = id_field if join == "by_id" else None
+    return SimpleNamespace(path=path, join=join, id_field=id_field, label_field=label_field, header=header, **declared)
 
 
 def source(name: str = "s", type: str = "image_folder", path: str = "images", **more: Any) -> Any:
@@ -53,10 +55,10 @@ def recipe(
     empty = dict.fromkeys(("Filters", "Featurizations", "InputContracts", "OutputExpectations", "Sinks"), ())
     model = SimpleNamespace(
         Input=SimpleNamespace(sources=sources, on_error=on_error, follow_links="inside", limits={}),
-        Output=SimpleNamespace(record_schema=dict.fromkeys(schema)),
+        Output=SimpleNamespace(record_schema={name: SimpleNamespace(dtype="str") for name in schema}),
         Labels=SimpleNamespace(
             field=field, source=SimpleNamespace(kind=kind or ("derived" if derivation else "direct"), derivation=derivation)
         ),
-        **{"Splits": SimpleNamespace(group_by=None, stratify_by=None, key_assignment=None), **empty, **sections},
+        **{"Splits": SimpleNamespace(group_by=None, stratify_by=None, order_by=None, key_assignment=None), **empty, **sections},
     )
     return FakeRecipe(base, model)

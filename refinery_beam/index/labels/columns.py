@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from refinery_beam.recipe.model import RecipeModel
 
 # Names that mean something else in every record: a table column of this name never becomes a field, nor does one of the content's name.
-_RESERVED = frozenset({"record_id", "path", "partition", "split", TAGS_FIELD})
+_SPLIT = "split"
+_RESERVED = frozenset({"record_id", "path", "partition", _SPLIT, TAGS_FIELD})
 
 
 def wanted_fields(model: RecipeModel, content: str) -> frozenset[str]:
@@ -28,7 +29,9 @@ def wanted_fields(model: RecipeModel, content: str) -> frozenset[str]:
     for sink in model.Sinks:
         names |= {sink.field, *re.findall(r"\{([^{}|]*)", sink.path_template)}
     made = {step.output_field for step in model.Featurizations}
-    return frozenset(names - made - _RESERVED - {model.Labels.field, content})
+    # A column that says the split may have the name of what it says.
+    own = {_SPLIT} if keys is not None and keys.field == _SPLIT else set()
+    return frozenset(names - made - _RESERVED - {model.Labels.field, content}) | own
 
 
 def _words(values: Iterable[Any]) -> set[str]:

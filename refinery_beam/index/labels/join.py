@@ -1,7 +1,8 @@
 """Give every selected file its label: from a table beside the files, or from the file's own path.
 
-A by_id table's id column may hold relative paths, file names or stems. The whole table has one form: the one under which
-most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are taken as they are.
+A by_id table's id column may hold relative paths, file names or stems, and what people make of them (`tables.ids`). The whole table has
+one form: the one under which most rows find a file, the more exact one at a tie. Ids and paths are compared in Unicode NFC; labels are
+taken as they are.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refinery_beam.errors import display
+from refinery_beam.errors import DataError, display
 from refinery_beam.identity import nfc
-from refinery_beam.index.labels.tables import LabelSpec, Table, fault, read_table
+from refinery_beam.index.labels.row_order import order_rows
+from refinery_beam.index.labels.several import compound_labels
+from refinery_beam.index.labels.tables import LabelSpec, LabelTable, read_table
 from refinery_beam.index.text import first_few, plural
 from refinery_beam.plugins.common.label_from_path import stem_of
+from refinery_beam.tables import IdForm, TableFault, find_form
 
 if TYPE_CHECKING:
     from refinery_beam.recipe.model import Derivation
@@ -47,105 +51,186 @@ def derive_label(path: str, derivation: Derivation) -> str | None:
 def join_labels(spec: LabelSpec, paths: Sequence[str], *, source: str, wanted: frozenset[str] = frozenset()) -> tuple[Joined, str]:
     """Read the table of a source and join it to its sorted relative paths. Returns the join and the table's sha256 (hex).
 
-    Raises DataError for a broken table, ids given twice, one id that fits two files, no id that fits any, or row counts that differ.
+    Raises DataError for a broken table, several labels of a file, ids given twice, one id that fits two files, no id that fits any, row
+    counts that differ, and an order of rows that the table contradicts or that nobody declared.
     """
-    table = read_table(spec, wanted=wanted)
-    joined = _by_id(spec, table, paths, source) if spec.join == "by_id" else _by_row_order(spec, table, paths)
+    table = read_table(spec, wanted=wanted, paths=paths)
+    try:
+        joined = _by_id(spec, table, paths) if spec.join == "by_id" else _by_row_order(spec, table, paths)
+        _one_label(spec, table)
+    except TableFault as found:
+        raise found.error(DataError, title=spec.title, at=spec.at) from None
     odd = next((k for k, label in enumerate(table.labels) if label != label.strip()), None)
     if odd is not None:
         count = sum(label != label.strip() for label in table.labels)
-        text = f"{plural(count, 'label')} with white space around, such as {table.labels[odd]!r}; labels are taken as they are"
-        joined.warnings.append(("padded-label", f"source {source!r}: {text}"))
-    return joined, table.sha256
+        joined.warnings.append(
+            (
+                "padded-label",
+                f"{plural(count, 'label')} with white space around, such as {table.labels[odd]!r}; labels are taken as they are",
+            )
+        )
+    return (
+        joined._replace(
+            notes=[f"source {source!r}: {note}" for note in (*table.notes, *joined.notes)],
+            warnings=[(code, f"source {source!r}: {message}") for code, message in joined.warnings],
+        ),
+        table.sha256,
+    )
 
 
-def _by_row_order(spec: LabelSpec, table: Table, paths: Sequence[str]) -> Joined:
+def _by_row_order(spec: LabelSpec, table: LabelTable, paths: Sequence[str]) -> Joined:
     if len(table.labels) != len(paths):
-        raise fault(
-            spec,
-            f"label table {spec.title!r} has {plural(len(table.labels), 'row')} for {plural(len(paths), 'file')}",
+        one_less = spec.header is None and len(table.labels) == len(paths) - 1
+        raise TableFault(
+            f"has {plural(len(table.labels), 'row')} for {plural(len(paths), 'file')}",
             code="label-count",
             value=f"{len(table.labels)} rows, {len(paths)} files",
+            remedy=f"if its first row is no header, but data, name the columns with label_from.header; it is read as {_few(table.columns)}"
+            if one_less
+            else None,
         )
-    return Joined(list(table.labels), table.fields or [NO_FIELDS] * len(paths), [], [])
+    rows, notes = order_rows(table.ids, table.id_field, paths, spec.order)
+    fields = [table.fields[row] for row in rows] if table.fields else [NO_FIELDS] * len(paths)
+    return Joined([table.labels[row] for row in rows], fields, notes, [])
 
 
-def _by_id(spec: LabelSpec, table: Table, paths: Sequence[str], source: str) -> Joined:
-    rows = _row_of_id(spec, table)
-    form, keys = _form_of_keys(spec, rows, paths)
+def _by_id(spec: LabelSpec, table: LabelTable, paths: Sequence[str]) -> Joined:
+    rows = _row_of_id(table, paths)
+    form = _form_of_ids(table, rows, paths)
+    row_of: dict[str, int] = {}
+    for raw, row in rows.items():
+        key = form.id_key(raw)
+        if key is not None:
+            row_of.setdefault(key, row)
     labels: list[str | None] = []
     fields: list[dict[str, Any]] = []
     used = 0
-    for key in keys:
-        row = rows.get(key)
-        if row is None:
+    for path in paths:
+        found = row_of.get(form.path_key(nfc(path)) or "")
+        if found is None:
             labels.append(None)
             fields.append(NO_FIELDS)
         else:
             used += 1
-            labels.append(table.labels[row])
-            fields.append(table.fields[row] if table.fields else NO_FIELDS)
-    notes = [f"source {source!r}: label ids are {form}s"]
+            labels.append(table.labels[found])
+            fields.append(table.fields[found] if table.fields else NO_FIELDS)
+    if None in labels and spec.header is None:
+        _no_header_row(table, form, paths, labels)
+    notes = [f"label ids are {form.words}"]
     if len(rows) > used:
-        notes.append(f"source {source!r}: {plural(len(rows) - used, 'label row')} without a file")
+        notes.append(f"{plural(len(rows) - used, 'label row')} without a file")
     return Joined(labels, fields, notes, [])
 
 
-def _row_of_id(spec: LabelSpec, table: Table) -> dict[str, int]:
+def _row_of_id(table: LabelTable, paths: Sequence[str]) -> dict[str, int]:
     rows: dict[str, int] = {}
+    twice: dict[str, list[int]] = {}
     for k, raw in enumerate(table.ids):
+        if not raw.strip():
+            raise TableFault(
+                f"no id in column {table.id_field!r}, but a label",
+                line=table.lines[k],
+                code="label-row",
+                value=table.labels[k],
+                rule="every row with a label names its file",
+                remedy="fill the id, or empty the row",
+            )
         key = nfc(raw)
         first = rows.setdefault(key, k)
         if first != k:
-            same = [line for line, other in zip(table.lines, table.ids, strict=True) if nfc(other) == key]
-            raise fault(
-                spec,
-                f"label table {spec.title!r}: id {raw!r} stands in lines " + ", ".join(str(line) for line in same[:5]),
-                code="label-duplicate",
-                value=raw,
-            )
+            twice.setdefault(key, [first]).append(k)
+    if twice:
+        _refuse_repeats(table, twice, paths)
     return rows
 
 
-def _form_of_keys(spec: LabelSpec, rows: dict[str, int], paths: Sequence[str]) -> tuple[str, list[str]]:
-    whole = [nfc(path) for path in paths]
-    names = [path.rpartition("/")[2] for path in whole]
-    forms = [("relative path", whole), ("file name", names), ("stem", [stem_of(name) for name in names])]
-    if names == whole:
-        del forms[0]  # a flat folder: say 'file name', the same thing
-    found = [len(rows.keys() & keys) for _, keys in forms]
-    clashes = [_clash(rows, keys, paths) if count else None for (_, keys), count in zip(forms, found, strict=True)]
-    order = sorted(range(len(forms)), key=lambda k: -found[k])  # stable: the more exact form wins a tie
-    best = order[0]
-    if not found[best]:
-        shown = first_few(list(rows), 3)
-        raise fault(
-            spec,
-            f"label table {spec.title!r}: no id of column {spec.id_field!r} names a file (ids: {shown}; files: {first_few(paths, 3)})",
+def _refuse_repeats(table: LabelTable, twice: dict[str, list[int]], paths: Sequence[str]) -> None:
+    if _swapped(table, paths):
+        raise _say_swapped(table)
+    key, same = min(twice.items(), key=lambda item: item[1])
+    lines = f"id {table.ids[same[0]]!r} stands in lines " + ", ".join(str(table.lines[k]) for k in same[:5])
+    lines += ", ..." if len(same) > 5 else ""
+    more = f"; {plural(len(twice) - 1, 'other id')} too" if len(twice) > 1 else ""
+    different = sum(len({table.labels[k] for k in rows}) > 1 for rows in twice.values())
+    if different:
+        first = min(same for same in twice.values() if len({table.labels[k] for k in same}) > 1)
+        shown = first_few(list(dict.fromkeys(table.labels[k] for k in first)), 4)
+        raise TableFault(f"{lines}{more}, with different labels ({shown}): several labels?", apart=True, code="label-several", value=key)
+    raise TableFault(f"{lines}{more}", apart=True, code="label-duplicate", value=table.ids[same[0]])
+
+
+def _form_of_ids(table: LabelTable, rows: dict[str, int], paths: Sequence[str]) -> IdForm:
+    forms = find_form(rows, paths)
+    if not forms:
+        if _swapped(table, paths):
+            raise _say_swapped(table)
+        raise TableFault(
+            f"no id of column {table.id_field!r} names a file (ids: {first_few(list(rows), 3)}; files: {first_few(paths, 3)})",
+            apart=True,
             code="label-ids",
-            value=spec.id_field,
+            value=table.id_field,
         )
-    if clashes[best] is not None:
-        # Another form will do if every file finds a row under it.
-        fitting = [k for k in order if clashes[k] is None and all(key in rows for key in forms[k][1])]
-        if not fitting:
-            key, one, two = clashes[best]  # type: ignore[misc]
-            raise fault(
-                spec,
-                f"label table {spec.title!r}: {forms[best][0]} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
-                code="label-ambiguous",
-                value=display(key),
-                form="file names with extension" if forms[best][0] == "stem" else "relative paths",
-            )
-        best = fitting[0]
-    return forms[best]
+    best = forms[0]
+    if best.clash is None:
+        return best
+    # Another form will do if every file finds a row under it.
+    for form in forms:
+        if form.clash is None and form.found >= len(paths):
+            return form
+    key, one, two = best.clash
+    raise TableFault(
+        f"{best.words.rstrip('s')} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
+        apart=True,
+        code="label-ambiguous",
+        value=display(key),
+        form="file names with extension" if best.words == "stems" else "relative paths",
+    )
 
 
-def _clash(rows: dict[str, int], keys: Sequence[str], paths: Sequence[str]) -> tuple[str, str, str] | None:
-    if len(set(keys)) == len(keys):
-        return None
-    path_of: dict[str, str] = {}
-    for key, path in zip(keys, paths, strict=True):
-        if key in rows and path_of.setdefault(key, path) != path:
-            return key, path_of[key], path
-    return None
+def _no_header_row(table: LabelTable, form: IdForm, paths: Sequence[str], labels: Sequence[str | None]) -> None:
+    """Refuse a table whose first row is data: the name of its id column names a file that has no row."""
+    key = form.id_key(nfc(table.id_field))
+    lost = next((path for path, label in zip(paths, labels, strict=True) if label is None and form.path_key(nfc(path)) == key), None)
+    if lost is not None:
+        raise TableFault(
+            f"has no header row: its first row is {_few(table.columns)}, and {display(table.id_field)!r} names a file without a row",
+            code="label-column",
+            value=table.id_field,
+            remedy="name the columns with label_from.header, such as [name, label], and use these names in id_field and label_field",
+        )
+
+
+def _swapped(table: LabelTable, paths: Sequence[str]) -> bool:
+    """Whether the labels name more files than the ids."""
+    by_label, by_id = find_form(table.labels, paths), find_form(table.ids, paths)
+    return bool(by_label) and (not by_id or by_label[0].found > by_id[0].found)
+
+
+def _say_swapped(table: LabelTable) -> TableFault:
+    return TableFault(
+        f"id_field {table.id_field!r} holds {plural(len(set(table.ids)), 'distinct value')} in {plural(len(table.ids), 'row')}, "
+        "and the column of label_field names files: are the two swapped?",
+        apart=True,
+        code="label-ids",
+        value=table.id_field,
+        remedy="exchange id_field and label_field",
+    )
+
+
+def _one_label(spec: LabelSpec, table: LabelTable) -> None:
+    found = None if spec.single_label else compound_labels(table.labels)
+    if found is not None:
+        label, separator = found
+        k = table.labels.index(label)
+        name = {" ": "a blank", ",": "a comma", ";": "a semicolon"}.get(separator, repr(separator))
+        count = sum(separator in one for one in table.labels)
+        raise TableFault(
+            f"{label!r} in column {spec.label_field!r}: several labels, with {name} between them? ({plural(count, 'row')} hold {name})",
+            line=table.lines[k],
+            code="label-several",
+            value=label,
+        )
+
+
+def _few(columns: Sequence[str]) -> str:
+    return first_few([c for c in columns if c], 4)

@@ -1,21 +1,20 @@
-"""Read a label table: CSV, TSV, semicolons, JSON lines or Parquet, into plain columns of text.
+"""A label table in memory: the columns that a join needs, as text.
 
-`recipe.delimited` cuts text into rows. Values stay unchanged: ``" cat"`` and ``"cat"`` are two labels. Empty lines are dropped. A broken
-table is a DataError naming the line.
+`refinery_beam.tables` reads it. Values stay unchanged: ``" cat"`` and ``"cat"`` are two labels. A broken table is a DataError that names
+the line.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from refinery_beam import locations
-from refinery_beam.errors import DataError, closest, did_you_mean
-from refinery_beam.recipe.delimited import ENCODING, BrokenRow, read_head, read_rows, table_form
+from refinery_beam.errors import DataError
+from refinery_beam.index.labels.row_order import naming_column
+from refinery_beam.index.labels.several import refuse_one_hot
+from refinery_beam.tables import TableFault, open_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +26,10 @@ class LabelSpec:
     label_field: str
     id_field: str | None = None
     header: tuple[str, ...] | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    order: Literal["natural", "lexical"] | None = None
+    single_label: bool = False
     shown: str = ""
     at: str = field(default="", compare=False)
 
@@ -35,208 +38,63 @@ class LabelSpec:
         """The table's name in messages."""
         return self.shown or self.path
 
+    @property
+    def needed(self) -> list[str]:
+        """The columns that the join needs."""
+        return [self.label_field, *([self.id_field] if self.join == "by_id" and self.id_field else [])]
 
-class Table(NamedTuple):
-    """A label table in memory: row k is ``labels[k]`` (text, '' when empty), ``ids[k]`` (by_id only), ``lines[k]`` (1-based line of a text
-    table, row number of a Parquet one) and ``fields[k]`` (the wanted other columns, empty list when none is wanted)."""
+
+class LabelTable(NamedTuple):
+    """Row k is ``labels[k]`` (text, '' when empty), ``ids[k]``, ``lines[k]`` (1-based line of a text table, row number of a Parquet one)
+    and ``fields[k]`` (the wanted other columns, empty list when none is wanted). ``ids`` are those of ``id_field``; of a table that is
+    joined by row order, those of a column that names files, empty where there is none."""
 
     labels: list[str]
     ids: list[str]
+    id_field: str
     lines: list[int]
     fields: list[dict[str, Any]]
     columns: tuple[str, ...]
+    notes: tuple[str, ...]
     sha256: str
 
 
-def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset()) -> Table:
-    """Read a table whole, keeping the label column, the id column of a by_id join and the ``wanted`` other columns.
+def read_table(spec: LabelSpec, *, wanted: frozenset[str] = frozenset(), paths: Sequence[str] = ()) -> LabelTable:
+    """Read a table whole, keeping the label column, the ids and the ``wanted`` other columns. `paths` are the files it is for.
 
-    Raises DataError: not there, not UTF-8, a ragged or broken row, a missing column (with the closest word), a value that is no label.
+    Raises DataError for what `open_table` refuses, a missing column (with the closest word), a value that is no label, and one column of
+    a one-hot set.
     """
     try:
-        data = locations.read(spec.path)
-    except OSError as error:
-        raise fault(
-            spec,
-            f"cannot read label table {spec.title!r}: {(error.strerror or 'unreadable').lower()}",
-            code="label-table",
-        ) from None
-    sha256 = hashlib.sha256(data).hexdigest()
-    form = table_form(spec.path)
-    if form == "parquet" or data[:4] == b"PAR1":
-        rows, columns = _parquet(spec, data, wanted)
-    elif form == "json lines":
-        rows, columns = _json_lines(spec, _decode(spec, data))
-    else:
-        rows, columns = _delimited(spec, _decode(spec, data))
-    keep = [name for name in columns if name in wanted]
+        return _read_table(spec, wanted, paths)
+    except TableFault as found:
+        raise found.error(DataError, title=spec.title, at=spec.at) from None
+
+
+def _read_table(spec: LabelSpec, wanted: frozenset[str], paths: Sequence[str]) -> LabelTable:
+    table = open_table(spec.path, header=spec.header, encoding=spec.encoding, delimiter=spec.delimiter, names=spec.needed)
+    for name in spec.needed:
+        table.column(name)
+    if not spec.single_label:
+        refuse_one_hot(table, spec.label_field)
+    id_field = str(spec.id_field) if spec.join == "by_id" else naming_column(table, spec.label_field, paths)
+    keep = [name for name in table.columns if name in wanted]
     labels, ids, lines, fields = [], [], [], []
-    by_id = spec.join == "by_id"
-    for line, row in rows:
-        labels.append(_text(spec, row.get(spec.label_field), line, spec.label_field))
+    for line, row in table.rows([*spec.needed, id_field, *keep]):
+        labels.append(_text(row.get(spec.label_field), line, spec.label_field))
         lines.append(line)
-        if by_id:
-            ids.append(_text(spec, row.get(str(spec.id_field)), line, str(spec.id_field)))
+        if spec.join == "by_id":
+            ids.append(_text(row.get(id_field), line, id_field))
+        elif id_field:
+            ids.append(str(row.get(id_field)))
         if keep:
             fields.append({name: _plain(row.get(name)) for name in keep})
     if not labels:
-        raise fault(spec, f"label table {spec.title!r} has no rows", code="label-table", rule="one row a file", remedy="fill the table")
-    return Table(labels, ids, lines, fields, columns, sha256)
+        raise TableFault("has no rows", code="label-table-empty")
+    return LabelTable(labels, ids, id_field, lines, fields, table.columns, tuple(table.notes), table.sha256)
 
 
-def fault(spec: LabelSpec, message: str, *, code: str, value: Any = None, **words: Any) -> DataError:
-    """A DataError that names where the recipe names the table."""
-    return DataError(message, code=code, at=spec.at, value=spec.title if value is None else value, **words)
-
-
-def _needed(spec: LabelSpec) -> list[str]:
-    return [spec.label_field, *([spec.id_field] if spec.join == "by_id" and spec.id_field else [])]
-
-
-def _check_columns(spec: LabelSpec, columns: Sequence[str]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
-    for name in _needed(spec):
-        if name not in columns:
-            present = ", ".join(repr(c) for c in columns)
-            raise fault(
-                spec,
-                f"label table {spec.title!r} has no column {name!r}; it has {present}",
-                code="label-column",
-                value=name,
-                remedy=did_you_mean(name, columns)
-                + ("" if closest(name, columns) else "; a table without a header row needs label_from.header"),
-            )
-        if name in twice:
-            raise fault(
-                spec,
-                f"label table {spec.title!r} has two columns called {name!r}",
-                code="label-column",
-                value=name,
-                rule="column names are unique",
-                remedy="rename one of them, or name the columns with label_from.header",
-            )
-
-
-def _decode(spec: LabelSpec, data: bytes) -> str:
-    try:
-        return data.decode(ENCODING)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        raise fault(
-            spec,
-            f"label table {spec.title!r} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}",
-            code="label-encoding",
-            encoding="utf-16" if utf16 else "latin1",
-        ) from None
-
-
-Rows = Iterable[tuple[int, dict[str, Any]]]
-
-
-def _delimited(spec: LabelSpec, text: str) -> tuple[Rows, tuple[str, ...]]:
-    head = read_head(text, path=spec.path, names=_needed(spec), columns=len(spec.header or ()))
-    columns = spec.header if spec.header is not None else tuple(head.cells)
-    if not head.cells:
-        raise fault(spec, f"label table {spec.title!r} is empty", code="label-table", rule="one row a file", remedy="fill the table")
-    _check_columns(spec, columns)
-    return _delimited_rows(spec, text, head.separator, columns), columns
-
-
-def _delimited_rows(spec: LabelSpec, text: str, separator: str, columns: tuple[str, ...]) -> Rows:
-    head = spec.header is None
-    try:
-        for line, cells in read_rows(text, separator):
-            if not cells:
-                continue
-            if head:
-                head = False
-                continue
-            if len(cells) != len(columns):
-                raise fault(
-                    spec,
-                    f"{spec.title}:{line}: {len(cells)} values where there are {len(columns)} columns",
-                    code="label-row",
-                    value=separator.join(cells),
-                    remedy="quote values that hold the separator" if len(cells) > len(columns) else "complete the row",
-                    columns=columns,
-                )
-            yield line, dict(zip(columns, cells, strict=True))
-    except BrokenRow as error:
-        raise fault(
-            spec,
-            f"{spec.title}:{error.line}: {error}",
-            code="label-row",
-            rule='values with separators, quotes or line breaks stand in double quotes; a quote inside is written ""',
-            remedy="mend the quotes of this row",
-        ) from None
-
-
-def _json_lines(spec: LabelSpec, text: str) -> tuple[Rows, tuple[str, ...]]:
-    _no_header(spec, "JSON lines")
-    rows: list[tuple[int, dict[str, Any]]] = []
-    columns: dict[str, None] = {}
-    # split("\n"), not splitlines(): JSON text may hold U+2028, and "line" must mean what editors show.
-    for line, part in enumerate(text.split("\n"), 1):
-        if not part.strip():
-            continue
-        try:
-            row = json.loads(part)
-        except ValueError as error:
-            row = None
-            detail = getattr(error, "msg", str(error))
-        else:
-            detail = "not an object"
-        if not isinstance(row, dict):
-            raise fault(
-                spec,
-                f"{spec.title}:{line}: {detail}",
-                code="label-row",
-                rule="JSON lines hold one object a line",
-                remedy="mend this line",
-            )
-        columns.update(dict.fromkeys(row))
-        rows.append((line, row))
-    names = tuple(columns)
-    if rows:
-        _check_columns(spec, names)
-    return rows, names
-
-
-def _parquet(spec: LabelSpec, data: bytes, wanted: frozenset[str]) -> tuple[Rows, tuple[str, ...]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    _no_header(spec, "Parquet")
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        columns = tuple(file.schema_arrow.names)
-        _check_columns(spec, columns)
-        needed = _needed(spec)
-        table = file.read(columns=[name for name in columns if name in needed or name in wanted])
-    except pa.ArrowException as error:
-        raise fault(
-            spec,
-            f"label table {spec.title!r} is not a readable Parquet file: {str(error).splitlines()[0]}",
-            code="label-table",
-            rule="a Parquet label table is a flat table with the named columns",
-            remedy="write it again, or use CSV",
-        ) from None
-    return list(enumerate(table.to_pylist(), 1)), columns
-
-
-def _no_header(spec: LabelSpec, kind: str) -> None:
-    if spec.header is not None:
-        raise fault(
-            spec,
-            f"label_from.header does not apply to {kind}: {spec.title!r} names its columns itself",
-            code="label-column",
-            rule="header gives the column names of a text table without a header row",
-            remedy="remove header",
-        )
-
-
-def _text(spec: LabelSpec, value: Any, line: int, column: str) -> str:
+def _text(value: Any, line: int, column: str) -> str:
     if isinstance(value, str):
         return value
     if value is None:
@@ -245,8 +103,15 @@ def _text(spec: LabelSpec, value: Any, line: int, column: str) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    raise fault(
-        spec, f"{spec.title}:{line}: {column} holds {value!r}, which is neither text nor an integer", code="label-value", value=repr(value)
+    if isinstance(value, list | tuple):
+        raise TableFault(
+            f"{column} holds a list: several labels?",
+            line=line,
+            code="label-several",
+            value=repr(value)[:200],
+        )
+    raise TableFault(
+        f"{column} holds {repr(value)[:200]}, which is neither text nor an integer", line=line, code="label-value", value=repr(value)[:200]
     )
 
 

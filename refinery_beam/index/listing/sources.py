@@ -54,7 +54,7 @@ class Source:
     """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
     (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree;
     ``follow_links`` says that links may lead out of it; ``at`` and ``layout_at`` are the positions of the path and the layout in the
-    recipe, and ``noun`` the noun for files, all for messages."""
+    recipe, and ``noun`` the noun for files, ``advice`` what to do with files of other extensions, all for messages."""
 
     name: str
     type: str
@@ -66,6 +66,7 @@ class Source:
     layout: str = ""
     follow_links: bool = False
     label_from: LabelSpec | None = None
+    advice: Mapping[str, str] = field(default_factory=dict, compare=False)
     noun: str = field(default="file", compare=False)
     at: str = field(default="", compare=False)
     layout_at: str = field(default="", compare=False)
@@ -202,6 +203,7 @@ def bare_class_warnings(source: Source, selection: SourceSelection) -> Iterator[
     more = f"; and {selection.bare_classes - 5} more" if selection.bare_classes > 5 else ""
     kinds = {kind for one in selection.bare for kind in one.holds}
     remedy = f"; {source.noun}s are files ending in {', '.join(source.extensions)}" if any(k.startswith((".", "(")) for k in kinds) else ""
+    remedy += "".join(f"; {kind}: {words}" for kind, words in sorted(source.advice.items()) if kind in kinds)
     remedy += '; type: image_tree with layout "{label}/**/{file}" takes nested ones' if "nested" in kinds and source.noun == "image" else ""
     counted = plural(selection.bare_classes, "class folder")
     yield "class-without-files", f"source {display(source.name)!r}: {counted} without {_a(source.noun)}: {shown}{more}{remedy}"

@@ -11,10 +11,11 @@ from refinery_beam import locations
 from refinery_beam.cache import Attempt
 from refinery_beam.crashes.job_died import JobDied
 from refinery_beam.crashes.markers import read_markers
-from refinery_beam.errors import ErrorGroup, Interrupted, RefineryError
+from refinery_beam.errors import Interrupted, RefineryError
 from refinery_beam.job.cancel import cancel
 from refinery_beam.job.failures import read_failures
 from refinery_beam.job.job import WORK_FOLDERS
+from refinery_beam.launch.build.failures import named
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.runners import local
@@ -84,7 +85,7 @@ class Engine:
         except Exception as error:
             failures = read_failures(self.work)
             if failures:
-                raise (failures[0] if len(failures) == 1 else ErrorGroup(failures)) from error
+                raise named(failures) from error
             if isinstance(error, RefineryError):
                 raise
             if is_full(error):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from refinery_beam import locations
-from refinery_beam.errors import DataError, RefineryError, StoreError
+from refinery_beam.errors import DataError, ErrorGroup, RefineryError, StoreError
 from refinery_beam.index.build import Entry
 from refinery_beam.index.text import Few, plural
 from refinery_beam.planning.nodes import Plan
@@ -31,6 +31,16 @@ def explained(error: RefineryError, plan: Plan, entries: Iterable[Entry], *, wan
             message = f"{one.message}; the dataset takes about {wanted / 1e6:,.1f} MB"
             return StoreError(message, code=one.code, at=one.at, value=one.value)
     return error
+
+
+def named(failures: Sequence[RefineryError]) -> RefineryError:
+    """The errors of workers as one: each is named, up to `NAMED`, and the last says how many more there are."""
+    shown = list(failures[:NAMED])
+    if len(failures) > NAMED:
+        last = shown[-1]
+        last.message += f"; and {plural(len(failures) - NAMED, 'more error')} like these by then"
+        last.args = (last.message,)
+    return shown[0] if len(shown) == 1 else ErrorGroup(shown)
 
 
 def _every_change(found: Iterable[RefineryError], plan: Plan, entries: Iterable[Entry]) -> RefineryError:

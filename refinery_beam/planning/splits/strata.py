@@ -98,7 +98,7 @@ def cut(positions: Iterable[tuple[str, bytes]], ends: Mapping[str, Sequence[int]
 
 class Standing(NamedTuple):
     """Where a group stands: its cell, and its position among the groups of the cell, which is `moment` and its seeded rank. `record_id` is
-    the record that speaks for it.
+    its first record that the ratios are about.
     """
 
     cell: str
@@ -112,22 +112,24 @@ def standing(members: Iterable[Ref], plan: Plan) -> Standing | None:
 
     It is in the stratum of the first member that they are about, and its size is the number of those. An ordered split puts it where its
     last member stands in the order, so that no record of an earlier split comes after it. A stratum is then one cell, of whatever sizes.
+    Raises DataError for values that have no common order.
     """
     split = plan.split
     first: Ref | None = None
-    size, latest = 0, (b"", "")
+    size, latest = 0, b""
     for ref in members:
         if outside(ref, split) is None:
             first = first or ref
             size += 1
             if split.method == "ordered":
                 name = split.order_by or ""
-                latest = max(latest, (moment(field_value(ref, name, plan.label_field), at=ref.record_id, field=name), ref.record_id))
+                here = moment(field_value(ref, name, plan.label_field), at=ref.record_id, field=name)
+                refuse_mixed({(latest or here)[:1]: first.record_id, here[:1]: ref.record_id}.items(), field=name)
+                latest = max(latest, here)
     if first is None:
         return None
-    ordered = split.method == "ordered"
-    cell = cell_key(stratum_of(first, plan), 0 if ordered else size)
-    return Standing(cell, latest[0], latest[0] + group_position(first, split), latest[1] if ordered else first.record_id)
+    cell = cell_key(stratum_of(first, plan), 0 if split.method == "ordered" else size)
+    return Standing(cell, latest, latest + group_position(first, split), first.record_id)
 
 
 def by_rank(ref: Ref, cell: str, moment: bytes, plan: Plan, cuts: Mapping[str, Sequence[bytes]]) -> Ref:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +14,8 @@ from refinery_beam.plugins.kind import BadRecord
 from refinery_beam.plugins.ops import FieldType, OpSpec, OpTypeError, Params
 
 Value: TypeAlias = str | int | bool
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 
 LIMIT = 1 << 17
 """How many distinct values a vocabulary may have: every worker gets the whole vocabulary."""
@@ -26,7 +29,8 @@ class CategoricalEncodeParams(Params):
     )
     ordering: Literal["alphabetical", "first_seen"] = Field(
         default="alphabetical",
-        description="The order of a learned vocabulary: by code point (numbers by size), or by the smallest record key that has the value.",
+        description="The order of a learned vocabulary: by code point (whole numbers by size, also where they come as text), or by the "
+        "smallest record key that has the value.",
     )
     output_dtype: Integer = Field(default="int64", description="The dtype of the numbers, which are stored as whole numbers.")
     oov: Literal["error", "ignore", "index"] = Field(
@@ -99,7 +103,7 @@ class CategoricalEncode:
     spec = OpSpec(
         name="categorical_encode",
         section="Featurizations",
-        version=1,
+        version=2,
         params=CategoricalEncodeParams,
         summary="Number the values of a field by a vocabulary learned on train.",
         fitted=True,
@@ -121,6 +125,9 @@ class CategoricalEncode:
         items = merged.items()
         if params.ordering == "first_seen":
             items = sorted(items, key=lambda item: item[2])
+        elif all(isinstance(value, str) and _INTEGER.fullmatch(value) for value, _, _ in items):
+            # Folders and tables give text. Classes 1 to 12 are numbers all the same.
+            items = sorted(items, key=lambda item: int(item[0]))
         vocabulary, counts = [v for v, _, _ in items], [n for _, n, _ in items]
         return {"records": merged.count, "ordering": params.ordering, "vocabulary": vocabulary, "counts": counts}
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 DTYPE, SHAPE = b"refinery:dtype", b"refinery:shape"
 
+CELL_LIMIT = (1 << 31) - 1
+"""Bytes of a value of a fixed-size binary column."""
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -39,7 +42,14 @@ class Tensor:
     compression: str = "lz4"
 
     def refuse(self, type: ArrayType) -> Refusal | None:
-        """Images of no fixed shape."""
+        """Images of no fixed shape, and of more bytes than a value of a column may have."""
+        if type.fixed and self.estimate(type, 0) > CELL_LIMIT:
+            return Refusal(
+                code="encoding-size",
+                message=f"an image of {type} has {self.estimate(type, 0):,} bytes, a value of a tensor column at most {CELL_LIMIT:,}",
+                rule="the size of a value is a 32-bit number in Arrow",
+                remedy="resize to a smaller size",
+            )
         if type.fixed:
             return None
         return Refusal(

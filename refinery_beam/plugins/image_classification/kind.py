@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from refinery_beam.plugins.image_classification.codecs.container import REMEDIES
 from refinery_beam.plugins.image_classification.codecs.decode import FACTS, accept, decode, read_facts, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.codecs.remarks import remarks
@@ -29,6 +30,8 @@ DECODED = {
     "keep": ArrayType("uint8", (None, None, None)),
 }
 
+_ADVICE = dict.fromkeys((f".{extension}" for extension in HEIC_EXTENSIONS), REMEDIES["heic"])
+
 
 class ImageKind:
     """A `plugins.kind.Kind`: content is a Pillow image or an array (h, w) or (h, w, c), and in its plain form a C-order array."""
@@ -40,9 +43,9 @@ class ImageKind:
     unrecorded: Mapping[str, Any] = {"icc": "ignore"}
     limits = DecodeLimits
     source_types: Mapping[str, SourceType] = {
-        "image_folder": SourceType("folder", EXTENSIONS),
-        "image_flat": SourceType("flat", EXTENSIONS),
-        "image_tree": SourceType("tree", EXTENSIONS),
+        "image_folder": SourceType("folder", EXTENSIONS, _ADVICE),
+        "image_flat": SourceType("flat", EXTENSIONS, _ADVICE),
+        "image_tree": SourceType("tree", EXTENSIONS, _ADVICE),
     }
     byte_values = True
     fact_types = FACTS

@@ -5,7 +5,7 @@ Numbers 1 to 31 and their names come from the specification of the language; 101
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -111,14 +111,23 @@ def run_checks(recipe: Recipe, plugin: Plugin, *, cache_root: str | None = None)
     return results
 
 
-def complete(results: Iterable[CheckResult], errors: Iterable[RefineryError], *, planned: bool) -> tuple[CheckResult, ...]:
-    """The results of static checks with what `refuse_unexecuted` and the compiler found: each error fails the check it belongs to.
+def complete(
+    results: Iterable[CheckResult],
+    errors: Iterable[RefineryError],
+    *,
+    planned: bool,
+    warnings: Iterable[RefineryError] = (),
+    unmade: Collection[int] = (),
+) -> tuple[CheckResult, ...]:
+    """The results of static checks with what `refuse_unexecuted`, the compiler and listing found: each error fails the check it belongs to.
 
-    `planned`: the plan was made, so the checks of the compiler hold.
+    `planned`: the plan was made, so the checks of the compiler hold. `unmade` are checks of which a part could not be made.
     """
     found: dict[int, list[RefineryError]] = {}
-    for error in errors:
-        found.setdefault(compiler.BELONGS_TO.get(error.code, compiler.PLANNED), []).append(error)
+    warned: dict[int, list[RefineryError]] = {}
+    for group, given in ((found, errors), (warned, warnings)):
+        for error in given:
+            group.setdefault(compiler.check_of(error.code), []).append(error)
     whole = []
     for result in results:
         if result.number in found:
@@ -126,5 +135,9 @@ def complete(results: Iterable[CheckResult], errors: Iterable[RefineryError], *,
             result = replace(result, status="fail", errors=(*earlier, *found[result.number]))
         elif result.number in compiler.LATER and (planned or result.number == compiler.EXECUTED):
             result = replace(result, status="pass")
+        if result.number in warned and result.status in ("pass", "warn"):
+            result = replace(result, status="warn", errors=(*result.errors, *warned[result.number]))
+        if result.number in unmade and result.status == "pass":
+            result = replace(result, status="skip")
         whole.append(result)
     return tuple(whole)

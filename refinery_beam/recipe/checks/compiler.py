@@ -23,7 +23,7 @@ def plan_can_be_made(c: Context) -> Findings:
     return iter(())
 
 
-EXECUTED, PLANNED = 111, 112
+LABELS, EXECUTED, PLANNED = 19, 111, 112
 LATER = {108: schema_reachable, EXECUTED: everything_executed, PLANNED: plan_can_be_made}
 
 BELONGS_TO = {
@@ -41,3 +41,14 @@ BELONGS_TO = {
     "not-executed-yet": EXECUTED,
 }
 """The check that an error of the compiler belongs to, by its code; those that are not here belong to `plan_can_be_made`."""
+
+LISTED = {
+    **dict.fromkeys(("source-path", "unreadable-folder", "no-class-folder", "no-images", "class-without-files"), 101),
+    **dict.fromkeys(("no-labels", "row-order", "padded-label"), LABELS),
+}
+"""The same for what listing finds. Codes that begin with ``label-`` belong to `LABELS`."""
+
+
+def check_of(code: str) -> int:
+    """The number of the check that an error belongs to."""
+    return {**BELONGS_TO, **LISTED}.get(code, LABELS if code.startswith("label-") else PLANNED)

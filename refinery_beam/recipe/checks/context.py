@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
 from refinery_beam.plugins.base import ClassSampleOp, FeaturizeOp
 from refinery_beam.recipe import reserved
-from refinery_beam.recipe.delimited import table_columns
 from refinery_beam.recipe.load import Recipe
 from refinery_beam.recipe.model_ops import OP_SECTIONS, Operation
 from refinery_beam.recipe.params import op_params, op_spec
+from refinery_beam.tables import Table, TableFault, open_table
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.base import OpSpec, Params, Plugin
@@ -168,25 +168,37 @@ class Context:
             names += [t for t in self.early_tags if t != carved]
         return list(dict.fromkeys(names))
 
-    @cached_property
+    @property
     def sidecars(self) -> dict[int, list[str] | None]:
-        """The columns of each source's label table; None if the first line is not enough to find them."""
+        """The columns of each source's label table; None if they are not known here."""
         found: dict[int, list[str] | None] = {}
         for index, source in enumerate(self.model.Input.sources):
             if source.label_from is not None:
+                table = self.tables.get(index)
                 header = source.label_from.header
-                found[index] = list(header) if header else self._read_header(source)
+                found[index] = list(table.columns) if isinstance(table, Table) and not table.open else list(header) if header else None
         return found
 
-    def _read_header(self, source: InputSource) -> list[str] | None:
-        assert source.label_from is not None
-        try:
-            path = self.recipe.resolve(source.label_from.path)
-        except RefineryError:
-            return None
-        if "://" in path or not os.path.isfile(path):
-            return None
-        return table_columns(path, [name for name in (source.label_from.label_field, source.label_from.id_field) if name])
+    @cached_property
+    def tables(self) -> dict[int, Table | TableFault]:
+        """The head of each source's local label table, or what is wrong with it."""
+        found: dict[int, Table | TableFault] = {}
+        for index, source in enumerate(self.model.Input.sources):
+            given = source.label_from
+            try:
+                path = self.recipe.resolve(given.path) if given is not None else ""
+            except RefineryError:
+                continue  # another check's
+            if given is None or "://" in path or not os.path.exists(path):
+                continue
+            names = [name for name in (given.label_field, given.id_field) if name]
+            try:
+                found[index] = open_table(
+                    path, header=given.header, encoding=given.encoding, delimiter=given.delimiter, names=names, head=True
+                )
+            except TableFault as fault:
+                found[index] = fault
+        return found
 
     @property
     def early_fields(self) -> list[str]:

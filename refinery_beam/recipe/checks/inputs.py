@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from refinery_beam.errors import closest, did_you_mean
+from refinery_beam.dtypes import INTEGERS, WORDS
+from refinery_beam.errors import RecipeError, closest
+from refinery_beam.plugins.base import DerivesLabel
 from refinery_beam.recipe import reserved
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
 from refinery_beam.recipe.labels import label_rule
 from refinery_beam.recipe.layout import RULE as LAYOUT_RULE
 from refinery_beam.recipe.layout import LayoutError, layout_segments
+from refinery_beam.tables import TableFault
 
 
 def labels_resolvable(c: Context) -> Findings:
@@ -24,6 +27,8 @@ def labels_resolvable(c: Context) -> Findings:
             remedy=_closest(labels.field, c.model.Output.record_schema) or None,
             field=labels.field,
         )
+    elif problem := _label_type(c):
+        yield problem
     yield from (Finding("error", error) for error in label_rule(c.recipe, c.plugin).errors)
     if labels.source.kind == "direct" and labels.source.derivation is not None:
         yield c.error(
@@ -34,8 +39,25 @@ def labels_resolvable(c: Context) -> Findings:
         )
 
 
+def _label_type(c: Context) -> Finding | None:
+    """Labels of folders, names and tables are text, or whole numbers by their decimal text; nothing else can hold them."""
+    labels = c.model.Labels
+    declared = c.model.Output.record_schema[labels.field]
+    made = [f for f in c.model.Featurizations if f.output_field == labels.field and not isinstance(c.plugin.op(f.op), DerivesLabel)]
+    known = declared.dtype in WORDS and all(c.plugin.kind.source_types.get(s.type) is not None for s in c.model.Input.sources)
+    if made or not known or (declared.shape is None and (declared.dtype in ("str", "int") or declared.dtype in INTEGERS)):
+        return None
+    shown = declared.dtype + (f" of shape {list(declared.shape)}" if declared.shape is not None else "")
+    return c.error(
+        f"the label {labels.field!r} is declared {shown}, which no label of a folder or a table is",
+        ("Output", "record_schema", labels.field),
+        code="label-dtype",
+        value=declared.dtype,
+    )
+
+
 def label_from_spec_resolves(c: Context) -> Findings:
-    """19: each labeled source has exactly one source of labels, and its table has the named columns."""
+    """19: each labeled source has exactly one source of labels; its table has the named columns, and one label for each file."""
     derived = c.model.Labels.source.kind == "derived"
     for i, source in enumerate(c.model.Input.sources):
         at = ("Input", "sources", i)
@@ -51,25 +73,18 @@ def label_from_spec_resolves(c: Context) -> Findings:
             )
         if arrangement == "flat" and table is None and not source.unlabeled and not derived:
             yield c.error(f"the source {source.name!r} has no labels", at, code="no-label-source", value=source.name)
-        columns = c.sidecars.get(i)
-        if table is None or columns is None:
+        found = c.tables.get(i)
+        if table is None or found is None:
             continue
-        if not columns:
-            yield c.error(
-                f"the label table {table.path!r} is empty", (*at, "label_from", "path"), code="label-table-empty", value=table.path
-            )
-            continue
-        for role in ("label_field", "id_field"):
-            column = getattr(table, role)
-            if column is not None and column not in columns:
-                yield c.error(
-                    f"the label table {table.path!r} has no column {column!r}",
-                    (*at, "label_from", role),
-                    code="label-column-missing",
-                    value=column,
-                    remedy=did_you_mean(column, columns[:100]),
-                    columns=columns[:20],
-                )
+        try:
+            if isinstance(found, TableFault):
+                raise found
+            for role in ("label_field", "id_field"):
+                if (column := getattr(table, role)) is not None:
+                    found.column(column)
+        except TableFault as fault:
+            where = (*at, "label_from", next((r for r in ("label_field", "id_field") if getattr(table, r) == fault.value), "path"))
+            yield Finding("error", fault.error(RecipeError, title=table.path, at=c.recipe.at(where)))
 
 
 def tree_layout_label_source(c: Context) -> Findings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from refinery_beam import locations
 from refinery_beam.errors import RefineryError, closest
@@ -54,8 +55,20 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
             path,
             code="path-not-a-folder" if other else "path-missing",
             value=location,
-            remedy=_neighbour(location, resolved) or None,
+            remedy=_unexpanded(location) or _neighbour(location, resolved) or None,
         )
+
+
+def _unexpanded(location: str) -> str:
+    """What to write instead of what a shell would expand: a recipe is read by no shell."""
+    if location == "~" or location.startswith("~/"):
+        return f"~ is not expanded in a recipe; write ${{env:HOME}}{location[1:]}"
+    found = re.match(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?", location)
+    if found:
+        return f"shell variables are not expanded in a recipe; write ${{env:{found[1]}}}{location[found.end() :]}"
+    if re.match(r"[A-Za-z]:[\\/]", location) and os.name != "nt":
+        return "this is a path of Windows; name the folder as this machine has it, such as /mnt/c/..."
+    return ""
 
 
 def _neighbour(location: str, resolved: str) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from refinery_beam.dtypes import FLOATS, INTEGERS, LISTS
+from refinery_beam.dtypes import WORDS
 from refinery_beam.plugins.base import ArrayType
 from refinery_beam.recipe.checks.context import Context, Findings
 from refinery_beam.recipe.params import decode_policy, validated
-
-DTYPES = ("str", "bytes", "bool", "int", "float", *INTEGERS, *FLOATS, *LISTS)
 
 
 def output_options(c: Context) -> Findings:
     """109: dtypes are known words, and the encoding suits format and schema."""
     output = c.model.Output
     for name, declared in output.record_schema.items():
-        if declared.dtype not in DTYPES:
+        if declared.dtype not in WORDS:
             yield c.unknown(
                 f"unknown dtype {declared.dtype!r}",
                 declared.dtype,
-                DTYPES,
+                WORDS,
                 ("Output", "record_schema", name, "dtype"),
                 code="unknown-dtype",
             )

@@ -1,7 +1,7 @@
 """YAML text to a tree that remembers where everything was written.
 
 A recipe is read as *events*, twice: the first pass enforces every limit and builds nothing, the second builds the tree of a text that is
-known to be small, shallow and free of aliases.
+known to be small and shallow, aliases written out.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def parse_yaml(text: str | bytes, *, name: str) -> Node:
     """Parse one YAML document under the limits of this module.
 
     Raises RecipeError (or an ErrorGroup of several) that names ``name:line:column``: malformed YAML, text that is not UTF-8, more than 1
-    MiB, deeper than 64, more than 100,000 values, anchors and aliases, tags, duplicate keys, keys that are not text, a second document,
-    numbers that are not finite.
+    MiB, deeper than 64, more than 100,000 values (an alias counts as all that it stands for), anchors of mappings, tags, duplicate keys,
+    keys that are not text, a second document, numbers that are not finite.
     """
     return _Builder(_decode(text, name), name).build()
 
@@ -54,6 +54,9 @@ class _Builder:
         self.nodes = 0
         self.depth = 0
         self.documents = 0
+        self.sizes: dict[str, tuple[int, int]] = {}  # by anchor: values, and how deep they are nested
+        self.open: list[tuple[str | None, int, int]] = []  # of open collections: anchor, values before, depth inside
+        self.anchored: dict[str, Node] = {}
 
     def error(self, message: str, *, code: str, mark: Any = None, at: tuple[int, int] | None = None, **words: Any) -> RecipeError:
         line, column = at or ((mark.line + 1, mark.column + 1) if mark else (1, 1))
@@ -81,30 +84,58 @@ class _Builder:
             loader.dispose()
 
     def limit(self, event: Any) -> None:
-        """The first pass: nothing is built before the whole text is known to be one document, shallow, small and free of aliases."""
-        if isinstance(event, yaml.NodeEvent):
-            self.nodes += 1
-            if event.anchor is not None:
-                raise self.refuse_alias(event)
-            if self.nodes > MAX_NODES:
-                raise self.error(f"more than {MAX_NODES} values", code="yaml-too-many-values", mark=event.start_mark, limit=MAX_NODES)
+        """The first pass: nothing is built before the whole text is known to be one document, shallow and small with its aliases."""
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self.sizes:
+                raise self.refuse_alias(event, "stands before its anchor, or in it")
+            values, depth = self.sizes[event.anchor]
+            self.count(values, event.start_mark)
+            if self.depth + depth > MAX_DEPTH:
+                raise self.too_deep(event.start_mark)
+            self.reached(self.depth + depth)
+        elif isinstance(event, yaml.NodeEvent):
+            self.count(1, event.start_mark)
+            if event.anchor is not None and isinstance(event, yaml.MappingStartEvent):
+                raise self.refuse_alias(event, "names a mapping")
             if isinstance(event, yaml.CollectionStartEvent):
                 self.depth += 1
                 if self.depth > MAX_DEPTH:
                     raise self.too_deep(event.start_mark)
+                self.sizes.pop(event.anchor or "", None)
+                self.open.append((event.anchor, self.nodes - 1, self.depth))
+            elif event.anchor is not None:
+                self.sizes[event.anchor] = (1, 0)
         elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before, deepest = self.open.pop()
             self.depth -= 1
+            if anchor is not None:
+                self.sizes[anchor] = (self.nodes - before, deepest - self.depth)
+            self.reached(deepest)
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
                 raise self.error("a second YAML document starts here", code="yaml-many-documents", mark=event.start_mark)
+
+    def count(self, values: int, mark: Any) -> None:
+        self.nodes += values
+        if self.nodes > MAX_NODES:
+            raise self.error(f"more than {MAX_NODES} values", code="yaml-too-many-values", mark=mark, limit=MAX_NODES)
+
+    def reached(self, depth: int) -> None:
+        """Note how deep the innermost open collection goes."""
+        if self.open:
+            anchor, before, deepest = self.open[-1]
+            self.open[-1] = (anchor, before, max(deepest, depth))
 
     def too_deep(self, mark: Any) -> RecipeError:
         return self.error(f"nested deeper than {MAX_DEPTH} levels", code="yaml-too-deep", mark=mark, limit=MAX_DEPTH)
 
     def take(self, event: Any) -> None:
         """The second pass: one event into the tree."""
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, yaml.AliasEvent):
+            where: Any = event.start_mark
+            self.put(Node(_copied(self.anchored[str(event.anchor)]), where.line + 1, where.column + 1))
+        elif isinstance(event, yaml.ScalarEvent):
             self.check_tag(event)
             self.take_scalar(event)
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -114,6 +145,8 @@ class _Builder:
             node = Node(value, mark.line + 1, mark.column + 1, at_key=not event.flow_style)
             self.put(node)
             self.stack.append(_Frame(node))
+            if event.anchor is not None:
+                self.anchored[event.anchor] = node
         elif isinstance(event, yaml.CollectionEndEvent):
             self.stack.pop()
 
@@ -132,7 +165,10 @@ class _Builder:
             raise self.error(
                 "half of a surrogate pair is no character", code="yaml-characters", mark=mark, rule="text is Unicode", remedy="remove it"
             )
-        self.put(Node(value, mark.line + 1, mark.column + 1, None, plain and text == ""))
+        node = Node(value, mark.line + 1, mark.column + 1, None, plain and text == "")
+        if event.anchor is not None:
+            self.anchored[event.anchor] = node
+        self.put(node)
 
     def check_tag(self, event: Any) -> None:
         if event.tag is not None:
@@ -145,10 +181,10 @@ class _Builder:
                 )
             )
 
-    def refuse_alias(self, event: Any) -> RecipeError:
+    def refuse_alias(self, event: Any, problem: str) -> RecipeError:
         kind, sign = ("alias", "*") if isinstance(event, yaml.AliasEvent) else ("anchor", "&")
         return self.error(
-            f"the {kind} {sign}{event.anchor} is not allowed", code="yaml-alias", mark=event.start_mark, value=f"{sign}{event.anchor}"
+            f"the {kind} {sign}{event.anchor} {problem}", code="yaml-alias", mark=event.start_mark, value=f"{sign}{event.anchor}"
         )
 
     def put(self, node: Node) -> None:
@@ -224,11 +260,22 @@ class _Builder:
         remedy = "check indentation, quotes and brackets " + ("between there and here" if since else "around this place")
         if mark is not None and self.text[mark.index : mark.index + 1] == "\t":
             remedy = "indent with spaces, not tabs"
+        elif "escape" in problem:
+            remedy = "backslashes in double quotes are escapes: use single quotes, or forward slashes"
         elif "mapping values are not allowed" in problem:
             remedy = "put text that holds ': ' in quotes, or check the indentation"
         return self.error(
             f"malformed YAML: {problem}" + (f" ({context}{since})" if context else ""), code="yaml-syntax", mark=mark, remedy=remedy
         )
+
+
+def _copied(node: Node) -> Any:
+    """The value of a node, its items copied: what one alias stands for may be rewritten without the others. Items keep their positions."""
+    if isinstance(node.value, list):
+        return [Node(_copied(item), item.line, item.column, item.key, item.at_key) for item in node.value]
+    if isinstance(node.value, dict):
+        return {key: Node(_copied(item), item.line, item.column, item.key, item.at_key) for key, item in node.value.items()}
+    return node.value
 
 
 def too_large(name: str, size: int) -> RecipeError:

@@ -30,6 +30,13 @@ PerChannel: TypeAlias = Number | Annotated[tuple[Number, ...], Field(min_length=
 _DTYPES = Literal["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64"]
 
 
+# Of RGB in 0..1 these are 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225, as torchvision publishes them; here they are 255 times that,
+# computed in decimals and rounded once.
+_PRESETS: dict[str, dict[str, tuple[float, float, float]]] = {
+    "imagenet": {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+}
+
+
 class CastParams(Params):
     """Parameters of cast."""
 
@@ -47,6 +54,13 @@ class NormalizeParams(Params):
         default=None, description="What is divided by, one number or one a channel; 0 counts as 1. Left out: fitted."
     )
 
+    preset: Literal["imagenet"] | None = Field(
+        default=None,
+        description="Published constants instead of `mean` and `std`: those of ImageNet, of uint8 RGB pixels (255 times 0.485 ...).",
+    )
+
+    later = frozenset({"preset"})
+
     @field_validator("std")
     @classmethod
     def _not_negative(cls, value: Any) -> Any:
@@ -58,6 +72,8 @@ class NormalizeParams(Params):
     def _both_or_neither(self) -> NormalizeParams:
         if (self.mean is None) != (self.std is None):
             raise ValueError("normalize takes both mean and std, or neither to fit them")
+        if self.preset is not None and self.mean is not None:
+            raise ValueError("normalize takes a preset, or mean and std")
         if isinstance(self.mean, tuple) and isinstance(self.std, tuple) and len(self.mean) != len(self.std):
             raise ValueError(f"mean has {len(self.mean)} values and std {len(self.std)}")
         return self
@@ -124,6 +140,12 @@ class Normalize:
     def infer(self, before: ArrayType, params: NormalizeParams) -> ArrayType:
         """float32 of the same shape; `apply` obeys another float dtype of its `out`."""
         _check_channels(before, "normalize", params.mean, params.std)
+        if params.preset is not None and (before.dtype != "uint8" or known_channels(before) not in (3, None)):
+            raise OpTypeError(
+                f"preset: {params.preset} is for uint8 pixels of three channels",
+                remedy="put normalize where pixels are uint8 RGB, or write mean and std",
+            )
+        _check_range(before, "normalize", params.mean, params.std)
         return ArrayType("float32", before.shape)
 
     def apply(self, pixels: Pixels, params: NormalizeParams, fitted: Mapping[str, Any] | None, out: ArrayType) -> Pixels:
@@ -145,6 +167,8 @@ class Normalize:
 
     def pinned(self, params: NormalizeParams) -> dict[str, Any] | None:
         """Statistics stated in the recipe, in the form of `fit`, without channels; None if they are to be fitted."""
+        if params.preset is not None:
+            return {"channels": [], **{name: list(values) for name, values in _PRESETS[params.preset].items()}}
         if params.mean is None or params.std is None:
             return None
         return {"channels": [], "mean": _listed(params.mean), "std": _listed(params.std)}
@@ -169,6 +193,7 @@ class MeanSubtract:
     def infer(self, before: ArrayType, params: MeanSubtractParams) -> ArrayType:
         """float32 of the same shape; `apply` obeys another float dtype of its `out`."""
         _check_channels(before, "mean_subtract", params.mean)
+        _check_range(before, "mean_subtract", params.mean, None)
         return ArrayType("float32", before.shape)
 
     def apply(self, pixels: Pixels, params: MeanSubtractParams, fitted: Mapping[str, Any] | None, out: ArrayType) -> Pixels:
@@ -279,6 +304,32 @@ def _check_channels(before: ArrayType, op: str, *stated: Any) -> None:
     for value in stated:
         if isinstance(value, tuple) and planes is not None and len(value) not in (1, planes):
             raise OpTypeError(f"{op} has {len(value)} values for {planes} channels")
+
+
+def _check_range(before: ArrayType, op: str, mean: Any, std: Any) -> None:
+    """Refuse constants for values of 0 to 1 on whole numbers, whose range begins at 255. Zero and one change nothing, so they may stand."""
+    if mean is None or before.dtype.startswith("float"):
+        return
+    means, stds = _listed(mean), _listed(std) if std is not None else []
+    if any(abs(m) > 1 for m in means) or any(s > 1 for s in stds) or (not any(means) and all(s in (0, 1) for s in stds)):
+        return
+    top = {"uint8": 255, "uint16": 65_535}.get(before.dtype, 0)
+    range_words = f"go from 0 to {top}" if top else "are whole numbers"
+    scaled = f"mean: {_scaled(means, top)}" + (f", std: {_scaled(stds, top)}" if stds else "") if top else "constants of their range"
+    raise OpTypeError(
+        f"its constants (mean {', '.join(f'{m:g}' for m in means)}) are for values of 0 to 1, and {before.dtype} pixels {range_words}",
+        remedy=("write preset: imagenet, or " if op == "normalize" and _are_imagenet(means, top) else "write ")
+        + f"{scaled}, or scale before: cast to float32 with scale {f'{1 / top:.17g}' if top else '...'}",
+    )
+
+
+def _are_imagenet(means: Sequence[float], top: int) -> bool:
+    published = _PRESETS["imagenet"]["mean"]
+    return top == 255 and len(means) == 3 and all(abs(255 * m - p) < 3 for m, p in zip(means, published, strict=True))
+
+
+def _scaled(values: Sequence[float], top: int) -> str:
+    return "[" + ", ".join(f"{v * top:.6g}" for v in values) + "]"
 
 
 def _listed(value: float | Sequence[float]) -> list[float]:
