@@ -17,19 +17,20 @@ BIN := .venv/bin
 READY := .venv/.stamp
 READY_313 := .venv-313/.stamp
 READY_DATASETS := .venv-datasets-4/.datasets
+READY_TORCH := .venv-torch/.torch
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
+.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: $(READY)  ## all tests but the slow ones (some three minutes on two cores)
-	$(PYTEST) -m "not slow and not engines and not stores"
+	$(PYTEST) -m "not slow and not engines and not stores and not torch"
 
 test-slow: $(READY)  ## the slow tests
-	$(PYTEST) -m "slow and not engines and not stores"
+	$(PYTEST) -m "slow and not engines and not stores and not torch"
 
 engines: $(READY)  ## build what the tests of the engines need, outside the checkout (Java 17, Maven, Go)
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh
@@ -45,22 +46,25 @@ test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allo
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores"
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores and not torch"
 
 test-datasets: $(READY_DATASETS)  ## instances in the last 4.x of Hugging Face datasets; `make test-slow` has the locked release
 	.venv-datasets-4/bin/python -m pytest -n $(WORKERS) tests/reading/test_datasets.py
 
+test-torch: $(READY_TORCH)  ## datasets and loaders in PyTorch, and the training loops of the pages
+	.venv-torch/bin/python -m pytest tests/pytorch tests/docs -m torch
+
 test-313: $(READY_313)  ## the tests on Python 3.13, with what requirements.lock names
-	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores"
+	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores and not torch"
 
 python-313:
 	@test -n "$(PYTHON_313)" && echo "$(PYTHON_313)"
 
 test-hostile: $(READY)  ## every pipeline of the tests under a hostile engine; HOSTILE_SEED=N is another hostility
-	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
+	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines and not torch" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
 
 lint-stages: $(READY)  ## how large the elements are that cross stages, as a histogram for every crossing
-	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines" tests/launch/test_everything.py tests/hostile/test_recipes.py
+	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines and not torch" tests/launch/test_everything.py tests/hostile/test_recipes.py
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -91,7 +95,7 @@ lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -118,6 +122,11 @@ $(READY_DATASETS): requirements.lock pyproject.toml
 	$(call install,.venv-datasets-4,$(PYTHON))
 	.venv-datasets-4/bin/uv pip install --quiet --python .venv-datasets-4/bin/python 'datasets>=4.8,<5'
 	@touch $(READY_DATASETS)
+
+$(READY_TORCH): requirements.lock pyproject.toml
+	$(call install,.venv-torch,$(PYTHON))
+	.venv-torch/bin/uv pip install --quiet --python .venv-torch/bin/python 'torch>=2.6' 'torchdata>=0.11'
+	@touch $(READY_TORCH)
 
 $(READY_313): requirements.lock pyproject.toml
 	@test -n "$(PYTHON_313)" || { echo "needs a Python 3.13; name one: make PYTHON_313=/path/to/python test-313" >&2; exit 1; }

@@ -62,6 +62,7 @@ ARROWS: dict[str, set[str]] = {
     "cache": GROUND | {"plugins"},
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
+    "torch": {"reading"},
     "scaffold": GROUND | {"plugins", "recipe", "index"},
     "launch": GROUND
     | {

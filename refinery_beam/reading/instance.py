@@ -12,6 +12,7 @@ from refinery_beam.cache.verify import VerifyReport, verify
 from refinery_beam.errors import UsageError, did_you_mean
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.modules import PathCode
+from refinery_beam.reading.labels import classes_of
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
 from refinery_beam.reading.recorded import Recorded, open_recorded, read_listed
 from refinery_beam.reading.replay import Replay
@@ -70,9 +71,10 @@ class Instance:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels of all splits, each once, as text in the order of code points; empty where no record has a label."""
-        by_split = self.manifest.raw.get("classes", {})
-        return tuple(sorted({label for labels in by_split.values() for label in labels}))
+        """The labels of all splits, each once, as text in the order of code points; empty where no record has a label. The position of a
+        label is its id.
+        """
+        return classes_of(self.manifest)
 
     @property
     def schema(self) -> dict[str, dict[str, Any]]:
@@ -122,8 +124,10 @@ class Instance:
         columns: Sequence[str] | None = None,
         cache_bytes: int = CACHE_BYTES,
         epoch: int | None = None,
+        label_ids: bool = False,
     ) -> SplitReader:
-        """The rows of one split. ``raw`` leaves out the deferred tail; ``columns`` limits the fields; see `SplitReader`.
+        """The rows of one split. ``raw`` leaves out the deferred tail; ``columns`` limits the fields; ``label_ids`` adds the number of each
+        row's label; see `SplitReader`.
 
         With an ``epoch`` the recipe's lazy augmentations are applied, as `SplitReader.epoch` does.
 
@@ -138,7 +142,7 @@ class Instance:
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
             )
-        reader = SplitReader(self.recorded, name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+        reader = SplitReader(self.recorded, name, raw=raw, columns=columns, cache_bytes=cache_bytes, label_ids=label_ids)
         return reader if epoch is None else reader.epoch(epoch)
 
     def sample(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
@@ -181,6 +185,21 @@ class Instance:
                 remedy=did_you_mean(name, self.statistics_names),
             )
         return self.recorded.statistics(f"{_STATISTICS}{name}.json")
+
+    def tail(self, split: str) -> list[dict[str, Any]]:
+        """The deferred tail of a split as plain data, for programs that apply it themselves, as on a GPU: for each op its ``name``, ``op``,
+        ``params`` and ``statistics`` (``mean`` and ``std`` by channel of `normalize`; None where the op has none). UsageError
+        ``unknown-split``.
+        """
+        self.split(split)
+        entries = [entry for entry in self.manifest.raw.get("deferred", []) if split in entry.get("splits", [split])]
+        return [
+            {
+                **{word: entry[word] for word in ("name", "op", "params")},
+                "statistics": self.recorded.statistics(entry["statistics"]) if entry.get("statistics") else None,
+            }
+            for entry in entries
+        ]
 
     @cached_property
     def replay(self) -> Replay:

@@ -19,6 +19,7 @@ from refinery_beam.errors import UsageError, did_you_mean
 from refinery_beam.plugins.base import Cell
 from refinery_beam.reading.content import Content
 from refinery_beam.reading.groups import Group, SplitGroups
+from refinery_beam.reading.labels import LABEL_ID, LabelIds, classes_of
 from refinery_beam.reading.recorded import Recorded
 from refinery_beam.reading.stream import EpochStream, Share, order_of
 
@@ -51,6 +52,7 @@ class SplitReader(Sequence[Row]):
         cache_bytes: int = CACHE_BYTES,
         augment: bool = False,
         epoch_number: int = 0,
+        label_ids: bool = False,
     ) -> None:
         self._recorded = recorded
         self.manifest = manifest = recorded.manifest
@@ -61,6 +63,10 @@ class SplitReader(Sequence[Row]):
         self.epoch_number = epoch_number
         self.fields = _select(manifest, columns)
         self._content = manifest.image_field if manifest.image_field in self.fields else None
+        self.label_ids = label_ids
+        self._label = str(manifest.raw.get("label_field", ""))
+        wanted = label_ids and self._label in self.fields and LABEL_ID not in self.fields
+        self._ids = LabelIds(manifest) if wanted else None
         self._groups = SplitGroups(recorded, split, self.fields, cache_bytes=cache_bytes)
         self._serve = Content(recorded, split, raw=raw, epoch=epoch_number if augment else None)
 
@@ -179,6 +185,22 @@ class SplitReader(Sequence[Row]):
             raise UsageError(f"there is no epoch {number!r}", code="epoch-number", value=number)
         return self._with(augment=True, epoch_number=number)
 
+    def with_label_ids(self) -> SplitReader:
+        """The same rows with ``label_id``, the position of the label among `classes`, and -1 where a row has none. Rows that have a field
+        of that name, or no label, stay as they are.
+        """
+        return self._with(label_ids=True)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels of all splits of the instance, in the order of their ids."""
+        return classes_of(self.manifest)
+
+    @property
+    def label_counts(self) -> dict[str, int]:
+        """Rows of this split by label, as text."""
+        return dict(self.manifest.raw.get("classes", {}).get(self.split, {}))
+
     def _with(self, **changes: Any) -> SplitReader:
         """A copy of the reader with some settings changed, and with a cache of its own."""
         settings: dict[str, Any] = {
@@ -187,6 +209,7 @@ class SplitReader(Sequence[Row]):
             "cache_bytes": self.cache_bytes,
             "augment": self.augment,
             "epoch_number": self.epoch_number,
+            "label_ids": self.label_ids,
         }
         return SplitReader(self._recorded, self.split, **{**settings, **changes})
 
@@ -206,6 +229,8 @@ class SplitReader(Sequence[Row]):
                 # Cached groups outlive the row, and a caller may change its row.
                 value = copy.deepcopy(value)
             values[name] = value
+        if self._ids is not None:
+            values[LABEL_ID] = self._ids(values[self._label])
         return values
 
     # -- for streams --------------------------------------------------------------------------------------------------------------
@@ -251,6 +276,10 @@ class SplitReader(Sequence[Row]):
                 ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in slots]
                 each = map if pool is None else pool.map
                 batch[name] = stacked(list(each(self._serve_one, values, ids, shards)))
+        if self._ids is not None:
+            import numpy as np
+
+            batch[LABEL_ID] = np.array([self._ids(label) for label in batch[self._label]], np.int64)
         return batch
 
     def _serve_one(self, cell: Cell, record_id: str, location: str) -> Any:

@@ -46,8 +46,8 @@ class Split(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """Who serves what: one rank of many, and in it one worker of many. Position j of a batch is that of rank j mod `world_size`; step t
-    that of worker t mod `workers`.
+    """Who serves what: one rank of many, and in it one worker of many. Position j of a batch is that of rank j mod `world_size`; the step
+    that comes t steps after the first is that of worker t mod `workers`.
     """
 
     rank: int = 0
@@ -66,7 +66,7 @@ class EpochStream:
     def __init__(self, reader: Split, order: EpochOrder, share: Share, *, prefetch: int, threads: int, start: int = 0) -> None:
         self.reader, self.order, self.share = reader, order, share
         self.prefetch, self.threads = prefetch, threads
-        self.start = self.step = start
+        self.start = self.step = self.origin = start
 
     def __len__(self) -> int:
         return len(range(self.start, self.order.steps))
@@ -80,12 +80,16 @@ class EpochStream:
 
     def shared(self, share: Share, *, prefetch: int = 0, threads: int = 1) -> EpochStream:
         """The same epoch, served by another share of ranks and workers."""
-        return EpochStream(self.reader, self.order, share, prefetch=prefetch, threads=threads, start=self.start)
+        stream = EpochStream(self.reader, self.order, share, prefetch=prefetch, threads=threads, start=self.start)
+        stream.origin = self.origin
+        return stream
 
     # -- state --------------------------------------------------------------------------------------------------------------------
 
     def state_dict(self, *, step: int | None = None) -> dict[str, Any]:
-        """Where the epoch stands, as plain data: after the last batch that was given, or before `step`."""
+        """Where the epoch stands, as plain data: after the last batch that was given, or before `step`. That of one of several workers goes
+        on only as that worker.
+        """
         order = self.order
         return {
             "dataset": order.key.hex(),
@@ -95,6 +99,7 @@ class EpochStream:
             "shuffle": order.shuffle,
             "drop_last": order.drop_last,
             "step": self.step if step is None else step,
+            **({"origin": self.origin} if self.share.workers > 1 else {}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -113,6 +118,7 @@ class EpochStream:
             self.reader = self.reader.epoch(options["epoch"])
         self.order = replace(self.order, **options)
         self.start = self.step = int(state["step"])
+        self.origin = int(state.get("origin", self.start))
 
     # -- batches ------------------------------------------------------------------------------------------------------------------
 
@@ -123,7 +129,7 @@ class EpochStream:
         sizes = self.reader.group_numbers
         try:
             for step in range(self.start, order.steps):
-                if step % share.workers != share.worker:
+                if (step - self.origin) % share.workers != share.worker:
                     continue
                 size, lane = order.size_of(step), step % order.lanes
                 mine = list(range(share.rank, size, share.world_size))

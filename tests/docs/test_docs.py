@@ -40,10 +40,15 @@ QUICK = (ROOT / "README.md", ROOT / "docs/quickstart.md", ROOT / "examples/quick
 """What a newcomer reads runs with every `make test`; the other pages that run the product are slow tests."""
 
 
+TRAINING = ROOT / "docs/training.md"
+"""It needs PyTorch: `make test-torch` runs it."""
+
+
 def marked(pages: Sequence[Path]) -> list[Any]:
     """Pages as parameters; slow are those that run something and are not for newcomers."""
     slow = [page for page in pages if page not in QUICK and "refinery-beam " in page.read_text(encoding="utf-8")]
-    return [pytest.param(page, marks=pytest.mark.slow if page in slow else (), id=page.relative_to(ROOT).as_posix()) for page in pages]
+    marks = {page: pytest.mark.torch if page == TRAINING else pytest.mark.slow if page in slow else () for page in pages}
+    return [pytest.param(page, marks=marks[page], id=page.relative_to(ROOT).as_posix()) for page in pages]
 
 
 _NOTE = re.compile(r"<!-- *(?P<key>[a-z]+): *(?P<value>.*?) *-->")

@@ -121,6 +121,9 @@ def test_a_restart_in_the_middle_on_other_ranks(train: SplitReader) -> None:
         other.load_state_dict(state)
         parts.append(list(other))
     assert [digest_of(joined(list(both))) for both in zip(*parts, strict=True)] == whole[5:]
+    for workers in (2, 3):
+        shares = [iter(again.shared(Share(worker=k, workers=workers))) for k in range(workers)]
+        assert [digest_of(next(shares[k % workers])) for k in range(len(again))] == whole[5:], "the first worker has the first batch"
     with pytest.raises(UsageError) as caught:
         train.stream(batch_size=16).load_state_dict(state)
     assert caught.value.code == "other-stream"
