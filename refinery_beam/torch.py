@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-import torch
 from refinery_beam.reading.readers import SplitReader
 from refinery_beam.reading.stream import EpochStream, Share
 
