@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,19 @@ def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, number: int
         with pytest.raises(OSError, match="no"):
             ask("a")
     assert len(asked) == tries
+
+
+def test_what_is_hidden_is_not_called_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = tmp_path / "closed"
+    wanted = closed / "photos" / "cat"
+    plain_stat, plain_access = os.stat, os.access
+
+    def stat(path: Any, *rest: Any, **options: Any) -> Any:
+        if str(path).startswith(f"{closed}/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain_stat(path, *rest, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith(str(closed)) and plain_access(path, mode))
+    assert locations.why_absent(str(wanted)) == f"cannot be seen: this user may not look into {closed}"
+    assert locations.why_absent(str(tmp_path / "none")) == "does not exist"

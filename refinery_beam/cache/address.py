@@ -75,6 +75,15 @@ def staging_root(root: str) -> str:
     return locations.join(locations.absolute(root), "staging")
 
 
+def resume_dir(root: str, key: InstanceKey) -> str:
+    """The folder of what is finished of a key before its instance is: no sweep of attempts touches it, whoever sweeps.
+
+    >>> resume_dir("/c", InstanceKey("ab" * 32, "cd" * 32, 7))
+    '/c/resume/abababababababab-cdcdcdcdcdcdcdcd-7'
+    """
+    return locations.join(locations.absolute(root), "resume", key.name)
+
+
 def lookup(root: str, key: InstanceKey) -> Manifest | None:
     """The manifest of a complete instance of exactly this key, or None: the cache hit.
 

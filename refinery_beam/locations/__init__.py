@@ -156,6 +156,25 @@ def size(location: str) -> int | None:
     return facts.st_size if (facts.st_mode & 0o170000) == 0o100000 else None
 
 
+def why_absent(path: str) -> str:
+    """Why there is nothing to find at a local path, in words that go on after its name.
+
+    >>> why_absent("/no/such/folder")
+    'does not exist'
+    """
+    try:
+        os.stat(path)
+    except PermissionError:
+        above = [path]
+        while os.path.dirname(above[-1]) != above[-1]:
+            above.append(os.path.dirname(above[-1]))
+        closed = next((folder for folder in reversed(above) if not os.access(folder, os.X_OK)), above[-1])
+        return f"cannot be seen: this user may not look into {closed}"
+    except OSError:
+        pass
+    return "does not exist"
+
+
 def is_folder(location: str) -> bool:
     """Whether there is a folder; on a store, whether any object lies below the URL."""
     return objects.is_folder(location) if is_url(location) else os.path.isdir(location)

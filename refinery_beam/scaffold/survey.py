@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from refinery_beam.errors import DataError, display
+from refinery_beam.locations import why_absent
 from refinery_beam.plugins.base import Kind
 from refinery_beam.plugins.discovery import find_plugin
 
@@ -66,7 +67,7 @@ class Folder:
 def survey(path: str) -> Folder:
     """Everything below a folder, to a depth of `DEPTH`. DataError for what cannot be listed. Hidden names are passed over."""
     if not os.path.isdir(path):
-        why = "it is no folder" if os.path.exists(path) else "it does not exist"
+        why = f"it {'is no folder' if os.path.exists(path) else why_absent(path)}"
         raise DataError(f"init makes nothing of {display(path)}: {why}", code="init-layout", at=display(path), remedy="correct the path")
     return _survey(path, "", ())
 

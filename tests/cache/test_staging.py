@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refinery_beam.cache import InstanceKey, Staging, sweep
+from refinery_beam.cache.address import resume_dir
 from refinery_beam.cache.attempts import locks as locks_module
 from refinery_beam.cache.attempts.locks import take
 from refinery_beam.errors import StoreError
@@ -60,6 +61,17 @@ def test_dead_attempts_of_the_same_key_are_swept(tmp_path: Path) -> None:
     assert sweep(str(tmp_path), KEY) == [os.path.basename(dead.dir)]
     assert attempts(tmp_path) == [os.path.basename(other.dir)]
     assert os.listdir(tmp_path / "staging" / "trash") == []
+
+
+def test_no_sweep_touches_what_a_run_goes_on_with(tmp_path: Path) -> None:
+    kept = Path(resume_dir(str(tmp_path), KEY), "shard.parquet")
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x")
+    handmade.build(str(tmp_path))
+    with Staging.open(str(tmp_path), KEY):
+        sweep(str(tmp_path), KEY)
+    sweep(str(tmp_path))
+    assert kept.read_bytes() == b"x"
 
 
 def test_a_killed_run_is_swept_by_the_next(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _location(c: Context, location: str, path: tuple[str | int, ...], *, folder:
         # The resolved form is shown only where no variable went into it.
         shown = "" if "${env:" in location else f" (that is {resolved})"
         yield c.error(
-            f"{location!r}{shown} is not a folder" if other else f"{location!r}{shown} does not exist",
+            f"{location!r}{shown} {'is not a folder' if other else locations.why_absent(resolved)}",
             path,
             code="path-not-a-folder" if other else "path-missing",
             value=location,
