@@ -175,6 +175,7 @@ def test_the_verbs(class_folders: Path, tmp_path: Path, monkeypatch: pytest.Monk
         "recipe": str(tmp_path / "other.yaml"),
         "schema": str(tmp_path / SCHEMA_FILE),
         "layout": "class-folders",
+        "warnings": [],
         "remarks": [{"path": "./", "verdict": "taken", "why": "36 pictures in 3 class folders: circle, square, triangle"}],
     }
     assert verb("validate", "recipe.yaml") == 0
@@ -417,3 +418,18 @@ def test_what_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "scandir", unreadable)
     assert call(["init", str(folder), "-o", str(tmp_path / "r.yaml"), "-q"]) == 1
+
+
+def test_depth_that_the_default_loses_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+    from PIL import Image
+
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for n in range(4):
+            Image.fromarray(np.full((20, 20), 100 * n + 7, np.uint16)).save(tmp_path / "data" / label / f"{n}.png")
+    result = scaffold(str(tmp_path / "data"), str(tmp_path / "recipe.yaml"))
+    assert [code for code, _ in result.warnings] == ["low-bits"]
+    assert "Input.decode.bits" in result.warnings[0][1]
+    assert call(["init", str(tmp_path / "data"), "-o", str(tmp_path / "again.yaml"), "-q", "--force"]) == 0
+    assert "[low-bits]" in capsys.readouterr().err

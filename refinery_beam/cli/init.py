@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json
+from refinery_beam.cli.output import coded, print_json, print_remarks
 from refinery_beam.errors import UsageError, display
 from refinery_beam.launch.init import init as write_recipe
 
@@ -45,3 +45,4 @@ def init(
         for remark in result.remarks:
             typer.echo(f"  {remark.verdict:5}  {display(remark.path).ljust(width)}  {display(remark.why)}", err=True)
         typer.echo(f"next: refinery-beam run {output}", err=True)
+    print_remarks(options, warnings=coded(result.warnings))

@@ -9,8 +9,10 @@ from typing import Any
 
 from refinery_beam.errors import DataError, display
 from refinery_beam.index import check_sources
+from refinery_beam.launch.first_files import remarks_of_folder
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.prepare import check_loaded
+from refinery_beam.launch.run import said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.recipe import load_recipe
@@ -30,17 +32,20 @@ CONTRACT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class InitResult:
-    """The files that were written, absolute, how the folder is laid out, and what was taken of it and what left, and why."""
+    """The files that were written, absolute, how the folder is laid out, and what was taken of it and what left, and why. `warnings` (code,
+    message) are what decoding the first pictures showed.
+    """
 
     recipe: str
     schema: str
     layout: str
     remarks: tuple[Remark, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The object `init --json` prints (contract 1)."""
         remarks = [{"path": display(r.path), "verdict": r.verdict, "why": r.why} for r in self.remarks]
-        found = {"recipe": self.recipe, "schema": self.schema, "layout": self.layout, "remarks": remarks}
+        found = {"recipe": self.recipe, "schema": self.schema, "layout": self.layout, "remarks": remarks, "warnings": said(self.warnings)}
         return {"contract": CONTRACT, "status": "written", **found}
 
 
@@ -72,13 +77,15 @@ def init(folder: StrPath, options: InitOptions) -> InitResult:
     texts = {recipe: recipe_text(found, base), schema_file: schema_text(options.plugin_paths)}
     if not options.force:
         refuse_existing(texts)
-    _prove(recipe, texts[recipe], found, Settings.of(options))
+    warnings = _prove(recipe, texts[recipe], found, Settings.of(options))
     write_files(texts)
-    return InitResult(recipe=recipe, schema=schema_file, layout=found.layout, remarks=found.remarks)
+    return InitResult(recipe=recipe, schema=schema_file, layout=found.layout, remarks=found.remarks, warnings=tuple(warnings))
 
 
-def _prove(path: str, text: str, found: FolderFacts, settings: Settings) -> None:
-    """Refuse to write a recipe that `validate` would refuse: something in the folder is not as it seems."""
+def _prove(path: str, text: str, found: FolderFacts, settings: Settings) -> list[tuple[str, str]]:
+    """Refuse to write a recipe that `validate` would refuse: something in the folder is not as it seems. Gives what decoding the first
+    pictures by it shows.
+    """
     recipe, plugin, _, errors = check_loaded(load_recipe(path, text=text), settings)
     errors = errors or list(check_sources(recipe, plugin).errors)
     if errors:
@@ -90,6 +97,7 @@ def _prove(path: str, text: str, found: FolderFacts, settings: Settings) -> None
             value=first.code,
             remedy=first.remedy,
         )
+    return remarks_of_folder(recipe, plugin, found)
 
 
 def schema(*, plugin_paths: Sequence[str] | None = None) -> str:

@@ -6,6 +6,7 @@ answer.
 
 from refinery_beam.scaffold.facts import FolderFacts, Remark, SourceFacts, Table
 from refinery_beam.scaffold.layouts import inspect_folder
+from refinery_beam.scaffold.survey import first_pictures
 from refinery_beam.scaffold.text import SCHEMA_FILE, recipe_text
 from refinery_beam.scaffold.write import refuse_existing, schema_text, write_files
 
@@ -15,6 +16,7 @@ __all__ = [
     "Remark",
     "SourceFacts",
     "Table",
+    "first_pictures",
     "inspect_folder",
     "recipe_text",
     "refuse_existing",

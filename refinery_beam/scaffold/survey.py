@@ -13,6 +13,7 @@ from refinery_beam.errors import DataError, display
 from refinery_beam.locations import why_absent
 from refinery_beam.plugins.base import Kind
 from refinery_beam.plugins.discovery import find_plugin
+from refinery_beam.scaffold.facts import SourceFacts
 
 TABLES = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".parquet", ".pq")
 DEPTH = 8
@@ -70,6 +71,18 @@ def survey(path: str) -> Folder:
         why = f"it {'is no folder' if os.path.exists(path) else why_absent(path)}"
         raise DataError(f"init makes nothing of {display(path)}: {why}", code="init-layout", at=display(path), remedy="correct the path")
     return _survey(path, "", ())
+
+
+def first_pictures(source: SourceFacts, count: int) -> list[tuple[str, str]]:
+    """(name, location) of the first pictures of a source, folder by folder in the order of names. Looks no further than it must."""
+    found: list[tuple[str, str]] = []
+    for folder, folders, names in os.walk(source.path):
+        folders.sort()
+        pictures = [os.path.join(folder, name) for name in sorted(names) if _extension(name) in extensions()]
+        found += [(f"{source.name}/{os.path.relpath(path, source.path)}", path) for path in pictures]
+        if len(found) >= count:
+            break
+    return found[:count]
 
 
 def split_of(name: str) -> str:
