@@ -157,7 +157,8 @@ def test_interrupt(recipe: Path) -> None:
     assert not list((recipe.parent / "cache" / "staging").glob("*-*-*-*"))
 
 
-@pytest.mark.parametrize("mode", [pytest.param("processes", marks=pytest.mark.slow), "threads"])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["processes", "threads"])
 def test_a_run_in_the_background_of_a_script_is_not_interrupted(recipe: Path, mode: str) -> None:
     """There SIGINT is ignored: a Ctrl-C at the terminal is meant for what runs in the foreground."""
     process = start(recipe, "--mode", mode, "--workers", "2", env=slow(recipe, 0.05), before=IN_THE_BACKGROUND)

@@ -107,6 +107,7 @@ def test_processes_give_the_same_bytes(recipe: Path) -> None:
     assert threads.manifest.files_digest == processes.manifest.files_digest
 
 
+@pytest.mark.slow
 def test_a_hostile_engine_gives_the_same_bytes(recipe: Path) -> None:
     check_recipe(recipe, seeds=2, plugin_paths=[TEXT])
 
