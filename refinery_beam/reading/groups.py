@@ -1,13 +1,15 @@
-"""The row groups of one split: footers parsed once, files mapped, each group decoded at most once while somebody wants it.
+"""The row groups of one split: files mapped, and each group decoded at most once while somebody wants it.
 
 Files stay open while a reader lives, a bounded number for each thread, and are never carried into another process: a copy made by pickling
-or by a fork opens its own.
+or by a fork opens its own. A footer takes about a kilobyte for each column of each row group, so of files that are not open only the
+numbers of rows are kept.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 OPEN_FILES = 64
-"""Shards that a thread holds open."""
+"""Shards that a thread holds open, and footers that are kept."""
 
 
 class Group(NamedTuple):
@@ -35,13 +37,6 @@ class Group(NamedTuple):
     records: int
     nbytes: int
     shard: int
-
-
-class _Footer(NamedTuple):
-    """The parsed footer of a shard, and the number of the first row of every row group (and one past the last)."""
-
-    metadata: pq.FileMetaData
-    starts: tuple[int, ...]
 
 
 class SplitGroups:
@@ -71,7 +66,8 @@ class SplitGroups:
         self._lock = threading.Lock()
         self._cache: OrderedDict[tuple[int, int], Group] = OrderedDict()
         self._held = 0
-        self._footers: dict[int, _Footer] = {}
+        self._starts: dict[int, array[int]] = {}
+        self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._files = threading.local()
 
     @property
@@ -86,13 +82,13 @@ class SplitGroups:
 
     def groups_of(self, shard: int) -> int:
         """How many row groups a shard has."""
-        return len(self._footer(shard).starts) - 1
+        return len(self._starts_of(shard)) - 1
 
     def sizes(self) -> list[tuple[int, int, int]]:
         """(shard, number, rows) of every row group of the split, in the order of the files. Reads every footer."""
         found = []
         for shard in range(len(self._shards)):
-            starts = self._footer(shard).starts
+            starts = self._starts_of(shard)
             found += [(shard, number, starts[number + 1] - starts[number]) for number in range(len(starts) - 1)]
         return found
 
@@ -100,7 +96,7 @@ class SplitGroups:
         """(shard, number of the row group, row in it) of a row of the split."""
         shard = bisect_right(self._ends, position)
         row = position - (self._ends[shard - 1] if shard else 0)
-        starts = self._footer(shard).starts
+        starts = self._starts_of(shard)
         number = bisect_right(starts, row) - 1
         return shard, number, row - starts[number]
 
@@ -151,7 +147,7 @@ class SplitGroups:
         wanted: dict[str, Any] = {"columns": list(self._fields), "use_threads": False}
         if not locations.is_url(self.location(shard)):
             return self._file(shard).read_row_group(number, **wanted)
-        with locations.opened(self.location(shard)) as source, pq.ParquetFile(source, metadata=self._footer(shard).metadata) as file:
+        with locations.opened(self.location(shard)) as source, pq.ParquetFile(source, metadata=self._footer(shard)) as file:
             return file.read_row_group(number, **wanted)
 
     def _cells(self, table: pa.Table, name: str, location: str) -> Sequence[Any]:
@@ -166,10 +162,22 @@ class SplitGroups:
         if self._pid != os.getpid():
             self._fresh()
 
-    def _footer(self, shard: int) -> _Footer:
-        known = self._footers.get(shard)
-        if known is not None:
-            return known
+    def _starts_of(self, shard: int) -> array[int]:
+        """The number of the first row of every row group of a shard, and one past the last."""
+        self._here()
+        known = self._starts.get(shard)
+        if known is None:
+            footer = self._footer(shard)
+            rows = (footer.row_group(number).num_rows for number in range(footer.num_row_groups))
+            known = self._starts.setdefault(shard, array("q", accumulate(rows, initial=0)))
+        return known
+
+    def _footer(self, shard: int) -> pq.FileMetaData:
+        with self._lock:
+            kept = self._footers.get(shard)
+            if kept is not None:
+                self._footers.move_to_end(shard)
+                return kept
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -181,8 +189,11 @@ class SplitGroups:
             raise unreadable(location, error) from error
         if metadata.num_rows != self._shards[shard].records:
             raise damaged(location, f"it holds {metadata.num_rows} rows, the manifest says {self._shards[shard].records}")
-        starts = accumulate((metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)), initial=0)
-        return self._footers.setdefault(shard, _Footer(metadata, tuple(starts)))
+        with self._lock:
+            self._footers[shard] = metadata
+            if len(self._footers) > OPEN_FILES:
+                self._footers.popitem(last=False)
+        return metadata
 
     def _file(self, shard: int) -> pq.ParquetFile:
         """A local shard, open for this thread: a Parquet reader is not safe under two. It is mapped, so pages come from the system's cache
@@ -193,11 +204,11 @@ class SplitGroups:
         held: OrderedDict[int, pq.ParquetFile] = self._files.__dict__.setdefault("held", OrderedDict())
         file = held.get(shard)
         if file is None:
-            file = held[shard] = pq.ParquetFile(self.location(shard), metadata=self._footer(shard).metadata, memory_map=True)
+            file = held[shard] = pq.ParquetFile(self.location(shard), metadata=self._footer(shard), memory_map=True)
             if len(held) > OPEN_FILES:
                 held.popitem(last=False)[1].close(force=True)
         held.move_to_end(shard)
         return file
 
 
-_OWN = frozenset({"_pid", "_lock", "_cache", "_held", "_footers", "_files"})
+_OWN = frozenset({"_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})

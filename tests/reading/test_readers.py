@@ -18,7 +18,7 @@ from refinery_beam.errors import PluginError, StoreError, UsageError
 from refinery_beam.identity import record_key
 from refinery_beam.plugins.base import ArrayType, OpSpec, Params
 from refinery_beam.plugins.discovery import find_plugin
-from refinery_beam.reading import Instance, SplitReader, open_instance, recorded
+from refinery_beam.reading import Instance, SplitReader, groups, open_instance, recorded
 from support import handmade
 
 
@@ -141,6 +141,14 @@ def test_files_are_open_as_long_as_their_reader_lives(instance: Instance) -> Non
     del reader, half
     gc.collect()
     assert not mine & open_files()
+
+
+def test_a_bounded_number_of_files_and_footers_is_held(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "OPEN_FILES", 1)
+    reader = instance.split("train")
+    rows = list(reader)
+    assert all(same(reader[k], rows[k]) for k in (0, 13, 1, 12))
+    assert (len(reader._groups._footers), len(reader._groups._files.held), len(reader._groups._starts)) == (1, 1, 2)
 
 
 def test_a_reader_survives_pickling(instance: Instance) -> None:
