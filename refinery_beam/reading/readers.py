@@ -242,8 +242,8 @@ class SplitReader(Sequence[Row]):
 
     @property
     def row_bytes(self) -> int | None:
-        """The bytes of a row's content, where it is of one size in every row."""
-        return self._serve.row_bytes if self._content is not None else None
+        """The bytes of a row's stored content, read or not, where it is of one size in every row."""
+        return self._serve.row_bytes
 
     def read_group(self, shard: int, number: int) -> Group:
         """A row group, decoded anew. Safe under threads."""

@@ -157,8 +157,8 @@ class _Cursor:
     def __init__(
         self, stream: EpochStream, lane: int, number: int, start: int, sizes: list[tuple[int, int, int]], pool: ThreadPoolExecutor | None
     ) -> None:
-        self._reader, self._share, self._order = stream.reader, stream.share, stream.order
-        self._number, self._sizes, self._pool = number, sizes, pool
+        self._reader, self._order = stream.reader, stream.order
+        self._sizes, self._pool = sizes, pool
         self._windows = stream.order.walk(lane, number, start=start)
         self._first = self._last = start
         self._rows: Rows | None = None
@@ -197,12 +197,15 @@ class _Cursor:
 
 
 def order_of(reader: Split, *, epoch: int, shuffle: bool, seed: int, batch_size: int, drop_last: bool) -> EpochOrder:
-    """The order of an epoch of a reader's split. The window follows from the sizes of the groups, so from the data alone."""
+    """The order of an epoch of a reader's split. The window follows from the sizes of the groups, decoded or as they are stored: from the
+    data alone, not from the fields that are read.
+    """
     if batch_size < 1:
         raise UsageError(f"a batch of {batch_size} rows", code="batch-size", value=batch_size)
     sizes = tuple(rows for _, _, rows in reader.group_numbers)
-    largest = max(sizes, default=1) * (reader.row_bytes or 1)
     manifest = reader.manifest
+    stored = sum(shard.bytes for shard in manifest.shards(reader.split)) // max(1, len(sizes))
+    largest = max(max(sizes, default=1) * (reader.row_bytes or 1), stored)
     return EpochOrder(
         sizes=sizes,
         batch_size=batch_size,

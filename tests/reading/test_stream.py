@@ -16,7 +16,7 @@ from PIL import Image
 import refinery_beam as rb
 from refinery_beam.errors import DataError, StoreError, UsageError
 from refinery_beam.reading import SplitReader
-from refinery_beam.reading.order import LANES
+from refinery_beam.reading.order import LANES, WINDOW_BYTES
 from refinery_beam.reading.stream import EpochStream, Share
 from support.recipes import SMALL, write_recipe
 
@@ -38,7 +38,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def build(photos: Path, folder: Path, **parts: Any) -> rb.Instance:
     given = {"transformations": [RESIZE, NORMALIZE], "output": {"shard_records": 100, "row_group_bytes": 4096}, **parts}
-    image = {"image": {"shape": [8, 8, 3]}, **given.pop("fields", {})}
+    image = {**{"image": {"shape": [8, 8, 3]}}, **given.pop("fields", {})}
     recipe = write_recipe(photos, folder, base=SMALL, splits={"ratios": {"train": 1.0}, "seed": 1}, fields=image, **given)
     return rb.run(recipe, cache_root=folder / "cache")
 
@@ -163,6 +163,25 @@ def test_images_that_are_files(photos: Path, tmp_path: Path, encoding: str) -> N
         i: x.tobytes() for batch in data["train"].stream(batch_size=50) for i, x in zip(batch["record_id"], batch["image"], strict=True)
     }
     assert found == rows
+
+
+def test_the_order_is_that_of_the_data_whatever_is_read(train: SplitReader) -> None:
+    whole = [batch["record_id"] for batch in train.stream(batch_size=32)]
+    assert [batch["record_id"] for batch in train.columns("label").stream(batch_size=32)] == whole
+
+
+@pytest.mark.parametrize("encoding", ["tensor", "png"])
+def test_a_window_is_bounded_by_bytes_in_every_encoding(tmp_path: Path, encoding: str) -> None:
+    photos = tmp_path / "photos" / "a"
+    photos.mkdir(parents=True)
+    draw = np.random.default_rng(1)
+    for n in range(12):
+        Image.fromarray(draw.integers(0, 256, (400, 400, 3), np.uint8)).save(photos / f"{n}.png")
+    shape, resize = {"image": {"shape": [400, 400, 3]}}, "{name: resize, op: resize, params: {size: 400, method: nearest}, splits: [train]}"
+    data = build(photos.parent, tmp_path, fields=shape, transformations=[resize], output={"encoding": encoding})
+    for reader in (data["train"], data["train"].columns("label")):
+        order = reader.stream(batch_size=4).order
+        assert order.window * max(order.sizes) * 400 * 400 * 3 <= 3 * WINDOW_BYTES
 
 
 def test_batches_in_order_are_the_readers(train: SplitReader) -> None:

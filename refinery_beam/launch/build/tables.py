@@ -10,7 +10,7 @@ import heapq
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -76,33 +76,35 @@ def write_facts(instance: str, collected: Collected, parts: str, types: Mapping[
         for split, n in collected.counts.items()
     }
     waiting: list[pa.Table] = []
+    rows = 0
     with _writer(instance, RECORDS, schema, texts=("split", *texts)) as writer:
         for split, table in _tables(collected, parts):
             _count(counts[split], table)
             waiting.append(table.select(schema.names[1:]).add_column(0, schema.field(0), pa.array([split] * len(table), pa.string())))
-            if sum(len(t) for t in waiting) >= GROUP_ROWS:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=2 * GROUP_ROWS)
-                waiting = []
-        writer.write_table(pa.concat_tables([schema.empty_table(), *waiting]), row_group_size=2 * GROUP_ROWS)
+            rows += len(table)
+            if rows >= GROUP_ROWS:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=rows)
+                waiting, rows = [], 0
+        writer.write_table(pa.concat_tables([schema.empty_table(), *waiting]), row_group_size=GROUP_ROWS)
     for found in counts.values():
         found["values"] = {name: dict(sorted(counter.items())) for name, counter in found["values"].items()}
     with open(os.path.join(instance, *COUNTS.split("/")), "x", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(counts, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
 
 
-def _tables(collected: Collected, parts: str) -> Iterator[tuple[str, pa.Table]]:
-    """The part of each shard with its split, in the order of the shards."""
+def _tables(collected: Collected, parts: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """The part of each shard, or some of its `columns`, with its split, in the order of the shards."""
     import pyarrow.parquet as pq
 
     for shard in collected.shards:
         with locations.opened(part_location(parts, shard.split, shard.shard, shard.shards)) as source, pq.ParquetFile(source) as file:
-            yield shard.split, file.read()
+            yield shard.split, file.read(columns=columns)
 
 
 def _dealt(index: Index, collected: Collected, parts: str) -> Sorter[Dealt]:
     """The splits of files, by record key: from the stored records, and from the ledger."""
     found: Sorter[Dealt] = Sorter(key=lambda row: row[0], make=lambda row: (row[0], row[1]), folder=index.scratch)
-    for split, table in _tables(collected, parts):
+    for split, table in _tables(collected, parts, [FILE]):
         for key in table.column(FILE).to_pylist():
             found.add((key, split))
     for row in collected.ledger:
