@@ -153,6 +153,7 @@ RULES: list[tuple[int, str, str, str]] = [
     ),
     (22, "stats-import", "{size: 8, method: bilinear}", "{size: 8, §stats_from_instance: {recipe: r.yaml, op_id: n}}"),
     (106, "path-missing", "    fit_source: train\n", "    params: {stats_from_instance: {recipe: §other.yaml, op_id: n}}\n"),
+    (106, "path-missing", "    fit_source: train\n", "    params: {stats_from_instance: {recipe: §images, op_id: n}}\n"),
     (23, "reserved-field", "output_field: size", "output_field: §path"),
     (23, "reserved-field", "output_field: size", "output_field: §label"),
     (23, "duplicate-name", LAST, LAST + "  - {name: again, op: image_size_stats, inputs: [image], output_field: §size, splits: [train]}\n"),

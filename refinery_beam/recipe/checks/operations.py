@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from refinery_beam import locations
 from refinery_beam.errors import RefineryError, did_you_mean
 from refinery_beam.recipe.checks import filters
 from refinery_beam.recipe.checks.context import Context, Finding, Findings
@@ -226,7 +227,8 @@ def stats_source_resolves(c: Context) -> Findings:
             yield Finding("error", error)
             continue
         if "://" not in resolved and not os.path.isfile(resolved):
-            yield c.error(f"the recipe {borrowed['recipe']!r} does not exist", path, code="path-missing", value=borrowed["recipe"])
+            why = "is no file" if os.path.exists(resolved) else locations.why_absent(resolved)
+            yield c.error(f"the recipe {borrowed['recipe']!r} {why}", path, code="path-missing", value=borrowed["recipe"])
 
 
 def dtype_altering_with_aggressive(c: Context) -> Findings:
