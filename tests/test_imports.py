@@ -56,10 +56,11 @@ ARROWS: dict[str, set[str]] = {
     "planning": GROUND | {"plugins", "recipe", "index"},
     "record": GROUND | {"plugins", "planning"},
     "job": GROUND | {"plugins", "planning"},
+    "resume": GROUND | {"planning", "record", "job"},
     "crashes": GROUND | {"plugins", "planning", "record", "job"},
-    "pipeline": GROUND | {"plugins", "planning", "record", "job", "crashes"},
+    "pipeline": GROUND | {"plugins", "planning", "record", "job", "resume", "crashes"},
     "runners": GROUND | {"pipeline", "job", "crashes"},
-    "cache": GROUND | {"plugins"},
+    "cache": GROUND | {"plugins", "resume"},
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
     "torch": {"reading"},
@@ -72,6 +73,7 @@ ARROWS: dict[str, set[str]] = {
         "planning",
         "record",
         "job",
+        "resume",
         "crashes",
         "pipeline",
         "runners",
@@ -120,6 +122,12 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
         'path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
+    },
+    "resume/parts.py": {
+        'temporary = os.path.join(folder, f".link-{os.getpid()}-{os.urandom(4).hex()}")': "renamed at once",
+    },
+    "resume/reused.py": {
+        'location = locations.join(self._work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver",
     },
     "pipeline/heartbeat.py": {
         "from time import monotonic": "how often progress is told",

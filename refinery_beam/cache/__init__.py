@@ -21,6 +21,7 @@ from refinery_beam.cache.address import (
     lookup_at,
     prepare_root,
     refuse_inside_sources,
+    resume_dir,
 )
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
 from refinery_beam.cache.attempts.staging import Staging, dead_attempts, sweep
@@ -63,6 +64,7 @@ __all__ = [
     "read_journal",
     "redact",
     "refuse_inside_sources",
+    "resume_dir",
     "sweep",
     "verify",
 ]

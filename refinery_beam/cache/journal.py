@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from refinery_beam import locations
 from refinery_beam.cache.stores.home import home
 
 JOURNAL_CONTRACT = 1
@@ -99,8 +100,7 @@ def read_journal(root: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     for name in names:
         try:
-            with open(os.path.join(folder, name), "rb") as file:
-                lines = file.read().split(b"\n")
+            lines = locations.read(os.path.join(folder, name)).split(b"\n")
         except OSError:
             continue
         for line in lines:

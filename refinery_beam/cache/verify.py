@@ -150,7 +150,13 @@ def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
 
 
 def _read_manifest(location: str, tally: _Tally) -> Manifest | None:
-    text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    try:
+        text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    except StoreError as error:
+        if error.code != "odd-file":
+            raise
+        tally.add("odd-file", MANIFEST_NAME, error.message)
+        return None
     if text is None:
         tally.add("manifest-missing", MANIFEST_NAME, "there is no manifest, so nothing here is proved")
         return None

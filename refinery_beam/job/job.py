@@ -36,6 +36,10 @@ class Job:
     """The versions of the process that made the job; see `versions`."""
     poison: tuple[tuple[str, str], ...] = ()
     """(record id, how its process ended) of records that kill every process that works on them. Workers refuse them as bad records."""
+    resume: str = ""
+    """Where finished parts are kept and found (see `resume`), reachable for workers; '' keeps and finds none."""
+    resume_law: str = ""
+    """The digest of what all parts of the job follow from."""
 
     @property
     def buckets(self) -> int:
@@ -45,7 +49,7 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers", "facts"),
+    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers", "facts", "reused"),
 )
 """Folders of ``Job.work``."""
 

@@ -19,16 +19,19 @@ from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
 from refinery_beam.recipe import location_variables
+from refinery_beam.resume.reused import Reused
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
 NOTHING_LISTED = Selection()
+NOTHING_REUSED = Reused()
 
 
 class RunResult(Instance):
     """The instance that a run gave, and how: `status` is ``built`` or ``hit``, or ``opened`` for the recipe in an instance whose raw data
     are gone. `seconds` is wall time, `notes` are what listing the sources noticed, `pictures` the files of the recipe's reporting pictures
-    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection.
+    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection. `reused`
+    is what an earlier run of the same key, which did not come to its end, had finished.
     """
 
     def __init__(
@@ -42,8 +45,10 @@ class RunResult(Instance):
         selection_warnings: tuple[tuple[str, str], ...] = (),
         pictures: Mapping[str, str] | None = None,
         code: tuple[PathCode, ...] = (),
+        reused: Reused = NOTHING_REUSED,
     ) -> None:
         super().__init__(manifest, code=code)
+        self.reused = reused
         self.status = status
         self.seconds = seconds
         self.notes = notes
@@ -68,6 +73,7 @@ class RunResult(Instance):
             "warnings": said(self.warnings),
             "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
+            "reused": self.reused.to_dict(),
             "seconds": round(self.seconds, 3),
         }
 
@@ -107,6 +113,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
     journal.start(**_journal_facts(prepared))
     pictures: Mapping[str, str] = {}
     status: Status = "hit"
+    reused = NOTHING_REUSED
     try:
         found = prepared.lookup()
         if found.manifest is not None:
@@ -117,7 +124,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
             # The door behind a miss: a hit pays for nothing that is imported there.
             from refinery_beam.launch.build.build import build
 
-            status, manifest = build(prepared)
+            status, manifest, reused = build(prepared)
         if prepared.recipe.model.Visualizations:
             # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures
@@ -127,7 +134,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
     except BaseException as error:
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
         raise
-    journal.end(status=status, exit_code=0)
+    journal.end(status=status, exit_code=0, reused=reused.to_dict())
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(
         manifest,
@@ -138,6 +145,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         selection_warnings=prepared.index.selection_warnings,
         pictures=pictures,
         code=code,
+        reused=reused,
     )
 
 

@@ -15,11 +15,14 @@ What differs: a store has no folders (`make_folder` does nothing there), no rena
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from io import BufferedReader
 from typing import Any, TypeAlias
 
 from refinery_beam.errors import UsageError
@@ -136,13 +139,45 @@ def read(location: str) -> bytes:
     """The whole file. Safe to call from many threads at once."""
     if is_url(location):
         return objects.read(location)
-    with open(location, "rb") as file:
+    with open_plain(location) as file:
         return file.read()
+
+
+def open_plain(path: str) -> BufferedReader:
+    """A local file, opened for reading. OSError for what is no plain file: a pipe that nobody writes to would keep a run for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"it is no plain file but {_kind(mode)}", path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def is_odd(path: str) -> bool:
+    """Whether something is at a local path that is neither a plain file nor a folder: a pipe, a socket, a device."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _kind(mode: int) -> str:
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def opened(location: str) -> AbstractContextManager[Any]:
     """The source that pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
-    return objects.opened(location) if is_url(location) else nullcontext(location)
+    if is_url(location):
+        return objects.opened(location)
+    if is_odd(location):
+        open_plain(location).close()
+    return nullcontext(location)
 
 
 def size(location: str) -> int | None:

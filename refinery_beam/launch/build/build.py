@@ -6,9 +6,9 @@ No Beam here: the fork comes first, and its parent needs none.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from refinery_beam.cache import Manifest, dead_attempts, home, sweep
+from refinery_beam.cache import dead_attempts, home, sweep
 from refinery_beam.crashes.forked_run import can_fork
 from refinery_beam.crashes.poison import Poison, Run, run_without_poison
 from refinery_beam.errors import DataError
@@ -16,11 +16,12 @@ from refinery_beam.launch.build.engine import works_in_threads
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.runners.quiet import import_beam
 
+if TYPE_CHECKING:
+    from refinery_beam.launch.build.attempt import Built
 
-def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
-    """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
-    leaves nothing then.
-    """
+
+def build(prepared: Prepared) -> Built:
+    """Build the instance of a prepared recipe. Raises RefineryError; leaves only finished parts then, which the next run takes over."""
     settings, records = prepared.settings, len(prepared.index.entries)
     if not records:
         raise DataError(
@@ -44,7 +45,7 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     return run_without_poison(run, partial(_attempt, prepared), forked=forked)
 
 
-def _attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
+def _attempt(prepared: Prepared, poison: Poison) -> Built:
     import_beam(talk=prepared.settings.debug)
     # Imported after the fork, because it imports Beam.
     from refinery_beam.launch.build.attempt import attempt
