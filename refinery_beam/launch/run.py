@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.cache import Manifest, RunJournal, home, resume_dir, sweep
 from refinery_beam.errors import RefineryError
 from refinery_beam.index import Selection
 from refinery_beam.launch.options import Options, keywords
@@ -19,6 +19,7 @@ from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
 from refinery_beam.recipe import location_variables
+from refinery_beam.resume.parts import discard
 from refinery_beam.resume.reused import Reused
 from refinery_beam.runners.dataflow.options import require_extra
 
@@ -118,6 +119,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         found = prepared.lookup()
         if found.manifest is not None:
             manifest = found.manifest
+            _tidy(prepared)
         else:
             if found.damage:
                 settings.tell(f"rebuilding: {found.damage}")
@@ -147,6 +149,18 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         code=code,
         reused=reused,
     )
+
+
+def _tidy(prepared: Prepared) -> None:
+    """Remove what killed runs left of an instance that is there: a hit costs a listing of an empty folder for it.
+
+    On a store that would be a request, so builds and `clean` do it there.
+    """
+    root = prepared.settings.root
+    if prepared.own is None:
+        sweep(home(root), prepared.key)
+        if not locations.is_url(root):
+            discard(resume_dir(locations.absolute(root), prepared.key))
 
 
 def said(warnings: Iterable[tuple[str, str]]) -> list[dict[str, str]]:

@@ -24,12 +24,16 @@ from types import TracebackType
 
 from refinery_beam.cache.address import InstanceKey, prepare_root, staging_root
 from refinery_beam.cache.attempts.locks import Lock, take
+from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError
 
 _LOCK = "lock"
 _ATTEMPT = re.compile(r"[0-9a-f]{8}")
+_NAMED = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-(\d+)-[0-9a-f]{8}")
 _YOUNG_SECONDS = 60.0
+_OLD_SECONDS = 86_400.0
+"""So old must a dead attempt of another key be, unless its instance is there: the next run of that key wants to know what it died on."""
 
 
 class Staging:
@@ -150,9 +154,11 @@ class Staging:
 
 
 def sweep(root: str, key: InstanceKey) -> list[str]:
-    """Remove the attempts of dead runs of this key, half-born ones older than a minute, and the trash; gives the attempts' names.
+    """Remove the attempts of dead runs of this key, those of other keys whose instance is there or that are a day old, half-born ones older
+    than a minute, and the trash; gives the attempts' names.
 
-    Living attempts, of this key or another, are never touched. Never fails: a later run removes what cannot be removed now.
+    Living attempts, of this key or another, are never touched, and nothing below ``resume/`` is. Never fails: a later run removes what
+    cannot be removed now. Where nothing is left behind it costs two listings.
     """
     removed = _sweep_dead(root, key)
     trash = os.path.join(staging_root(root), "trash")
@@ -169,11 +175,26 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
         if name.startswith(".new-"):
             # Its lock may be a moment away, hence the age. Taking a living one by mistake is harmless: `open` begins again.
             dead = _older(path, _YOUNG_SECONDS) and _sweep_attempt(root, path)
+        elif _is_attempt_of(name, key.name):
+            dead = _sweep_attempt(root, path)
         else:
-            dead = name.startswith(f"{key.name}-") and bool(_ATTEMPT.fullmatch(name[len(key.name) + 1 :])) and _sweep_attempt(root, path)
+            dead = _is_forgotten(root, name) and _sweep_attempt(root, path)
         if dead:
             removed.append(name)
     return removed
+
+
+def _is_attempt_of(name: str, key: str) -> bool:
+    return name.startswith(f"{key}-") and bool(_ATTEMPT.fullmatch(name[len(key) + 1 :]))
+
+
+def _is_forgotten(root: str, name: str) -> bool:
+    """Whether an attempt of another key, if it is dead, tells nobody anything any more."""
+    parts = _NAMED.fullmatch(name)
+    if parts is None:
+        return False
+    instance = os.path.join(root, "instances", *parts.groups())
+    return os.path.lexists(os.path.join(instance, MANIFEST_NAME)) or _older(os.path.join(staging_root(root), name), _OLD_SECONDS)
 
 
 def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
@@ -181,7 +202,7 @@ def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
     folder = staging_root(root)
     for name in _names(folder):
         path = os.path.join(folder, name)
-        if not name.startswith(f"{key.name}-") or not _ATTEMPT.fullmatch(name[len(key.name) + 1 :]):
+        if not _is_attempt_of(name, key.name):
             continue
         try:
             lock = take(os.path.join(path, _LOCK), create=False)
