@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 from typing import Annotated, Any
@@ -11,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
+from refinery_beam.cli import draw, init, plan, run, schema, status, streams, validate, verify
 from refinery_beam.cli.options import before_the_verb
-from refinery_beam.cli.output import print_failure
+from refinery_beam.cli.output import print_failure, print_json
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 
 app = typer.Typer(
@@ -57,8 +56,9 @@ TAKES_BEAM_OPTIONS = ("run", "materialize")
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code promised for what happened."""
+    out = streams.guard()
     given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(call(given))
+    sys.exit(streams.finish(out, call(given)))
 
 
 def call(given: list[str]) -> int:
@@ -83,8 +83,6 @@ def call(given: list[str]) -> int:
         failure, cause = error, error.__cause__ or error
     except KeyboardInterrupt as error:
         failure, cause = Interrupted("interrupted", code="interrupted"), error
-    except BrokenPipeError:
-        return 0
     except (MemoryError, OSError) as error:
         failure, cause = _refused(error), error
     except Exception as error:
@@ -155,7 +153,7 @@ def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:
     words = f"{type(error).__name__}: {error}"
     body = {"code": "internal", "message": words, "place": "", "value": None, "rule": "", "remedy": "run again with --debug and report it"}
     if as_json:
-        print(json.dumps({"contract": 1, "errors": [body]}))
+        print_json({"contract": 1, "errors": [body]})
     else:
         print(
             f"error: this is a bug in refinery-beam: {words}\n  remedy: run again with --debug and report what it prints", file=sys.stderr

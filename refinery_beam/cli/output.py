@@ -14,20 +14,22 @@ CONTRACT = 1
 
 
 def print_json(body: Mapping[str, Any]) -> None:
-    """One JSON object on stdout, in the order given."""
-    print(json.dumps(body, ensure_ascii=False, allow_nan=False))
+    """One JSON object on stdout, in the order given. Where stdout is not UTF-8, it is plain ASCII."""
+    plain = not str(getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    print(json.dumps(body, ensure_ascii=plain, allow_nan=False))
 
 
 def print_failure(error: RefineryError, *, as_json: bool) -> None:
     """An error as the contract's object on stdout, or as words on stderr."""
+    notes = [*getattr(error, "__notes__", ())]
     if as_json:
-        print_json({"contract": CONTRACT, "errors": [e.to_dict() for e in error.errors()]})
+        print_json({"contract": CONTRACT, "errors": [e.to_dict() for e in error.errors()], **({"notes": notes} if notes else {})})
         return
     found = error.errors()
     text = "\n".join(f"error: {e.render()}" for e in found)
     if len(found) > 1:
         text += f"\n{len(found)} errors"
-    print(text, file=sys.stderr)
+    print("\n".join([text, *(f"note: {note}" for note in notes)]), file=sys.stderr)
 
 
 def print_remarks(options: Options, *, notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> None:

@@ -19,7 +19,7 @@ from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
 from refinery_beam.recipe import location_variables
-from refinery_beam.resume.parts import discard
+from refinery_beam.resume.parts import discard, kept_for_next
 from refinery_beam.resume.reused import Reused
 from refinery_beam.runners.dataflow.options import require_extra
 
@@ -134,6 +134,8 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
             drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
             pictures, notes = drawn.pictures, (*notes, *drawn.notes)
     except BaseException as error:
+        if isinstance(error, RefineryError) and (kept := kept_for_next(resume_dir(settings.root, prepared.key))):
+            error.add_note(kept)
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
         raise
     journal.end(status=status, exit_code=0, reused=reused.to_dict())

@@ -47,7 +47,7 @@ class Settings(Options):
         """Say something to a person who asked for more words."""
         if self.say is not None:
             self.say(text)
-        elif self.talks:
+        elif self.talks and sys.stderr is not None:
             sys.stderr.write(f"{text}\n")
 
     def check(self) -> None:

@@ -163,6 +163,18 @@ def each_part(folder: str) -> Iterator[tuple[str, list[PartFile]]]:
         yield from (found for found in pool.map(one, names) if found is not None)
 
 
+def kept_for_next(folder: str) -> str:
+    """What of a key is finished and kept, in a sentence; '' where that is nothing. Never fails."""
+    with suppress(OSError, StoreError):
+        names = locations.names(folder)
+        shards, fits = (sum(name.startswith(kind) for name in names) for kind in ("dataset-", "fit-"))
+        if shards or fits:
+            size = f", {sum(entry.size for entry in locations.walk(folder)) / 1e6:,.1f} MB" if not locations.is_url(folder) else ""
+            what = f"{shards:,} finished shard{'s' * (shards != 1)}" if shards else "finished statistics"
+            return f"{what} are kept in {folder}{size}: the next run with this key goes on from there, and clean removes them"
+    return ""
+
+
 def discard(folder: str) -> None:
     """Remove the parts of a key. Never fails: `clean` removes what cannot be removed now."""
     with suppress(OSError, StoreError):

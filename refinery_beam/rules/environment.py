@@ -14,6 +14,12 @@ ENVIRONMENT = {
         "folders and files that are named can be reached by this user",
         "check that the folder this was started in still is there, paths and permissions; --debug shows where it happened",
     ),
+    "output-lost": Rule(
+        "the verb did its work, and stdout could not be written: a full disk, most likely (a closed stdout or a reader that goes away is "
+        "no error)",
+        "results go to stdout, which is a place that can be written",
+        "make room where stdout goes, and run again: what is built is a hit then",
+    ),
     "no-memory": Rule(
         "this machine, or the limit of this process, has no memory left",
         "a run needs some hundred megabytes, and more a worker for large images",
