@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.job.cancel import at_work
@@ -40,6 +41,10 @@ class Job:
     """Where finished parts are kept and found (see `resume`), reachable for workers; '' keeps and finds none."""
     resume_law: str = ""
     """The digest of what all parts of the job follow from."""
+    only: frozenset[tuple[str, int]] | None = None
+    """The shards to write, as (split, number); None for all of them. A repair writes some."""
+    fitted: Mapping[str, Any] | None = None
+    """The statistics by step name, where they are known; None where they are to be fitted."""
 
     @property
     def buckets(self) -> int:

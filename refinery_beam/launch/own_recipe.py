@@ -46,6 +46,11 @@ def find_own(recipe: StrPath, settings: Settings) -> OwnRecipe | None:
     listed = None if manifest is None else manifest.file(RECIPE_NAME)
     if manifest is None or listed is None or hashlib.sha256(locations.read(path)).hexdigest() != listed.sha256:
         return None
+    return own_of(manifest, settings)
+
+
+def own_of(manifest: Manifest, settings: Settings) -> OwnRecipe:
+    """The recipe in the instance of a manifest, some of whose files may be damaged."""
     return OwnRecipe(manifest=manifest, variables=_known(manifest, settings))
 
 

@@ -105,15 +105,16 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
         raise RecipeError(error.message, code=error.code, at=error.at, value=error.value, rule=error.rule, remedy=error.remedy) from error
 
 
-def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
+def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY, own: OwnRecipe | None = None) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
-    Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it.
+    Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it. `own` is the
+    instance that the recipe lies in, where the caller knows it.
     """
     if not asking.recipes:
         settings.check()
     locations.use_options(settings.storage_options)
-    own = find_own(source, settings)
+    own = own or find_own(source, settings)
     recipe, plugin, checks, errors = check_recipe(source, settings, own)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]

@@ -104,11 +104,12 @@ class ShardWriter(beam.DoFn):
                 progress.done(len(refs))
             return finished
         facts = f"{job.work}/facts" if self.keeps_facts else ""
+        fitted = job.fitted if job.fitted is not None else derive_before_writing(self._worker, self._points, merged)
         with locations.scratch(f"{job.work}/scratch") as scratch:
             written = write_shard(
                 self._worker,
                 refs,
-                derive_before_writing(self._worker, self._points, merged),
+                fitted,
                 split=split,
                 shard=shard,
                 shards=shards,
@@ -137,6 +138,8 @@ class WriteShard(ShardWriter):
         self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+        if self._job.only is not None and group[0][:2] not in self._job.only:
+            return
         with working(self._job):
             written = self.written(group, merged, progress=self._heartbeat)
         self._heartbeat.flush()

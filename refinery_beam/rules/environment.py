@@ -20,6 +20,11 @@ ENVIRONMENT = {
         "results go to stdout, which is a place that can be written",
         "make room where stdout goes, and run again: what is built is a hit then",
     ),
+    "not-repairable": Rule(
+        "`verify --repair` cannot make an instance's files again",
+        "files are made again from the recipe and the raw data that the instance was made of, by the same ops and codecs",
+        "bring back the raw data as they were, or remove the instance and run its recipe again",
+    ),
     "no-memory": Rule(
         "this machine, or the limit of this process, has no memory left",
         "a run needs some hundred megabytes, and more a worker for large images",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.cache import Attempt, Manifest, open_attempt, promote, resume_dir
@@ -41,7 +41,7 @@ def attempt(prepared: Prepared, poison: Poison) -> Built:
     parts = resume_dir(prepared.settings.root, prepared.key)
     try:
         with open_attempt(prepared.settings.root, prepared.key) as staging, at_the_rule(prepared.recipe):
-            work = _run_job(prepared, staging, poison)
+            work = run_job(prepared, staging, poison)
             collected = collect(prepared, staging.output, work)
             body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
             reused = read_reused(work)
@@ -61,26 +61,27 @@ def attempt(prepared: Prepared, poison: Poison) -> Built:
     raise explained(failure, prepared.plan, entries, wanted=wanted) from failure
 
 
-def _run_job(prepared: Prepared, staging: Attempt, poison: Poison) -> str:
-    """Run the job to its end; gives the location of its rows."""
+def run_job(prepared: Prepared, staging: Attempt, poison: Poison, **more: Any) -> str:
+    """Run the job to its end; gives the location of its rows. `more` are fields of the job other than those of a whole build."""
     settings, plan, index = prepared.settings, prepared.plan, prepared.index
     records = len(index.entries)
     expected = expected_records(plan, prepared.plugin, index.entries)
     engine = Engine.of(settings, staging, records=records, noun=prepared.plugin.kind.noun)
     refs, grouped = make_refs(index, plan, prepared.plugin)
     write_index(locations.join(engine.work, "index"), refs, count=records)
-    job = Job(
-        plan=plan,
-        instance=staging.output,
-        work=engine.work,
-        threads=engine.threads,
-        records=records,
-        shard_records=shard_records(plan.output, prepared.plugin, expected, average_bytes=index.facts.bytes // max(1, records)),
-        grouped=grouped,
-        heartbeat=engine.heartbeat,
-        poison=tuple(sorted(poison.items())),
-        resume=resume_dir(settings.root, prepared.key),
-        resume_law=law_of(prepared.key.recipe_hash, prepared.key.seed, environment(prepared.plugin.kind.codecs())),
-    )
+    whole: dict[str, Any] = {
+        "plan": plan,
+        "instance": staging.output,
+        "work": engine.work,
+        "threads": engine.threads,
+        "records": records,
+        "shard_records": shard_records(plan.output, prepared.plugin, expected, average_bytes=index.facts.bytes // max(1, records)),
+        "grouped": grouped,
+        "heartbeat": engine.heartbeat,
+        "poison": tuple(sorted(poison.items())),
+        "resume": resume_dir(settings.root, prepared.key),
+        "resume_law": law_of(prepared.key.recipe_hash, prepared.key.seed, environment(prepared.plugin.kind.codecs())),
+    }
+    job = Job(**{**whole, **more})
     engine.run(lambda pipeline: translate(pipeline, job))
     return engine.work

@@ -5,8 +5,9 @@ No Beam here: the fork comes first, and its parent needs none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from refinery_beam.cache import dead_attempts, home, sweep
 from refinery_beam.crashes.forked_run import can_fork
@@ -19,9 +20,16 @@ from refinery_beam.runners.quiet import import_beam
 if TYPE_CHECKING:
     from refinery_beam.launch.build.attempt import Built
 
+T = TypeVar("T")
+
 
 def build(prepared: Prepared) -> Built:
     """Build the instance of a prepared recipe. Raises RefineryError; leaves only finished parts then, which the next run takes over."""
+    return carried_out(prepared, partial(_attempt, prepared))
+
+
+def carried_out(prepared: Prepared, attempt: Callable[[Poison], T]) -> T:
+    """The result of an attempt at a prepared recipe. It is made again without the records that kill their worker. Raises RefineryError."""
     settings, records = prepared.settings, len(prepared.index.entries)
     if not records:
         raise DataError(
@@ -42,7 +50,7 @@ def build(prepared: Prepared) -> Built:
     )
     # Worker processes need no fork: the driver outlives them.
     forked = settings.forked and works_in_threads(settings, records) and can_fork()
-    return run_without_poison(run, partial(_attempt, prepared), forked=forked)
+    return run_without_poison(run, attempt, forked=forked)
 
 
 def _attempt(prepared: Prepared, poison: Poison) -> Built:
