@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import draw, init, plan, run, schema, status, streams, validate, verify
+from refinery_beam.cli import draw, init, ls, plan, run, schema, status, streams, validate, verify, why
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure, print_json
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
@@ -48,6 +48,10 @@ app.command("plan")(plan.plan)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("draw")(draw.draw)
+app.command("why")(why.why)
+app.command("ls")(ls.ls)
+app.command("tag")(ls.tag)
+app.command("untag")(ls.untag)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 
