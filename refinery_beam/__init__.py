@@ -8,13 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag: as on the command line, with the same options as keywords
-    (`Options`).
+    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag, clean: as on the command line, with the same options as
+    keywords (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, ValidateResult, StatusResult, VerifyReport, DrawResult,
-    InitResult. An Instance has a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, CleanResult, ValidateResult, StatusResult, VerifyReport,
+    DrawResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
+    from refinery_beam.launch.clean import CleanResult, clean
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
@@ -69,6 +70,7 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.clean": "CleanResult clean",
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
@@ -89,6 +91,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
+    "CleanResult",
     "DataError",
     "Dataflow",
     "Difference",
@@ -124,6 +127,7 @@ __all__ = [
     "VerifyReport",
     "WhyResult",
     "__version__",
+    "clean",
     "draw",
     "init",
     "load_recipe",

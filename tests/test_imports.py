@@ -97,7 +97,13 @@ CLOCK_ROOMS = {"cli", "runners", "crashes"}
 # Single lines elsewhere that may, by file; each says why it does not reach output.
 ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/address.py": {'probe = os.path.join(staging, f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "a file removed at once"},
-    "cache/used.py": {"from datetime import UTC, datetime": "when an instance was last used, beside the instances"},
+    "cache/used.py": {"from datetime import UTC, datetime, timedelta": "when an instance was last used, beside the instances"},
+    "cache/cleaning/remove.py": {
+        "return Lease(staging_root(root), key_name, os.urandom(4).hex())": "names a lease that is gone when the removal is done",
+    },
+    "cache/cleaning/policy.py": {"from datetime import UTC, datetime, timedelta": "ages of what is removed; asks no clock"},
+    "cache/cleaning/found.py": {"from datetime import UTC, datetime, timedelta": "the times of files that may be removed"},
+    "launch/clean.py": {"from datetime import UTC, datetime, timedelta": "how old things are that are removed"},
     "cache/instances.py": {"from datetime import datetime": "the times of files, for lists that people read"},
     "launch/cached.py": {"from datetime import UTC, datetime": "likewise"},
     "cache/journal.py": {
@@ -106,6 +112,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     },
     "cache/attempts/leases.py": {
         "import time": "waiting, and how long ago a lease was renewed",
+        'probe = locations.join(staging, f".time-{os.urandom(4).hex()}")': "an object removed at once",
         "from datetime import datetime": "ages of leases, by the store's clock",
     },
     "cache/attempts/locks.py": {"import time": "waiting for a lock"},
@@ -117,6 +124,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "import time": "waiting, and the age of what dead runs left",
         "attempt = os.urandom(4).hex()": "names the staging directory",
         'return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")': "names what is about to be deleted",
+        'return os.path.join(staging_root(root), f"{REMOVED}{name}-{os.urandom(4).hex()}")': "likewise",
     },
     "cache/stores/local.py": {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from refinery_beam import locations
 from refinery_beam.errors import RefineryError
 
 _HOUR = re.compile(r"\d{8}T\d{2}")
+RENEW_SECONDS = 600
 
 
 def note_used(root: str, key_name: str) -> None:
@@ -34,6 +35,21 @@ def note_used(root: str, key_name: str) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
             os.utime(path)
     except (OSError, RefineryError):
+        return
+
+
+def renew_used(root: str, key_name: str) -> None:
+    """Renew the note of an instance on a disk while a reader works on it, at most every `RENEW_SECONDS` in a process. Makes no note where
+    there is none, so nothing is written to a root that this process only reads. Never fails.
+    """
+    note = os.path.join(_folder(root), key_name)
+    now = datetime.now(UTC)
+    if now < _RENEWED.get(note, _EVER) + _RENEW:
+        return
+    _RENEWED[note] = now
+    try:
+        os.utime(note)
+    except OSError:
         return
 
 
@@ -80,6 +96,8 @@ def forget_used(root: str, key_name: str) -> None:
 
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_RENEW = timedelta(seconds=RENEW_SECONDS)
+_RENEWED: dict[str, datetime] = {}
 
 
 def _folder(root: str) -> str:

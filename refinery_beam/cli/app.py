@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import draw, init, ls, plan, run, schema, status, streams, validate, verify, why
+from refinery_beam.cli import clean, draw, init, ls, plan, run, schema, status, streams, validate, verify, why
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure, print_json
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
@@ -52,6 +52,7 @@ app.command("why")(why.why)
 app.command("ls")(ls.ls)
 app.command("tag")(ls.tag)
 app.command("untag")(ls.untag)
+app.command("clean")(clean.clean)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 

@@ -38,6 +38,16 @@ USAGE = {
         "a tag lies in the cache root of its instance",
         "name that cache root with --cache-root, or run the recipe in this one",
     ),
+    "clean-option": Rule(
+        "an age, a size or a number that `clean` cannot read",
+        "an age is like 30d or 36h, a size like 200GB, a number of instances is not negative",
+        "write --older-than 30d, --max-size 200GB, --keep 3",
+    ),
+    "unknown-recipe-name": Rule(
+        "`clean --recipe` names a recipe that no instance is of",
+        "a recipe has the name of its file without .yaml, as `refinery-beam ls` shows it",
+        "name one of: {known}",
+    ),
     "unknown-sort": Rule("`ls` cannot sort by that", "ls sorts by one of: {known}", "leave --sort out: the last used come first"),
     "unknown-tag": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
     "ambiguous-target": Rule(

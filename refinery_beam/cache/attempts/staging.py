@@ -30,7 +30,15 @@ from refinery_beam.errors import StoreError
 
 _LOCK = "lock"
 _ATTEMPT = re.compile(r"[0-9a-f]{8}")
-_NAMED = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-(\d+)-[0-9a-f]{8}")
+_NAMED = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-(-?\d+)-[0-9a-f]{8}")
+
+ATTEMPT_NAME = re.compile(r"([0-9a-f]{16}-[0-9a-f]{16}--?\d+)-[0-9a-f]{8}")
+"""The name of an attempt's folder: the name of its key, and eight digits of its own."""
+
+REMOVED = ".removed-"
+YOUNG = ".new-"
+TRASH = "trash"
+"""The folder of broken and removed things below ``staging/``."""
 _YOUNG_SECONDS = 60.0
 _OLD_SECONDS = 86_400.0
 """So old must a dead attempt of another key be, unless its instance is there: the next run of that key wants to know what it died on."""
@@ -172,7 +180,7 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
     removed = []
     for name in _names(folder):
         path = os.path.join(folder, name)
-        if name.startswith(".new-"):
+        if name.startswith(YOUNG):
             # Its lock may be a moment away, hence the age. Taking a living one by mistake is harmless: `open` begins again.
             dead = _older(path, _YOUNG_SECONDS) and _sweep_attempt(root, path)
         elif _is_attempt_of(name, key.name):
@@ -215,9 +223,31 @@ def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
                 lock.release()
 
 
+def is_living(path: str) -> bool:
+    """Whether the run of an attempt's folder is alive. Where nobody can tell, it is."""
+    try:
+        lock = take(os.path.join(path, _LOCK), create=False)
+    except OSError:
+        return True
+    if lock is not None:
+        lock.release()
+        return False
+    return os.path.lexists(os.path.join(path, _LOCK))
+
+
+def remove_dead(root: str, path: str) -> bool:
+    """Remove the folder of an attempt whose run is dead; False where it lives."""
+    return _sweep_attempt(root, path)
+
+
 def trash_path(root: str, name: str) -> str:
     """A new path in the trash for something called `name`."""
     return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")
+
+
+def removed_path(root: str, name: str) -> str:
+    """A new path beside the trash for an instance that is about to be removed, and may have to come back: no sweep touches it."""
+    return os.path.join(staging_root(root), f"{REMOVED}{name}-{os.urandom(4).hex()}")
 
 
 def _sweep_attempt(root: str, path: str) -> bool:
