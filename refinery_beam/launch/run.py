@@ -75,8 +75,8 @@ class RunResult(Instance):
             "warnings": said(self.warnings),
             "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
-            "reused": self.reused.to_dict(),
             "seconds": round(self.seconds, 3),
+            **({"reused": self.reused.to_dict()} if self.reused else {}),
         }
 
 
