@@ -39,6 +39,8 @@ class Job:
     """(record id, how its process ended) of records that kill every process that works on them. Workers refuse them as bad records."""
     resume: str = ""
     """Where finished parts are kept and found (see `resume`), reachable for workers; '' keeps and finds none."""
+    resume_others: tuple[str, ...] = ()
+    """Where parts of the same recipe over other files may be found."""
     resume_law: str = ""
     """The digest of what all parts of the job follow from."""
     only: frozenset[tuple[str, int]] | None = None

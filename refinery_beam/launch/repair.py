@@ -14,6 +14,7 @@ from refinery_beam.cache.verify import NotRepaired, broken_files
 from refinery_beam.errors import RefineryError, StoreError
 from refinery_beam.launch.own_recipe import own_of
 from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.roots import is_own
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 
@@ -37,6 +38,8 @@ def repaired(target: StrPath, location: str, report: VerifyReport, settings: Set
     why: dict[str, str] = {}
     manifest = _manifest(location)
     try:
+        if not is_own(settings, location):
+            raise StoreError("it lies in a cache root that is only read", code="not-repairable", at=location)
         prepared = _prepared(target, location, settings, manifest)
         if manifest is None:
             _rebuild(prepared)

@@ -6,8 +6,9 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -32,13 +33,15 @@ class PartFile(NamedTuple):
 
 
 class Parts:
-    """The finished parts of one key, below `folder` ('' keeps and finds nothing). `homes` are the folders of the attempt at work, by name.
+    """The finished parts of one key, below `folder` ('' keeps and finds nothing). `homes` are the folders of the attempt at work, by name,
+    `others` the folders of other keys on the same disk, whose parts may be the same.
 
     Keeping never fails a run: a part that cannot be kept (no hard links, no room) is made again by the next run.
     """
 
-    def __init__(self, folder: str, homes: Mapping[str, str]) -> None:
+    def __init__(self, folder: str, homes: Mapping[str, str], *, others: Sequence[str] = ()) -> None:
         self._folder = folder
+        self._others = tuple(others)
         self._homes = dict(homes)
         self._linked = bool(folder) and not locations.is_url(folder)
 
@@ -59,15 +62,17 @@ class Parts:
 
     def find(self, name: str) -> tuple[dict[str, Any], list[PartFile]] | None:
         """The body and the files of a part, its files now in the attempt; None where there is no part, or one that does not hold."""
-        if not self._folder:
-            return None
+        folders = (self._folder, *self._others) if self._folder else ()
+        return next((found for folder in folders if (found := self._find_in(folder, name)) is not None), None)
+
+    def _find_in(self, folder: str, name: str) -> tuple[dict[str, Any], list[PartFile]] | None:
         taken: list[str] = []
         try:
-            found = read_part(locations.join(self._folder, name, RECORD))
+            found = read_part(locations.join(folder, name, RECORD))
             if found is None:
                 return None
             body, files = found
-            contents = [self._proved(name, file) for file in files]
+            contents = [self._proved(locations.join(folder, name), file) for file in files]
             for file, take in zip(files, contents, strict=True):
                 target = locations.join(self._homes[file.home], file.path)
                 take(target)
@@ -87,14 +92,14 @@ class Parts:
         elif file.home != INSTANCE:
             locations.write(target, locations.read(source))
 
-    def _proved(self, name: str, file: PartFile) -> Callable[[str], None]:
+    def _proved(self, part: str, file: PartFile) -> Callable[[str], None]:
         """What puts the file where it is wanted. Raises ValueError unless it has its size and digest."""
         if not self._linked and file.home == INSTANCE:
             source = locations.join(self._homes[INSTANCE], file.path)
             if locations.size(source) != file.bytes or _sha256(source) != file.sha256:
                 raise ValueError("other bytes")
             return lambda target: None
-        source = locations.join(self._folder, name, file.home, file.path)
+        source = locations.join(part, file.home, file.path)
         if self._linked:
             if locations.size(source) != file.bytes or _sha256(source) != file.sha256:
                 raise ValueError("other bytes")
@@ -173,6 +178,23 @@ def kept_for_next(folder: str) -> str:
             what = f"{shards:,} finished shard{'s' * (shards != 1)}" if shards else "finished statistics"
             return f"{what} are kept in {folder}{size}: the next run with this key goes on from there, and clean removes them"
     return ""
+
+
+def folders_of_other_inputs(folder: str) -> tuple[str, ...]:
+    """The folders of parts of the same recipe and seed over other files, where a folder of parts lies on a disk.
+
+    A file that was mended, added or removed makes another key; shards that do not hold it may be the same. On a store the files of parts
+    lie at the location of their own instance, and nothing is taken from there.
+    """
+    if locations.is_url(folder):
+        return ()
+    above, name = os.path.split(folder)
+    recipe, _, rest = name.partition("-")
+    seed = rest.partition("-")[2]
+    same = re.compile(rf"{re.escape(recipe)}-[0-9a-f]+-{re.escape(seed)}")
+    with suppress(OSError):
+        return tuple(os.path.join(above, other) for other in locations.names(above) if other != name and same.fullmatch(other))
+    return ()
 
 
 def discard(folder: str) -> None:

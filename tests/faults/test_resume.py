@@ -182,16 +182,27 @@ def test_after_ctrl_c(counted: Counted) -> None:
 
 
 @pytest.mark.slow
-def test_another_file_another_key(class_folders: Path, counted: Counted, tmp_path: Path) -> None:
-    """A file that is mended makes another key, whose run finds no parts: those of the old key stay until `clean` takes them."""
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_file_that_is_mended(class_folders: Path, counted: Counted, tmp_path: Path, eager: bool) -> None:
+    """It makes another key. Shards that do not hold it, and have the same statistics applied, are taken over all the same."""
     photos = Path(shutil.copytree(class_folders, tmp_path / "photos"))
-    counted.recipe.write_text(EAGER.format(path=photos))
-    bad = sorted(photos.rglob("*.png"))[3]
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[:-30])
-    code, failed, _ = counted.run(*THREADS)
+    text = EAGER.format(path=photos)
+    if not eager:
+        text = "".join(line for line in text.splitlines(True) if "normalize" not in line).replace("float32", "uint8")
+        text = text[: text.index("Sinks:")]
+    counted.recipe.write_text(text)
+    victims = {path: path.read_bytes() for path in sorted(photos.rglob("*.png"))}
+    # The last one in the order of the work: as many shards as possible are whole by then.
+    bad = max(victims, key=lambda path: path.name)
+    bad.write_bytes(victims[bad][:-30])
+    code, failed, _ = counted.run("--mode", "threads", "--workers", "1")
     assert (code, failed["errors"][0]["code"]) == (1, "truncated")  # type: ignore[index]
-    bad.write_bytes(whole)
+    finished = len([p for p in parts(counted) if p.parent.name.startswith("dataset-")])
+    assert finished > 0, "the file is among the last"
+    assert f"{finished} finished shard" in str(failed.get("notes", "0 finished shard"))
+    bad.write_bytes(victims[bad])
     body, _ = clean(counted)
     code, again, _ = counted.run(*THREADS)
     assert (code, again["files_digest"]) == (0, body["files_digest"])
+    reused = again.get("reused", {"shards": 0})
+    assert isinstance(reused, dict) and reused["shards"] == (0 if eager else finished)

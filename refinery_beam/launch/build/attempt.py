@@ -21,7 +21,7 @@ from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.planning.splits.refs import make_refs
 from refinery_beam.resume.keys import law_of
-from refinery_beam.resume.parts import discard
+from refinery_beam.resume.parts import discard, folders_of_other_inputs
 from refinery_beam.resume.reused import Reused, read_reused
 
 UNTRUSTED = ("nondeterminism", "incomplete-output", "manifest-inconsistent", "unaccounted")
@@ -69,6 +69,7 @@ def run_job(prepared: Prepared, staging: Attempt, poison: Poison, **more: Any) -
     engine = Engine.of(settings, staging, records=records, noun=prepared.plugin.kind.noun)
     refs, grouped = make_refs(index, plan, prepared.plugin)
     write_index(locations.join(engine.work, "index"), refs, count=records)
+    parts = resume_dir(settings.root, prepared.key)
     whole: dict[str, Any] = {
         "plan": plan,
         "instance": staging.output,
@@ -79,7 +80,8 @@ def run_job(prepared: Prepared, staging: Attempt, poison: Poison, **more: Any) -
         "grouped": grouped,
         "heartbeat": engine.heartbeat,
         "poison": tuple(sorted(poison.items())),
-        "resume": resume_dir(settings.root, prepared.key),
+        "resume": parts,
+        "resume_others": folders_of_other_inputs(parts),
         "resume_law": law_of(prepared.key.recipe_hash, prepared.key.seed, environment(prepared.plugin.kind.codecs())),
     }
     job = Job(**{**whole, **more})
