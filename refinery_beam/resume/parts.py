@@ -34,13 +34,15 @@ class PartFile(NamedTuple):
 
 class Parts:
     """The finished parts of one key, below `folder` ('' keeps and finds nothing). `homes` are the folders of the attempt at work, by name,
-    `others` the folders of other keys on the same disk, whose parts may be the same.
+    `others` the folders of other keys on the same disk, whose parts may be the same. `by` names the job at work: it finds the parts of
+    other jobs only, so that work which an engine repeats is done again, and shows whether it gives the same bytes.
 
     Keeping never fails a run: a part that cannot be kept (no hard links, no room) is made again by the next run.
     """
 
-    def __init__(self, folder: str, homes: Mapping[str, str], *, others: Sequence[str] = ()) -> None:
+    def __init__(self, folder: str, homes: Mapping[str, str], *, others: Sequence[str] = (), by: str = "") -> None:
         self._folder = folder
+        self._by = by
         self._others = tuple(others)
         self._homes = dict(homes)
         self._linked = bool(folder) and not locations.is_url(folder)
@@ -55,7 +57,7 @@ class Parts:
                 self._put(name, file)
             where = locations.join(self._folder, name)
             locations.make_folder(where)
-            locations.write(locations.join(where, RECORD), _sealed({"files": [list(f) for f in listed], "body": body}))
+            locations.write(locations.join(where, RECORD), _sealed({"by": self._by, "files": [list(f) for f in listed], "body": body}))
         except (OSError, StoreError):
             return False
         return True
@@ -71,7 +73,9 @@ class Parts:
             found = read_part(locations.join(folder, name, RECORD))
             if found is None:
                 return None
-            body, files = found
+            by, body, files = found
+            if self._by and by == self._by:
+                return None
             contents = [self._proved(locations.join(folder, name), file) for file in files]
             for file, take in zip(files, contents, strict=True):
                 target = locations.join(self._homes[file.home], file.path)
@@ -125,8 +129,10 @@ def link(source: str, target: str) -> None:
             os.unlink(temporary)
 
 
-def read_part(location: str) -> tuple[dict[str, Any], list[PartFile]] | None:
-    """The body and the files that a part's record states; None where there is no record. Raises ValueError for one that does not hold."""
+def read_part(location: str) -> tuple[str, dict[str, Any], list[PartFile]] | None:
+    """The job, the body and the files that a part's record states; None where there is no record. Raises ValueError for one that does not
+    hold.
+    """
     try:
         data = locations.read(location)
     except FileNotFoundError:
@@ -138,7 +144,7 @@ def read_part(location: str) -> tuple[dict[str, Any], list[PartFile]] | None:
     files = [PartFile(*entry) for entry in record["files"]]
     if any(file.home not in (INSTANCE, FACTS) or not _below(file.path) for file in files):
         raise ValueError("a part names files elsewhere")
-    return record["body"], files
+    return record["by"], record["body"], files
 
 
 def files_of_parts(folder: str) -> set[str]:
@@ -158,7 +164,7 @@ def each_part(folder: str) -> Iterator[tuple[str, list[PartFile]]]:
             found = read_part(locations.join(folder, name, RECORD))
         except (ValueError, KeyError, TypeError):
             return None
-        return (name, found[1]) if found is not None else None
+        return (name, found[2]) if found is not None else None
 
     names = locations.names(folder)
     if not locations.is_url(folder):

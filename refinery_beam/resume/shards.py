@@ -57,7 +57,7 @@ class ShardParts:
 
     def __init__(self, job: Job, folder: str) -> None:
         self._job, self._folder = job, folder
-        self._parts = Parts(job.resume, {INSTANCE: job.instance, FACTS: f"{job.work}/{FACTS}"}, others=job.resume_others)
+        self._parts = Parts(job.resume, {INSTANCE: job.instance, FACTS: f"{job.work}/{FACTS}"}, others=job.resume_others, by=by(job))
         self._counter = Counter(job.work)
 
     def name(self, split: str, shard: int, shards: int, refs: Sequence[Ref], merged: Mapping[str, bytes]) -> str:
@@ -103,7 +103,7 @@ class FitParts:
 
     def __init__(self, job: Job, point: FitPoint) -> None:
         self._job, self._point = job, point
-        self._parts = Parts(job.resume, {}, others=job.resume_others)
+        self._parts = Parts(job.resume, {}, others=job.resume_others, by=by(job))
         self._counter = Counter(job.work)
 
     def name(self, bucket: int, refs: Sequence[Ref], merged: Mapping[str, bytes]) -> str:
@@ -133,6 +133,11 @@ class FitParts:
     def flush(self) -> None:
         """Write down how much was found."""
         self._counter.flush()
+
+
+def by(job: Job) -> str:
+    """A name for a job among those of its key."""
+    return hashlib.sha256(job.work.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

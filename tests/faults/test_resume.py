@@ -165,7 +165,7 @@ def _elsewhere(folder: Path) -> None:
     import hashlib
     import json
 
-    text = json.dumps({"files": [["instance", "../../../x", 1, "0"]], "body": {}}).encode()
+    text = json.dumps({"by": "", "files": [["instance", "../../../x", 1, "0"]], "body": {}}).encode()
     record = folder / "part.json"
     record.unlink()
     record.write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
