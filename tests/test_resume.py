@@ -28,7 +28,7 @@ def ref(record_id: str, **more: object) -> Ref:
         "group": b"g",
         "split": "train",
     }
-    return Ref(**{"record_id": record_id, "key": record_key(record_id), "fields": "", "lineage": "", **plain, **more})  # type: ignore[arg-type]
+    return Ref(**{"record_id": record_id, "key": record_key(record_id), "fields": "", "lineage": "", "split": "train", **plain, **more})  # type: ignore[arg-type]
 
 
 REFS = [ref("a"), ref("b"), ref("c")]
