@@ -8,13 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag: as on the command line, with the same options as keywords
-    (`Options`).
+    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag, log, rerun: as on the command line, with the same options
+    as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, ValidateResult, StatusResult, VerifyReport, DrawResult,
-    InitResult. An Instance has a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, ValidateResult, StatusResult,
+    VerifyReport, DrawResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
+    from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
+    from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
@@ -70,6 +72,8 @@ _ROOMS = {
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
+    "launch.history.log": "LogEntry LogResult journal log log_show",
+    "launch.history.rerun": "Drift RerunResult rerun",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
@@ -94,6 +98,7 @@ __all__ = [
     "Difference",
     "Direct",
     "DrawResult",
+    "Drift",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -104,6 +109,8 @@ __all__ = [
     "InstanceInfo",
     "InstanceList",
     "Interrupted",
+    "LogEntry",
+    "LogResult",
     "Manifest",
     "Options",
     "PlanResult",
@@ -113,6 +120,7 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "RerunResult",
     "RunResult",
     "Spark",
     "SplitReader",
@@ -126,11 +134,15 @@ __all__ = [
     "__version__",
     "draw",
     "init",
+    "journal",
     "load_recipe",
+    "log",
+    "log_show",
     "ls",
     "open_instance",
     "plan",
     "plan_recipe",
+    "rerun",
     "run",
     "schema",
     "status",
