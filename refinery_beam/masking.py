@@ -173,7 +173,7 @@ def _masked_url(match: re.Match[str]) -> str:
     if kind not in _CONTAINERS:
         authority = re.match(r"[^/?#]*", rest)
         head = authority[0] if authority else ""
-        # A password may hold a slash or a question mark, though it should not: what precedes the last @ of a URL with a colon is user info.
+        # A password may hold a slash or a ?, though it should not: what precedes the last @ of a URL with a colon is user info.
         if "@" in head:
             rest = head.rpartition("@")[2] + rest[len(head) :]
         elif (user := re.match(r"[^/@\s]*:[^@\s]*@", rest)) and not re.match(r"[^/:]*:\d+(/|$)", rest):

@@ -42,7 +42,7 @@ ARROWS: dict[str, set[str]] = {
     "rules": set(),
     "masking": set(),
     "errors": {"masking", "rules"},
-    "locations": {"errors"},
+    "locations": {"errors", "masking"},
     "processes": set(),
     "identity": set(),
     "moments": set(),
@@ -126,6 +126,7 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"
     },
     "index/digests/hints.py": {"import time": "files modified just now get no hint"},
+    "launch/history/log.py": {"from datetime import UTC, datetime": "asks for the runs of the last days"},
     "launch/history/meter.py": {"from time import monotonic": "the seconds of phases, which go into the journal"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {

@@ -39,7 +39,7 @@ USAGE = {
         "name that cache root with --cache-root, or run the recipe in this one",
     ),
     "unknown-sort": Rule("`ls` cannot sort by that", "ls sorts by one of: {known}", "leave --sort out: the last used come first"),
-    "unknown-tag": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
+    "tag-missing": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
     "ambiguous-target": Rule(
         "a word that means two things", "an instance is named in one way", "write tag:{value} for the tag, or ./{value} for the path"
     ),

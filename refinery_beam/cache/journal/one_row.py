@@ -37,9 +37,9 @@ def row_bytes(values: Mapping[str, Any], *, columns: Sequence[Column] = COLUMNS)
     total = 0
     for column in columns:
         value = values.get(column.name)
-        page = _levels(value is not None) + (b"" if value is None else _plain(column.form, value))
+        page = _definition(value is not None) + (b"" if value is None else _plain(column.form, value))
         start = len(out)
-        # A data page: its type, sizes, and header (values, encoding, encodings of definition and repetition levels).
+        # A data page: its type, sizes, and header (values, encoding, how nulls and repetitions are encoded).
         header = [(1, _I32, 1), (2, _I32, _PLAIN), (3, _I32, _RLE), (4, _I32, _RLE)]
         out += _struct([(1, _I32, _DATA_PAGE), (2, _I32, len(page)), (3, _I32, len(page)), (5, _STRUCT, header)])
         out += page
@@ -82,8 +82,8 @@ def _element(column: Column) -> list[Field]:
     return found
 
 
-def _levels(present: bool) -> bytes:
-    """The definition levels of one value: a run of one, of width one."""
+def _definition(present: bool) -> bytes:
+    """Whether one value is there, as `definition` says it in the format: a run of one, of width one."""
     return struct.pack("<I", 2) + bytes([1 << 1, int(present)])
 
 

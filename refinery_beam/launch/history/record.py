@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from typing import Any
 
-import refinery_beam
 from refinery_beam import __version__, locations
 from refinery_beam.cache import InstanceKey, Manifest, RunJournal
 from refinery_beam.cache.instances import key_name_of
@@ -39,7 +38,6 @@ class Record:
         self._settings = settings
         self._recipe = os.fspath(recipe)
         self._journal = RunJournal(settings.root, verb=verb)
-        self._begun = False
         self._known = False
         self._text = text
 
@@ -69,12 +67,10 @@ class Record:
 
     def building(self) -> None:
         """Note that a miss is going to be built."""
-        self._begun = True
         self._journal.begin()
-        self._warn()
 
     def ended(self, status: str, manifest: Manifest) -> None:
-        """Note a good end."""
+        """Note a good end, and warn where the journal could not be written: nothing ends because of that."""
         raw = manifest.raw
         at = key_name_of(manifest.location)
         self._end(
@@ -92,6 +88,8 @@ class Record:
             ledger=raw.get("ledger", {}),
             bytes=sum(f.bytes for f in (*manifest.files, *manifest.annexes)),
         )
+        for note in dict.fromkeys(self._journal.notes):
+            self._settings.warn(note)
 
     @cached_property
     def _revision(self) -> Revision | None:
@@ -121,11 +119,6 @@ class Record:
 
     def _end(self, **facts: Any) -> None:
         self._journal.end(**facts, phases=self.meter.seconds(), peak_memory=self.meter.peak_memory())
-        self._warn()
-
-    def _warn(self) -> None:
-        for note in self._journal.notes:
-            self._settings.warn(note)
 
     def _of_recipe(self, path: str, text: str, name: str) -> dict[str, Any]:
         settings, revision = self._settings, self._revision
@@ -159,7 +152,7 @@ def package_digest() -> str:
     >>> len(package_digest())
     64
     """
-    top = os.path.dirname(refinery_beam.__file__)
+    top = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     hashed = hashlib.sha256()
     for folder, folders, names in os.walk(top):
         folders.sort()
