@@ -8,13 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag, clean: as on the command line, with the same options as
-    keywords (`Options`).
+    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the same
+    options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, CleanResult, ValidateResult, StatusResult, VerifyReport,
-    DrawResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, CleanResult, ValidateResult,
+    StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     )
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
     from refinery_beam.launch.clean import CleanResult, clean
+    from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
+    from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
@@ -72,6 +74,8 @@ _ROOMS = {
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
     "launch.clean": "CleanResult clean",
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
+    "launch.history.log": "LogEntry LogResult journal log log_show",
+    "launch.history.rerun": "Drift RerunResult rerun",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
@@ -97,6 +101,7 @@ __all__ = [
     "Difference",
     "Direct",
     "DrawResult",
+    "Drift",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -107,6 +112,8 @@ __all__ = [
     "InstanceInfo",
     "InstanceList",
     "Interrupted",
+    "LogEntry",
+    "LogResult",
     "Manifest",
     "Options",
     "PlanResult",
@@ -116,6 +123,7 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "RerunResult",
     "RunResult",
     "Spark",
     "SplitReader",
@@ -130,11 +138,15 @@ __all__ = [
     "clean",
     "draw",
     "init",
+    "journal",
     "load_recipe",
+    "log",
+    "log_show",
     "ls",
     "open_instance",
     "plan",
     "plan_recipe",
+    "rerun",
     "run",
     "schema",
     "status",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import journal
 from refinery_beam.cache.cleaning.found import find_items
 from refinery_beam.cache.cleaning.policy import Decision, Item, Policy, decide
 from refinery_beam.cache.cleaning.remove import remove_item
 from refinery_beam.cache.instances import list_instances
+from refinery_beam.cache.journal import note_event
+from refinery_beam.cache.journal.compact import compact_journal
 from refinery_beam.errors import StoreError, UsageError, raise_all
 from refinery_beam.launch.cached import name_of
 from refinery_beam.launch.options import Options, option
@@ -198,12 +200,8 @@ def read_size(text: str) -> int:
 
 
 def _tell_the_journal(root: str, removed: list[Item]) -> None:
-    """A row of what was removed, and fewer files of journal; as far as this release has that. Neither fails a clean."""
-    note, compact = getattr(journal, "note_event", None), getattr(journal, "compact_journal", None)
-    if note is not None and removed:
-        note(root, "clean", removed=[f"{item.kind} {item.name}" for item in removed], bytes=sum(item.bytes for item in removed))
-    if compact is not None:
-        try:
-            compact(root)
-        except (OSError, StoreError):
-            return
+    """A row of what was removed, and fewer files of journal. Neither fails a clean."""
+    if removed:
+        note_event(root, "clean", removed=[f"{item.kind} {item.name}" for item in removed], bytes=sum(item.bytes for item in removed))
+    with suppress(OSError, StoreError):
+        compact_journal(root)

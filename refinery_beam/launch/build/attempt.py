@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Literal, NamedTuple
 
 from refinery_beam import locations
@@ -38,15 +39,19 @@ class Built(NamedTuple):
 
 def attempt(prepared: Prepared, poison: Poison) -> Built:
     """Build the instance without the records of `poison`. Finished parts of it are kept until it is there; see `resume`."""
-    parts = resume_dir(prepared.settings.root, prepared.key)
+    settings = prepared.settings
+    parts = resume_dir(settings.root, prepared.key)
     try:
-        with open_attempt(prepared.settings.root, prepared.key) as staging, at_the_rule(prepared.recipe):
-            work = run_job(prepared, staging, poison)
-            collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
-            reused = read_reused(work)
-            status, manifest = promote(staging, body)
-            discard(parts)
+        with open_attempt(settings.root, prepared.key) as staging, at_the_rule(prepared.recipe):
+            with settings.phase("engine"), settings.meter.memory() if settings.meter is not None else nullcontext():
+                work = run_job(prepared, staging, poison)
+            with settings.phase("collect"):
+                collected = collect(prepared, staging.output, work)
+                body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
+                reused = read_reused(work)
+            with settings.phase("promote"):
+                status, manifest = promote(staging, body)
+                discard(parts)
             return Built(status, manifest, reused)
     except OSError as error:
         if not is_full(error):

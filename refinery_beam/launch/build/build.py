@@ -54,8 +54,9 @@ def carried_out(prepared: Prepared, attempt: Callable[[Poison], T]) -> T:
 
 
 def _attempt(prepared: Prepared, poison: Poison) -> Built:
-    import_beam(talk=prepared.settings.debug)
-    # Imported after the fork, because it imports Beam.
-    from refinery_beam.launch.build.attempt import attempt
+    with prepared.settings.phase("start"):
+        import_beam(talk=prepared.settings.debug)
+        # Imported after the fork, because it imports Beam.
+        from refinery_beam.launch.build.attempt import attempt
 
     return attempt(prepared, poison)
