@@ -35,8 +35,8 @@ REFS = [ref("a"), ref("b"), ref("c")]
 LAW = law_of("ab" * 32, 7, {"packages": {"numpy": "2"}})
 
 
-def key(refs: list[Ref] = REFS, *, law: str = LAW, kind: str = SHARD, place: tuple[object, ...] = ("train", 0, 3), **more: object) -> str:
-    return part_key(law, kind, place, refs, more.get("merged", {}), more.get("poison", ()))  # type: ignore[arg-type]
+def key(refs: list[Ref] = REFS, *, law: str = LAW, kind: str = SHARD, parts: tuple[object, ...] = ("train", 0, 3), **more: object) -> str:
+    return part_key(law, kind, parts, refs, more.get("merged", {}), more.get("poison", ()))  # type: ignore[arg-type]
 
 
 def test_a_name_holds_everything_that_bytes_follow_from() -> None:
@@ -49,8 +49,8 @@ def test_a_name_holds_everything_that_bytes_follow_from() -> None:
         key(law=law_of("ab" * 32, 8, {"packages": {"numpy": "2"}})),
         key(law=law_of("ab" * 32, 7, {"packages": {"numpy": "3"}})),
         key(kind=FIT),
-        key(place=("train", 1, 3)),
-        key(place=("train", 0, 4)),
+        key(parts=("train", 1, 3)),
+        key(parts=("train", 0, 4)),
         key(merged={"train-0": b"1"}),
         key(merged={"train-0": b"2"}),
         key(poison=[("a", "decoding it ends the process: SIGSEGV")]),

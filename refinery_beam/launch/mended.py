@@ -1,4 +1,4 @@
-"""Puts a file of an instance back in its place, whole, at one moment, and whatever is there."""
+"""Puts a file of an instance back to its location, whole and at one moment, whatever is there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Mended(NamedTuple):
 
 
 def put_back(root: str, manifest: Manifest, entry: FileEntry, made: str | bytes) -> None:
-    """Put a file, or bytes, at its place in the instance. Readers that have the old file open keep it. Raises StoreError.
+    """Put a file, or bytes, at its location in the instance. Readers that have the old file open keep it. Raises StoreError.
 
     What is there and is no file goes into the trash of the cache root.
     """

@@ -15,7 +15,7 @@ RESUME_VERSION = 1
 
 def law_of(recipe_hash: str, seed: int, environment: Mapping[str, Any]) -> str:
     """A digest of what all parts of a run follow from: the recipe's side of the key (recipe, laws, versions of ops, storage, what codecs
-    do, plugins' sources, imported statistics), the seed, and the packages and codecs of this machine.
+    do, plugins' sources, borrowed statistics), the seed, and the packages and codecs of this machine.
 
     The input's side of the key is not in it: the records of a part are in the part's own name, digest by digest.
     """
@@ -23,9 +23,9 @@ def law_of(recipe_hash: str, seed: int, environment: Mapping[str, Any]) -> str:
 
 
 def part_key(
-    law: str, kind: str, place: Sequence[Any], refs: Iterable[Ref], merged: Mapping[str, bytes], poison: Iterable[tuple[str, str]]
+    law: str, kind: str, parts: Sequence[Any], refs: Iterable[Ref], merged: Mapping[str, bytes], poison: Iterable[tuple[str, str]]
 ) -> str:
-    """The digest that names a part: `kind` and `place` say which (``shard``, split, number...), `refs` are its records in any order,
+    """The digest that names a part: `kind` and `parts` say which (``shard``, split, number...), `refs` are its records in any order,
     `merged` the accumulators of the statistics applied to them, and `poison` the (record id, reason) pairs that workers refuse.
     """
     how = dict(poison)
@@ -34,7 +34,7 @@ def part_key(
         # A tuple of text, bytes and integers: its repr has one reading, and costs a third of JSON.
         records.update(repr((*ref, how.get(ref.record_id))).encode("utf-8", "surrogatepass"))
     statistics = [[name, hashlib.sha256(data).hexdigest()] for name, data in sorted(merged.items())]
-    return value_digest("resume-part", [law, kind, list(place), records.hexdigest(), statistics])
+    return value_digest("resume-part", [law, kind, list(parts), records.hexdigest(), statistics])
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How much of a job came from kept parts: counted by workers, summed by the driver, told to the user."""
+"""How much of a job came from kept parts: counted by workers, summed by the driver, shown to the user."""
 
 from __future__ import annotations
 

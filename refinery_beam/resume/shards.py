@@ -53,7 +53,7 @@ class FinishedShard(NamedTuple):
 
 
 class ShardParts:
-    """The parts of the shards below one `folder` of an instance. Without a place for parts it finds and keeps nothing."""
+    """The parts of the shards below one `folder` of an instance. Without a folder for parts it finds and keeps nothing."""
 
     def __init__(self, job: Job, folder: str) -> None:
         self._job, self._folder = job, folder

@@ -111,7 +111,7 @@ def test_reasons() -> None:
         "it has the tag v1, v2",
         "it was used within the last 1h",
         "a run of it is at work",
-        f"{NAMES[4]} imports from it or was compared with it",
+        f"{NAMES[4]} borrows from it or was compared with it",
         "it was used within the last 1h",
         "",
     ]

@@ -2,7 +2,7 @@
 
     python tests/faults/table.py                     everything (`make test-faults`; an hour and more on two cores)
     python tests/faults/table.py --seconds 300       a sample that is drawn anew with --seed, as many as fit
-    python tests/faults/table.py --only SIGKILL --places local
+    python tests/faults/table.py --only SIGKILL --stores local
 
 A case is one run of the command line that something happens to, and then a run of the same recipe that nothing happens to. It counts
 
@@ -84,7 +84,7 @@ class Case:
 
     group: str
     name: str
-    place: str
+    store: str
     run: Callable[[Bench, Case], Outcome] = field(compare=False)
 
 
@@ -119,8 +119,8 @@ class Bench:
         recipe.write_text(RECIPE.format(path=photos, on_error=on_error))
         return recipe
 
-    def root(self, recipe: Path, place: str) -> str:
-        return str(recipe.parent / "cache") if place == "local" else f"{self.buckets[place]}/{recipe.parent.name}"
+    def root(self, recipe: Path, store: str) -> str:
+        return str(recipe.parent / "cache") if store == "local" else f"{self.buckets[store]}/{recipe.parent.name}"
 
     def start(self, recipe: Path, root: str, *more: str, **environment: str) -> subprocess.Popen[str]:
         python = f"{self.folder / 'hook'}{os.pathsep}{Path.cwd()}"
@@ -165,7 +165,7 @@ def struck(point: Point, signal_name: str, who: str, mode: str) -> Callable[[Ben
 
     def run(bench: Bench, case: Case) -> Outcome:
         recipe = bench.new(case.name)
-        root, at = bench.root(recipe, case.place), recipe.parent / "struck"
+        root, at = bench.root(recipe, case.store), recipe.parent / "struck"
         fault = {
             "FAULT_MODULE": point.module,
             "FAULT_FUNCTION": point.function,
@@ -199,7 +199,7 @@ def struck(point: Point, signal_name: str, who: str, mode: str) -> Callable[[Ben
 def allowed_codes(signal_name: str, number: int, who: str, *, there: bool, late: bool) -> set[int]:
     """A signal that ends the driver is its exit code; Ctrl-C is 130, or 0 where the instance was there already; a worker that ends is 4."""
     if signal_name == "SIGINT":
-        # One thread or process in the background of a terminal is no place that Ctrl-C reaches; its end is that of a worker.
+        # One thread or process in the background of a terminal is no store that Ctrl-C reaches; its end is that of a worker.
         return {130, *({0} if there or late else set()), *({4} if who == "here" else set())}
     if who != "here":
         return {-number}
@@ -235,7 +235,7 @@ def changed_files(what: str, on_error: str) -> Callable[[Bench, Case], Outcome]:
 
     def run(bench: Bench, case: Case) -> Outcome:
         recipe = bench.new(case.name, own_photos=True, on_error=on_error)
-        root = bench.root(recipe, case.place)
+        root = bench.root(recipe, case.store)
         at = recipe.parent / "struck"
         # The first record that is prepared waits here until the files are as they are to be.
         fault = {"FAULT_MODULE": "refinery_beam.pipeline.translate", "FAULT_FUNCTION": "translate", "FAULT_WHEN": "end", "FAULT_NTH": "1"}
@@ -281,7 +281,7 @@ def faulty_store(how: str, every: int) -> Callable[[Bench, Case], Outcome]:
 
     def run(bench: Bench, case: Case) -> Outcome:
         recipe = bench.new(case.name)
-        root = bench.root(recipe, case.place)
+        root = bench.root(recipe, case.store)
         code = bench.start(recipe, root, "--mode", "threads", "--workers", "2", FAULT_STORE=f"{how}:{every}").wait(timeout=300)
         outcome = Outcome()
         if code not in (0, 3):
@@ -296,7 +296,7 @@ def writers(count: int) -> Callable[[Bench, Case], Outcome]:
 
     def run(bench: Bench, case: Case) -> Outcome:
         recipe = bench.new(case.name)
-        root = bench.root(recipe, case.place)
+        root = bench.root(recipe, case.store)
         runs = [bench.start(recipe, root, "--mode", "threads", "--workers", "1") for _ in range(count)]
         codes = [process.wait(timeout=400) for process in runs]
         return bench.judge(recipe, root, Outcome(code="" if set(codes) == {0} else str(codes)), digest=bench.digest)
@@ -313,40 +313,40 @@ WHO = {
 }
 
 
-def every_case(places: list[str], *, can_mount: bool) -> Iterator[Case]:
+def every_case(stores: list[str], *, can_mount: bool) -> Iterator[Case]:
     """All cases, in a fixed order."""
-    for place in places:
+    for store in stores:
         for signal_name in SIGNALS:
             for who in WHO:
                 for mode in ("threads", "processes"):
                     for point in POINTS:
-                        if place != "local" and (mode == "processes" or who in ("group", "all")):
+                        if store != "local" and (mode == "processes" or who in ("group", "all")):
                             continue  # who is struck and how workers run is no matter of the store
-                        name = f"{place} {mode} {signal_name} {who}: {point.name}"
-                        yield Case(f"{signal_name} at {who}, {mode}, {place}", name, place, struck(point, signal_name, who, mode))
-        if place == "local" and can_mount:
+                        name = f"{store} {mode} {signal_name} {who}: {point.name}"
+                        yield Case(f"{signal_name} at {who}, {mode}, {store}", name, store, struck(point, signal_name, who, mode))
+        if store == "local" and can_mount:
             for kilobytes in (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512):
-                yield Case("a full disk, local", f"a disk of {kilobytes} kB", place, full_disk(kilobytes))
-        if place == "local":
+                yield Case("a full disk, local", f"a disk of {kilobytes} kB", store, full_disk(kilobytes))
+        if store == "local":
             for on_error in ("fail", "quarantine"):
                 for what in ("changed", "removed", "added"):
-                    yield Case(f"files that are {what}, {place}", f"{what} under {on_error}", place, changed_files(what, on_error))
+                    yield Case(f"files that are {what}, {store}", f"{what} under {on_error}", store, changed_files(what, on_error))
         else:
             for how in ("refused", "lost"):
                 for every in (2, 3, 5, 7, 11, 17):
                     said = "refuses requests" if how == "refused" else "loses answers"
-                    yield Case(f"a store that {said}, {place}", f"{place}: {how}, every {every}", place, faulty_store(how, every))
-        yield Case(f"8 writers, {place}", f"{place}: 8 writers", place, writers(8))
+                    yield Case(f"a store that {said}, {store}", f"{store}: {how}, every {every}", store, faulty_store(how, every))
+        yield Case(f"8 writers, {store}", f"{store}: 8 writers", store, writers(8))
 
 
 @contextmanager
-def all_servers(places: list[str], folder: Path) -> Iterator[dict[str, store_servers.Server]]:
+def all_servers(stores: list[str], folder: Path) -> Iterator[dict[str, store_servers.Server]]:
     with ExitStack() as stack:
         found = {}
-        for place in places:
-            if place != "local":
-                found[place] = stack.enter_context(contextmanager(store_servers.start)(place, folder))
-                os.environ.update(found[place].environment())
+        for store in stores:
+            if store != "local":
+                found[store] = stack.enter_context(contextmanager(store_servers.start)(store, folder))
+                os.environ.update(found[store].environment())
         os.environ["XDG_CACHE_HOME"] = str(folder / "home")
         yield found
 
@@ -360,18 +360,18 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=0, help="a sample: as many cases as fit into so many seconds")
     options.add_argument("--seed", type=int, default=int(time.time()), help="which sample")
     options.add_argument("--only", default="", help="cases whose name holds this text")
-    options.add_argument("--places", default="local,s3,gs")
+    options.add_argument("--stores", default="local,s3,gs")
     options.add_argument("--jobs", type=int, default=2, help="cases at a time")
     given = options.parse_args()
-    places = given.places.split(",")
-    if "gs" in places and not store_servers.SERVER.exists():
-        places.remove("gs")
+    stores = given.stores.split(",")
+    if "gs" in stores and not store_servers.SERVER.exists():
+        stores.remove("gs")
         print("gs: left out, fake-gcs-server is not there (launchers/engines.sh gcs)")
-    cases = [case for case in every_case(places, can_mount=may_mount()) if given.only in case.name]
+    cases = [case for case in every_case(stores, can_mount=may_mount()) if given.only in case.name]
     if given.seconds:
         random.Random(given.seed).shuffle(cases)
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, all_servers(places, Path(name)) as servers:
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, all_servers(stores, Path(name)) as servers:
         bench = Bench(Path(name), servers)
 
         def carried_out(case: Case) -> tuple[Case, Outcome | None]:

@@ -110,13 +110,13 @@ def test_what_stays(three: list[rb.RunResult], class_folders: Path, tmp_path: Pa
 
 def test_what_another_imports(class_folders: Path, tmp_path: Path, root: Path) -> None:
     parent = rb.run(named(class_folders, tmp_path, "first"), cache_root=root)
-    imported = "params: {stats_from_instance: {recipe: first.yaml, op_id: normalize}}"
-    borrowing = f"{{name: normalize, op: normalize, {imported}, splits: [train, val, test]}}"
+    borrowed = "params: {stats_from_instance: {recipe: first.yaml, op_id: normalize}}"
+    borrowing = f"{{name: normalize, op: normalize, {borrowed}, splits: [train, val, test]}}"
     child = rb.run(named(class_folders, tmp_path, "second", transformations=[RESIZE, borrowing]), cache_root=root)
     for one in (parent, child):
         used_ago(root, one, 9 * HOUR)
     (kept,) = rb.clean(cache_root=root, recipe="first", yes=True).kept
-    assert "imports from it" in kept.reason
+    assert "borrows from it" in kept.reason
     assert there(parent, child) == [True, True]
     assert len(rb.clean(cache_root=root, everything=True, yes=True).removed) == 2
 

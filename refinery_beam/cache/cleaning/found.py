@@ -61,7 +61,7 @@ def living_attempts(root: str) -> set[str]:
 
 
 def parents_of(manifest: Manifest) -> tuple[str, ...]:
-    """The key names of the instances that one imports statistics from or was compared with. Those of older releases say so in their
+    """The key names of the instances that one borrows statistics from or was compared with. Those of older releases say so in their
     files of statistics.
     """
     stated = manifest.raw.get("parents")

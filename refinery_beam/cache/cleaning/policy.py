@@ -80,10 +80,8 @@ def decide(items: Sequence[Item], policy: Policy, now: datetime) -> list[Decisio
             reasons[i] = reason
         else:
             candidates.append(i)
-    chosen = (
-        _with_families(items, candidates, reasons) if policy.max_bytes is None else _until(items, candidates, policy.max_bytes, reasons)
-    )
-    return [Decision(item, i in chosen, "" if i in chosen else reasons.get(i, "")) for i, item in enumerate(items)]
+    going = _with_families(items, candidates, reasons) if policy.max_bytes is None else _until(items, candidates, policy.max_bytes, reasons)
+    return [Decision(item, i in going, "" if i in going else reasons.get(i, "")) for i, item in enumerate(items)]
 
 
 def _asked_for(item: Item, policy: Policy, now: datetime) -> bool:
@@ -118,7 +116,7 @@ def _newest(items: Sequence[Item], count: int | None) -> set[int]:
     return found
 
 
-def _children(items: Sequence[Item]) -> dict[str, set[int]]:
+def _borrowers(items: Sequence[Item]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = defaultdict(set)
     for i, item in enumerate(items):
         for parent in item.parents if item.kind == "instance" else ():
@@ -129,35 +127,35 @@ def _children(items: Sequence[Item]) -> dict[str, set[int]]:
 
 def _with_families(items: Sequence[Item], candidates: Iterable[int], reasons: dict[int, str]) -> set[int]:
     """The candidates without those that an instance that stays imports."""
-    chosen, children = set(candidates), _children(items)
+    going, borrowers = set(candidates), _borrowers(items)
     while True:
-        kept = {i for i in chosen if items[i].kind == "instance" and children[items[i].name] - chosen}
+        kept = {i for i in going if items[i].kind == "instance" and borrowers[items[i].name] - going}
         if not kept:
-            return chosen
+            return going
         for i in kept:
-            reasons[i] = _imported(items, children[items[i].name] - chosen)
-        chosen -= kept
+            reasons[i] = _borrowed(items, borrowers[items[i].name] - going)
+        going -= kept
 
 
 def _until(items: Sequence[Item], candidates: Iterable[int], limit: int, reasons: dict[int, str]) -> set[int]:
     """The least recently used candidates until all items together fit; what nobody can use goes first."""
-    children, chosen = _children(items), set[int]()
+    borrowers, going = _borrowers(items), set[int]()
     left = sum(item.bytes for item in items if item.kind != "temporary")
     waiting = sorted(candidates, key=lambda i: (items[i].kind in ("instance", "parts"), items[i].used or _EVER, items[i].name))
     while left > limit:
-        free = next((i for i in waiting if items[i].kind != "instance" or not children[items[i].name] - chosen), None)
+        free = next((i for i in waiting if items[i].kind != "instance" or not borrowers[items[i].name] - going), None)
         if free is None:
             break
         waiting.remove(free)
-        chosen.add(free)
+        going.add(free)
         left -= items[free].bytes if items[free].kind != "temporary" else 0
     for i in waiting:
-        reasons[i] = _imported(items, children[items[i].name] - chosen) if left > limit else "the rest fits"
-    return chosen
+        reasons[i] = _borrowed(items, borrowers[items[i].name] - going) if left > limit else "the rest fits"
+    return going
 
 
-def _imported(items: Sequence[Item], by: Iterable[int]) -> str:
-    return f"{items[min(by)].name} imports from it or was compared with it"
+def _borrowed(items: Sequence[Item], by: Iterable[int]) -> str:
+    return f"{items[min(by)].name} borrows from it or was compared with it"
 
 
 def words(length: timedelta) -> str:
