@@ -14,6 +14,7 @@ dataset behind it, for a DataLoader of your own; a `SplitReader` itself is a map
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,13 +37,29 @@ def tensors(columns: Mapping[str, Any], *, channels_first: bool = True) -> Batch
     found: Batch = {}
     for name, value in columns.items():
         if isinstance(value, np.ndarray):
-            tensor = torch.from_numpy(value)
+            tensor = _shared(value)
             found[name] = tensor.movedim(-1, -3) if channels_first and tensor.ndim >= 3 else tensor
         elif all(type(one) in (int, float, bool) for one in (value if isinstance(value, list) and value else [value])):
             found[name] = torch.tensor(value)
         else:
             found[name] = value
     return found
+
+
+def _shared(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    """The tensor of an array's memory: the very tensor that `shared_memory` made, which another process gets without a copy."""
+    base = array.base
+    if isinstance(base, torch.Tensor) and base.shape == array.shape and base.data_ptr() == array.ctypes.data:
+        return base
+    return torch.from_numpy(array)
+
+
+def shared_memory(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """An array in memory that a worker shares with the process of its loader."""
+    whole = torch.empty(0, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
+    storage = whole._typed_storage()._new_shared(math.prod(shape), device="cpu")
+    shared: np.ndarray[Any, Any] = whole.new(storage).resize_(*shape).numpy()
+    return shared
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> Batch:
@@ -149,7 +166,7 @@ class Batches(IterableDataset[Batch]):
         if info is not None:
             share = Share(**{name: self.options[name] for name in ("rank", "world_size")}, worker=info.id, workers=info.num_workers)
             # The loader makes batches ahead, and the workers share the processors.
-            stream = stream.shared(share)
+            stream = stream.shared(share, allocate=shared_memory)
         self._reading = stream
         for batch in stream:
             made = tensors(batch, channels_first=self.channels_first)

@@ -140,6 +140,11 @@ def read(location: str) -> bytes:
         return file.read()
 
 
+def download(url: str, local: str) -> None:
+    """Write a whole object of a store to a local file, piece by piece, and replace what is there."""
+    objects.download(url, local)
+
+
 def opened(location: str) -> AbstractContextManager[Any]:
     """The source that pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
     return objects.opened(location) if is_url(location) else nullcontext(location)
