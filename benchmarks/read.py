@@ -98,11 +98,11 @@ def all_epochs(images: Path, count: int, size: int, work: Path) -> dict[str, Epo
     """Write what each library stores, and give its epochs."""
     folder = work / "images"
     folder.mkdir()
-    chosen = sorted(p for p in images.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))[:count]
-    for path in chosen:
+    photographs = sorted(p for p in images.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))[:count]
+    for path in photographs:
         (folder / path.parent.name).mkdir(exist_ok=True)
         shutil.copyfile(path, folder / path.parent.name / path.name)
-    paths = [str(p) for p in chosen]
+    paths = [str(p) for p in photographs]
 
     ours = prepared(work, "lz4", folder, size)["train"]
     plain = prepared(work, "none", folder, size, "compression: none")["train"]

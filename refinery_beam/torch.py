@@ -54,12 +54,17 @@ def _shared(array: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
+def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    empty = torch.empty(0, dtype=dtype)
+    storage = empty._typed_storage()._new_shared(math.prod(shape), device="cpu")
+    shared: torch.Tensor = empty.new(storage).resize_(*shape)
+    return shared
+
+
 def shared_memory(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """An array in memory that a worker shares with the process of its loader."""
-    whole = torch.empty(0, dtype=torch.from_numpy(np.empty(0, dtype)).dtype)
-    storage = whole._typed_storage()._new_shared(math.prod(shape), device="cpu")
-    shared: np.ndarray[Any, Any] = whole.new(storage).resize_(*shape).numpy()
-    return shared
+    found: np.ndarray[Any, Any] = _shared_tensor(shape, torch.from_numpy(np.empty(0, dtype)).dtype).numpy()
+    return found
 
 
 def collate(rows: Sequence[Mapping[str, Any]]) -> Batch:
@@ -68,8 +73,16 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> Batch:
     for name in rows[0]:
         values = [row[name] for row in rows]
         same = all(isinstance(value, torch.Tensor) for value in values) and len({value.shape for value in values}) == 1
-        found[name] = torch.stack(values) if same else values
+        found[name] = _stacked(values) if same else values
     return found
+
+
+def _stacked(values: list[torch.Tensor]) -> torch.Tensor:
+    """Tensors of one shape as one; in a worker it lies where the process of the loader finds it."""
+    if get_worker_info() is None:
+        return torch.stack(values)
+    whole = _shared_tensor((len(values), *values[0].shape), values[0].dtype)
+    return torch.stack(values, out=whole)
 
 
 def class_weights(split: SplitReader) -> torch.Tensor:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from refinery_beam import locations
+from refinery_beam.cache import Manifest
 from refinery_beam.errors import EnvironmentFault, UsageError
 from refinery_beam.identity import digest
 from refinery_beam.plugins.base import FieldType
@@ -18,12 +20,43 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from refinery_beam.reading.readers import SplitReader
-
     Array = np.ndarray[Any, Any]
 
 BATCH_BYTES = 32 << 20
 """The bytes of images that are written together."""
+
+
+class Served(Protocol):
+    """What is shown: the rows of a `SplitReader`."""
+
+    split: str
+    raw: bool
+    augment: bool
+    epoch_number: int
+    fields: tuple[str, ...]
+    content_field: str | None
+    label_field: str
+    adds_label_ids: bool
+
+    @property
+    def manifest(self) -> Manifest: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def serves_files(self) -> bool: ...
+
+    @property
+    def one_shape(self) -> bool: ...
+
+    @property
+    def row_bytes(self) -> int | None: ...
+
+    def rows_of(self, shards: Sequence[int], *, stored: bool = False) -> Iterator[dict[str, Any]]: ...
+
+    def batches(self, size: int, *, stored: bool = False) -> Iterator[dict[str, Any]]: ...
+
 
 STORED, AS_PNG, AS_ARRAYS, PLAIN = "stored", "png", "arrays", "plain"
 
@@ -36,8 +69,8 @@ class View:
     UsageError ``hf-shape`` for arrays of varying shape that are no uint8 images.
     """
 
-    def __init__(self, reader: SplitReader) -> None:
-        datasets = imported()
+    def __init__(self, reader: Served) -> None:
+        datasets = the_library()
         self.reader = reader
         self._ids = LabelIds(reader.manifest)
         self._content = reader.content_field
@@ -64,14 +97,15 @@ class View:
     def _content_feature(self) -> tuple[str, Any]:
         import numpy as np
 
-        datasets, reader = imported(), self.reader
+        datasets, reader = the_library(), self.reader
         if self._content is None:
             return PLAIN, None
         if reader.serves_files:
             return STORED, datasets.Image()
-        if not len(reader):
+        row = next(reader.rows_of(range(len(reader.manifest.shards(reader.split)))), None)
+        if row is None:
             return PLAIN, datasets.Value("null")
-        first = reader.columns(self._content)[0][self._content]
+        first = row[self._content]
         if not isinstance(first, np.ndarray):
             return PLAIN, datasets.Features.from_arrow_schema(_schema(self._content, self._type(self._content)))[self._content]
         if reader.one_shape:
@@ -123,9 +157,9 @@ class View:
             yield found
 
 
-def dataset_of(reader: SplitReader, *, cache_dir: str | None) -> datasets.Dataset:
+def dataset_of(reader: Served, *, cache_dir: str | None) -> datasets.Dataset:
     """All rows as a Dataset whose Arrow file lies in `cache_dir` (that of the library), written once for what the reader serves."""
-    datasets = imported()
+    datasets = the_library()
     from datasets.arrow_writer import ArrowWriter
 
     view = View(reader)
@@ -133,7 +167,7 @@ def dataset_of(reader: SplitReader, *, cache_dir: str | None) -> datasets.Datase
     path = os.path.join(folder, f"{_key_of(reader).hex()[:32]}-{datasets.__version__}.arrow")
     if not os.path.exists(path):
         os.makedirs(folder, exist_ok=True)
-        part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
+        part = locations.temporary_name(path)
         try:
             with ArrowWriter(features=view.features, path=part) as writer:
                 for table in view.tables():
@@ -146,9 +180,9 @@ def dataset_of(reader: SplitReader, *, cache_dir: str | None) -> datasets.Datase
     return datasets.Dataset.from_file(path, split=datasets.NamedSplit(reader.split))
 
 
-def streaming_of(reader: SplitReader) -> datasets.IterableDataset:
+def streaming_of(reader: Served) -> datasets.IterableDataset:
     """All rows as an IterableDataset, which reads the shards of the instance; a DataLoader deals them to its workers."""
-    datasets = imported()
+    datasets = the_library()
     view = View(reader)
     shards = list(range(len(reader.manifest.shards(reader.split))))
     return datasets.IterableDataset.from_generator(
@@ -156,11 +190,11 @@ def streaming_of(reader: SplitReader) -> datasets.IterableDataset:
     )
 
 
-def _rows(reader: SplitReader, shards: list[int]) -> Iterator[dict[str, Any]]:
+def _rows(reader: Served, shards: list[int]) -> Iterator[dict[str, Any]]:
     yield from View(reader).rows_of(shards)
 
 
-def imported() -> Any:
+def the_library() -> Any:
     """The library. EnvironmentFault ``missing-extra``."""
     try:
         import datasets
@@ -169,7 +203,7 @@ def imported() -> Any:
     return datasets
 
 
-def _key_of(reader: SplitReader) -> bytes:
+def _key_of(reader: Served) -> bytes:
     """What the rows that a reader serves follow from."""
     epoch = reader.epoch_number if reader.augment else None
     shown = [reader.split, *reader.fields, f"raw {reader.raw}", f"epoch {epoch}", f"label ids {reader.adds_label_ids}"]

@@ -176,9 +176,9 @@ class Instance:
     def to_hf(self, *, raw: bool = False, streaming: bool = False, cache_dir: str | None = None) -> Any:
         """All splits in Hugging Face `datasets`, as a DatasetDict or IterableDatasetDict; see `SplitReader.to_hf`."""
         # A door: only here is the library needed.
-        from refinery_beam.reading.hugging_face import imported
+        from refinery_beam.reading.hugging_face import the_library
 
-        datasets = imported()
+        datasets = the_library()
         made = {name: self.split(name, raw=raw).to_hf(streaming=streaming, cache_dir=cache_dir) for name in self.splits}
         return (datasets.IterableDatasetDict if streaming else datasets.DatasetDict)(made)
 

@@ -97,7 +97,7 @@ class ShardCache:
     def _fetched(self, location: str, entry: FileEntry) -> str:
         self._make_room(entry.bytes)
         path = self.path(entry)
-        part = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.part"
+        part = locations.temporary_name(path)
         try:
             try:
                 locations.download(location, part)
@@ -123,7 +123,7 @@ class ShardCache:
                 continue  # another process removed it
             if name.endswith(_SHARD):
                 held.append(_Held(facts.st_mtime_ns, facts.st_size, path))
-            elif name.endswith(".part"):
+            elif name.endswith(".tmp"):
                 if self._is_abandoned(path):
                     _forget(path)
                 else:
@@ -135,14 +135,15 @@ class ShardCache:
             _forget(one.path)
             total -= one.bytes
 
-    @staticmethod
-    def _is_abandoned(part: str) -> bool:
-        """Whether nobody fetches into a file: its lock is free."""
-        lock = locks.take(part[: part.index(_SHARD)] + _SHARD + ".lock", create=False)
+    def _is_abandoned(self, part: str) -> bool:
+        """Whether nobody fetches into a file: its lock is free, or gone."""
+        shard = os.path.basename(part)[1:].partition(_SHARD)[0] + _SHARD
+        path = os.path.join(self.folder, f"{shard}.lock")
+        lock = locks.take(path, create=False)
         if lock is not None:
             lock.release()
             return True
-        return not os.path.exists(part[: part.index(_SHARD)] + _SHARD + ".lock")
+        return not os.path.exists(path)
 
 
 def bytes_of(text: str) -> int:

@@ -66,7 +66,9 @@ def test_an_epoch_fetches_each_shard_once(local: rb.Instance, remote: rb.Instanc
     assert set(fetched.values()) == {1}, "the second epoch reads the local files"
 
 
-def test_passes_and_a_second_reader_share_the_folder(remote: rb.Instance, local: rb.Instance, tmp_path: Path, fetched: Counter[str]) -> None:
+def test_passes_and_a_second_reader_share_the_folder(
+    remote: rb.Instance, local: rb.Instance, tmp_path: Path, fetched: Counter[str]
+) -> None:
     for _ in range(2):
         reader = remote.split("train", shard_cache=cache_of(tmp_path))
         assert all(map(same, reader, local["train"]))
@@ -127,7 +129,7 @@ def test_what_a_killed_process_left_is_removed(remote: rb.Instance, tmp_path: Pa
     first, second, third = remote.manifest.shards("train")[:3]
     cache = cache_of(tmp_path)
     os.makedirs(cache.folder)
-    dead, alive = (Path(f"{cache.path(shard)}.1.abcd.part") for shard in (second, third))
+    dead, alive = (Path(locations.temporary_name(cache.path(shard))) for shard in (second, third))
     dead.write_bytes(b"half")
     alive.write_bytes(b"half")
     lock = locks.take(cache.path(third) + ".lock")
