@@ -18,10 +18,11 @@ READY := .venv/.stamp
 READY_313 := .venv-313/.stamp
 READY_DATASETS := .venv-datasets-4/.datasets
 READY_TORCH := .venv-torch/.torch
+READY_PEERS := .venv-peers/.peers
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
+.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage bench-read bench-shuffle lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -94,12 +95,18 @@ bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,00
 bench-storage: $(READY)  ## codecs and row groups on photographs, which PHOTOS=folder names
 	$(BIN)/python benchmarks/storage.py "$(PHOTOS)"
 
+bench-read: $(READY_PEERS)  ## epochs of photographs, which PHOTOS=folder names, beside those of other libraries
+	.venv-peers/bin/python benchmarks/read.py "$(PHOTOS)"
+
+bench-shuffle: $(READY)  ## how close shuffled epochs come to full permutations
+	$(BIN)/python benchmarks/shuffle.py
+
 lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -131,6 +138,11 @@ $(READY_TORCH): requirements.lock pyproject.toml
 	$(call install,.venv-torch,$(PYTHON))
 	.venv-torch/bin/uv pip install --quiet --python .venv-torch/bin/python 'torch>=2.6' 'torchdata>=0.11'
 	@touch $(READY_TORCH)
+
+$(READY_PEERS): requirements.lock pyproject.toml
+	$(call install,.venv-peers,$(PYTHON))
+	.venv-peers/bin/uv pip install --quiet --python .venv-peers/bin/python 'torch>=2.6' datasets litdata mosaicml-streaming
+	@touch $(READY_PEERS)
 
 $(READY_313): requirements.lock pyproject.toml
 	@test -n "$(PYTHON_313)" || { echo "needs a Python 3.13; name one: make PYTHON_313=/path/to/python test-313" >&2; exit 1; }

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from refinery_beam.reading.instance import Instance
     from refinery_beam.reading.readers import SplitReader
     from refinery_beam.reading.replay import Replay
+    from refinery_beam.reading.shard_cache import ShardCache
     from refinery_beam.recipe.load import Recipe, load_recipe
     from refinery_beam.runners.engines import Dataflow, Direct, Engine, Flink, Prism, Spark
 
@@ -89,6 +90,7 @@ _ROOMS = {
     "reading.instance": "Instance",
     "reading.readers": "SplitReader",
     "reading.replay": "Replay",
+    "reading.shard_cache": "ShardCache",
     "recipe.load": "Recipe load_recipe",
     "runners.engines": "Dataflow Direct Engine Flink Prism Spark",
 }
@@ -125,6 +127,7 @@ __all__ = [
     "Replay",
     "RerunResult",
     "RunResult",
+    "ShardCache",
     "Spark",
     "SplitReader",
     "StatusResult",

@@ -14,6 +14,7 @@ dataset behind it, for a DataLoader of your own; a `SplitReader` itself is a map
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,12 +37,33 @@ def tensors(columns: Mapping[str, Any], *, channels_first: bool = True) -> Batch
     found: Batch = {}
     for name, value in columns.items():
         if isinstance(value, np.ndarray):
-            tensor = torch.from_numpy(value)
+            tensor = _shared(value)
             found[name] = tensor.movedim(-1, -3) if channels_first and tensor.ndim >= 3 else tensor
         elif all(type(one) in (int, float, bool) for one in (value if isinstance(value, list) and value else [value])):
             found[name] = torch.tensor(value)
         else:
             found[name] = value
+    return found
+
+
+def _shared(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    """The tensor of an array's memory: the very tensor that `shared_memory` made, which another process gets without a copy."""
+    base = array.base
+    if isinstance(base, torch.Tensor) and base.shape == array.shape and base.data_ptr() == array.ctypes.data:
+        return base
+    return torch.from_numpy(array)
+
+
+def _shared_tensor(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    empty = torch.empty(0, dtype=dtype)
+    storage = empty._typed_storage()._new_shared(math.prod(shape), device="cpu")
+    shared: torch.Tensor = empty.new(storage).resize_(*shape)
+    return shared
+
+
+def shared_memory(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """An array in memory that a worker shares with the process of its loader."""
+    found: np.ndarray[Any, Any] = _shared_tensor(shape, torch.from_numpy(np.empty(0, dtype)).dtype).numpy()
     return found
 
 
@@ -51,8 +73,16 @@ def collate(rows: Sequence[Mapping[str, Any]]) -> Batch:
     for name in rows[0]:
         values = [row[name] for row in rows]
         same = all(isinstance(value, torch.Tensor) for value in values) and len({value.shape for value in values}) == 1
-        found[name] = torch.stack(values) if same else values
+        found[name] = _stacked(values) if same else values
     return found
+
+
+def _stacked(values: list[torch.Tensor]) -> torch.Tensor:
+    """Tensors of one shape as one; in a worker it lies where the process of the loader finds it."""
+    if get_worker_info() is None:
+        return torch.stack(values)
+    whole = _shared_tensor((len(values), *values[0].shape), values[0].dtype)
+    return torch.stack(values, out=whole)
 
 
 def class_weights(split: SplitReader) -> torch.Tensor:
@@ -149,7 +179,7 @@ class Batches(IterableDataset[Batch]):
         if info is not None:
             share = Share(**{name: self.options[name] for name in ("rank", "world_size")}, worker=info.id, workers=info.num_workers)
             # The loader makes batches ahead, and the workers share the processors.
-            stream = stream.shared(share)
+            stream = stream.shared(share, allocate=shared_memory)
         self._reading = stream
         for batch in stream:
             made = tensors(batch, channels_first=self.channels_first)

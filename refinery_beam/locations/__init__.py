@@ -207,6 +207,11 @@ def _kind(mode: int) -> str:
     return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
+def download(url: str, local: str) -> None:
+    """Write a whole object of a store to a local file, piece by piece, and replace what is there."""
+    objects.download(url, local)
+
+
 def opened(location: str) -> AbstractContextManager[Any]:
     """The source that pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
     if is_url(location):
@@ -296,7 +301,7 @@ def write(location: str, data: bytes) -> None:
     if is_url(location):
         objects.write(location, data)
         return
-    temporary = _temporary_name(location)
+    temporary = temporary_name(location)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -310,7 +315,7 @@ def put_if_absent(location: str, data: bytes) -> bool:
     """Create a file, or give False and change nothing if one is there. For files that must survive a power cut use `cache.LocalStore`."""
     if is_url(location):
         return objects.put_if_absent(location, data)
-    temporary = _temporary_name(location)
+    temporary = temporary_name(location)
     try:
         with open(temporary, "xb") as file:
             file.write(data)
@@ -390,7 +395,8 @@ def put_in_words() -> Iterator[None]:
         raise
 
 
-def _temporary_name(location: str) -> str:
+def temporary_name(location: str) -> str:
+    """A new hidden name beside a local file, for what is renamed to it when it is whole: ``.NAME....tmp``."""
     # A name of its own, because two processes may write one file at a time; it is gone before the call ends.
     folder, name = os.path.split(location)
     return os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")

@@ -59,6 +59,13 @@ def read(url: str) -> bytes:
         return data
 
 
+@patient
+def download(url: str, local: str) -> None:
+    """Write the whole object to a local file, piece by piece."""
+    with _asking(url) as (fs, path):
+        fs.get_file(path, local)
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Any]:
     """A seekable file for reading. A little is read ahead: the columns of a Parquet file lie side by side."""

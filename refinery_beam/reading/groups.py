@@ -3,6 +3,9 @@
 Files stay open while a reader lives, a bounded number for each thread, and are never carried into another process: a copy made by pickling
 or by a fork opens its own. A footer takes about a kilobyte for each column of each row group, so of files that are not open only the
 numbers of rows are kept.
+
+Shards of an instance on a store are fetched whole into a local cache (`shard_cache`) by passes and streams; random access reads single row
+groups from the store until it meets a shard for the third time.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import os
 import threading
 from array import array
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +27,7 @@ from refinery_beam.cache.manifest import FileEntry
 from refinery_beam.cache.used import renew_used
 from refinery_beam.reading.faults import damaged, unreadable
 from refinery_beam.reading.recorded import Recorded
+from refinery_beam.reading.shard_cache import ShardCache
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +35,12 @@ if TYPE_CHECKING:
 
 OPEN_FILES = 64
 """Shards that a thread holds open, and footers that are kept."""
+
+TOUCHES = 3
+"""From this row group on that is read from it at random, a shard on a store is fetched whole."""
+
+REQUESTS = 16
+"""Footers that are read at once from a store."""
 
 
 class Group(NamedTuple):
@@ -46,8 +57,10 @@ class SplitGroups:
     least.
     """
 
-    def __init__(self, recorded: Recorded, split: str, fields: Sequence[str], *, cache_bytes: int) -> None:
+    def __init__(self, recorded: Recorded, split: str, fields: Sequence[str], *, cache_bytes: int, shard_cache: ShardCache) -> None:
         self._recorded = recorded
+        self.remote = locations.is_url(recorded.manifest.location)
+        self._shard_cache = shard_cache
         self._fields = tuple(fields)
         self._content = recorded.manifest.image_field if recorded.manifest.image_field in fields else None
         self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
@@ -72,6 +85,7 @@ class SplitGroups:
         self._starts: dict[int, array[int]] = {}
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._files = threading.local()
+        self._touched: Counter[int] = Counter()
 
     @property
     def rows(self) -> int:
@@ -89,6 +103,10 @@ class SplitGroups:
 
     def sizes(self) -> list[tuple[int, int, int]]:
         """(shard, number, rows) of every row group of the split, in the order of the files. Reads every footer."""
+        if self.remote and len(self._starts) < len(self._shards):
+            with ThreadPoolExecutor(REQUESTS, thread_name_prefix="refinery-footers") as pool:
+                for _ in pool.map(self._starts_of, range(len(self._shards))):
+                    pass
         found = []
         for shard in range(len(self._shards)):
             starts = self._starts_of(shard)
@@ -116,8 +134,10 @@ class SplitGroups:
             if group is not None:
                 self._cache.move_to_end(key)
                 return group
+            self._touched[shard] += 1
+            whole = self._touched[shard] >= TOUCHES
         # Outside of the lock: two threads may decode the same group, none waits for another's disk.
-        group = self.read(shard, number)
+        group = self.read(shard, number, whole=whole)
         with self._lock:
             if key not in self._cache:
                 self._cache[key] = group
@@ -126,14 +146,21 @@ class SplitGroups:
                 self._held -= self._cache.popitem(last=False)[1].nbytes
         return group
 
-    def read(self, shard: int, number: int) -> Group:
-        """A row group, decoded anew. StoreError ``damaged``."""
+    def fetch(self, shard: int) -> None:
+        """Have a shard of a store in the local cache of shards."""
+        if self.remote:
+            self._shard_cache.fetch(self.location(shard), self._shards[shard])
+
+    def read(self, shard: int, number: int, *, whole: bool = True) -> Group:
+        """A row group, decoded anew. Of a shard that lies on a store the `whole` is fetched first, else what is missing is read from there.
+        StoreError ``damaged``.
+        """
         import pyarrow as pa
 
         self._here()
         location = self.location(shard)
         try:
-            table = self._table(shard, number)
+            table = self._table(shard, number, whole=whole)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(location, error) from error
         columns: dict[str, Any] = {}
@@ -143,12 +170,13 @@ class SplitGroups:
             columns[name] = table.column(name).to_pylist() if name != self._content else self._cells(table, name, location)
         return Group(columns, table.num_rows, table.nbytes, shard)
 
-    def _table(self, shard: int, number: int) -> pa.Table:
+    def _table(self, shard: int, number: int, *, whole: bool) -> pa.Table:
         import pyarrow.parquet as pq
 
         # One thread: callers bring their own, and Arrow's pool does not survive every fork.
         wanted: dict[str, Any] = {"columns": list(self._fields), "use_threads": False}
-        if not locations.is_url(self.location(shard)):
+        entry = self._shards[shard]
+        if not self.remote or whole or self._shard_cache.held(entry):
             return self._file(shard).read_row_group(number, **wanted)
         with locations.opened(self.location(shard)) as source, pq.ParquetFile(source, metadata=self._footer(shard)) as file:
             return file.read_row_group(number, **wanted)
@@ -156,7 +184,10 @@ class SplitGroups:
     def _cells(self, table: pa.Table, name: str, location: str) -> Sequence[Any]:
         encoding = self._recorded.encoding
         try:
-            cells: Sequence[Any] = encoding.cells(table.column(name).combine_chunks(), content_field(table.schema, name, encoding.name))
+            column = table.column(name)
+            # Joining chunks copies, even a single one.
+            array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+            cells: Sequence[Any] = encoding.cells(array, content_field(table.schema, name, encoding.name))
         except ValueError as error:
             raise damaged(location, f"column {name!r} is not what was stored: {error}") from error
         return cells
@@ -185,8 +216,9 @@ class SplitGroups:
         import pyarrow.parquet as pq
 
         location = self.location(shard)
+        local = self._shard_cache.held(self._shards[shard]) if self.remote else None
         try:
-            with locations.opened(location) as source:
+            with locations.opened(local or location) as source:
                 metadata = pq.read_metadata(source)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(location, error) from error
@@ -202,18 +234,29 @@ class SplitGroups:
         """A local shard, open for this thread: a Parquet reader is not safe under two. It is mapped, so pages come from the system's cache
         without a copy.
         """
-        import pyarrow.parquet as pq
-
         if self._at is not None:
             renew_used(*self._at)
         held: OrderedDict[int, pq.ParquetFile] = self._files.__dict__.setdefault("held", OrderedDict())
         file = held.get(shard)
         if file is None:
-            file = held[shard] = pq.ParquetFile(self.location(shard), metadata=self._footer(shard), memory_map=True)
+            file = held[shard] = self._mapped(shard)
             if len(held) > OPEN_FILES:
                 held.popitem(last=False)[1].close(force=True)
         held.move_to_end(shard)
         return file
 
+    def _mapped(self, shard: int) -> pq.ParquetFile:
+        import pyarrow.parquet as pq
 
-_OWN = frozenset({"_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})
+        footer = self._footer(shard)
+        if not self.remote:
+            return pq.ParquetFile(self.location(shard), metadata=footer, memory_map=True)
+        local = self._shard_cache.fetch(self.location(shard), self._shards[shard])
+        try:
+            return pq.ParquetFile(local, metadata=footer, memory_map=True)
+        except FileNotFoundError:  # another process made room meanwhile
+            local = self._shard_cache.fetch(self.location(shard), self._shards[shard])
+            return pq.ParquetFile(local, metadata=footer, memory_map=True)
+
+
+_OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})

@@ -16,6 +16,7 @@ from refinery_beam.reading.labels import classes_of
 from refinery_beam.reading.readers import CACHE_BYTES, SplitReader
 from refinery_beam.reading.recorded import Recorded, open_recorded, read_listed
 from refinery_beam.reading.replay import Replay
+from refinery_beam.reading.shard_cache import ShardCache
 
 _STATISTICS = "fitted_statistics/"
 _REPORT = "report/report.md"
@@ -125,9 +126,10 @@ class Instance:
         cache_bytes: int = CACHE_BYTES,
         epoch: int | None = None,
         label_ids: bool = False,
+        shard_cache: ShardCache | None = None,
     ) -> SplitReader:
         """The rows of one split. ``raw`` leaves out the deferred tail; ``columns`` limits the fields; ``label_ids`` adds the number of each
-        row's label; see `SplitReader`.
+        row's label; ``shard_cache`` says where shards of a remote instance are kept; see `SplitReader`.
 
         With an ``epoch`` the recipe's lazy augmentations are applied, as `SplitReader.epoch` does.
 
@@ -142,7 +144,15 @@ class Instance:
                 rule="splits are those of the recipe",
                 remedy=did_you_mean(name, self.splits),
             )
-        reader = SplitReader(self.recorded, name, raw=raw, columns=columns, cache_bytes=cache_bytes, label_ids=label_ids)
+        reader = SplitReader(
+            self.recorded,
+            name,
+            raw=raw,
+            columns=columns,
+            cache_bytes=cache_bytes,
+            label_ids=label_ids,
+            shard_cache=shard_cache,
+        )
         return reader if epoch is None else reader.epoch(epoch)
 
     def sample(self, name: str, *, raw: bool = False, columns: Sequence[str] | None = None, cache_bytes: int = CACHE_BYTES) -> SplitReader:
@@ -162,6 +172,15 @@ class Instance:
                 remedy=did_you_mean(name, known) if known else "add SampleData to the recipe",
             )
         return SplitReader(Recorded(manifest, code=self.recorded.code), name, raw=raw, columns=columns, cache_bytes=cache_bytes)
+
+    def to_hf(self, *, raw: bool = False, streaming: bool = False, cache_dir: str | None = None) -> Any:
+        """All splits in Hugging Face `datasets`, as a DatasetDict or IterableDatasetDict; see `SplitReader.to_hf`."""
+        # A door: only here is the library needed.
+        from refinery_beam.reading.hugging_face import the_library
+
+        datasets = the_library()
+        made = {name: self.split(name, raw=raw).to_hf(streaming=streaming, cache_dir=cache_dir) for name in self.splits}
+        return (datasets.IterableDatasetDict if streaming else datasets.DatasetDict)(made)
 
     # -- what was fitted, and the chain -------------------------------------------------------------------------------------------
 

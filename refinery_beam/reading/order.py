@@ -2,14 +2,16 @@
 
 The order is a function of the data, the seed, the epoch's number and the batch size, and of nothing else:
 
-1. The row groups of the split stand in a seeded permutation, and their rows behind each other: one sequence of all rows.
+1. The shards of the split stand in a seeded permutation, so do the row groups of each shard, and their rows behind each other: one
+   sequence of all rows.
 2. The steps of the epoch go to ``LANES`` lanes in turn (step t to lane t mod LANES), and the positions of a batch to the streams of
    its lane in turn (position j to stream j mod STREAMS). Each stream gets as many consecutive rows of the sequence as it has positions.
 3. A stream takes its rows in windows of several groups, and the rows of a window in a seeded permutation.
 
 So a worker that serves whole lanes, or a rank that serves whole streams of each lane, reads its own groups and no others; any other share
-of the work gives the same batches and reads some groups more than once. The members of a row group follow from a hash, so a group is a
-random sample of its split, and a batch holds rows from every stream of its lane.
+of the work gives the same batches and reads some groups more than once. A stream goes through its shards one after the other, so a reader
+of a store fetches each shard once. The members of shards and of row groups follow from a hash, so each is a random sample of its split, and
+a batch holds rows from every stream of its lane.
 
 Pure functions: nothing is read here.
 """
@@ -45,8 +47,9 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class EpochOrder:
-    """The order of one epoch over row groups of ``sizes`` rows. ``window`` is how many groups a window holds. ``key`` says which data these
-    are: another dataset of equal sizes has another order. Without ``shuffle`` rows stand in the order of the files.
+    """The order of one epoch over row groups of ``sizes`` rows, of which each shard has as many as ``shards`` says (left out: there is one
+    shard). ``window`` is how many groups a window holds. ``key`` says which data these are: another dataset of equal sizes has another
+    order. Without ``shuffle`` rows stand in the order of the files.
 
     >>> order = EpochOrder(sizes=(3, 3, 2), batch_size=4, seed=0, epoch=0, key=b"k")
     >>> order.steps, sorted(order.batch(0) + order.batch(1)), order.batch(0) == sorted(order.batch(0))
@@ -58,6 +61,7 @@ class EpochOrder:
     seed: int
     epoch: int
     key: bytes
+    shards: tuple[int, ...] = ()
     window: int = 4
     shuffle: bool = True
     drop_last: bool = False
@@ -136,10 +140,33 @@ class EpochOrder:
         import numpy as np
 
         count = len(self.sizes)
-        groups = self._permutation(count, "groups") if self.shuffle else np.arange(count)
+        groups = self._shuffled_groups() if self.shuffle else np.arange(count)
         starts = np.zeros(count + 1, np.int64)
         np.cumsum(np.asarray(self.sizes, np.int64)[groups], out=starts[1:])
         return groups, starts
+
+    def groups_of(self, lane: int, stream: int) -> list[int]:
+        """The row groups that a stream goes through, in its order, the first and the last perhaps in part."""
+        import numpy as np
+
+        groups, starts = self._sequence
+        begin, length = self._starts[lane, stream], self.length(lane, stream)
+        first = int(np.searchsorted(starts, begin, side="right")) - 1
+        last = int(np.searchsorted(starts, begin + length, side="left"))
+        found: list[int] = groups[first:last].tolist() if length else []
+        return found
+
+    def _shuffled_groups(self) -> Array:
+        """The numbers of the groups, shard by shard, in the permutations of the epoch."""
+        import numpy as np
+
+        groups = self._permutation(len(self.sizes), "groups")
+        shards = self.shards or (len(self.sizes),)
+        shard_of = np.repeat(np.arange(len(shards)), shards)
+        position = np.empty(len(shards), np.int64)
+        position[self._permutation(len(shards), "shards")] = np.arange(len(shards))
+        found: Array = groups[np.argsort(position[shard_of[groups]], kind="stable")]
+        return found
 
     def walk(self, lane: int, stream: int, *, start: int = 0, count: int | None = None) -> Iterator[Rows]:
         """The rows of a stream from its position `start` on, `count` or one window at a time: what a window holds is in memory together."""

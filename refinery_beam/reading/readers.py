@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, TypeAlias, overload
@@ -17,10 +17,12 @@ from typing import Any, TypeAlias, overload
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import UsageError, did_you_mean
 from refinery_beam.plugins.base import Cell
-from refinery_beam.reading.content import Content
+from refinery_beam.reading.ahead import one_ahead
+from refinery_beam.reading.content import Allocate, Content
 from refinery_beam.reading.groups import Group, SplitGroups
 from refinery_beam.reading.labels import LABEL_ID, LabelIds, classes_of
 from refinery_beam.reading.recorded import Recorded
+from refinery_beam.reading.shard_cache import ShardCache
 from refinery_beam.reading.stream import EpochStream, Share, order_of
 
 Row: TypeAlias = dict[str, Any]
@@ -40,6 +42,7 @@ class SplitReader(Sequence[Row]):
 
     `len`, ``reader[i]`` (negative too; IndexError beyond the end), slices (a list of rows), iteration, `batches`, `columns`. StoreError
     ``damaged`` when a shard cannot be read. ``cache_bytes`` bounds the decoded row groups that random access keeps; it always keeps one.
+    ``shard_cache`` says where shards of a remote instance are kept.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class SplitReader(Sequence[Row]):
         augment: bool = False,
         epoch_number: int = 0,
         label_ids: bool = False,
+        shard_cache: ShardCache | None = None,
     ) -> None:
         self._recorded = recorded
         self.manifest = manifest = recorded.manifest
@@ -62,12 +66,13 @@ class SplitReader(Sequence[Row]):
         self.augment = augment
         self.epoch_number = epoch_number
         self.fields = _select(manifest, columns)
-        self._content = manifest.image_field if manifest.image_field in self.fields else None
+        self.content_field = manifest.image_field if manifest.image_field in self.fields else None
         self.label_ids = label_ids
-        self._label = str(manifest.raw.get("label_field", ""))
-        wanted = label_ids and self._label in self.fields and LABEL_ID not in self.fields
-        self._ids = LabelIds(manifest) if wanted else None
-        self._groups = SplitGroups(recorded, split, self.fields, cache_bytes=cache_bytes)
+        self.label_field = str(manifest.raw.get("label_field", ""))
+        self.adds_label_ids = label_ids and self.label_field in self.fields and LABEL_ID not in self.fields
+        self._ids = LabelIds(manifest) if self.adds_label_ids else None
+        self.shard_cache = shard_cache or ShardCache()
+        self._groups = SplitGroups(recorded, split, self.fields, cache_bytes=cache_bytes, shard_cache=self.shard_cache)
         self._serve = Content(recorded, split, raw=raw, epoch=epoch_number if augment else None)
 
     # -- the sequence -----------------------------------------------------------------------------------------------------------
@@ -103,24 +108,28 @@ class SplitReader(Sequence[Row]):
         return [rows[k] for k in range(len(indices))]
 
     def __iter__(self) -> Iterator[Row]:
-        for group in self._each_group():
+        return self.rows_of(range(self._groups.shards))
+
+    def rows_of(self, shards: Iterable[int], *, stored: bool = False) -> Iterator[Row]:
+        """The rows of some shards, by their numbers; with ``stored`` the content is given as it is stored, not decoded."""
+        for group in self._each_group(shards):
             for row in range(group.records):
-                yield self._row(group, row)
+                yield self._row(group, row, stored=stored)
 
-    def _each_group(self) -> Iterator[Group]:
-        """Every row group once. One pass does not put groups into the cache of random access."""
-        for shard in range(self._groups.shards):
-            for number in range(self._groups.groups_of(shard)):
-                yield self._groups.read(shard, number)
+    def _each_group(self, shards: Iterable[int]) -> Iterator[Group]:
+        """Every row group of some shards once, the next one on its way. A pass does not put groups into the cache of random access."""
+        numbers = ((shard, number) for shard in shards for number in range(self._groups.groups_of(shard)))
+        return one_ahead(lambda key: self._groups.read(*key), numbers)
 
-    def batches(self, size: int, *, drop_last: bool = False) -> Iterator[dict[str, Any]]:
+    def batches(self, size: int, *, drop_last: bool = False, stored: bool = False) -> Iterator[dict[str, Any]]:
         """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).
 
-        The last batch may be shorter; ``drop_last`` skips it then. UsageError when size is below 1.
+        The last batch may be shorter; ``drop_last`` skips it then. With ``stored`` the content is given as it is stored, not decoded.
+        UsageError when size is below 1.
         """
         if size < 1:
             raise UsageError(f"a batch of {size} rows", code="batch-size", value=size)
-        return self._batches(size, drop_last=drop_last)
+        return self._batches(size, drop_last=drop_last, stored=stored)
 
     def stream(
         self,
@@ -168,6 +177,19 @@ class SplitReader(Sequence[Row]):
         many = min(4, os.cpu_count() or 1) if threads is None else threads
         return EpochStream(reader, order, Share(rank=rank, world_size=world_size), prefetch=prefetch, threads=many)
 
+    def to_hf(self, *, streaming: bool = False, cache_dir: str | None = None) -> Any:
+        """The rows that this reader serves, in Hugging Face `datasets` (extra ``hf``): a Dataset whose Arrow file is written once, into the
+        library's cache or `cache_dir`, or an IterableDataset that reads the instance itself (`streaming`).
+
+        A label that is text is a ClassLabel in the order of `classes`; arrays of one shape are an Array2D or Array3D, image files an Image.
+
+        EnvironmentFault ``missing-extra``; UsageError ``hf-shape`` for arrays of varying shape that are no uint8 images.
+        """
+        # A door: only here is the library needed.
+        from refinery_beam.reading.hugging_face import dataset_of, streaming_of
+
+        return streaming_of(self) if streaming else dataset_of(self, cache_dir=cache_dir)
+
     def columns(self, *names: str | Sequence[str]) -> SplitReader:
         """A reader of fewer fields (``record_id`` stays), named one by one or as a list; other columns are not read from disk. UsageError
         for an unknown name.
@@ -210,6 +232,7 @@ class SplitReader(Sequence[Row]):
             "augment": self.augment,
             "epoch_number": self.epoch_number,
             "label_ids": self.label_ids,
+            "shard_cache": self.shard_cache,
         }
         return SplitReader(self._recorded, self.split, **{**settings, **changes})
 
@@ -218,11 +241,11 @@ class SplitReader(Sequence[Row]):
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
-    def _row(self, group: Group, row: int) -> Row:
+    def _row(self, group: Group, row: int, *, stored: bool = False) -> Row:
         values: Row = {}
         for name, column in group.columns.items():
             value = column[row]
-            if name == self._content:
+            if name == self.content_field and not stored:
                 location = self._groups.location(group.shard)
                 value = self._serve.one(value, record_id=group.columns["record_id"][row], location=location)
             elif isinstance(value, list):
@@ -230,7 +253,7 @@ class SplitReader(Sequence[Row]):
                 value = copy.deepcopy(value)
             values[name] = value
         if self._ids is not None:
-            values[LABEL_ID] = self._ids(values[self._label])
+            values[LABEL_ID] = self._ids(values[self.label_field])
         return values
 
     # -- for streams --------------------------------------------------------------------------------------------------------------
@@ -245,33 +268,63 @@ class SplitReader(Sequence[Row]):
         """The bytes of a row's stored content, read or not, where it is of one size in every row."""
         return self._serve.row_bytes
 
+    @property
+    def remote(self) -> bool:
+        """Whether shards lie on a store."""
+        return self._groups.remote
+
+    def fetch(self, shard: int) -> None:
+        """Have a shard of a store in the local cache of shards."""
+        self._groups.fetch(shard)
+
     def read_group(self, shard: int, number: int) -> Group:
         """A row group, decoded anew. Safe under threads."""
         return self._groups.read(shard, number)
 
-    def batch_of(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
-        """Rows as columns; images of one shape are one array. `pool` decodes them where they have to be decoded one by one."""
-        return self._batch(slots, pool=pool)
+    def batch_of(
+        self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None, allocate: Allocate | None = None
+    ) -> dict[str, Any]:
+        """Rows as columns; images of one shape are one array, in memory of `allocate` where that is given. The threads of a `pool` share
+        the work.
+        """
+        return self._batch(slots, pool=pool, allocate=allocate)
 
-    def _batches(self, size: int, *, drop_last: bool) -> Iterator[dict[str, Any]]:
+    @property
+    def serves_files(self) -> bool:
+        """Whether images are served as they are stored: as files that were made here."""
+        return self._serve.as_files
+
+    @property
+    def one_shape(self) -> bool:
+        """Whether content is served as arrays of one shape."""
+        return self._serve.one_shape
+
+    def _batches(self, size: int, *, drop_last: bool, stored: bool) -> Iterator[dict[str, Any]]:
         waiting: list[tuple[Group, int]] = []
-        for group in self._each_group():
+        for group in self._each_group(range(self._groups.shards)):
             for row in range(group.records):
                 waiting.append((group, row))
                 if len(waiting) == size:
-                    yield self._batch(waiting)
+                    yield self._batch(waiting, stored=stored)
                     waiting = []
         if waiting and not drop_last:
-            yield self._batch(waiting)
+            yield self._batch(waiting, stored=stored)
 
-    def _batch(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> dict[str, Any]:
+    def _batch(
+        self,
+        slots: Sequence[tuple[Group, int]],
+        *,
+        pool: ThreadPoolExecutor | None = None,
+        allocate: Allocate | None = None,
+        stored: bool = False,
+    ) -> dict[str, Any]:
         batch: dict[str, Any] = {}
         for name in self.fields:
             values = [group.columns[name][row] for group, row in slots]
-            if name != self._content:
+            if name != self.content_field or stored:
                 batch[name] = copy.deepcopy(values) if any(isinstance(value, list) for value in values) else values
             elif self._serve.in_bulk:
-                batch[name] = self._serve.bulk(values)
+                batch[name] = self._serve.bulk(values, pool=pool, allocate=allocate)
             else:
                 ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in slots]
                 each = map if pool is None else pool.map
@@ -279,7 +332,7 @@ class SplitReader(Sequence[Row]):
         if self._ids is not None:
             import numpy as np
 
-            batch[LABEL_ID] = np.array([self._ids(label) for label in batch[self._label]], np.int64)
+            batch[LABEL_ID] = np.array([self._ids(label) for label in batch[self.label_field]], np.int64)
         return batch
 
     def _serve_one(self, cell: Cell, record_id: str, location: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import UsageError
 from refinery_beam.identity import digest
+from refinery_beam.reading.content import Allocate
 from refinery_beam.reading.groups import Group
 from refinery_beam.reading.order import WINDOW_BYTES, EpochOrder, Rows
 
@@ -19,6 +21,9 @@ Batch = dict[str, Any]
 
 PADDED = "padded"
 """The column that tells repeated rows, in batches of several ranks."""
+
+FETCHES = 4
+"""Shards of a store that are fetched at once ahead of their time."""
 
 _DONE = object()
 
@@ -37,11 +42,18 @@ class Split(Protocol):
     @property
     def row_bytes(self) -> int | None: ...
 
+    @property
+    def remote(self) -> bool: ...
+
+    def fetch(self, shard: int) -> None: ...
+
     def epoch(self, number: int) -> Split: ...
 
     def read_group(self, shard: int, number: int) -> Group: ...
 
-    def batch_of(self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None) -> Batch: ...
+    def batch_of(
+        self, slots: Sequence[tuple[Group, int]], *, pool: ThreadPoolExecutor | None = None, allocate: Allocate | None = None
+    ) -> Batch: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +75,19 @@ class EpochStream:
     goes. `len` counts the steps from `start` on. Can be pickled.
     """
 
-    def __init__(self, reader: Split, order: EpochOrder, share: Share, *, prefetch: int, threads: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        reader: Split,
+        order: EpochOrder,
+        share: Share,
+        *,
+        prefetch: int,
+        threads: int,
+        start: int = 0,
+        allocate: Allocate | None = None,
+    ) -> None:
         self.reader, self.order, self.share = reader, order, share
-        self.prefetch, self.threads = prefetch, threads
+        self.prefetch, self.threads, self.allocate = prefetch, threads, allocate
         self.start = self.step = self.origin = start
 
     def __len__(self) -> int:
@@ -78,9 +100,9 @@ class EpochStream:
             self.step = step + 1
             yield batch
 
-    def shared(self, share: Share, *, prefetch: int = 0, threads: int = 1) -> EpochStream:
-        """The same epoch, served by another share of ranks and workers."""
-        stream = EpochStream(self.reader, self.order, share, prefetch=prefetch, threads=threads, start=self.start)
+    def shared(self, share: Share, *, prefetch: int = 0, threads: int = 1, allocate: Allocate | None = None) -> EpochStream:
+        """The same epoch, served by another share of ranks and workers; batches of images lie in memory of `allocate`."""
+        stream = EpochStream(self.reader, self.order, share, prefetch=prefetch, threads=threads, start=self.start, allocate=allocate)
         stream.origin = self.origin
         return stream
 
@@ -125,8 +147,8 @@ class EpochStream:
     def _batches(self) -> Iterator[tuple[int, Batch]]:
         order, share = self.order, self.share
         pool = ThreadPoolExecutor(self.threads, thread_name_prefix="refinery-read") if self.threads > 1 else None
+        fetching = ThreadPoolExecutor(FETCHES, thread_name_prefix="refinery-fetch") if self.reader.remote else None
         cursors: dict[tuple[int, int], _Cursor] = {}
-        sizes = self.reader.group_numbers
         try:
             for step in range(self.start, order.steps):
                 if (step - self.origin) % share.workers != share.worker:
@@ -140,48 +162,79 @@ class EpochStream:
                 for stream in sorted({position % order.streams for position in positions}):
                     cursor = cursors.get((lane, stream))
                     if cursor is None:
-                        cursor = cursors[lane, stream] = _Cursor(self, lane, stream, order.taken(step, stream), sizes, pool)
+                        cursor = cursors[lane, stream] = _Cursor(self, lane, stream, order.taken(step, stream), pool, fetching)
                     cursor.take(order.taken(step, stream), [p for p in dict.fromkeys(positions) if p % order.streams == stream], found)
-                batch = self.reader.batch_of([found[position] for position in positions], pool=pool)
+                batch = self.reader.batch_of([found[position] for position in positions], pool=pool, allocate=self.allocate)
                 if share.world_size > 1 and not order.drop_last:
                     batch[PADDED] = [False] * len(mine) + [True] * padded
                 yield step, batch
         finally:
-            if pool is not None:
-                pool.shutdown(wait=True, cancel_futures=True)
+            for threads in (pool, fetching):
+                if threads is not None:
+                    threads.shutdown(wait=True, cancel_futures=True)
 
 
 class _Cursor:
-    """One stream of an epoch, with the decoded groups of its window, and the next window on its way."""
+    """One stream of an epoch, with the decoded groups of its window. With a pool, the groups of the next window are on their way before a
+    batch needs them.
+    """
 
     def __init__(
-        self, stream: EpochStream, lane: int, number: int, start: int, sizes: list[tuple[int, int, int]], pool: ThreadPoolExecutor | None
+        self,
+        stream: EpochStream,
+        lane: int,
+        number: int,
+        start: int,
+        pool: ThreadPoolExecutor | None,
+        fetching: ThreadPoolExecutor | None,
     ) -> None:
         self._reader, self._order = stream.reader, stream.order
-        self._sizes, self._pool = sizes, pool
+        self._sizes, self._pool = stream.reader.group_numbers, pool
+        self._fetching = fetching
+        # The shards that the stream goes through, each once, in its order.
+        self._shards = list(dict.fromkeys(self._sizes[n][0] for n in stream.order.groups_of(lane, number))) if fetching else []
         self._windows = stream.order.walk(lane, number, start=start)
         self._first = self._last = start
         self._rows: Rows | None = None
+        self._coming: Rows | None = None
         self._groups: dict[int, Group | Future[Group]] = {}
 
     def take(self, before: int, positions: list[int], found: dict[int, tuple[Group, int]]) -> None:
         """Put the rows of some `positions` of a batch into `found`; the stream had given `before` rows before that batch."""
+        streams = self._order.streams
         for position in positions:
-            slot = before + position // self._order.streams
+            slot = before + position // streams
             while slot >= self._last:
                 self._next()
             k = slot - self._first
             assert self._rows is not None
             found[position] = (self._group(int(self._rows.groups[k])), int(self._rows.rows[k]))
+        # The next batch of this lane ends in the coming window.
+        if self._pool is not None and self._coming is None and before + 2 * (self._order.batch_size // streams) >= self._last:
+            self._coming = next(self._windows, None)
+            self._order_groups()
 
     def _next(self) -> None:
-        self._rows = next(self._windows)
+        self._rows = self._coming if self._coming is not None else next(self._windows)
+        self._coming = None
         self._first, self._last = self._last, self._last + len(self._rows.rows)
-        needed = {int(group) for group in self._rows.groups}
         # A group at the edge of two windows is decoded once.
+        needed = set(self._rows.groups.tolist())
         self._groups = {number: group for number, group in self._groups.items() if number in needed}
-        if self._pool is not None:
-            for number in sorted(needed - self._groups.keys()):
+        self._order_groups()
+        if self._fetching is not None:
+            # The shard after those of this window.
+            reached = max(self._shards.index(self._sizes[number][0]) for number in needed)
+            self._shards = self._shards[reached:]
+            for shard in self._shards[1:2]:
+                self._fetching.submit(self._reader.fetch, shard)
+
+    def _order_groups(self) -> None:
+        """Have the groups of this window and of the coming one decoded by the pool."""
+        if self._pool is None:
+            return
+        for rows in (self._rows, self._coming):
+            for number in sorted(set(rows.groups.tolist()) - self._groups.keys()) if rows is not None else ():
                 self._groups[number] = self._pool.submit(self._read, number)
 
     def _group(self, number: int) -> Group:
@@ -204,6 +257,7 @@ def order_of(reader: Split, *, epoch: int, shuffle: bool, seed: int, batch_size:
         raise UsageError(f"a batch of {batch_size} rows", code="batch-size", value=batch_size)
     sizes = tuple(rows for _, _, rows in reader.group_numbers)
     manifest = reader.manifest
+    groups_of = Counter(shard for shard, _, _ in reader.group_numbers)
     stored = sum(shard.bytes for shard in manifest.shards(reader.split)) // max(1, len(sizes))
     largest = max(max(sizes, default=1) * (reader.row_bytes or 1), stored)
     return EpochOrder(
@@ -212,6 +266,7 @@ def order_of(reader: Split, *, epoch: int, shuffle: bool, seed: int, batch_size:
         seed=seed,
         epoch=epoch,
         key=digest("split-order", manifest.logical_digest, reader.split),
+        shards=tuple(groups_of[shard] for shard in sorted(groups_of)),
         window=max(2, min(64, WINDOW_BYTES // max(1, largest))),
         shuffle=shuffle,
         drop_last=drop_last,

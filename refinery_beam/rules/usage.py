@@ -120,6 +120,14 @@ USAGE = {
         "a state is that of the same split of the same instance, read in batches of the same size",
         "open the instance that the state was saved from, with its batch_size",
     ),
+    "shard-cache-bytes": Rule(
+        "the size of the cache of shards", "a size is a number of bytes, with kB, MB, GB, TB, KiB, MiB, GiB or TiB", "for example 50GB"
+    ),
+    "hf-shape": Rule(
+        "`to_hf` of images that have no one shape",
+        "datasets holds arrays of one shape, and uint8 images of any",
+        "add a resize, or take split(..., raw=True)",
+    ),
     "batch-size": Rule("a batch of no rows", "a batch has at least one row", "pass 1 or more"),
     "storage-option": Rule(
         "not of the form PROTOCOL.NAME=VALUE",

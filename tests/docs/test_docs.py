@@ -49,7 +49,8 @@ def marked(pages: Sequence[Path]) -> list[Any]:
     slow = [
         page for page in pages if page not in QUICK and re.search("refinery-beam |import refinery_beam", page.read_text(encoding="utf-8"))
     ]
-    marks = {page: pytest.mark.torch if page == TRAINING else pytest.mark.slow if page in slow else () for page in pages}
+    training = [pytest.mark.torch, pytest.mark.timeout(900)]
+    marks = {page: training if page == TRAINING else pytest.mark.slow if page in slow else () for page in pages}
     return [pytest.param(page, marks=marks[page], id=page.relative_to(ROOT).as_posix()) for page in pages]
 
 

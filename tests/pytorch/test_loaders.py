@@ -75,6 +75,17 @@ def test_every_number_of_workers_gives_the_same_batches(data: rb.Instance) -> No
     assert digests(rbt.Loader(data["train"], batch_size=32, seed=5, epoch=3)) != expected
 
 
+def test_workers_share_the_memory_of_images(data: rb.Instance) -> None:
+    raw = data.split("train", raw=True)
+    for batch in rbt.Loader(raw, batch_size=32, workers=1):
+        assert batch["image"].is_shared()
+    rows = DataLoader(rbt.Rows(raw), batch_size=32, num_workers=1, collate_fn=rbt.collate)
+    single = DataLoader(rbt.Rows(raw), batch_size=32, collate_fn=rbt.collate)
+    for batch, same in zip(rows, single, strict=True):
+        assert batch["image"].is_shared() and not same["image"].is_shared()
+        assert torch.equal(batch["image"], same["image"])
+
+
 def test_a_loader_goes_on_in_the_middle_with_other_workers(data: rb.Instance) -> None:
     loader = rbt.Loader(data["train"], batch_size=32, workers=2, epoch=1)
     whole = digests(loader)

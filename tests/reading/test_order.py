@@ -1,5 +1,7 @@
 """The order of an epoch: every row once, and the same batches whoever serves them."""
 
+import hashlib
+import json
 from collections import Counter
 
 import pytest
@@ -76,3 +78,39 @@ def test_workers_of_whole_lanes_read_their_own_groups() -> None:
         for other in range(one):
             # Neighbours share a group where a stream ends inside of one.
             assert len(read[one] & read[other]) <= it.streams
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=30), st.integers(1, 40), st.integers(0, 3))
+def test_a_shard_is_gone_through_in_one_go(shards: list[int], batch_size: int, epoch: int) -> None:
+    it = order([3] * sum(shards), batch_size, epoch=epoch, shards=tuple(shards))
+    shard_of = [shard for shard, groups in enumerate(shards) for _ in range(groups)]
+    visited: list[int] = []
+    for lane in range(it.lanes):
+        for stream in range(it.streams):
+            groups = it.groups_of(lane, stream)
+            rows = {int(group) for part in it.walk(lane, stream) for group in part.groups}
+            assert set(groups) == rows
+            visited += groups
+    runs = [shard_of[group] for k, group in enumerate(visited) if k == 0 or shard_of[group] != shard_of[visited[k - 1]]]
+    assert sorted(runs) == list(range(len(shards))), "each shard is one run"
+
+
+def test_the_order_is_the_same_on_every_python() -> None:
+    it = order([7, 7, 7, 4] * 40, 16, epoch=2, shards=(40,) * 4)
+    text = json.dumps([it.batch(step) for step in range(it.steps)])
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "7acbe0623cf91770"
+
+
+def test_batches_are_nearly_as_mixed_as_those_of_a_full_permutation() -> None:
+    rows, batch_size, epochs = 4000, 32, 6
+    met: dict[int, set[int]] = {row: set() for row in range(0, rows, 40)}
+    for epoch in range(epochs):
+        it = order([8] * (rows // 8), batch_size, epoch=epoch, shards=(25,) * 20, window=3)
+        for step in range(it.steps):
+            batch = {8 * group + row for group, row in it.batch(step)}
+            for row in batch & met.keys():
+                met[row] |= batch - {row}
+    # Of 31 neighbours an epoch, a full permutation repeats few.
+    full = rows * (1 - (1 - (batch_size - 1) / rows) ** epochs)
+    assert sum(map(len, met.values())) / len(met) > 0.95 * full
