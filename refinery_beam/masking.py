@@ -31,6 +31,8 @@ _CONTAINERS = ("abfs", "abfss", "wasb", "wasbs", "adl", "az")
 """Schemes whose word before the @ is a container, and no user."""
 _KEYS = ("s3", "s3a", "gs", "gcs", "memory", *_CONTAINERS)
 """Schemes whose names may hold ? and #, which begin no query there."""
+_PUBLIC_QUERY = re.compile(r"\?(project|region)=[\w.-]+[),.;:\]]*$")
+"""The query of a page of Google's console: it says where, and signs nothing."""
 _PAIR = re.compile(r"(?P<name>[?&#;][^=&\s#]*=)(?P<value>[^&\s#;]+)")
 
 SHORTEST = 4
@@ -96,8 +98,8 @@ def mask(text: str) -> str:
 
     >>> mask("cannot read http://me:pw@host/a?x=1&sig=abc: refused"), mask("s3://token@bucket/a?b.png")
     ('cannot read http://host/a?***: refused', 's3://bucket/a?b.png')
-    >>> mask("abfss://container@account/x")
-    'abfss://container@account/x'
+    >>> mask("abfss://container@account/x, https://console/jobs/1?project=p")
+    'abfss://container@account/x, https://console/jobs/1?project=p'
     """
     for value in sorted(_values, key=len, reverse=True):
         if value in text:
@@ -194,7 +196,7 @@ def _masked_url(match: re.Match[str]) -> str:
         rest = _without_user(rest)
     if kind in _KEYS:
         rest = _PAIR.sub(lambda m: m["name"] + HIDDEN if _SECRET_QUERY.search(unquote(m["name"])) else m[0], rest)
-    elif found := re.search(r"[?#]", rest):
+    elif (found := re.search(r"[?#]", rest)) and not _PUBLIC_QUERY.match(rest, found.start()):
         tail = re.search(r"[),.;:\]]*$", rest[found.start() + 1 :])
         rest = f"{rest[: found.start()]}?{HIDDEN}{tail[0] if tail else ''}"
     return f"{scheme}://{rest}"

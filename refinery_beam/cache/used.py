@@ -23,6 +23,7 @@ RENEW_SECONDS = 600
 def note_used(root: str, key_name: str) -> None:
     """Note that an instance is used now. Never fails: a root that cannot be written, or is full, keeps the note it has."""
     notes = _folder(root)
+    _NOTED.add(locations.join(notes, key_name))
     try:
         if locations.is_url(notes):
             locations.put_if_absent(locations.join(notes, key_name, datetime.now(UTC).strftime("%Y%m%dT%H")), b"")
@@ -38,9 +39,14 @@ def note_used(root: str, key_name: str) -> None:
         return
 
 
+def is_noted(root: str, key_name: str) -> bool:
+    """Whether this process has noted the use of an instance: it has not where it only reads the root."""
+    return locations.join(_folder(root), key_name) in _NOTED
+
+
 def renew_used(root: str, key_name: str) -> None:
     """Renew the note of an instance on a disk while a reader works on it, at most every `RENEW_SECONDS` in a process. Makes no note where
-    there is none, so nothing is written to a root that this process only reads. Never fails.
+    there is none. Never fails.
     """
     note = os.path.join(_folder(root), key_name)
     now = datetime.now(UTC)
@@ -98,6 +104,7 @@ def forget_used(root: str, key_name: str) -> None:
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _RENEW = timedelta(seconds=RENEW_SECONDS)
 _RENEWED: dict[str, datetime] = {}
+_NOTED: set[str] = set()
 
 
 def _folder(root: str) -> str:

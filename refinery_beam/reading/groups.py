@@ -25,7 +25,7 @@ from refinery_beam import locations
 from refinery_beam.cache.content import content_field
 from refinery_beam.cache.instances import key_name_of
 from refinery_beam.cache.manifest import FileEntry
-from refinery_beam.cache.used import renew_used
+from refinery_beam.cache.used import is_noted, renew_used
 from refinery_beam.reading.faults import damaged, unreadable
 from refinery_beam.reading.recorded import Recorded
 from refinery_beam.reading.shard_cache import ShardCache
@@ -66,7 +66,9 @@ class SplitGroups:
         self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
         self._ends = list(accumulate(shard.records or 0 for shard in self._shards))
         self.cache_bytes = cache_bytes
-        self._at = None if locations.is_url(recorded.manifest.location) else key_name_of(recorded.manifest.location)
+        at = None if locations.is_url(recorded.manifest.location) else key_name_of(recorded.manifest.location)
+        # Of an instance in a root that is only read nothing was noted, and nothing is renewed; a copy in another process knows it too.
+        self._noted = at if at is not None and is_noted(*at) else None
         self._fresh()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -238,8 +240,8 @@ class SplitGroups:
         """A local shard, open for this thread: a Parquet reader is not safe under two. It is mapped, so pages come from the system's cache
         without a copy.
         """
-        if self._at is not None:
-            renew_used(*self._at)
+        if self._noted is not None:
+            renew_used(*self._noted)
         held: OrderedDict[int, pq.ParquetFile] = self._files.__dict__.setdefault("held", OrderedDict())
         file = held.get(shard)
         if file is None:
