@@ -1,8 +1,8 @@
 """Which records have a thumbnail. A bounded number of each class, and in total, by ranks that depend on seed and record alone.
 
-Records of a class are ranked by seed and record key, classes by seed and label. The record at position p of the class at position c (both
-from 1) is in the album where p <= 8 and p * c <= 1,024: eight of each of 128 classes, or one of each of 1,024. An album of some of the
-records holds whatever is in the album of all of them, so albums of shards are joined by adding one to the other, in any order.
+Records of a class are ranked by seed and record key, classes by seed and label. Counting both at 1, the record at position p of the class
+at position c is in the album where p <= 8 and p * c <= 1,024: eight of each of 128 classes, or one of each of 1,024. An album of some of
+the records holds whatever is in the album of all of them, so albums of shards are joined by adding one to the other, in any order.
 """
 
 from __future__ import annotations

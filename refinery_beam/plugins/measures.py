@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    Array = npt.NDArray[Any]
+
 Sketch: TypeAlias = Any
 """The sketch of one record's content. Only its `Measures` know more."""
 
@@ -94,6 +96,16 @@ class Measures(Protocol):
         """In how many bits the signatures of near duplicates differ at most."""
 
     @property
+    def alike_facts(self) -> Sequence[str]:
+        """The facts by which `alike` compares."""
+
+    def comparable(self, facts: Mapping[str, Array]) -> Array:
+        """Of which records the signature says anything: bools, one a record. Facts are int64 arrays by name."""
+
+    def alike(self, one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
+        """Which pairs of records with near signatures are near duplicates, by their other facts: bools, one a pair."""
+
+    @property
     def rules(self) -> Sequence[Rule]:
         """The findings about single records."""
 
@@ -104,6 +116,10 @@ class Measures(Protocol):
     @property
     def properties(self) -> Mapping[str, str]:
         """The facts that are not the content itself, and what they are in words: none of them should tell the label."""
+
+    @property
+    def properties_of_some(self) -> Sequence[str]:
+        """Those of `properties` that only some files can have; files without them are not counted."""
 
     def sketch(self, content: Content, policy: Any) -> Sketch | None:
         """The sketch of decoded content; None for content that nothing is measured of. It shares no memory with the content."""

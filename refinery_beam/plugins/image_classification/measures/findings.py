@@ -11,6 +11,9 @@ from refinery_beam.plugins.measures import Condition, Outlier, Rule
 
 _OWN = "set on photographs; the fact is CleanVision's"
 
+ONE_TONE = 300
+"""Below this standard deviation of luma, in 1/100, a picture is of one tone."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
         word="dark",
@@ -33,13 +36,13 @@ RULES: tuple[Rule, ...] = (
         what="have contrast but no edges: they are out of focus or shaken, or show a plain gradient",
         conditions=(Condition("detail", "below", 150), Condition("std", "above", 1500)),
         remedy="look at them; a filter on `detail` leaves them out",
-        source="the variance of the Laplacian (Pech-Pacheco et al., 2000) over that of luma; the limit was set on photographs, sharp and blurred",
+        source="the variance of the Laplacian (Pech-Pacheco et al., 2000) over that of luma; set on photographs, sharp and blurred",
         order=("detail", "least"),
     ),
     Rule(
         word="low_information",
         what="are of one tone: their brightness varies by less than 3 of 255",
-        conditions=(Condition("std", "below", 300),),
+        conditions=(Condition("std", "below", ONE_TONE),),
         remedy="they are often failed downloads or lens caps; a filter on `std` leaves them out",
         source=_OWN,
         order=("std", "least"),

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from refinery_beam.plugins.image_classification.codecs.encode import encode
-from refinery_beam.plugins.image_classification.measures.findings import OUTLIERS, PROPERTIES, RULES
+from refinery_beam.plugins.image_classification.measures.findings import ONE_TONE, OUTLIERS, PROPERTIES, RULES
 from refinery_beam.plugins.image_classification.measures.sketch import SIDE, sketch
 from refinery_beam.plugins.image_classification.ops.filters import NEAR_DISTANCE
 from refinery_beam.plugins.image_classification.ops.phash import phashes
@@ -81,9 +81,11 @@ class Quality:
     scales: Mapping[str, int] = SCALES
     signature = "phash"
     near_distance = NEAR_DISTANCE
+    alike_facts = ("mean", "std")
     rules: Sequence[Rule] = RULES
     outliers: Sequence[Outlier] = OUTLIERS
     properties: Mapping[str, str] = PROPERTIES
+    properties_of_some = ("jpeg_quality", "jpeg_tables")
 
     def sketch(self, content: Pixels, policy: DecodePolicy) -> Array | None:
         """The image reduced to at most 128 pixels a side."""
@@ -102,6 +104,21 @@ class Quality:
                 for i, facts in zip(part, _measured([sketches[i] for i in part]), strict=True):
                     found[i] = facts
         return found
+
+    def comparable(self, facts: Mapping[str, Array]) -> Array:
+        """Pictures of one tone have a signature of noise."""
+        usable: Array = facts["std"] >= ONE_TONE
+        return usable
+
+    def alike(self, one: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
+        """Brightness within 16 of 255, and contrast within a factor of one and a half. A signature does not see either, and where a picture
+        is nearly plain it sees little else: of the pairs within 4 bits among 2,000 photographs two of three were no twins without this.
+        """
+        import numpy as np
+
+        low, high = np.minimum(one["std"], other["std"]), np.maximum(one["std"], other["std"])
+        agreed: Array = (np.abs(one["mean"] - other["mean"]) <= 1600) & (2 * high <= 3 * low)
+        return agreed
 
     def histograms(self, sketches: Sequence[Array], groups: Sequence[int]) -> Mapping[str, npt.NDArray[np.int64]]:
         """Byte values by channel and group."""
