@@ -8,12 +8,12 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, verify, draw, drift, init, schema: as on the command line, with the same options as keywords (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader
-    for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, DriftResult, InitResult. An Instance has
+    a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from refinery_beam.launch.drift import DriftResult, drift
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
@@ -65,6 +66,7 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.drift": "DriftResult drift",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
@@ -86,6 +88,7 @@ __all__ = [
     "Dataflow",
     "Direct",
     "DrawResult",
+    "DriftResult",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -113,6 +116,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "draw",
+    "drift",
     "init",
     "load_recipe",
     "open_instance",

@@ -14,6 +14,7 @@ from refinery_beam.facts.findings import document, warnings
 from refinery_beam.launch.build.card import card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
+from refinery_beam.launch.build.drift import DRIFT, drift_text
 from refinery_beam.launch.build.environment import environment
 from refinery_beam.launch.build.fact_tables import write_facts
 from refinery_beam.launch.build.facts import optional_entries, report_facts
@@ -64,6 +65,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
     _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical, findings)))
+    _write(instance, DRIFT, drift_text(instance, prepared, collected, facts))
     _write(instance, "README.md", card_text(prepared, collected, logical))
     write_sink_tables(instance, collected.sinks)
     sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.sample]
