@@ -1,9 +1,8 @@
 """The facts of a dataset's records, and what they say of it: quality, duplicates, leaks, shortcuts, drift. No Beam.
 
-``columns``     the columns of facts/records.parquet: their units, derived facts, how a fact is printed
 ``album``       which records have a thumbnail, and how albums are joined
 ``histograms``  counts of byte values by class, and how they are joined
-``table``       the facts of an instance, row by row
+``gather``      what findings need of every record, table by table
 ``flags``       findings about single records
 ``near``        pairs of signatures that differ in few bits, among many
 ``alike``       duplicates and near duplicates, within and across splits, and their labels

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.facts.columns import arrays
 from refinery_beam.facts.gather import MOST, Part
 from refinery_beam.facts.near import clusters, pairs
+from refinery_beam.plugins.fact_columns import arrays
 from refinery_beam.plugins.measures import Measures
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.facts.columns import DERIVED, arrays, fixed
 from refinery_beam.plugins.distances import distance, fractions_of
+from refinery_beam.plugins.fact_columns import DERIVED, arrays, fixed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

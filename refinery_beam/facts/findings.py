@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam.errors import display
 from refinery_beam.facts.alike import Compared, Groups, find_alike
-from refinery_beam.facts.columns import scales, shown
 from refinery_beam.facts.flags import Flag, Medians, rule_text
 from refinery_beam.facts.gather import COUNTED, Labels, Part, Parts, Property
 from refinery_beam.facts.shortcuts import Shortcut, as_document, shortcut
+from refinery_beam.plugins.fact_columns import scales, shown
 from refinery_beam.plugins.measures import Measures, Outlier, Rule
 
 if TYPE_CHECKING:

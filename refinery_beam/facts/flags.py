@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refinery_beam.facts.columns import arrays, shown
 from refinery_beam.facts.gather import Part
+from refinery_beam.plugins.fact_columns import arrays, shown
 from refinery_beam.plugins.measures import Outlier, Rule
 
 if TYPE_CHECKING:

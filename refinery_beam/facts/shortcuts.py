@@ -20,7 +20,7 @@ from math import isqrt
 from typing import Any
 
 from refinery_beam.errors import display
-from refinery_beam.facts.columns import fixed
+from refinery_beam.plugins.fact_columns import fixed
 
 GAIN = Fraction(1, 10)
 """An accuracy so much above that of the most frequent label is worth a warning."""

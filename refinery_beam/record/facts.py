@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.facts.album import Album, LostAlbum, Picture
-from refinery_beam.facts.columns import with_scales
 from refinery_beam.facts.histograms import Histograms, lines_schema
 from refinery_beam.identity import record_key
 from refinery_beam.plugins.base import FieldType, Kind
+from refinery_beam.plugins.fact_columns import with_scales
 from refinery_beam.plugins.measures import Measures, Sketch
 from refinery_beam.record.columns import arrow_type
 from refinery_beam.record.lineage import file_record_id

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import refinery_beam
+from refinery_beam.errors import RefineryError
 from refinery_beam.launch import RunResult
 from support.planted import Planted, plant
 from support.recipes import Run
@@ -75,3 +77,35 @@ def test_exactly_what_was_planted_is_found(planted: tuple[Path, Planted], tmp_pa
     assert Counter(row["finding"] for row in flagged) == {"dark": 12, "blurry": 9, "near_duplicate": 24}
     report = (Path(result.path) / "report" / "report.md").read_text()
     assert all(name.split("/", 1)[1] in report for name in made.dark | made.blurry)
+
+
+def test_expectations_gate_on_facts(planted: tuple[Path, Planted], tmp_path: Path, run: Run) -> None:
+    folder, made = planted
+    asked = "OutputExpectations:\n  - {{assertion: {{kind: fact_in_range, fact: high, min: 48, max_fraction: {share}}}}}\n"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.format(folder=folder) + asked.format(share=0.04))
+    with pytest.raises(RefineryError, match="fact_in_range does not hold: 12 of 240 records") as caught:
+        run(recipe)
+    assert caught.value.code == "contract"
+    recipe.write_text(RECIPE.format(folder=folder) + asked.format(share=0.05))
+    (entry,) = run(recipe).manifest.raw["expectations"]
+    assert (entry["passed"], entry["observed"]["checked"], entry["observed"]["failed"]) == (True, 240, 12)
+    assert set(entry["observed"]["records"]) <= made.dark
+    recipe.write_text(RECIPE.format(folder=folder) + asked.format(share=0.05).replace("high", "hihg"))
+    with pytest.raises(RefineryError, match="images have no fact 'hihg'") as caught:
+        run(recipe)
+    assert "high" in caught.value.remedy
+
+
+def test_a_filter_by_facts_takes_what_they_say(planted: tuple[Path, Planted], tmp_path: Path, run: Run) -> None:
+    folder, made = planted
+    filters = "Filters:\n  - {name: light, op: fact_range, params: {fact: high, min: 48.0}, stages: [pre_split], splits: [train, test]}\n"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.format(folder=folder) + filters)
+    result = run(recipe)
+    ledger = pq.read_table(Path(result.path) / "report" / "ledger.parquet").to_pylist()
+    assert {row["record_id"] for row in ledger} == made.dark
+    assert all(row["detail"].startswith("high ") and row["detail"].endswith("is below min 48") for row in ledger)
+    assert "decodes every file once more" in str(refinery_beam.plan(recipe))
+    facts = pq.read_table(Path(result.path) / "facts" / "records.parquet").to_pylist()
+    assert min(row["high"] for row in facts) >= 48

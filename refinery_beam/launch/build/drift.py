@@ -6,12 +6,12 @@ import json
 import os
 from typing import Any
 
-from refinery_beam.facts.columns import scales
 from refinery_beam.facts.drift import Summary, document, numbers_of
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.fact_tables import COUNTS, HISTOGRAMS
 from refinery_beam.launch.build.tables import read_parts
 from refinery_beam.launch.prepare import Prepared
+from refinery_beam.plugins.fact_columns import scales
 from refinery_beam.record.facts import facts_schema
 
 DRIFT = "report/drift.json"
