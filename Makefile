@@ -21,7 +21,7 @@ READY_TORCH := .venv-torch/.torch
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
+.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -41,6 +41,10 @@ test-engines: engines  ## one digest on Prism, Flink and Spark; prints a table
 test-stores: $(READY)  ## cache roots on real store servers (S3: moto; GCS: fake-gcs-server, needs Go once), and Dataflow on one
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs prism
 	$(PYTEST) tests/stores tests/dataflow -m stores
+
+test-faults: $(READY)  ## the table of faults, whole (an hour and more); SECONDS_OF_FAULTS=300 is a sample
+	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs || true
+	$(BIN)/python tests/faults/table.py $(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS))
 
 test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allows
 	$(PYTHON) -m venv --clear .venv-lowest

@@ -8,12 +8,14 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, drift, init, schema: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, verify, draw, drift, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the
+    same options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, DriftResult, InitResult. An Instance has
-    a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, CleanResult, ValidateResult,
+    StatusResult, VerifyReport, DrawResult, DriftResult, InitResult. An Instance has a SplitReader for each split, and its
+    Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -47,12 +49,18 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
+    from refinery_beam.launch.clean import CleanResult, clean
     from refinery_beam.launch.drift import DriftResult, drift
+    from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
+    from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
     from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
+    from refinery_beam.launch.reasons.difference import Difference
+    from refinery_beam.launch.reasons.why import WhyResult, why
     from refinery_beam.launch.run import RunResult, run
     from refinery_beam.launch.status import StatusResult, status, verify
     from refinery_beam.launch.validate import ValidateResult, validate
@@ -66,12 +74,18 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.clean": "CleanResult clean",
+    "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
+    "launch.history.log": "LogEntry LogResult journal log log_show",
+    "launch.history.rerun": "Drift RerunResult rerun",
     "launch.drift": "DriftResult drift",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
     "launch.plan": "PlanResult plan plan_recipe",
+    "launch.reasons.difference": "Difference",
+    "launch.reasons.why": "WhyResult why",
     "launch.run": "RunResult run",
     "launch.status": "StatusResult status verify",
     "launch.validate": "ValidateResult validate",
@@ -84,10 +98,13 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
+    "CleanResult",
     "DataError",
     "Dataflow",
+    "Difference",
     "Direct",
     "DrawResult",
+    "Drift",
     "DriftResult",
     "Engine",
     "EngineError",
@@ -96,7 +113,11 @@ __all__ = [
     "Flink",
     "InitResult",
     "Instance",
+    "InstanceInfo",
+    "InstanceList",
     "Interrupted",
+    "LogEntry",
+    "LogResult",
     "Manifest",
     "Options",
     "PlanResult",
@@ -106,27 +127,39 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "RerunResult",
     "RunResult",
     "Spark",
     "SplitReader",
     "StatusResult",
     "StoreError",
+    "TagResult",
     "UsageError",
     "ValidateResult",
     "VerifyReport",
+    "WhyResult",
     "__version__",
+    "clean",
     "draw",
     "drift",
     "init",
+    "journal",
     "load_recipe",
+    "log",
+    "log_show",
+    "ls",
     "open_instance",
     "plan",
     "plan_recipe",
+    "rerun",
     "run",
     "schema",
     "status",
+    "tag",
+    "untag",
     "validate",
     "verify",
+    "why",
 ]
 
 

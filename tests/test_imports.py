@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
 GROUND = {
     "dtypes",
+    "masking",
     "errors",
     "identity",
     "exact",
@@ -39,8 +40,9 @@ GROUND = {
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "rules": set(),
-    "errors": {"rules"},
-    "locations": {"errors"},
+    "masking": set(),
+    "errors": {"masking", "rules"},
+    "locations": {"errors", "masking"},
     "processes": set(),
     "identity": set(),
     "moments": set(),
@@ -57,10 +59,11 @@ ARROWS: dict[str, set[str]] = {
     "planning": GROUND | {"plugins", "recipe", "index"},
     "record": GROUND | {"plugins", "facts", "planning"},
     "job": GROUND | {"plugins", "planning"},
+    "resume": GROUND | {"planning", "record", "job"},
     "crashes": GROUND | {"plugins", "planning", "record", "job"},
-    "pipeline": GROUND | {"plugins", "planning", "record", "job", "crashes"},
+    "pipeline": GROUND | {"plugins", "planning", "record", "job", "resume", "crashes"},
     "runners": GROUND | {"pipeline", "job", "crashes"},
-    "cache": GROUND | {"plugins"},
+    "cache": GROUND | {"plugins", "resume"},
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
     "torch": {"reading"},
@@ -74,6 +77,7 @@ ARROWS: dict[str, set[str]] = {
         "planning",
         "record",
         "job",
+        "resume",
         "crashes",
         "pipeline",
         "runners",
@@ -97,12 +101,26 @@ CLOCK_ROOMS = {"cli", "runners", "crashes"}
 # Single lines elsewhere that may, by file; each says why it does not reach output.
 ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/address.py": {'probe = os.path.join(staging, f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "a file removed at once"},
-    "cache/journal.py": {
-        "from datetime import UTC, datetime": "the journal is where time belongs",
-        "self.attempt = attempt or os.urandom(4).hex()": "names the journal's file and the staging directory",
+    "cache/used.py": {"from datetime import UTC, datetime, timedelta": "when an instance was last used, beside the instances"},
+    "cache/cleaning/remove.py": {
+        "return Lease(staging_root(root), key_name, os.urandom(4).hex())": "names a lease that is gone when the removal is done",
     },
+    "cache/cleaning/policy.py": {"from datetime import UTC, datetime, timedelta": "ages of what is removed; asks no clock"},
+    "cache/cleaning/found.py": {"from datetime import UTC, datetime, timedelta": "the times of files that may be removed"},
+    "launch/clean.py": {"from datetime import UTC, datetime, timedelta": "how old things are that are removed"},
+    "cache/instances.py": {"from datetime import datetime": "the times of files, for lists that people read"},
+    "launch/cached.py": {"from datetime import UTC, datetime": "likewise"},
+    "cache/journal/write.py": {
+        "from datetime import UTC, datetime, timedelta": "the journal is where time belongs",
+        "self.run = os.urandom(5).hex()": "names a run in the journal",
+        "return write_event(root, event, run=os.urandom(5).hex(), moment=moment, facts=every)[0]": "likewise",
+    },
+    "cache/journal/read.py": {"from datetime import UTC, datetime": "the journal again", "from datetime import timedelta": "likewise"},
+    "cache/journal/compact.py": {"from datetime import UTC, datetime": "likewise"},
+    "cache/journal/old_lines.py": {"from datetime import UTC, datetime": "likewise"},
     "cache/attempts/leases.py": {
         "import time": "waiting, and how long ago a lease was renewed",
+        'probe = locations.join(staging, f".time-{os.urandom(4).hex()}")': "an object removed at once",
         "from datetime import datetime": "ages of leases, by the store's clock",
     },
     "cache/attempts/locks.py": {"import time": "waiting for a lock"},
@@ -114,14 +132,23 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "import time": "waiting, and the age of what dead runs left",
         "attempt = os.urandom(4).hex()": "names the staging directory",
         'return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")': "names what is about to be deleted",
+        'return os.path.join(staging_root(root), f"{REMOVED}{name}-{os.urandom(4).hex()}")': "likewise",
     },
     "cache/stores/local.py": {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"
     },
     "index/digests/hints.py": {"import time": "files modified just now get no hint"},
+    "launch/history/log.py": {"from datetime import UTC, datetime": "asks for the runs of the last days"},
+    "launch/history/meter.py": {"from time import monotonic": "the seconds of phases, which go into the journal"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
         'path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",
+    },
+    "resume/parts.py": {
+        'temporary = os.path.join(folder, f".link-{os.getpid()}-{os.urandom(4).hex()}")': "renamed at once",
+    },
+    "resume/reused.py": {
+        'location = locations.join(self._work, FOLDER, f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver",
     },
     "pipeline/heartbeat.py": {
         "from time import monotonic": "how often progress is told",

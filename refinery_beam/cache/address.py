@@ -107,7 +107,12 @@ def find(root: str, key: InstanceKey) -> Found:
 
 def lookup_at(location: str) -> Found:
     """The state of a directory, whatever its key. Readers use it: they have a path and no key."""
-    text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    try:
+        text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    except StoreError as error:
+        if error.code != "odd-file":
+            raise
+        return Found(None, error.message)
     if text is None:
         # On a store a living or dead run has put objects without a manifest: no instance and no damage.
         if locations.is_url(location) or not os.path.lexists(location):

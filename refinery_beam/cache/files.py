@@ -47,7 +47,7 @@ def file_sha256(path: str) -> str:
             while piece := source.read(PIECE_BYTES):
                 hashed.update(piece)
         return hashed.hexdigest()
-    with open(path, "rb") as file:
+    with locations.open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

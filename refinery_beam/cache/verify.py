@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.cache.files import hash_files
@@ -35,12 +35,21 @@ if TYPE_CHECKING:
     from refinery_beam.plugins.base import Plugin
     from refinery_beam.plugins.modules import PathCode
 
-__all__ = ["Finding", "VerifyReport", "verify"]
+__all__ = ["Finding", "NotRepaired", "VerifyReport", "broken_files", "verify"]
+
+
+class NotRepaired(NamedTuple):
+    """A file that a repair left as it is, and why."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The result of a verification. ``notes`` name checks that were impossible, which is no fault of the instance."""
+    """The result of a verification. ``notes`` name checks that were impossible, which is no fault of the instance. After a repair,
+    ``repaired`` are the paths of files that were made again, ``not_repaired`` those that were not, and the findings what is left.
+    """
 
     instance: str
     deep: bool
@@ -49,6 +58,8 @@ class VerifyReport:
     bytes_checked: int = 0
     records_checked: int = 0
     notes: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()
+    not_repaired: tuple[NotRepaired, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -70,6 +81,8 @@ class VerifyReport:
             "bytes_checked": self.bytes_checked,
             "records_checked": self.records_checked,
             "notes": list(self.notes),
+            "repaired": list(self.repaired),
+            "not_repaired": [one._asdict() for one in self.not_repaired],
         }
 
 
@@ -142,6 +155,19 @@ def verify(
     )
 
 
+def broken_files(manifest: Manifest, *, threads: int = 4) -> list[FileEntry]:
+    """The listed files, annexes and files of sinks that are not plain files with the size and digest that are listed; all of them, where
+    `verify` stops at what is no file at all. A sink whose table is broken says nothing of its files.
+    """
+    listed = [*manifest.files, *manifest.annexes, *_sink_files(manifest, _Tally())]
+    sizes = store_of(manifest.location).sizes(manifest.location) if locations.is_url(manifest.location) else None
+    size_of = sizes.get if sizes is not None else lambda path: locations.size(locations.join(manifest.location, path))
+    whole = [entry for entry in listed if size_of(entry.path) == entry.bytes]
+    digests = hash_files(manifest.location, [entry.path for entry in whole], threads=threads)
+    sound = {entry.path for entry in whole if digests[entry.path] == entry.sha256}
+    return [entry for entry in listed if entry.path not in sound]
+
+
 def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
     # A cache look-up imports this room, and must not pay for plugins.
     from refinery_beam.plugins.discovery import find_plugin
@@ -150,7 +176,13 @@ def _plugin_of(manifest: Manifest, code: tuple[PathCode, ...]) -> Plugin:
 
 
 def _read_manifest(location: str, tally: _Tally) -> Manifest | None:
-    text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    try:
+        text = store_of(location).read(locations.join(location, MANIFEST_NAME))
+    except StoreError as error:
+        if error.code != "odd-file":
+            raise
+        tally.add("odd-file", MANIFEST_NAME, error.message)
+        return None
     if text is None:
         tally.add("manifest-missing", MANIFEST_NAME, "there is no manifest, so nothing here is proved")
         return None

@@ -14,20 +14,22 @@ CONTRACT = 1
 
 
 def print_json(body: Mapping[str, Any]) -> None:
-    """One JSON object on stdout, in the order given."""
-    print(json.dumps(body, ensure_ascii=False, allow_nan=False))
+    """One JSON object on stdout, in the order given. Where stdout is not UTF-8, it is plain ASCII."""
+    plain = not str(getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    print(json.dumps(body, ensure_ascii=plain, allow_nan=False))
 
 
 def print_failure(error: RefineryError, *, as_json: bool) -> None:
     """An error as the contract's object on stdout, or as words on stderr."""
+    notes = [*getattr(error, "__notes__", ())]
     if as_json:
-        print_json({"contract": CONTRACT, "errors": [e.to_dict() for e in error.errors()]})
+        print_json({"contract": CONTRACT, "errors": [e.to_dict() for e in error.errors()], **({"notes": notes} if notes else {})})
         return
     found = error.errors()
     text = "\n".join(f"error: {e.render()}" for e in found)
     if len(found) > 1:
         text += f"\n{len(found)} errors"
-    print(text, file=sys.stderr)
+    print("\n".join([text, *(f"note: {note}" for note in notes)]), file=sys.stderr)
 
 
 def print_remarks(options: Options, *, notes: Iterable[str] = (), warnings: Iterable[str] = ()) -> None:
@@ -54,3 +56,14 @@ def rows(pairs: Sequence[tuple[str, object]]) -> str:
     """
     width = max((len(name) for name, _ in pairs), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in pairs)
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, the last one as long as it is.
+
+    >>> print(table([("key", "size"), ("ab", "1 MB")]))
+    key  size
+    ab   1 MB
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

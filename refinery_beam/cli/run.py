@@ -34,8 +34,18 @@ def summary(result: RunResult) -> str:
     if raw["ledger"]:
         lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())
         lines.append(f"ledger    {lost}  (report/ledger.parquet)")
+    if result.reused:
+        lines.append(f"reused    {_reused(result)}  (an earlier run had finished them)")
     if result.pictures:
         folder = locations.parent(next(iter(result.pictures.values())))
         lines.append(f"pictures  {folder}  ({', '.join(result.pictures)})")
     lines.append(f"digest    {raw['logical_digest'][:16]}")
     return "\n".join(lines)
+
+
+def _reused(result: RunResult) -> str:
+    shards = sum(1 for entry in result.manifest.files if entry.split is not None)
+    found = result.reused
+    said = [f"{found.shards:,} of {shards:,} shards, {found.records:,} records"] if found.shards else []
+    said += [f"statistics of {found.fit_records:,} records"] if found.fit_records else []
+    return "; ".join(said)

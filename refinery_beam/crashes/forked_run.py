@@ -43,7 +43,8 @@ def run_forked(body: Callable[[], T]) -> T:
     The parent passes Ctrl-C and Ctrl-Z of the terminal on to the child, once each. The child is killed if the parent dies.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError, ValueError, AttributeError):  # a caller of the library may have closed them
+            stream.flush()
     parent = os.getpid()
     reader, writer = os.pipe()
     pid = os.fork()
@@ -66,6 +67,8 @@ def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn
     status = 1
     try:
         os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which passes it on
+        # To the terminal this is now a process in the background, which `stty tostop` would stop at its first word, for ever.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         die_with_parent()
         if os.getppid() == parent:
             try:
@@ -76,9 +79,9 @@ def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn
                 file.write(_pickled(answer))
             status = 0
     finally:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         os._exit(status)
 
 

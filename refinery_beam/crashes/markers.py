@@ -147,8 +147,7 @@ def read_markers(work: str) -> list[Marker]:
 
 
 def _read(path: str) -> Iterator[Marker]:
-    with open(path, "rb") as file:
-        whole = file.read()
+    whole = locations.read(path)
     first = _unframed(whole, 0)
     if not first:
         return  # opened, and nothing was written yet: another thread was faster to end the process

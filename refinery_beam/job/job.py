@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.job.cancel import at_work
@@ -36,6 +37,16 @@ class Job:
     """The versions of the process that made the job; see `versions`."""
     poison: tuple[tuple[str, str], ...] = ()
     """(record id, how its process ended) of records that kill every process that works on them. Workers refuse them as bad records."""
+    resume: str = ""
+    """Where finished parts are kept and found (see `resume`), reachable for workers; '' keeps and finds none."""
+    resume_others: tuple[str, ...] = ()
+    """Where parts of the same recipe over other files may be found."""
+    resume_law: str = ""
+    """The digest of what all parts of the job follow from."""
+    only: frozenset[tuple[str, int]] | None = None
+    """The shards to write, as (split, number); None for all of them. A repair writes some."""
+    fitted: Mapping[str, Any] | None = None
+    """The statistics by step name, where they are known; None where they are to be fitted."""
 
     @property
     def buckets(self) -> int:
@@ -45,7 +56,7 @@ class Job:
 
 WORK_FOLDERS = (
     *("scratch", "shards", "ledger", "statistics", "progress", "failures"),
-    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers", "facts"),
+    *("index", "step_counts", "evidence", "sinks", "sample", "digests", "markers", "facts", "reused"),
 )
 """Folders of ``Job.work``."""
 

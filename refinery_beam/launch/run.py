@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.cache import Manifest, home, resume_dir, sweep
 from refinery_beam.errors import RefineryError
 from refinery_beam.index import Selection
+from refinery_beam.launch.history.record import Record
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
-from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.prepare import GivenText, Prepared, prepare
+from refinery_beam.launch.roots import note_use
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
-from refinery_beam.recipe import location_variables
+from refinery_beam.resume.parts import discard, kept_for_next
+from refinery_beam.resume.reused import Reused
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
 NOTHING_LISTED = Selection()
+NOTHING_REUSED = Reused()
 
 
 class RunResult(Instance):
     """The instance that a run gave, and how: `status` is ``built`` or ``hit``, or ``opened`` for the recipe in an instance whose raw data
     are gone. `seconds` is wall time, `notes` are what listing the sources noticed, `pictures` the files of the recipe's reporting pictures
-    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection.
+    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection. `reused`
+    is what an earlier run of the same key, which did not come to its end, had finished.
     """
 
     def __init__(
@@ -42,8 +48,10 @@ class RunResult(Instance):
         selection_warnings: tuple[tuple[str, str], ...] = (),
         pictures: Mapping[str, str] | None = None,
         code: tuple[PathCode, ...] = (),
+        reused: Reused = NOTHING_REUSED,
     ) -> None:
         super().__init__(manifest, code=code)
+        self.reused = reused
         self.status = status
         self.seconds = seconds
         self.notes = notes
@@ -69,6 +77,7 @@ class RunResult(Instance):
             "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
             "seconds": round(self.seconds, 3),
+            **({"reused": self.reused.to_dict()} if self.reused else {}),
         }
 
 
@@ -90,44 +99,48 @@ def run(recipe: StrPath, options: Options) -> RunResult:
 def run_with(recipe: StrPath, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
     with locations.put_in_words():
-        return _run_with(recipe, settings)
+        return run_recipe(recipe, settings)
 
 
-def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
+def run_recipe(
+    recipe: StrPath,
+    settings: Settings,
+    *,
+    verb: str = "run",
+    given: GivenText | None = None,
+    agreed: Callable[[Prepared], None] = lambda prepared: None,
+) -> RunResult:
+    """Run a recipe, or the text that is `given` for it; `agreed` raises where the caller does not want what was prepared."""
     begun = monotonic()
     settings.check()
     if settings.runner == "dataflow":
         require_extra()
-    try:
-        prepared = prepare(recipe, settings)
-    except RefineryError as error:
-        return _opened(recipe, settings, error, begun)
-    notes = listing_notes(prepared)
-    journal = RunJournal(settings.root)
-    journal.start(**_journal_facts(prepared))
-    pictures: Mapping[str, str] = {}
-    status: Status = "hit"
-    try:
-        found = prepared.lookup()
-        if found.manifest is not None:
-            manifest = found.manifest
-        else:
-            if found.damage:
-                settings.tell(f"rebuilding: {found.damage}")
-            # The door behind a miss: a hit pays for nothing that is imported there.
-            from refinery_beam.launch.build.build import build
-
-            status, manifest = build(prepared)
+    record = Record(recipe, settings, verb=verb, text=given.text if given is not None else None)
+    settings = replace(settings, meter=record.meter)
+    with record.ends():
+        try:
+            with settings.phase("prepare"):
+                prepared = prepare(recipe, settings, given=given)
+        except RefineryError as error:
+            if given is not None:
+                raise
+            opened = _opened(recipe, settings, error, begun)
+            record.ended("opened", opened.manifest)
+            return opened
+        notes = listing_notes(prepared)
+        record.prepared(prepared)
+        agreed(prepared)
+        status, manifest, reused = _found_or_built(prepared, record)
+        pictures: Mapping[str, str] = {}
         if prepared.recipe.model.Visualizations:
             # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures
 
-            drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
+            with settings.phase("pictures"):
+                drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
             pictures, notes = drawn.pictures, (*notes, *drawn.notes)
-    except BaseException as error:
-        journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
-        raise
-    journal.end(status=status, exit_code=0)
+    record.ended(status, manifest)
+    note_use(settings, manifest.location)
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(
         manifest,
@@ -138,7 +151,43 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         selection_warnings=prepared.index.selection_warnings,
         pictures=pictures,
         code=code,
+        reused=reused,
     )
+
+
+def _tidy(prepared: Prepared) -> None:
+    """Remove what killed runs left of an instance that is there: a hit costs a listing of an empty folder for it.
+
+    On a store that would be a request, so builds and `clean` do it there.
+    """
+    root = prepared.settings.root
+    if prepared.own is None:
+        sweep(home(root), prepared.key)
+        if not locations.is_url(root):
+            discard(resume_dir(locations.absolute(root), prepared.key))
+
+
+def _found_or_built(prepared: Prepared, record: Record) -> tuple[Status, Manifest, Reused]:
+    settings = prepared.settings
+    with settings.phase("lookup"):
+        found = prepared.lookup()
+    if found.manifest is not None:
+        _tidy(prepared)
+        return "hit", found.manifest, NOTHING_REUSED
+    if found.damage:
+        settings.tell(f"rebuilding: {found.damage}")
+    record.building()
+    # The door behind a miss: a hit pays for nothing that is imported there.
+    from refinery_beam.launch.build.build import build
+
+    try:
+        built = build(prepared)
+    except RefineryError as error:
+        if kept := kept_for_next(resume_dir(settings.root, prepared.key)):
+            error.add_note(kept)
+        raise
+    record.reused(built.reused)
+    return built
 
 
 def said(warnings: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
@@ -162,22 +211,3 @@ def listing_notes(prepared: Prepared) -> tuple[str, ...]:
     """The notes of listing, to be printed and journalled; they are in no file that has a digest: a stray file must not change one."""
     index = prepared.index
     return (*index.selection.lines(), *index.notes, *index.run_notes)
-
-
-def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
-    key = prepared.key
-    return {
-        "recipe": prepared.recipe.path,
-        "locations": [[*pair] for pair in ({**prepared.recipe.variables, **location_variables(prepared.recipe)}).items()],
-        "recipe_hash": key.recipe_hash,
-        "input_hash": key.input_hash,
-        "seed": key.seed,
-        "runner": prepared.settings.runner,
-        "workers": prepared.settings.workers,
-        "mode": prepared.settings.mode,
-        "overlays": list(prepared.settings.overlays),
-        "records_in": prepared.index.records_in,
-        "hashed": prepared.index.hashed,
-        "digest": prepared.index.kind,
-        "notes": list(listing_notes(prepared)),
-    }

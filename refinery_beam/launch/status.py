@@ -78,6 +78,7 @@ class VerifyOptions(Options):
     """`Options`, and how much `verify` reads."""
 
     deep: bool = option(False, "Also read every row again and prove the digests of rows.")
+    repair: bool = option(False, "Make what is damaged again from the raw data, and leave the rest alone.")
 
 
 @keywords(Options)
@@ -116,22 +117,23 @@ def status_with(target: StrPath, settings: Settings) -> StatusResult:
 @keywords(VerifyOptions)
 def verify(target: StrPath, options: VerifyOptions) -> VerifyReport:
     """Hash every file of an instance again and compare: the instance of a recipe, or the one at a directory or URL. With ``deep`` read
-    every row too. The report is false where something does not hold.
+    every row too. With ``repair`` make damaged files again from the raw data; the report then says what was repaired, what was not and why,
+    and what is left. The report is false where something does not hold.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> rb.verify("recipe.yaml", deep=True).ok                           # doctest: +SKIP
     True
     """
-    return verify_with(target, Settings.of(options), deep=options.deep)
+    return verify_with(target, Settings.of(options), deep=options.deep, repair=options.repair)
 
 
-def verify_with(target: StrPath, settings: Settings, *, deep: bool = False) -> VerifyReport:
+def verify_with(target: StrPath, settings: Settings, *, deep: bool = False, repair: bool = False) -> VerifyReport:
     """`verify` with its settings in one value; what the command line calls."""
     with locations.put_in_words():
-        return _verify_with(target, settings, deep=deep)
+        return _verify_with(target, settings, deep=deep, repair=repair)
 
 
-def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyReport:
+def _verify_with(target: StrPath, settings: Settings, *, deep: bool, repair: bool) -> VerifyReport:
     named = instance_named(target, settings)
     if named is not None:
         location = named
@@ -153,7 +155,14 @@ def _verify_with(target: StrPath, settings: Settings, *, deep: bool) -> VerifyRe
                 remedy=f"refinery-beam run {target}",
             )
     code = read_plugin_paths(settings.plugin_paths)
-    return verify_instance(location, deep=deep, recipe_digest=partial(digest_of_recipe, code=code), code=code)
+    check = partial(verify_instance, location, deep=deep, recipe_digest=partial(digest_of_recipe, code=code), code=code)
+    report = check()
+    if not repair or report.ok:
+        return report
+    # A door: few verifications repair.
+    from refinery_beam.launch.repair import repaired
+
+    return repaired(target, location, report, settings, check)
 
 
 def _found(target: StrPath, settings: Settings) -> tuple[str, Found, Prepared | None]:
@@ -163,7 +172,8 @@ def _found(target: StrPath, settings: Settings) -> tuple[str, Found, Prepared | 
         settings.check()
         return location, lookup_at(location), None
     prepared = prepare(target, settings)
-    return prepared.location, prepared.lookup(), prepared
+    found = prepared.lookup()
+    return prepared.location if found.manifest is None else found.manifest.location, found, prepared
 
 
 def _is_instance(location: str) -> bool:

@@ -15,11 +15,14 @@ What differs: a store has no folders (`make_folder` does nothing there), no rena
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from io import BufferedReader
 from typing import Any, TypeAlias
 
 from refinery_beam.errors import UsageError
@@ -28,6 +31,7 @@ from refinery_beam.locations.faults import fault
 from refinery_beam.locations.objects import Entry, Listed
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.locations.storage_options import use_options
+from refinery_beam.masking import remember_variable
 
 __all__ = [
     "Entry",
@@ -35,6 +39,7 @@ __all__ = [
     "StrPath",
     "absolute",
     "basename",
+    "expand",
     "fault",
     "is_folder",
     "is_url",
@@ -53,6 +58,7 @@ __all__ = [
     "remove_all",
     "scratch",
     "size",
+    "split_list",
     "use_options",
     "walk",
     "write",
@@ -61,6 +67,9 @@ __all__ = [
 
 StrPath: TypeAlias = str | os.PathLike[str]
 """A location as callers give it."""
+
+VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
+"""How a location begins whose first part is the value of an environment variable."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
@@ -92,6 +101,36 @@ def absolute(location: str) -> str:
         raise UsageError(f"{shown} holds a password", code="secret-in-url", at=shown)
     scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.strip('/')}"
+
+
+def expand(location: str) -> str:
+    """A location with the value of the variable that it begins with, where it begins with ``${env:NAME}``. UsageError
+    ``variable-missing`` where the variable is not set, ``variable-form`` where it stands anywhere else.
+
+    >>> os.environ["DOC_DATA"] = "/data"
+    >>> expand("${env:DOC_DATA}/cache"), expand("cache")
+    ('/data/cache', 'cache')
+    """
+    if "${" not in location:
+        return location
+    match = VARIABLE.match(location)
+    if match is None or location.count("${") > 1:
+        raise UsageError(f"{location!r} is not of the form ${{env:NAME}}/sub", code="variable-form", value=location)
+    value = os.environ.get(match[1])
+    if not value:
+        state = "not set" if value is None else "empty"
+        raise UsageError(f"the environment variable {match[1]} is {state}", code="variable-missing", value=location, name=match[1])
+    remember_variable(match[1], value if is_url(value) else os.path.abspath(value))
+    return value + location[match.end() :]
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The locations in a variable, with colons between them. The colon of a URL or of ``${env:NAME}`` parts nothing.
+
+    >>> split_list("/a:gs://bucket/b::${env:TEAM}/c")
+    ('/a', 'gs://bucket/b', '${env:TEAM}/c')
+    """
+    return tuple(part for part in re.split(r"(?<!\$\{env):(?!//)", text) if part)
 
 
 def join(location: str, *parts: str) -> str:
@@ -136,13 +175,45 @@ def read(location: str) -> bytes:
     """The whole file. Safe to call from many threads at once."""
     if is_url(location):
         return objects.read(location)
-    with open(location, "rb") as file:
+    with open_plain(location) as file:
         return file.read()
+
+
+def open_plain(path: str) -> BufferedReader:
+    """A local file, opened for reading. OSError for what is no plain file: a pipe that nobody writes to would keep a run for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"it is no plain file but {_kind(mode)}", path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def is_odd(path: str) -> bool:
+    """Whether something is at a local path that is neither a plain file nor a folder: a pipe, a socket, a device."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _kind(mode: int) -> str:
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def opened(location: str) -> AbstractContextManager[Any]:
     """The source that pyarrow reads Parquet from, closed afterwards: the path itself, or a seekable file of the store."""
-    return objects.opened(location) if is_url(location) else nullcontext(location)
+    if is_url(location):
+        return objects.opened(location)
+    if is_odd(location):
+        open_plain(location).close()
+    return nullcontext(location)
 
 
 def size(location: str) -> int | None:

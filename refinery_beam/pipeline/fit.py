@@ -24,6 +24,7 @@ from refinery_beam.record.partials import joined, merge_bytes
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.worker import Worker, derive_all
 from refinery_beam.records import Ref
+from refinery_beam.resume.shards import FitParts
 
 
 class MergePartials(beam.CombineFn):
@@ -104,6 +105,10 @@ class Observe(beam.DoFn):
         self._worker = Worker(self._job.plan)
         self._heartbeat = Heartbeat(self._job.work, f"fit.{self._point.name}", enabled=self._job.heartbeat)
         self._markers = Markers(self._job, Task("fit", self._point.name))
+        self._parts = FitParts(self._job, self._point)
+
+    def finish_bundle(self) -> None:
+        self._parts.flush()
 
     def teardown(self) -> None:
         self._markers.close()
@@ -120,17 +125,26 @@ class Observe(beam.DoFn):
                 return None  # the write pass puts it into the ledger
 
         with working(self._job):
+            refs = list(group[1])
+            name = self._parts.name(group[0], refs, {e.name: merged.get(e.name, b"") for e in self._earlier})
+            observed = self._parts.find(name, records=len(refs))
+            if observed is not None:
+                self._heartbeat.done(len(refs))
+                self._heartbeat.flush()
+                yield observed
+                return
             fitted = derive_all(worker, self._earlier, merged)
             self._markers.knowing(fitted)
             total = worker.partial(point)
-            refs = list(group[1])
             partials = ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads)
             for ref, partial in zip(refs, partials, strict=True):
                 if partial is not None:
                     joined(self._job.plan, point, ref.record_id, total.merge, partial)
                 self._heartbeat.done()
+            data = total.dumps()
+            self._parts.keep(name, data)
         self._heartbeat.flush()
-        yield total.dumps()
+        yield data
 
 
 def _named(data: bytes, name: str) -> tuple[str, bytes]:

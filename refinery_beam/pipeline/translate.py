@@ -63,13 +63,13 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
             branches[split], tally = branches[split] | f"Generate[{made.name}][{split}]" >> Generate(job, made, split)
             counts.made(tally)
 
-    passes = tuple(point for point in plan.fits if not point.riding)
+    passes = tuple(point for point in plan.fits if not point.riding and job.fitted is None)
     fitted: list[Any] = []
     for i, point in enumerate(passes):
         merged = side_input(pipeline, fitted, f"Statistics[{i}]")
         fitted.append(branches[point.split] | f"Fit[{point.name}]" >> FitPass(job, point, passes[:i], merged))
     for field in plan.fitted_fields():
-        if field.needs_fit:
+        if field.needs_fit and job.fitted is None:
             fitted.append(branches[field.fit_source] | f"FitField[{field.name}]" >> FieldFitPass(job, field))
     # After the fits: statistics count every record once, as it is before augmentation.
     for varied in aggressive(plan.augmentations):

@@ -16,9 +16,10 @@ from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
 from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.record.extras import EXTRA_ROWS, Gather
-from refinery_beam.record.shard import Shard, write_shard
+from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing
 from refinery_beam.records import LedgerRow, Ref, ShardRow
+from refinery_beam.resume.shards import FinishedShard, ShardParts
 
 PARTIALS = "partials"
 
@@ -77,6 +78,10 @@ class ShardWriter(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._markers = Markers(self._job, Task("write"))
+        self._parts = ShardParts(self._job, self.folder)
+
+    def finish_bundle(self) -> None:
+        self._parts.flush()
 
     def teardown(self) -> None:
         self._markers.close()
@@ -88,15 +93,23 @@ class ShardWriter(beam.DoFn):
         *,
         progress: Heartbeat | None = None,
         gather: Gather | None = None,
-    ) -> Shard:
-        """The shard of a group, with the statistics of `merged` accumulators."""
-        (split, shard, shards), refs = group
-        job = self._job
+    ) -> FinishedShard:
+        """The shard of a group, with the statistics of `merged` accumulators: one that an earlier run finished, or a new one."""
+        (split, shard, shards), every = group
+        job, refs = self._job, list(every)
+        name = self._parts.name(split, shard, shards, refs, merged)
+        finished = self._parts.find(name)
+        if finished is not None:
+            if progress is not None:
+                progress.done(len(refs))
+            return finished
+        facts = f"{job.work}/facts" if self.keeps_facts else ""
+        fitted = job.fitted if job.fitted is not None else derive_before_writing(self._worker, self._points, merged)
         with locations.scratch(f"{job.work}/scratch") as scratch:
-            return write_shard(
+            written = write_shard(
                 self._worker,
                 refs,
-                derive_before_writing(self._worker, self._points, merged),
+                fitted,
                 split=split,
                 shard=shard,
                 shards=shards,
@@ -107,8 +120,11 @@ class ShardWriter(beam.DoFn):
                 progress=progress,
                 gather=gather,
                 markers=self._markers,
-                facts=f"{job.work}/facts" if self.keeps_facts else "",
+                facts=facts,
             )
+        finished = FinishedShard.of(written)
+        self._parts.keep(name, finished, facts=facts)
+        return finished
 
 
 class WriteShard(ShardWriter):
@@ -122,6 +138,8 @@ class WriteShard(ShardWriter):
         self._heartbeat = Heartbeat(self._job.work, "write", enabled=self._job.heartbeat)
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[Any]:
+        if self._job.only is not None and group[0][:2] not in self._job.only:
+            return
         with working(self._job):
             written = self.written(group, merged, progress=self._heartbeat)
         self._heartbeat.flush()
@@ -130,8 +148,8 @@ class WriteShard(ShardWriter):
             yield lost(row)
         for tag, row in written.extras:
             yield beam.pvalue.TaggedOutput(tag, row)
-        for name in sorted(written.partials):
-            yield beam.pvalue.TaggedOutput(PARTIALS, (name, written.partials[name].dumps()))
+        for pair in written.partials:
+            yield beam.pvalue.TaggedOutput(PARTIALS, pair)
 
 
 def shards_for(records: int, shard_records: int) -> int:

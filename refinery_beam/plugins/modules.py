@@ -20,6 +20,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from refinery_beam import locations
 from refinery_beam.errors import PluginError
 from refinery_beam.identity import digest
 
@@ -78,8 +79,7 @@ def read_path(path: str) -> PathCode:
         if not stem.isidentifier():
             raise path_error(os.path.join(location, name) if folder else location, "has a name that no Python module can have")
         try:
-            with open(os.path.join(location, name) if folder else location, "rb") as file:
-                modules.append((stem, file.read()))
+            modules.append((stem, locations.read(os.path.join(location, name) if folder else location)))
         except OSError as error:
             raise path_error(location, f"cannot be read: {error.strerror or error}") from error
     code = PathCode(location, folder, tuple(modules))

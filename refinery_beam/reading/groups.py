@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.cache.content import content_field
+from refinery_beam.cache.instances import key_name_of
 from refinery_beam.cache.manifest import FileEntry
+from refinery_beam.cache.used import renew_used
 from refinery_beam.reading.faults import damaged, unreadable
 from refinery_beam.reading.recorded import Recorded
 
@@ -51,6 +53,7 @@ class SplitGroups:
         self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
         self._ends = list(accumulate(shard.records or 0 for shard in self._shards))
         self.cache_bytes = cache_bytes
+        self._at = None if locations.is_url(recorded.manifest.location) else key_name_of(recorded.manifest.location)
         self._fresh()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -201,6 +204,8 @@ class SplitGroups:
         """
         import pyarrow.parquet as pq
 
+        if self._at is not None:
+            renew_used(*self._at)
         held: OrderedDict[int, pq.ParquetFile] = self._files.__dict__.setdefault("held", OrderedDict())
         file = held.get(shard)
         if file is None:

@@ -175,7 +175,13 @@ def facts_schema(kind: Kind) -> pa.Schema:
 
 def part_location(folder: str, split: str, shard: int, shards: int) -> str:
     """The part of a shard. Two attempts at one shard write the same part."""
-    return locations.join(folder, f"{split}-{shard:05d}-of-{shards:05d}.parquet")
+    return locations.join(folder, f"{_stem(split, shard, shards)}.parquet")
+
+
+def part_names(folder: str, split: str, shard: int, shards: int) -> list[str]:
+    """The names of every file that a shard has in a folder of facts. A run that goes on takes them over together with the shard."""
+    stem = f"{_stem(split, shard, shards)}."
+    return [name for name in locations.names(folder) if name.startswith(stem)]
 
 
 def extra_location(location: str, what: str) -> str:
@@ -185,3 +191,7 @@ def extra_location(location: str, what: str) -> str:
     'train-00000-of-00001.pictures.parquet'
     """
     return f"{location.removesuffix('.parquet')}.{what}.parquet"
+
+
+def _stem(split: str, shard: int, shards: int) -> str:
+    return f"{split}-{shard:05d}-of-{shards:05d}"

@@ -14,6 +14,17 @@ ENVIRONMENT = {
         "folders and files that are named can be reached by this user",
         "check that the folder this was started in still is there, paths and permissions; --debug shows where it happened",
     ),
+    "output-lost": Rule(
+        "the verb did its work, and stdout could not be written: a full disk, most likely (a closed stdout or a reader that goes away is "
+        "no error)",
+        "results go to stdout, which is a place that can be written",
+        "make room where stdout goes, and run again: what is built is a hit then",
+    ),
+    "not-repairable": Rule(
+        "`verify --repair` cannot make an instance's files again",
+        "files are made again from the recipe and the raw data that the instance was made of, by the same ops and codecs",
+        "bring back the raw data as they were, or remove the instance and run its recipe again",
+    ),
     "no-memory": Rule(
         "this machine, or the limit of this process, has no memory left",
         "a run needs some hundred megabytes, and more a worker for large images",
@@ -129,6 +140,26 @@ ENVIRONMENT = {
         "the cache cannot be read or written",
         "the cache root can be read and written",
         "check the file system, or name another --cache-root",
+    ),
+    "rerun-drift": Rule(
+        "what a run is repeated from is not what it was: files, packages, codecs or code",
+        "a rerun has the inputs, packages, codecs and code of what it repeats",
+        "put back what changed, or allow it with --allow {kind}",
+    ),
+    "rerun-no-recipe": Rule(
+        "neither the journal nor the instance holds the recipe that was run",
+        "what is run again is the text that was run",
+        "run the recipe itself",
+    ),
+    "tag-moved": Rule(
+        "two moved a tag at once, and the other one was first",
+        "of two who move a tag one is first",
+        "see with `refinery-beam ls` what it is now, and say it again if you still want to",
+    ),
+    "tag-damaged": Rule(
+        "the file of a tag cannot be read",
+        "the files of tags are written by this program only",
+        "remove the file that is named, and tag the instance again",
     ),
     "prefix-clash": Rule(
         "two instances meet in the short form of their names",

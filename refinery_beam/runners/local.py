@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
+from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.quiet import quiet_beam
 
 Mode = Literal["threads", "processes"]
@@ -99,13 +100,11 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
     """
     cap_native_threads()
     with quiet_beam(enabled=not talk), raises_job_died(work) as ending:
-        import apache_beam as beam
-
         from refinery_beam.runners.worker_processes import worker_processes
 
         pipeline_options = _pipeline_options(options)
         make_runner = options.runner_factory or constructed_runner
-        pipeline = beam.Pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
+        pipeline = make_pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
         with worker_processes(ending.worker_died) as workers:
             ending.on_interrupt = workers.end

@@ -40,8 +40,8 @@ def stderr_set_aside(path: str, *, enabled: bool) -> Iterator[TextIO]:
 
     Worker processes inherit the descriptor and print import warnings and tracebacks of hung-up connections there.
     """
-    if not enabled:
-        yield sys.stderr
+    if not enabled or sys.stderr is None:
+        yield sys.stderr or io.StringIO()
         return
     sys.stderr.flush()
     saved, before = os.dup(2), sys.stderr

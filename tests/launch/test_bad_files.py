@@ -357,7 +357,7 @@ def test_a_fault_that_passes_is_no_instance(go: Runner, photos: Path, tmp_path: 
         path.write_bytes(data)
     again = prepare(go.recipe(photos=own, on_error=on_error), settings)
     assert again.key == prepared.key
-    status, manifest = build(again)
+    status, manifest, _ = build(again)
     assert (status, manifest.ledger, sum(manifest.counts.values())) == ("built", {}, 12)
 
 

@@ -18,6 +18,8 @@ The law
 from __future__ import annotations
 
 import json
+import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +37,7 @@ FRESH_SECONDS = 10.0
 every second.
 """
 
+_ATTEMPT = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}--?\d+-[0-9a-f]{8}")
 SWEEPING, READY = "sweeping", "ready"
 
 
@@ -118,6 +121,22 @@ class Lease:
                 self._say(self._state)
             except (OSError, StoreError):
                 continue  # `lost` says when that has lasted too long
+
+
+def living_keys(root: str) -> set[str]:
+    """The key names that living runs of any machine are at work on, in a cache root on a store."""
+    staging = locations.join(locations.absolute(root), "staging")
+    names = [name for name in locations.names(staging) if _ATTEMPT.fullmatch(name)]
+    if not names:
+        return set()
+    # Only the store knows what time it is there.
+    probe = locations.join(staging, f".time-{os.urandom(4).hex()}")
+    locations.write(probe, b"")
+    try:
+        now = locations.modified(probe)
+    finally:
+        locations.remove(probe)
+    return {name.rpartition("-")[0] for name in names if _state_of(locations.join(staging, name, "lease"), now) is not None}
 
 
 def _state_of(location: str, now: datetime) -> str | None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from refinery_beam import locations
-from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, staging_root
+from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, resume_dir, staging_root
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.listed import is_rendered, is_sink_file
@@ -23,6 +23,7 @@ from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.cache.stores.home import home
 from refinery_beam.cache.stores.remote import RemoteStore, prepare_remote_root
 from refinery_beam.errors import RefineryError, StoreError
+from refinery_beam.resume.parts import files_of_parts
 
 
 class RemoteStaging:
@@ -108,10 +109,13 @@ class RemoteStaging:
         self.close()
 
     def _clear(self) -> None:
-        """Remove files at the instance's location that belong to no instance. Call it only where the law of leases allows it."""
+        """Remove files at the instance's location that belong to no instance and to no finished part of one. Call it only where the law of
+        leases allows it.
+        """
         found = lookup_at(self.output)
         if found.manifest is None:
-            self.store.clear(self.output, allowed=lambda: not self._lease.lost)
+            kept = files_of_parts(resume_dir(self.root, self.key))
+            self.store.clear(self.output, keep=kept, allowed=lambda: not self._lease.lost)
             return
         known = {MANIFEST_NAME, *(entry.path for entry in (*found.manifest.files, *found.manifest.annexes))}
         # Files of sinks never differ between runs: each was created only if absent, and compared.

@@ -24,12 +24,24 @@ from types import TracebackType
 
 from refinery_beam.cache.address import InstanceKey, prepare_root, staging_root
 from refinery_beam.cache.attempts.locks import Lock, take
+from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError
 
 _LOCK = "lock"
 _ATTEMPT = re.compile(r"[0-9a-f]{8}")
+_NAMED = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-(-?\d+)-[0-9a-f]{8}")
+
+ATTEMPT_NAME = re.compile(r"([0-9a-f]{16}-[0-9a-f]{16}--?\d+)-[0-9a-f]{8}")
+"""The name of an attempt's folder: the name of its key, and eight digits of its own."""
+
+REMOVED = ".removed-"
+YOUNG = ".new-"
+TRASH = "trash"
+"""The folder of broken and removed things below ``staging/``."""
 _YOUNG_SECONDS = 60.0
+_OLD_SECONDS = 86_400.0
+"""So old must a dead attempt of another key be, unless its instance is there: the next run of that key wants to know what it died on."""
 
 
 class Staging:
@@ -150,9 +162,11 @@ class Staging:
 
 
 def sweep(root: str, key: InstanceKey) -> list[str]:
-    """Remove the attempts of dead runs of this key, half-born ones older than a minute, and the trash; gives the attempts' names.
+    """Remove the attempts of dead runs of this key, those of other keys whose instance is there or that are a day old, half-born ones older
+    than a minute, and the trash; gives the attempts' names.
 
-    Living attempts, of this key or another, are never touched. Never fails: a later run removes what cannot be removed now.
+    Living attempts, of this key or another, are never touched, and nothing below ``resume/`` is. Never fails: a later run removes what
+    cannot be removed now. Where nothing is left behind it costs two listings.
     """
     removed = _sweep_dead(root, key)
     trash = os.path.join(staging_root(root), "trash")
@@ -166,14 +180,29 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
     removed = []
     for name in _names(folder):
         path = os.path.join(folder, name)
-        if name.startswith(".new-"):
+        if name.startswith(YOUNG):
             # Its lock may be a moment away, hence the age. Taking a living one by mistake is harmless: `open` begins again.
             dead = _older(path, _YOUNG_SECONDS) and _sweep_attempt(root, path)
+        elif _is_attempt_of(name, key.name):
+            dead = _sweep_attempt(root, path)
         else:
-            dead = name.startswith(f"{key.name}-") and bool(_ATTEMPT.fullmatch(name[len(key.name) + 1 :])) and _sweep_attempt(root, path)
+            dead = _is_forgotten(root, name) and _sweep_attempt(root, path)
         if dead:
             removed.append(name)
     return removed
+
+
+def _is_attempt_of(name: str, key: str) -> bool:
+    return name.startswith(f"{key}-") and bool(_ATTEMPT.fullmatch(name[len(key) + 1 :]))
+
+
+def _is_forgotten(root: str, name: str) -> bool:
+    """Whether an attempt of another key, if it is dead, tells nobody anything any more."""
+    parts = _NAMED.fullmatch(name)
+    if parts is None:
+        return False
+    instance = os.path.join(root, "instances", *parts.groups())
+    return os.path.lexists(os.path.join(instance, MANIFEST_NAME)) or _older(os.path.join(staging_root(root), name), _OLD_SECONDS)
 
 
 def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
@@ -181,7 +210,7 @@ def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
     folder = staging_root(root)
     for name in _names(folder):
         path = os.path.join(folder, name)
-        if not name.startswith(f"{key.name}-") or not _ATTEMPT.fullmatch(name[len(key.name) + 1 :]):
+        if not _is_attempt_of(name, key.name):
             continue
         try:
             lock = take(os.path.join(path, _LOCK), create=False)
@@ -194,9 +223,31 @@ def dead_attempts(root: str, key: InstanceKey) -> Iterator[str]:
                 lock.release()
 
 
+def is_living(path: str) -> bool:
+    """Whether the run of an attempt's folder is alive. Where nobody can tell, it is."""
+    try:
+        lock = take(os.path.join(path, _LOCK), create=False)
+    except OSError:
+        return True
+    if lock is not None:
+        lock.release()
+        return False
+    return os.path.lexists(os.path.join(path, _LOCK))
+
+
+def remove_dead(root: str, path: str) -> bool:
+    """Remove the folder of an attempt whose run is dead; False where it lives."""
+    return _sweep_attempt(root, path)
+
+
 def trash_path(root: str, name: str) -> str:
     """A new path in the trash for something called `name`."""
     return os.path.join(staging_root(root), "trash", f"{name}-{os.urandom(4).hex()}")
+
+
+def removed_path(root: str, name: str) -> str:
+    """A new path beside the trash for an instance that is about to be removed, and may have to come back: no sweep touches it."""
+    return os.path.join(staging_root(root), f"{REMOVED}{name}-{os.urandom(4).hex()}")
 
 
 def _sweep_attempt(root: str, path: str) -> bool:

@@ -63,11 +63,12 @@ class LocalStore:
 
     def read(self, path: str) -> bytes | None:
         try:
-            with open(path, "rb") as file:
-                return file.read()
+            return locations.read(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
+            if locations.is_odd(path):
+                raise odd_file(path) from error
             raise store_error(error, "read", path) from error
 
     def size(self, path: str) -> int | None:
@@ -158,6 +159,11 @@ def sync_file(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def odd_file(path: str) -> StoreError:
+    """The StoreError for a link, a pipe, a socket or a device where an instance has a plain file."""
+    return StoreError(f"{path} is neither a file nor a directory", code="odd-file", at=path)
 
 
 def store_error(error: OSError, doing: str, path: str) -> StoreError:

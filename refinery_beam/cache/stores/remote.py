@@ -11,7 +11,7 @@ Different bytes mean non-determinism, because the files of dead runs were cleare
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from refinery_beam import locations
 from refinery_beam.cache.manifest import MANIFEST_NAME
@@ -90,12 +90,13 @@ class RemoteStore:
         except OSError as error:
             raise locations.fault(error, "remove", paths[0]) from error
 
-    def clear(self, target: str, *, allowed: Callable[[], bool] = lambda: True) -> None:
-        """Remove everything below a URL, a manifest first: an instance must not keep its manifest while it loses files.
+    def clear(self, target: str, *, keep: Set[str] = frozenset(), allowed: Callable[[], bool] = lambda: True) -> None:
+        """Remove everything below a URL but the paths to `keep`, a manifest first: an instance must not keep its manifest while it loses
+        files.
 
         Stops as soon as `allowed()` is false: the lease may have been lost meanwhile.
         """
-        paths = [locations.join(target, path) for path in self.sizes(target)]
+        paths = [locations.join(target, path) for path in self.sizes(target) if path not in keep]
         if allowed():
             self.set_aside(target, "")
         for start in range(0, len(paths), BATCH):

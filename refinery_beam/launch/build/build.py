@@ -5,10 +5,11 @@ No Beam here: the fork comes first, and its parent needs none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, TypeVar
 
-from refinery_beam.cache import Manifest, dead_attempts, home, sweep
+from refinery_beam.cache import dead_attempts, home, sweep
 from refinery_beam.crashes.forked_run import can_fork
 from refinery_beam.crashes.poison import Poison, Run, run_without_poison
 from refinery_beam.errors import DataError
@@ -16,11 +17,19 @@ from refinery_beam.launch.build.engine import works_in_threads
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.runners.quiet import import_beam
 
+if TYPE_CHECKING:
+    from refinery_beam.launch.build.attempt import Built
 
-def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
-    """Build the instance of a prepared recipe. Gives 'hit' when another run of the same key was first. Raises RefineryError;
-    leaves nothing then.
-    """
+T = TypeVar("T")
+
+
+def build(prepared: Prepared) -> Built:
+    """Build the instance of a prepared recipe. Raises RefineryError; leaves only finished parts then, which the next run takes over."""
+    return carried_out(prepared, partial(_attempt, prepared))
+
+
+def carried_out(prepared: Prepared, attempt: Callable[[Poison], T]) -> T:
+    """The result of an attempt at a prepared recipe. It is made again without the records that kill their worker. Raises RefineryError."""
     settings, records = prepared.settings, len(prepared.index.entries)
     if not records:
         raise DataError(
@@ -41,12 +50,13 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
     )
     # Worker processes need no fork: the driver outlives them.
     forked = settings.forked and works_in_threads(settings, records) and can_fork()
-    return run_without_poison(run, partial(_attempt, prepared), forked=forked)
+    return run_without_poison(run, attempt, forked=forked)
 
 
-def _attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
-    import_beam(talk=prepared.settings.debug)
-    # Imported after the fork, because it imports Beam.
-    from refinery_beam.launch.build.attempt import attempt
+def _attempt(prepared: Prepared, poison: Poison) -> Built:
+    with prepared.settings.phase("start"):
+        import_beam(talk=prepared.settings.debug)
+        # Imported after the fork, because it imports Beam.
+        from refinery_beam.launch.build.attempt import attempt
 
     return attempt(prepared, poison)

@@ -20,6 +20,7 @@ from refinery_beam.errors import EngineError, UsageError
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads
+from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.quiet import quiet_beam
 
 POLL_SECONDS = 5.0
@@ -111,13 +112,12 @@ def _interrupted_later() -> Iterator[list[int]]:
 
 
 def _pipeline(build: Callable[[Any], None], options: EngineOptions, *, work: str, workers: int | None) -> Any:
-    import apache_beam as beam
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
     beam_options = dataflow_options(options, work=work, workers=workers)
     refuse_unknown(options, beam_options)
     try:
-        pipeline = beam.Pipeline(runner=DataflowRunner(), options=beam_options)
+        pipeline = make_pipeline(runner=DataflowRunner(), options=beam_options)
     except ValueError as error:
         raise UsageError(
             "Beam refuses the options: " + " ".join(str(error).split("\n", 1)[-1].split()),

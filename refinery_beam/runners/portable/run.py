@@ -28,6 +28,7 @@ from refinery_beam.processes import PACKAGE_ROOT
 from refinery_beam.runners.engine_options import EngineOptions
 from refinery_beam.runners.known_options import refuse_unknown
 from refinery_beam.runners.local import cap_native_threads
+from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.portable.job_server import job_server
 from refinery_beam.runners.portable.options import pipeline_options
 from refinery_beam.runners.quiet import quiet_beam
@@ -50,14 +51,12 @@ def run_portable(
     logs = logs or work
     cap_native_threads()
     with quiet_beam(enabled=not talk), raises_job_died(work), _boot_script(options, logs) as boot:
-        import apache_beam as beam
-
         _hush_worker_threads(not talk)
         beam_options = pipeline_options(options, workers=workers, boot=boot, work=work)
         try:
             with job_server(options, beam_options, os.path.join(logs, "job-server.log")), _ended_if_it_fails(work):
                 refuse_unknown(options, beam_options)
-                pipeline = beam.Pipeline(runner=_runner(options.runner), options=beam_options)
+                pipeline = make_pipeline(runner=_runner(options.runner), options=beam_options)
                 build(pipeline)
                 result = pipeline.run()
                 try:

@@ -1,0 +1,70 @@
+"""`clean`: free the disk."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+
+from refinery_beam.cli.ls import size
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.cli.output import print_json, table
+from refinery_beam.errors import display
+from refinery_beam.launch.clean import CleanOptions, CleanResult, clean_with
+
+_ABOUT = {f.name: f.metadata["help"] for f in fields(CleanOptions) if f.metadata["help"].words}
+
+
+def _option(name: str) -> Any:
+    about = _ABOUT[name]
+    text = f"{about.text} [default: {about.default}]" if about.default else about.text
+    return typer.Option(*about.words, metavar=about.metavar or None, help=text)
+
+
+@shared
+def clean(
+    *,
+    recipe: Annotated[str | None, _option("recipe")] = None,
+    older_than: Annotated[str | None, _option("older_than")] = None,
+    keep: Annotated[int | None, _option("keep")] = None,
+    max_size: Annotated[str | None, _option("max_size")] = None,
+    everything: Annotated[bool, _option("everything")] = False,
+    orphans: Annotated[bool, _option("orphans")] = False,
+    grace: Annotated[str | None, _option("grace")] = None,
+    yes: Annotated[bool, _option("yes")] = False,
+    options: Options,
+) -> None:
+    """Remove instances by recipe, age, number or a size budget, and what dead runs left. Shows what would go; --yes removes it."""
+    asked = CleanOptions(
+        recipe=recipe,
+        older_than=older_than,
+        keep=keep,
+        max_size=max_size,
+        everything=everything,
+        orphans=orphans,
+        grace=grace,
+        yes=yes,
+    )
+    result = clean_with(options.settings(), asked)
+    if options.json:
+        print_json(result.to_dict())
+    else:
+        print(words(result))
+
+
+def words(result: CleanResult) -> str:
+    """What `clean` says to a person."""
+    lines = []
+    if result.removed:
+        rows = [("removed" if result.done else "would go", "recipe", "size", "where")]
+        rows += [(one.kind, display(one.recipe) or "-", size(one.bytes), display(one.location)) for one in result.removed]
+        lines.append(table(rows))
+    lines += [f"kept: {one.item.kind} {display(one.item.recipe) or one.item.name}: {one.reason}" for one in result.kept]
+    verb = "freed" if result.done else "would free"
+    lines.append(f"{verb} {size(result.bytes)} in {display(result.root)}; {size(result.left)} stay")
+    if result.over:
+        lines.append(f"still {size(result.over)} over the budget: the rest is needed, see above")
+    if result.removed and not result.done:
+        lines.append("nothing was changed: --yes removes it")
+    return "\n".join(lines)
