@@ -43,7 +43,9 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
         found = find_all(instance, prepared, collected, facts)
         findings = document(found)
         _write(instance, FINDINGS, findings_text(findings))
-        collected = replace(collected, warnings=(*collected.warnings, *warnings(found)))
+        # The index has warned of identical files in declared partitions already.
+        known = "exact-leak" if any(code == "partition-leak" for code, _ in collected.warnings) else ""
+        collected = replace(collected, warnings=(*collected.warnings, *(w for w in warnings(found) if w[0] != known)))
     _write(instance, RECIPE_NAME, effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
     _write(instance, SELECTION_NAME, prepared.index.selection.as_json().decode())
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
