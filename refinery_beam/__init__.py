@@ -8,13 +8,14 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the same
-    options as keywords (`Options`). journal gives every run as an Arrow table.
+    run, plan, validate, status, verify, draw, drift, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the
+    same options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
     RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, CleanResult, ValidateResult,
-    StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
+    StatusResult, VerifyReport, DrawResult, DriftResult, InitResult. An Instance has a SplitReader for each split, and its
+    Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     )
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
     from refinery_beam.launch.clean import CleanResult, clean
+    from refinery_beam.launch.drift import DriftResult, drift
     from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
     from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
@@ -77,6 +79,7 @@ _ROOMS = {
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
     "launch.history.log": "LogEntry LogResult journal log log_show",
     "launch.history.rerun": "Drift RerunResult rerun",
+    "launch.drift": "DriftResult drift",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
@@ -104,6 +107,7 @@ __all__ = [
     "Direct",
     "DrawResult",
     "Drift",
+    "DriftResult",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -140,6 +144,7 @@ __all__ = [
     "__version__",
     "clean",
     "draw",
+    "drift",
     "init",
     "journal",
     "load_recipe",

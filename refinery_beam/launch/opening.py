@@ -30,11 +30,16 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
         for row in data["train"]:
             row["image"], row["label"]
     """
-    location, settings = os.fspath(path_or_recipe), Settings.of(options)
+    return opened(path_or_recipe, Settings.of(options))
+
+
+def opened(path_or_recipe: StrPath, settings: Settings) -> reading.Instance:
+    """`open_instance`, with the execution context of the call."""
+    location = os.fspath(path_or_recipe)
     if os.path.basename(location) != "manifest.json":
         location = instance_named(location, settings) or (_of_recipe(location, settings) if os.path.isfile(location) else location)
-    locations.use_options(options.storage_options)
-    instance = reading.open_instance(location, plugin_paths=options.plugin_paths)
+    locations.use_options(settings.storage_options)
+    instance = reading.open_instance(location, plugin_paths=settings.plugin_paths)
     note_use(settings, instance.path)
     return instance
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from refinery_beam.errors import RecipeError, RefineryError
+from refinery_beam.errors import RecipeError, RefineryError, did_you_mean
 from refinery_beam.plugins.base import DatasetAssertion, FeaturizeOp, Plugin
+from refinery_beam.plugins.fact_columns import DERIVED
 from refinery_beam.recipe import Recipe
 
 COMPARED = "imported"
@@ -56,6 +57,8 @@ def build_contracts(recipe: Recipe, plugin: Plugin, errors: list[RefineryError])
             compares = isinstance(comparison, dict) and comparison.get("instance") is not None
             if compares:
                 params = {**params, "reference": {**params["reference"], "instance": COMPARED}}
+            if assertion.spec.fact:
+                errors += _check_fact(recipe, plugin, params["fact"], (section, i, "assertion", "fact"))
             names = [contract.field, *(params.get("fields") or ())]
             if section == "InputContracts" and (made := [n for n in names if n in late]):
                 errors.append(
@@ -118,6 +121,37 @@ def check_tails(plugin: Plugin, contracts: Sequence[ContractStep], chains: Mappi
                     remedy=f"declare in Output.record_schema.{field} what holds after the last transformation",
                 )
             )
+
+
+def _check_fact(recipe: Recipe, plugin: Plugin, fact: str, path: tuple[Any, ...]) -> list[RecipeError]:
+    """What is wrong with a fact that an assertion names: there are none, or none of that name."""
+    if recipe.model.Output.facts == "off":
+        return [
+            RecipeError(
+                f"an expectation speaks of the fact {fact!r}, and Output.facts is off",
+                code="unknown-field-name",
+                at=recipe.at(path),
+                value=fact,
+                rule="facts are there where Output.facts is on",
+                remedy="leave 'facts: off' out",
+            )
+        ]
+    kind = plugin.kind
+    types = {"bytes": "int64", **kind.fact_types, **(kind.measures.types if kind.measures is not None else {})}
+    numbers = [name for name, dtype in types.items() if dtype != "str"]
+    known = [*numbers, *(name for name, derived in DERIVED.items() if all(need in numbers for need in derived.needs))]
+    if fact in known:
+        return []
+    return [
+        RecipeError(
+            f"{plugin.kind.noun} have no fact {fact!r}",
+            code="unknown-field-name",
+            at=recipe.at(path),
+            value=fact,
+            rule="a fact is a number of facts/records.parquet, or derived from these",
+            remedy=did_you_mean(fact, known),
+        )
+    ]
 
 
 def _from_pixels(plugin: Plugin, name: str) -> bool:

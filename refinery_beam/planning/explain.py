@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from refinery_beam.errors import display
-from refinery_beam.planning.nodes import Chain, OutputPlan, Plan, Step
+from refinery_beam.planning.nodes import Chain, FilterStep, OutputPlan, Plan, Step
 
 CLASS_LINES = 20
 """Classes whose counts a plan shows."""
@@ -14,10 +14,10 @@ CLASS_LINES = 20
 def explain(plan: Plan, *, records: int, sources: Sequence[tuple[str, str]], counts: Sequence[str] = ()) -> str:
     """What a run of the plan does, stage by stage, for a person. `counts` are lines on how many records each split gets."""
     lines = [f"Input: {records:,} files from " + ", ".join(f"{name} ({kind})" for name, kind in sources)]
-    lines += [f"Filter before splits: {_named(f.name, f.op)}" for f in plan.pre_filters]
+    lines += [f"Filter before splits: {_named(f.name, f.op)}{_cost(f)}" for f in plan.pre_filters]
     lines.append("Splits: " + split_rule(plan))
     lines += counts
-    lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}" for f in plan.post_filters]
+    lines += [f"Filter in {', '.join(f.splits)}: {_named(f.name, f.op)}{_cost(f)}" for f in plan.post_filters]
     for g in plan.generation:
         replaces = ", in place of their parents" if g.replace else ""
         lines.append(f"Make records in {', '.join(g.splits)}: {_named(g.name, g.op)}{replaces}")
@@ -120,6 +120,13 @@ def _chain(splits: Sequence[str], chain: Chain) -> list[str]:
     if chain.deferred:
         lines.append("  applied when reading: " + " -> ".join(map(_step, chain.deferred)))
     return lines
+
+
+def _cost(step: FilterStep) -> str:
+    """What a filter costs besides a glance at metadata."""
+    if step.needs_pixels:
+        return ", in a pass of its own that decodes every file once more"
+    return ", in a pass of its own that reads every file's header" if step.needs_header else ""
 
 
 def _step(step: Step) -> str:

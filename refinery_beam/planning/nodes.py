@@ -120,8 +120,8 @@ class FitPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class FilterStep:
-    """One filter: a predicate on refs, a sample of the lowest seeded ranks, of all or of each class, a peek into file headers, or
-    one of each group of duplicates. Empty `splits` before splits are made.
+    """One filter: a predicate on refs, a sample of the lowest seeded ranks, of all or of each class, a peek into file headers, a
+    measure of decoded content, or one of each group of duplicates. Empty `splits` before splits are made.
 
     `tag` is the tag of records that a per-class sample takes, instead of dropping the others; records with a tag of `excluded` cannot be
     sampled. `distance` is that of near duplicates; None for identical files.
@@ -146,7 +146,7 @@ class FilterStep:
     @property
     def needs_pixels(self) -> bool:
         """Whether it decodes."""
-        return self.kind == "duplicates" and self.distance is not None
+        return self.kind == "measured" or (self.kind == "duplicates" and self.distance is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

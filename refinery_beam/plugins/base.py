@@ -48,6 +48,7 @@ from refinery_beam.plugins.ops import (
     GeneratedRecord,
     GenerateOp,
     HeaderFilterOp,
+    MeasuredFilterOp,
     NamesFields,
     NamesLabels,
     NamesTags,
@@ -96,6 +97,7 @@ __all__ = [
     "Kind",
     "Loader",
     "LoaderFile",
+    "MeasuredFilterOp",
     "NamesFields",
     "NamesLabels",
     "NamesTags",
@@ -139,6 +141,7 @@ FILTERS: Mapping[str, type[FilterOp]] = {
     "sample": SampleOp,
     "sample_per_class": ClassSampleOp,
     "header": HeaderFilterOp,
+    "measured": MeasuredFilterOp,
     "duplicates": DuplicatesOp,
 }
 """The protocols of filters by kind; a filter of any other kind is an `OwnFilterOp`."""

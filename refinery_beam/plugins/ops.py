@@ -181,6 +181,15 @@ class HeaderFilterOp(FilterOp, Protocol):
 
 
 @runtime_checkable
+class MeasuredFilterOp(FilterOp, Protocol):
+    """``kind`` 'measured': `refusal` says why a record goes, '' if it stays, by what its kind measures of its decoded content
+    (`measures.Measures`, in whole units), with what its header states. Every file is decoded once more, in a pass of its own.
+    """
+
+    def refusal(self, facts: Mapping[str, Any], params: Any) -> str: ...
+
+
+@runtime_checkable
 class DuplicatesOp(FilterOp, Protocol):
     """``kind`` 'duplicates': the record with the smallest key of each group stays.
 

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ParamSpec, TypeVar
 
 from refinery_beam.errors import DataError, display
@@ -80,7 +81,9 @@ class Contracts:
         here = [entry for entry in self._known if entry[1].section == "InputContracts"]
         self.on_refs = [e for e in here if not e[1].on_content]
         self.arriving = [e for e in here if e[1].on_content]
-        self.leaving = [e for e in self._known if e[1].section == "OutputExpectations"]
+        after = [e for e in self._known if e[1].section == "OutputExpectations"]
+        self.leaving = [e for e in after if not e[2].spec.fact]
+        self.on_facts = [e for e in after if e[2].spec.fact]
         self.quarantines = plan.on_error == "quarantine"
 
     # -- evidence ---------------------------------------------------------------------------------------------------------------
@@ -139,6 +142,13 @@ class Contracts:
                 _count(tally, i, CHECKED)
                 if bad := _said(step, kind.offence, values, params):
                     _count(tally, i, FAILED, row.record_id, bad)
+
+    def of_fact(self, entry: tuple[int, ContractStep, Any, Any], record_id: str, value: str, tally: Tally) -> None:
+        """Add the evidence of a fact, a decimal, of one record, about one assertion of `on_facts`."""
+        i, step, kind, params = entry
+        _count(tally, i, CHECKED)
+        if bad := _said(step, kind.offence, value, params):
+            _count(tally, i, FAILED, record_id, bad)
 
     def _observe(self, entry: tuple[int, ContractStep, Any, Any], ref: Ref, split: str, values: Mapping[str, Any], tally: Tally) -> str:
         i, step, kind, params = entry
@@ -205,7 +215,8 @@ class Contracts:
                 verdict = _said(step, kind.judge, counts, params, facts)
                 found.append(Outcome(step=step, verdict=verdict._replace(message="" if verdict.passed else verdict.message)))
                 continue
-            found.append(_of_records(step, evidence, gone.get(step.name, [])))
+            allowed = params.max_fraction if kind.spec.fact else 0.0
+            found.append(_of_records(step, evidence, gone.get(step.name, []), allowed=allowed))
         return found
 
 
@@ -219,7 +230,8 @@ def _violation(step: ContractStep, detail: str) -> BadRecord:
     return BadRecord(f"contract:{step.kind}", f"{step.field} {detail}", stage="InputContracts", op=step.name)
 
 
-def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gone: Sequence[LedgerRow]) -> Outcome:
+def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gone: Sequence[LedgerRow], *, allowed: float = 0.0) -> Outcome:
+    """The outcome by the evidence of single records, of which a share is `allowed` to fail."""
     checked = evidence.get(CHECKED, (0, "[]"))[0]
     failed, listed = evidence.get(FAILED, (0, "[]"))
     named = [(record_id, detail) for record_id, detail in json.loads(listed)]
@@ -232,7 +244,8 @@ def _of_records(step: ContractStep, evidence: Mapping[str, tuple[int, str]], gon
     more = f"; and {failed - len(named)} more" if failed > len(named) else ""
     message = f"{failed} of {checked} records: {some}{more}" if failed else ""
     observed = {"checked": checked, "failed": failed, "records": [record_id for record_id, _ in named]}
-    return Outcome(step=step, verdict=Verdict(not failed, observed, message), records=tuple(named), quarantined=quarantined)
+    passed = failed <= Fraction(repr(allowed)) * checked
+    return Outcome(step=step, verdict=Verdict(passed, observed, message), records=tuple(named), quarantined=quarantined)
 
 
 def _counted_pixels(evidence: Mapping[str, tuple[int, str]], kind: Any, params: Any, view: TableOf) -> list[tuple[list[Any], int]]:

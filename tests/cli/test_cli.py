@@ -123,6 +123,11 @@ def test_manifest_holds_the_same(built: dict[str, Any]) -> None:
     listed = {f["path"] for f in manifest["files"]}
     assert {f for f in listed if not f.startswith("dataset/")} == {
         "facts/counts.json",
+        "facts/findings.json",
+        "facts/flagged.parquet",
+        "facts/histograms.parquet",
+        "facts/thumbnails.parquet",
+        "report/drift.json",
         "facts/records.parquet",
         "README.md",
         "fitted_statistics/standard.json",

@@ -74,6 +74,7 @@ PARAMS: dict[str, list[dict[str, Any]]] = {
     "sample_per_class_fractional": [{"n_per_class_base": 100, "fractions": {"a": 0.57, "b": 0.0}, "label": "t"}],
     "drop_by_label": [{"labels": ["t", "u"]}],
     "drop_duplicates": [{}, {"kind": "near"}, {"kind": "near", "distance": 9}],
+    "fact_range": [{"fact": "sharpness", "min": 10.5}, {"fact": "aspect", "min": 0.5, "max": 2.0}],
     "image_size": [{"min_width": 10, "max_height": 70, "max_aspect": 1.1}, {"max_width": 70, "min_height": 9}],
     "filter_by_field": [
         {"field": "f", "equals": 1},
@@ -136,6 +137,9 @@ def results(name: str) -> dict[str, bytes]:
                 found[case] += canonical_bytes([quotas, op.tag(params), list(op.excluded(params))])
             elif op.kind == "header":
                 found[case] += canonical_bytes([op.refusal({"width": w, "height": h}, params) for w in counts for h in counts])
+            elif op.kind == "measured":
+                facts = [{"sharpness": n, "width": n + 1, "height": m + 1} for n in (*counts, 1049, 1050) for m in counts]
+                found[case] += canonical_bytes([op.refusal(one, params) for one in facts])
             elif op.kind == "duplicates":
                 images = [v for k, v in inputs().items() if "float32" not in k]
                 found[case] += canonical_bytes([op.distance(params), [op.signature(v) for v in images]])

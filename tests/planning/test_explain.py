@@ -40,7 +40,7 @@ def test_every_stage_has_its_line() -> None:
         "Input: 1,234 files from photos (image_folder), more (image_flat)",
         "Filter before splits: few (random_sample)",
         "Splits: train 0.75, test 0.25 (exact, seed 3), stratified by label, identical files together",
-        "Filter in test: image_size",
+        "Filter in test: image_size, in a pass of its own that reads every file's header",
         "Make records in train: even (duplicate_minority_class)",
         "Fit normalize on train: while shards are written, from the stored pixels",
         "Fit c on train: over references, nothing is decoded",

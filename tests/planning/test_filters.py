@@ -36,6 +36,7 @@ def test_facts(op: str, params: dict[str, Any], facts: dict[str, Any]) -> None:
     ("step", "header", "pixels"),
     [
         ("{name: f, op: image_size, params: {min_width: 2}}", True, False),
+        ("{name: f, op: fact_range, params: {fact: sharpness, min: 2.5}}", True, True),
         ("{name: f, op: drop_duplicates, params: {kind: near}}", True, True),
         ("{name: f, op: drop_duplicates}", False, False),
         ("{name: f, op: random_sample, params: {n: 2}}", False, False),

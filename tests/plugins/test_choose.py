@@ -33,6 +33,7 @@ def test_protocols() -> None:
         "drop_by_label": "predicate",
         "drop_duplicates": "duplicates",
         "image_size": "header",
+        "fact_range": "measured",
         "filter_by_field": "predicate",
     }
     assert isinstance(op("sample_per_class_fractional"), ClassSampleOp)

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "drop_by_label": {"labels": ["t"]},
     "drop_duplicates": {"kind": "near"},
     "image_size": {"min_width": 3, "max_aspect": 2.5},
+    "fact_range": {"fact": "aspect", "min": 0.5, "max": 2.5},
     "filter_by_field": {"field": "f", "in": [1, "x", 0.5, True]},
     "label_from_path": {},
     "image_size_stats": {},

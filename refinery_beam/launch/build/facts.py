@@ -15,11 +15,12 @@ from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.reporting import ReportFacts
 from refinery_beam.reporting.contracts import contracts_section
+from refinery_beam.reporting.findings import findings_section
 from refinery_beam.reporting.sample_and_sinks import sample_and_sinks_section
 
 
-def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) -> ReportFacts:
-    """The facts of report.md."""
+def report_facts(prepared: Prepared, collected: Collected, logical_digest: str, findings: Mapping[str, Any]) -> ReportFacts:
+    """The facts of report.md. `findings` is the document of findings, {} without facts."""
     plan, index = prepared.plan, prepared.index
     chain = next(iter(plan.chains.values()))
     return ReportFacts(
@@ -45,7 +46,7 @@ def report_facts(prepared: Prepared, collected: Collected, logical_digest: str) 
         split_totals=split_totals(plan, collected.step_counts.tally),
         generated=collected.step_counts.generated,
         replaced=collected.step_counts.replaced,
-        sections=_sections(prepared, collected),
+        sections=[*_sections(prepared, collected), findings_section(findings)],
     )
 
 

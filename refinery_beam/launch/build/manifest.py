@@ -11,13 +11,17 @@ from typing import Any
 from refinery_beam import __version__
 from refinery_beam.cache import InstanceKey, compute_files
 from refinery_beam.cache.manifest import RECIPE_NAME, SELECTION_NAME
+from refinery_beam.facts.findings import document, warnings
 from refinery_beam.identity import LAW_VERSION
 from refinery_beam.launch.build.card import card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
+from refinery_beam.launch.build.drift import DRIFT, drift_text
 from refinery_beam.launch.build.environment import environment
+from refinery_beam.launch.build.fact_tables import write_facts
 from refinery_beam.launch.build.facts import optional_entries, report_facts
-from refinery_beam.launch.build.tables import write_facts, write_input
+from refinery_beam.launch.build.findings import FINDINGS, find_all, findings_text
+from refinery_beam.launch.build.tables import write_input
 from refinery_beam.launch.prepare import STORAGE_VERSION, Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
@@ -33,8 +37,15 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     """
     plan = prepared.plan
     write_input(instance, prepared.index, collected, facts)
+    findings: dict[str, Any] = {}
     if plan.output.facts:
-        write_facts(instance, collected, facts, prepared.plugin.kind.fact_types)
+        write_facts(instance, collected, facts, prepared.plugin.kind, seed=plan.seed)
+        found = find_all(instance, prepared, collected, facts)
+        findings = document(found)
+        _write(instance, FINDINGS, findings_text(findings))
+        # The index has warned of identical files in declared partitions already.
+        known = "exact-leak" if any(code == "partition-leak" for code, _ in collected.warnings) else ""
+        collected = replace(collected, warnings=(*collected.warnings, *(w for w in warnings(found) if w[0] != known)))
     _write(instance, RECIPE_NAME, effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
     _write(instance, SELECTION_NAME, prepared.index.selection.as_json().decode())
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())
@@ -57,7 +68,8 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     ]
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
-    _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical)))
+    _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical, findings)))
+    _write(instance, DRIFT, drift_text(instance, prepared, collected, facts))
     _write(instance, "README.md", card_text(prepared, collected, logical))
     write_sink_tables(instance, collected.sinks)
     sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.sample]

@@ -1,4 +1,4 @@
-"""Filters that decide each record by the head of its file."""
+"""Filters that decide each record by its file alone: by its header, or by what is measured of its decoded content."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from refinery_beam.records import Ref
 
 
 @carries_out("header")
-class ByHeader(beam.PTransform):
-    """One filter by header. Every file is read once; nothing is decoded."""
+@carries_out("measured")
+class ByFile(beam.PTransform):
+    """One filter by header or by facts. Every file is read once, and for facts decoded."""
 
     def __init__(self, job: Job, step: FilterStep) -> None:
         super().__init__()
         self._job, self._step = job, step
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
-        peeked = refs | "Headers" >> PeekInto(self._job, self._step)
+        peeked = refs | "Files" >> PeekInto(self._job, self._step)
         return Sieved(peeked.pairs | "Kept" >> beam.Map(_ref).with_output_types(Ref), peeked.ledger)
 
 

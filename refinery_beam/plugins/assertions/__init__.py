@@ -1,4 +1,4 @@
-"""The twelve kinds of assertion of the language. Any plugin may take them over (``assertions=STANDARD``) and add its own."""
+"""The thirteen kinds of assertion of the language. Any plugin may take them over (``assertions=STANDARD``) and add its own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from refinery_beam.plugins.assertions.counts import (
     SplitRecordCounts,
 )
 from refinery_beam.plugins.assertions.distributional import Distribution, Distributional
+from refinery_beam.plugins.assertions.facts import FactInRange
 from refinery_beam.plugins.assertions.values import DtypeEquals, InRange, InSet, RequiredField, ShapeEquals, Values
 
 __all__ = ["STANDARD", "Distribution", "InRange", "Values"]
@@ -33,6 +34,7 @@ STANDARD: Mapping[str, AnyAssertion] = {
         ShapeEquals(),
         InSet(),
         PerClassEquals(),
+        FactInRange(),
     )
 }
-"""The twelve kinds by their words."""
+"""The thirteen kinds by their words."""

@@ -15,8 +15,9 @@ class AssertionSpec:
 
     ``field``: True needs one, False takes none. ``content`` says which part of a record's content it reads: none, its form (dtype and
     shape), or its values. A record assertion about values holds for an image exactly if it holds for each distinct value, and a dataset
-    assertion counts every value of every channel once. ``output_only``: it is about splits, so it belongs to OutputExpectations.
-    ``sees_missing``: it also judges records without a value.
+    assertion counts every value of every channel once. ``output_only``: it is about what comes out, so it belongs to OutputExpectations.
+    ``sees_missing``: it also judges records without a value. ``fact``: it is about the fact that its parameter of that name names;
+    `offence` gets its value as a decimal, and ``max_fraction`` of the records may break it.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class AssertionSpec:
     field: bool
     content: Literal["no", "form", "values"] = "no"
     output_only: bool = False
+    fact: bool = False
     sees_missing: bool = False
 
 

@@ -30,6 +30,7 @@ from refinery_beam.plugins.image_classification.ops.augment import (
     VerticalFlip,
 )
 from refinery_beam.plugins.image_classification.ops.colour import ToGrayscale, ToRgb
+from refinery_beam.plugins.image_classification.ops.fact_range import FactRange
 from refinery_beam.plugins.image_classification.ops.fields import Flatten, ImageSizeStats, PerceptualHash
 from refinery_beam.plugins.image_classification.ops.filters import DropDuplicates, ImageSize
 from refinery_beam.plugins.image_classification.ops.generate import ImagecorruptionsApply
@@ -53,6 +54,7 @@ _OPS: tuple[AnyOp, ...] = (
     DropByLabel(),
     DropDuplicates(),
     ImageSize(),
+    FactRange(),
     FilterByField(),
     LabelFromPath(),
     ImageSizeStats(),

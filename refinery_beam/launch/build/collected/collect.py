@@ -75,7 +75,7 @@ def collect(prepared: Prepared, instance: str, work: str) -> Collected:
     refuse_empty(records_in, ledger, out=sum(counts.values()), at=at, hints=[text for _, text in unknown])
     raise_all(empty_splits(plan.split, counts))
     fitted = _fitted(prepared, work)
-    outcomes = judge(prepared, work, ledger, fitted)
+    outcomes = judge(prepared, work, ledger, fitted, shards)
     raise_all(o.error() for o in outcomes if o.gates)
     sinks = read_sinks(plan, work)
     classes = _classes(shards, plan.split.splits)

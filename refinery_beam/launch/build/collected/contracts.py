@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,17 +16,21 @@ from refinery_beam.job.row_files import read_rows
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.launch.related import Comparison, refuse_comparison
 from refinery_beam.planning.nodes import Plan
+from refinery_beam.plugins.fact_columns import arrays, scales, shown
 from refinery_beam.reading import open_instance
 from refinery_beam.record.byte_values import byte_value_counts, reader_values, table_of
-from refinery_beam.record.contracts import Contracts, Outcome, add_rows, key_text
+from refinery_beam.record.contracts import Contracts, Outcome, Tally, add_rows, key_text
+from refinery_beam.record.facts import part_location
 from refinery_beam.record.worker import Worker
-from refinery_beam.records import EvidenceRow, LedgerRow
+from refinery_beam.records import EvidenceRow, LedgerRow, ShardRow
 
 Counts = list[tuple[Any, int]]
 """Values with how often they occur."""
 
 
-def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]]) -> tuple[Outcome, ...]:
+def judge(
+    prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Mapping[str, Mapping[str, Any]], shards: Sequence[ShardRow]
+) -> tuple[Outcome, ...]:
     """The outcome of every assertion of the plan; `fitted` are all statistics."""
     if not prepared.plan.contracts:
         return ()
@@ -34,9 +38,28 @@ def judge(prepared: Prepared, work: str, ledger: Sequence[LedgerRow], fitted: Ma
     counts = comparison_counts(prepared.comparisons, prepared.plan, prepared.settings.plugin_paths)
     worker = Worker(prepared.plan)
     tail = cache(lambda split, channels: worker.tail_table(split, channels, fitted))
+    contracts, tally = Contracts(prepared.plan, prepared.plugin), add_rows(evidence)
     with prepared.plugin.named():
-        found = Contracts(prepared.plan, prepared.plugin).judge(add_rows(evidence), ledger=ledger, comparisons=counts, tail=tail)
+        if contracts.on_facts:
+            _add_facts(contracts, shards, locations.join(work, "facts"), tally)
+        found = contracts.judge(tally, ledger=ledger, comparisons=counts, tail=tail)
     return tuple(found)
+
+
+def _add_facts(contracts: Contracts, shards: Iterable[ShardRow], parts: str, tally: Tally) -> None:
+    """Add the evidence of the facts of all rows, from the parts that the write pass left."""
+    names = sorted({entry[3].fact for entry in contracts.on_facts})
+    for shard in shards:
+        location = part_location(parts, shard.split, shard.shard, shard.shards)
+        with locations.opened(location) as source, pq.ParquetFile(source) as file:
+            table = file.read()
+        units, ids, known = scales(table.schema), table.column("record_id").to_pylist(), arrays(table, names)
+        for entry in contracts.on_facts:
+            if entry[3].fact not in known:
+                continue
+            values, there = known[entry[3].fact]
+            for i in there.nonzero()[0].tolist():
+                contracts.of_fact(entry, ids[i], shown(int(values[i]), units.get(entry[3].fact, 1)), tally)
 
 
 def expectations(prepared: Prepared, outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], ...]:
