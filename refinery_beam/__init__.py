@@ -8,12 +8,12 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, verify, draw, report, init, schema: as on the command line, with the same options as keywords (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader
-    for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, ReportResult, InitResult. An Instance has a
+    SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
     from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
+    from refinery_beam.launch.report import ReportResult, report
     from refinery_beam.launch.run import RunResult, run
     from refinery_beam.launch.status import StatusResult, status, verify
     from refinery_beam.launch.validate import ValidateResult, validate
@@ -70,6 +71,7 @@ _ROOMS = {
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
     "launch.plan": "PlanResult plan plan_recipe",
+    "launch.report": "ReportResult report",
     "launch.run": "RunResult run",
     "launch.status": "StatusResult status verify",
     "launch.validate": "ValidateResult validate",
@@ -103,6 +105,7 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "ReportResult",
     "RunResult",
     "Spark",
     "SplitReader",
@@ -118,6 +121,7 @@ __all__ = [
     "open_instance",
     "plan",
     "plan_recipe",
+    "report",
     "run",
     "schema",
     "status",

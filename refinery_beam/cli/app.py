@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import draw, init, plan, run, schema, status, validate, verify
+from refinery_beam.cli import draw, init, plan, report, run, schema, status, validate, verify
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
@@ -49,6 +49,7 @@ app.command("plan")(plan.plan)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("draw")(draw.draw)
+app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 

@@ -28,11 +28,17 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
         for row in data["train"]:
             row["image"], row["label"]
     """
-    location, settings = os.fspath(path_or_recipe), Settings.of(options)
+    location = location_of(path_or_recipe, Settings.of(options))
+    return reading.open_instance(location, plugin_paths=options.plugin_paths)
+
+
+def location_of(path_or_recipe: StrPath, settings: Settings) -> str:
+    """The directory or URL of an instance, or its manifest.json, which is named by itself or by its recipe."""
+    location = os.fspath(path_or_recipe)
     if os.path.isfile(location) and os.path.basename(location) != "manifest.json":
         location = instance_named(location, settings) or _of_recipe(location, settings)
-    locations.use_options(options.storage_options)
-    return reading.open_instance(location, plugin_paths=options.plugin_paths)
+    locations.use_options(settings.storage_options)
+    return location
 
 
 def _of_recipe(recipe: str, settings: Settings) -> str:
