@@ -60,6 +60,7 @@ def report(target: StrPath, options: ReportOptions) -> ReportResult:
 
 def report_with(target: StrPath, settings: Settings, *, output: StrPath | None = None) -> ReportResult:
     """`report` with its settings in one value; what the command line calls."""
+    settings.check()
     with locations.put_in_words():
         manifest = open_recorded(location_of(target, settings), plugin_paths=settings.plugin_paths).manifest
         location = locations.join(manifest.location, PAGE) if output is None else locations.absolute(os.fspath(output))

@@ -54,7 +54,7 @@ def facts_of_manifest(manifest: Mapping[str, Any], *, ledger: Sequence[LedgerRow
 
     An instance of an older release states less: it has no ``report``, and what that would say is left out.
     """
-    told: Mapping[str, Any] = manifest.get("report", {})
+    stated: Mapping[str, Any] = manifest.get("report", {})
     counts = manifest["counts"]
     plugin = manifest.get("plugin", {})
     output = manifest.get("output", {})
@@ -65,29 +65,35 @@ def facts_of_manifest(manifest: Mapping[str, Any], *, ledger: Sequence[LedgerRow
         input_hash=manifest["input_hash"],
         seed=manifest["seed"],
         logical_digest=manifest["logical_digest"],
-        sources=[(source["name"], source["type"], source["files"]) for source in told.get("sources", ())],
+        sources=[(source["name"], source["type"], source["files"]) for source in stated.get("sources", ())],
         records_in=manifest.get("records_in", sum(counts.values())),
         counts={split: counts[split] for split in manifest["splits"]},
         classes={split: manifest.get("classes", {}).get(split, {}) for split in manifest["splits"]},
-        unlabeled=told.get("unlabeled", ()),
-        noun=told.get("noun", "records"),
-        stored=told.get("stored", ""),
+        unlabeled=stated.get("unlabeled", ()),
+        noun=stated.get("noun", "records"),
+        stored=stated.get("stored", ""),
         encoding=output.get("encoding") or "none",
-        operations=[(o["section"], o["name"], o["op"], o["params"], o["splits"]) for o in told.get("operations", _recorded(manifest))],
+        operations=[(o["section"], o["name"], o["op"], o["params"], o["splits"]) for o in stated.get("operations", _recorded(manifest))],
         deferred=sorted({step["name"] for step in manifest.get("deferred", ())}),
         fitted=fitted,
         ledger=ledger,
         warnings=[(warning["code"], warning["message"]) for warning in manifest.get("warnings", ())],
-        split_rule=told.get("split_rule", ""),
+        split_rule=stated.get("split_rule", ""),
         split_totals={split: totals for split in manifest["splits"] if (totals := manifest.get("split_totals", {}).get(split))},
         generated=_ordered(manifest.get("generated", {}), manifest),
         replaced=manifest.get("replaced", {}),
-        steps=[tuple(step) for step in told.get("steps", ())],
+        steps=[tuple(step) for step in stated.get("steps", ())],
         expectations=expectations,
-        messages=told.get("messages", [""] * len(expectations)),
-        sample=manifest.get("sample") or {},
+        messages=stated.get("messages", [""] * len(expectations)),
+        sample=_sample(manifest),
         sinks=manifest.get("sinks") or {},
     )
+
+
+def _sample(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The sample with its counts in the order of the splits."""
+    sample = manifest.get("sample")
+    return {**sample, "counts": {s: sample["counts"][s] for s in manifest["splits"] if s in sample["counts"]}} if sample else {}
 
 
 def _ordered(generated: Mapping[str, int], manifest: Mapping[str, Any]) -> dict[str, int]:

@@ -11,7 +11,7 @@ SIDE = 128
 """The longest side of a picture of a record."""
 
 _LOSSLESS = 64
-"""Up to this side a picture is stored as it is: every pixel of it can be told apart."""
+"""Up to this side a picture is stored as it is: every pixel of it can be made out."""
 
 
 def picture_of(content: Any, *, side: int = SIDE) -> Picture | None:

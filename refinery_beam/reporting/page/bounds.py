@@ -5,10 +5,10 @@ The page is at most `PAGE_BYTES`, whatever the number of records, classes, split
 
 from __future__ import annotations
 
-PAGE_BYTES = 8 << 20
+PAGE_BYTES = 10 << 20
 """The most bytes of a page: a test renders one that reaches every other bound."""
 
-PICTURE_BYTES = 3 << 20
+PICTURE_BYTES = 2 << 20
 """The most bytes of all pictures of records, before they are written as text (which makes them a third larger)."""
 
 DRAWN_BYTES = 1 << 20
@@ -17,7 +17,7 @@ DRAWN_BYTES = 1 << 20
 NAME_CHARACTERS = 120
 """Of a longer name the beginning and the end are shown."""
 
-TEXT_CHARACTERS = 600
+TEXT_CHARACTERS = 300
 """Of a longer message or detail likewise."""
 
 RECIPE_CHARACTERS = 40_000
@@ -32,13 +32,13 @@ CLASSES = 1_000
 STRIPS = 100
 """Classes in tables of properties."""
 
-TILES = 800
+TILES = 600
 """Pictures in the grid of samples."""
 
 LEDGER_ROWS = 300
 """Records of the ledger that are listed: those that the recipe did not ask to lose come first."""
 
-ROWS = 100
+ROWS = 60
 """Rows of every other table, and remarks of every list."""
 
 VALUES = 12
@@ -46,3 +46,9 @@ VALUES = 12
 
 EXAMPLES = 12
 """Records, groups or pairs shown for each finding."""
+
+SHORTCUTS = 16
+"""Properties that tell the label."""
+
+GROUP = 6
+"""Records of a group of duplicates."""

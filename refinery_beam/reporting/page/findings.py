@@ -111,7 +111,7 @@ def _duplicates(found: Mapping[str, Any]) -> Iterator[Finding]:
             said=f"{plural(leaks, 'group')} across splits, the others within one{distance}" if leaks else f"all within one split{distance}",
             why="What a model has learnt by heart in train scores on test without being understood." if leaks else "",
             splits=[(" and ".join(pair.split(",")), n) for pair, n in sorted(across.items())],
-            groups=[[(_record(row), "") for row in group[: bounds.EXAMPLES]] for group in groups[: bounds.EXAMPLES]],
+            groups=[[(_record(row), "") for row in group[: bounds.GROUP]] for group in groups[: bounds.EXAMPLES]],
             more=entry.get("groups", 0) - min(len(groups), bounds.EXAMPLES),
         )
 

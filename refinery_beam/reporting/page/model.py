@@ -79,8 +79,8 @@ class Sizes(NamedTuple):
 
 
 class Properties(NamedTuple):
-    """Properties of the files and pictures of the stored records. `classes` are (label, records, the cells of `columns` as they are printed)
-    of all but `more_classes`.
+    """Properties of the files and pictures of the stored records. `classes` are (label, records, the cells of `columns` as they are
+    printed) of all but `more_classes`.
     """
 
     distributions: Sequence[Distribution] = ()

@@ -96,7 +96,7 @@ def _parts(counts: Mapping[str, int], tint: Mapping[str, str]) -> list[tuple[str
 
 
 def _series(counts: Mapping[str, Sequence[int]], tint: Mapping[str, str]) -> list[tuple[str, Sequence[int]]]:
-    """Histograms by split as outlines; the first ones, because more cannot be told apart."""
+    """Histograms by split as outlines; the first ones, because more cannot be kept apart."""
     return [(f"outline {tint[split]}", counts[split]) for split in tint if split in counts][:6]
 
 

@@ -33,7 +33,7 @@ def view(facts: PageFacts) -> dict[str, Any]:
         "recipe": shortened_recipe(facts.recipe),
         "funnel": funnel(report, facts.ledger),
         "classes": _classes(facts, shown),
-        "tiles": _tiles(facts),
+        "tiles": _tiles(facts, shown),
         "ledger": _ledger(facts),
         "contracts": _contracts(facts),
         "fitted": _fitted(facts),
@@ -84,12 +84,12 @@ def _classes(facts: PageFacts, splits: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _tiles(facts: PageFacts) -> dict[str, Any]:
+def _tiles(facts: PageFacts, splits: Sequence[str]) -> dict[str, Any]:
     shown = [record for record in facts.samples if record.record_id in facts.pictures][: bounds.TILES]
     labels = sorted({record.label for record in shown})
     return {
         "groups": [(label, [record for record in shown if record.label == label]) for label in labels],
-        "splits": [split for split in facts.report.counts if any(record.split == split for record in shown)],
+        "splits": [split for split in splits if any(record.split == split for record in shown)],
         "number": len(shown),
     }
 

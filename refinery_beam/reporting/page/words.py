@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from refinery_beam.errors import display
 from refinery_beam.reporting.page.bounds import NAME_CHARACTERS, TEXT_CHARACTERS
@@ -26,7 +27,20 @@ def shortened(text: str, most: int) -> str:
 
 def plain(text: object, most: int = NAME_CHARACTERS) -> str:
     """A name as text of one line, for attributes and inside of sentences."""
-    return display(shortened(str(text), most))
+    return _fitted(str(text), most, display)
+
+
+def _fitted(text: str, most: int, shown: Callable[[str], str]) -> str:
+    """A text as it is shown, of at most about `most` characters and three times as many bytes in the page: signs that are escaped count for
+    what they become.
+    """
+    limit = most
+    while True:
+        found = shown(shortened(text, limit))
+        weight = len(escape(found).encode())
+        if weight <= 3 * most or limit < 8:
+            return found
+        limit = limit * 3 * most // (weight + most)
 
 
 def name(text: object, most: int = NAME_CHARACTERS) -> Markup:
@@ -36,8 +50,11 @@ def name(text: object, most: int = NAME_CHARACTERS) -> Markup:
 
 def sentence(text: object, most: int = TEXT_CHARACTERS) -> Markup:
     """A message or a detail. Names in it were made visible when it was composed; what slipped through is now."""
-    shown = shortened(str(text), most)
-    return _NAME.format(shown if shown.isprintable() else "".join(c if c.isprintable() else display(c) for c in shown))
+    return _NAME.format(_fitted(str(text), most, _visible))
+
+
+def _visible(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else display(c) for c in text)
 
 
 def number(value: int | float | None) -> str:
@@ -98,6 +115,4 @@ def _value(value: Any) -> str:
 
 def lines(text: str) -> str:
     """A text of several lines, with everything else that is not printable made visible."""
-    return "\n".join(
-        line if line.isprintable() else "".join(c if c.isprintable() else display(c) for c in line) for line in text.split("\n")
-    )
+    return "\n".join(map(_visible, text.split("\n")))

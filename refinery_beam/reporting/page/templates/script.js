@@ -9,11 +9,11 @@
                    set(value) { try { localStorage.setItem("refinery-beam-theme", value); } catch { /* a browser may refuse */ } } };
   const paint = (theme) => {
     if (theme === "auto") delete root.dataset.theme; else root.dataset.theme = theme;
-    for (const button of all("[data-theme-choice]")) button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
+    for (const button of all("[data-theme-button]")) button.setAttribute("aria-pressed", String(button.dataset.themeButton === theme));
   };
   const known = stored.get();
   if (known === "light" || known === "dark") paint(known);
-  for (const button of all("[data-theme-choice]")) button.addEventListener("click", () => { paint(button.dataset.themeChoice); stored.set(button.dataset.themeChoice); });
+  for (const button of all("[data-theme-button]")) button.addEventListener("click", () => { paint(button.dataset.themeButton); stored.set(button.dataset.themeButton); });
 
   // Where this file lies is where the instance is; the file itself does not say it.
   const here = decodeURIComponent(location.pathname);
@@ -128,9 +128,9 @@
   const enlarge = (n) => {
     at = (n + tiles.length) % tiles.length;
     const source = tiles[at].querySelector("img");
-    image.src = source.src; image.alt = source.alt; image.className = source.naturalWidth < 512 ? "small" : "";
+    image.src = source.src; image.className = source.naturalWidth < 512 ? "small" : "";
     zoom.classList.toggle("sheet-open", tiles[at].classList.contains("sheet"));
-    caption.textContent = [tiles[at].dataset.caption, tiles[at].dataset.split, tiles[at].dataset.label].filter(Boolean).join("  ·  ");
+    image.alt = caption.textContent = tiles[at].getAttribute("aria-label");
   };
   for (const tile of all("[data-zoom]")) tile.addEventListener("click", () => {
     tiles = all("[data-zoom]", tile.closest("section")).filter((one) => one.offsetParent !== null);
