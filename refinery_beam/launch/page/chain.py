@@ -15,13 +15,14 @@ from refinery_beam.record.steps import run
 from refinery_beam.reporting.page import Chain, Record, Stage
 
 EPOCHS = 4
+_FIRST = 64
 SIDE = 256
 
 _READERS = "what data[split] gives: the recipe's deferred steps are applied"
 
 
 def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
-    """The chain of the first stored record of train, or of the first split that has one. `sources` are the folders or URLs of the sources
+    """The chain of a record near the beginning of train, or of the first split that has records. `sources` are the folders or URLs of the sources
     by name, as far as they are known. None where no content is stored.
     """
     manifest = instance.manifest
@@ -30,18 +31,25 @@ def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
     if content is None or not splits:
         return None
     split = splits[0]
-    stored = instance.split(split, raw=True)[0]
+    position = _position(instance, split)
+    stored = instance.split(split, raw=True)[position]
     record = Record(stored["record_id"], split, _text(stored.get(str(manifest.raw.get("label_field", "")))))
     pixels = stored[content]
     stages, note = _from_file(instance, split, record.record_id, sources)
     last = _stage("stored", pixels, "the row in the dataset")
     stages = [*stages, last]
     if any(split in entry.get("splits", [split]) for entry in manifest.raw.get("deferred", ())):
-        served = instance.split(split, columns=[content])[0][content]
+        served = instance.split(split, columns=[content])[position][content]
         stages.append(_stage("as a model sees it", served, _READERS))
-    augmented = _augmented(instance, split, content)
+    augmented = _augmented(instance, split, content, position)
     pictures = [stage for stage in (*stages, *augmented) if stage.picture is not None]
     return Chain(record, stages, augmented, note) if pictures else None
+
+
+def _position(instance: Instance, split: str) -> int:
+    """The first row whose record was not generated, of the first few; else the first row."""
+    rows = instance.split(split, raw=True, columns=[])[:_FIRST]
+    return next((i for i, row in enumerate(rows) if "#" not in row["record_id"]), 0)
 
 
 def _from_file(instance: Instance, split: str, record_id: str, sources: Mapping[str, str]) -> tuple[list[Stage], str]:
@@ -87,13 +95,13 @@ def _is_the_file(instance: Instance, record_id: str, data: bytes) -> bool:
     return False
 
 
-def _augmented(instance: Instance, split: str, content: str) -> list[Stage]:
+def _augmented(instance: Instance, split: str, content: str, position: int) -> list[Stage]:
     """The record as in the first epochs."""
     entries = instance.manifest.raw.get("augmentations", ())
     if not any(entry["materialization"] == "lazy" and split in entry["splits"] for entry in entries):
         return []
     reader = instance.split(split, raw=True, columns=[content])
-    return [_stage(f"epoch {number}", reader.epoch(number)[0][content], "") for number in range(EPOCHS)]
+    return [_stage(f"epoch {number}", reader.epoch(number)[position][content], "") for number in range(EPOCHS)]
 
 
 def _stage(title: str, pixels: Any, note: str) -> Stage:
