@@ -22,8 +22,8 @@ _READERS = "what data[split] gives: the recipe's deferred steps are applied"
 
 
 def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
-    """The chain of a record near the beginning of train, or of the first split that has records. `sources` are the folders or URLs of the sources
-    by name, as far as they are known. None where no content is stored.
+    """The chain of a record near the beginning of train, or of the first split that has records. `sources` are the folders or URLs of the
+    sources by name, as far as they are known. None where no content is stored.
     """
     manifest = instance.manifest
     content = manifest.image_field
