@@ -15,7 +15,7 @@ from refinery_beam.record.steps import run
 from refinery_beam.reporting.page import Chain, Record, Stage
 
 EPOCHS = 4
-_FIRST = 64
+_FIRST = 12
 SIDE = 256
 
 _READERS = "what data[split] gives: the recipe's deferred steps are applied"
@@ -31,7 +31,7 @@ def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
     if content is None or not splits:
         return None
     split = splits[0]
-    position = _position(instance, split)
+    position = _position(instance, split, content)
     stored = instance.split(split, raw=True)[position]
     record = Record(stored["record_id"], split, _text(stored.get(str(manifest.raw.get("label_field", "")))))
     pixels = stored[content]
@@ -46,10 +46,16 @@ def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
     return Chain(record, stages, augmented, note) if pictures else None
 
 
-def _position(instance: Instance, split: str) -> int:
-    """The first row whose record was not generated, of the first few; else the first row."""
-    rows = instance.split(split, raw=True, columns=[])[:_FIRST]
-    return next((i for i, row in enumerate(rows) if "#" not in row["record_id"]), 0)
+def _position(instance: Instance, split: str, content: str) -> int:
+    """Of the first rows the one that shows most: whose values spread the widest. Records that were generated have no file to begin with, so
+    they come last.
+    """
+    best, found = (False, -1.0), 0
+    for i, row in enumerate(instance.split(split, raw=True, columns=[content])[:_FIRST]):
+        spread = float(row[content].std()) if hasattr(row[content], "std") else 0.0
+        if ("#" not in row["record_id"], spread) > best:
+            best, found = ("#" not in row["record_id"], spread), i
+    return found
 
 
 def _from_file(instance: Instance, split: str, record_id: str, sources: Mapping[str, str]) -> tuple[list[Stage], str]:

@@ -9,7 +9,9 @@ from markupsafe import Markup
 WIDE, HIGH = 400, 100
 """The units of a chart."""
 
-_SVG = Markup('<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>')
+_SVG = Markup('<svg class="{}" viewBox="0 0 {} {}" preserveAspectRatio="none" {}>{}</svg>')
+_LABELLED, _HIDDEN = Markup('role="img" aria-label="{}"'), Markup('aria-hidden="true"')
+"""A chart says what it shows, or repeats numbers that stand beside it."""
 _RECT = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>')
 _PATH = Markup('<path class="{}" d="{}"/>')
 
@@ -23,12 +25,12 @@ def stacked(parts: Sequence[tuple[str, int]], whole: int, words: str) -> Markup:
         at += amount
         if amount:
             found.append(_RECT.format(name, left, 0, max(right - left, 2), 10))
-    return _SVG.format("bar", 1000, 10, words, Markup().join(found))
+    return _SVG.format("bar", 1000, 10, _said(words), Markup().join(found))
 
 
 def steps(series: Sequence[tuple[str, Sequence[int]]], words: str) -> Markup:
     """Histograms over each other as outlines, each with its own scale: what is compared is their form."""
-    return _SVG.format("chart", WIDE, HIGH, words, Markup().join(_PATH.format(name, _outline(counts)) for name, counts in series))
+    return _SVG.format("chart", WIDE, HIGH, _said(words), Markup().join(_PATH.format(name, _outline(counts)) for name, counts in series))
 
 
 def areas(series: Mapping[str, Sequence[int]], words: str) -> Markup:
@@ -37,7 +39,11 @@ def areas(series: Mapping[str, Sequence[int]], words: str) -> Markup:
     # The two ends are left out of the scale: clipped values would flatten everything else.
     most = max((max(counts[1:-1], default=0) for counts in folded.values()), default=0)
     return _SVG.format(
-        "chart", WIDE, HIGH, words, Markup().join(_PATH.format(f"area {name}", _outline(counts, most)) for name, counts in folded.items())
+        "chart",
+        WIDE,
+        HIGH,
+        _said(words),
+        Markup().join(_PATH.format(f"area {name}", _outline(counts, most)) for name, counts in folded.items()),
     )
 
 
@@ -47,12 +53,18 @@ def cells(columns: int, rows: int, counts: Sequence[tuple[int, int, int]], words
     found = [
         _RECT.format(f"tone{max(1, _scaled(n.bit_length(), most, 8))}", x * 10, (rows - 1 - y) * 10, 10, 10) for x, y, n in counts if n
     ]
-    return _SVG.format("map", columns * 10, rows * 10, words, Markup().join(found))
+    return _SVG.format("map", columns * 10, rows * 10, _said(words), Markup().join(found))
 
 
 def ranked(values: Sequence[int], words: str) -> Markup:
     """Values from the greatest to the least, as an area from zero."""
-    return _SVG.format("chart", WIDE, HIGH, words, _PATH.format("area s0", _outline(_folded_means(sorted(values, reverse=True), 200))))
+    return _SVG.format(
+        "chart", WIDE, HIGH, _said(words), _PATH.format("area s0", _outline(_folded_means(sorted(values, reverse=True), 200)))
+    )
+
+
+def _said(words: str) -> Markup:
+    return _LABELLED.format(words) if words else _HIDDEN
 
 
 def _outline(counts: Sequence[int], most: int = 0) -> str:
