@@ -8,12 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, report, init, schema: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, verify, draw, report, init, schema, why, ls, tag, untag, log, rerun: as on the command line, with the same options
+    as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, ReportResult, InitResult. An Instance has a
-    SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, ValidateResult, StatusResult,
+    VerifyReport, DrawResult, ReportResult, InitResult. An Instance has a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -47,11 +48,16 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
+    from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
+    from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
     from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
+    from refinery_beam.launch.reasons.difference import Difference
+    from refinery_beam.launch.reasons.why import WhyResult, why
     from refinery_beam.launch.report import ReportResult, report
     from refinery_beam.launch.run import RunResult, run
     from refinery_beam.launch.status import StatusResult, status, verify
@@ -66,11 +72,16 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
+    "launch.history.log": "LogEntry LogResult journal log log_show",
+    "launch.history.rerun": "Drift RerunResult rerun",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
     "launch.plan": "PlanResult plan plan_recipe",
+    "launch.reasons.difference": "Difference",
+    "launch.reasons.why": "WhyResult why",
     "launch.report": "ReportResult report",
     "launch.run": "RunResult run",
     "launch.status": "StatusResult status verify",
@@ -86,8 +97,10 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()
 __all__ = [
     "DataError",
     "Dataflow",
+    "Difference",
     "Direct",
     "DrawResult",
+    "Drift",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -95,7 +108,11 @@ __all__ = [
     "Flink",
     "InitResult",
     "Instance",
+    "InstanceInfo",
+    "InstanceList",
     "Interrupted",
+    "LogEntry",
+    "LogResult",
     "Manifest",
     "Options",
     "PlanResult",
@@ -106,27 +123,38 @@ __all__ = [
     "RefineryError",
     "Replay",
     "ReportResult",
+    "RerunResult",
     "RunResult",
     "Spark",
     "SplitReader",
     "StatusResult",
     "StoreError",
+    "TagResult",
     "UsageError",
     "ValidateResult",
     "VerifyReport",
+    "WhyResult",
     "__version__",
     "draw",
     "init",
+    "journal",
     "load_recipe",
+    "log",
+    "log_show",
+    "ls",
     "open_instance",
     "plan",
     "plan_recipe",
     "report",
+    "rerun",
     "run",
     "schema",
     "status",
+    "tag",
+    "untag",
     "validate",
     "verify",
+    "why",
 ]
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import draw, init, plan, report, run, schema, status, validate, verify
-from refinery_beam.cli.options import before_the_verb
+from refinery_beam.cli import draw, init, log, ls, plan, report, rerun, run, schema, status, validate, verify, why
+from refinery_beam.cli.options import Call, before_the_verb
 from refinery_beam.cli.output import print_failure
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
+from refinery_beam.masking import mask, remember_words
 
 app = typer.Typer(
     name="refinery-beam",
@@ -44,12 +45,18 @@ def _globals(
 
 app.command("run")(run.run)
 app.command("materialize", help="The same as run.")(run.run)
+app.command("rerun")(rerun.rerun)
 app.command("init")(init.init)
 app.command("plan")(plan.plan)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("draw")(draw.draw)
 app.command("report")(report.report)
+app.command("why")(why.why)
+app.add_typer(log.app, name="log")
+app.command("ls")(ls.ls)
+app.command("tag")(ls.tag)
+app.command("untag")(ls.untag)
 app.command("status")(status.status)
 app.command("verify")(verify.verify)
 
@@ -67,6 +74,8 @@ def call(given: list[str]) -> int:
     if given[:1] == ["worker-boot"]:
         return _boot_worker(given[1:])
     given, beam_options = _cut(given)
+    # Before the first word of any error.
+    remember_words((*given, *beam_options))
     as_json = "--json" in given
     try:
         if beam_options and not set(TAKES_BEAM_OPTIONS) & set(given):
@@ -78,7 +87,7 @@ def call(given: list[str]) -> int:
                 remedy="leave out the -- and what stands behind it",
             )
         with locations.put_in_words():
-            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
+            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=Call(tuple(given), tuple(beam_options)))
         return code if isinstance(code, int) else 0
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error
@@ -102,9 +111,7 @@ def call(given: list[str]) -> int:
             words = error.format_message()
         failure, cause = _usage(words, getattr(error, "ctx", None)), error
     if "--debug" in given:
-        import traceback
-
-        traceback.print_exception(cause, file=sys.stderr)
+        _print_traceback(cause)
     print_failure(failure, as_json=as_json)
     return failure.exit_code
 
@@ -147,13 +154,18 @@ def _usage(words: str, context: Any) -> UsageError:
     return UsageError(words, code="usage", rule=" ".join(usage.split()), remedy=f"{command} --help")
 
 
+def _print_traceback(error: BaseException) -> None:
+    """The traceback of an error, which holds texts of other libraries, without secrets."""
+    import traceback
+
+    sys.stderr.write(mask("".join(traceback.format_exception(error))))
+
+
 def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:
     """A bug of ours: said as one, in one line, with the traceback on request."""
     if debug:
-        import traceback
-
-        traceback.print_exception(error, file=sys.stderr)
-    words = f"{type(error).__name__}: {error}"
+        _print_traceback(error)
+    words = mask(f"{type(error).__name__}: {error}")
     body = {"code": "internal", "message": words, "place": "", "value": None, "rule": "", "remedy": "run again with --debug and report it"}
     if as_json:
         print(json.dumps({"contract": 1, "errors": [body]}))

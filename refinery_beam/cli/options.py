@@ -6,8 +6,8 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -20,6 +20,13 @@ HELP: dict[str, Help] = {f.name: f.metadata["help"] for f in fields(LibraryOptio
 """The options of the library that the command line has too."""
 
 
+class Call(NamedTuple):
+    """A command line: its words, and the options of Beam behind ``--``."""
+
+    words: tuple[str, ...] = ()
+    beam_options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The shared options of one call: those of the library that were ``given``, and how results are printed."""
@@ -28,6 +35,9 @@ class Options:
     json: bool = False
     debug: bool = False
     verbose: bool = False
+    command: tuple[str, ...] = ()
+    goes_on: bool = False
+    """Whether a verb of its own follows, as `show` behind `log`, and does the work."""
 
     @property
     def quiet(self) -> bool:
@@ -44,12 +54,13 @@ class Options:
         if earlier is None:
             return self
         flags = {name: getattr(self, name) or getattr(earlier, name) for name in ("json", "debug", "verbose")}
-        return Options(given={**earlier.given, **self.given}, **flags)
+        return Options(given={**earlier.given, **self.given}, command=earlier.command, **flags)
 
     def settings(self) -> Settings:
         """The execution context of the call."""
         return Settings(
             **{**self.given, "log_level": self._level},
+            command=self.command,
             debug=self.debug,
             forked=not self.debug,  # whose traceback would not come out of the child
         )
@@ -67,8 +78,10 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def wrapper(*args: Any, ctx: typer.Context, **values: Any) -> None:
         mine = _options(values)
+        # A verb behind this one, as in `log show`, finds the options that stood before it.
+        ctx.obj = replace(mine.over(ctx.obj), goes_on=ctx.invoked_subcommand is not None)
         try:
-            verb(*args, **values, options=mine.over(ctx.obj))
+            verb(*args, **values, options=ctx.obj)
         except KeyboardInterrupt as error:
             # Caught here: the option parser would make an exit code of it, without a word.
             raise Interrupted("interrupted: nothing was promoted", code="interrupted") from error
@@ -81,13 +94,13 @@ def before_the_verb(callback: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(callback)
     def wrapper(*, ctx: typer.Context, **values: Any) -> None:
-        ctx.obj = _options(values, beam_options=tuple(ctx.obj or ()))
+        ctx.obj = _options(values, call=ctx.obj or Call())
         callback(**values)
 
     return _signed(wrapper, callback)
 
 
-def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> Options:
+def _options(values: dict[str, Any], *, call: Call | None = None) -> Options:
     """The shared options, taken out of what was parsed."""
     taken = {p.name: values.pop(p.name) for p in _PARAMETERS}
     # None, False and an empty list are options that do not stand there.
@@ -102,10 +115,10 @@ def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> O
         )
     if quiet or verbose:
         given["log_level"] = "warning" if quiet else "debug"
-    if beam_options:
-        given["beam_options"] = beam_options
+    if call is not None and call.beam_options:
+        given["beam_options"] = call.beam_options
     verbose = verbose or given.get("log_level") == "debug"
-    return Options(given=given, json=taken["json"], debug=taken["debug"], verbose=verbose)
+    return Options(given=given, json=taken["json"], debug=taken["debug"], verbose=verbose, command=call.words if call is not None else ())
 
 
 def _signed(wrapper: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:

@@ -54,3 +54,14 @@ def rows(pairs: Sequence[tuple[str, object]]) -> str:
     """
     width = max((len(name) for name, _ in pairs), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in pairs)
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, the last one as long as it is.
+
+    >>> print(table([("key", "size"), ("ab", "1 MB")]))
+    key  size
+    ab   1 MB
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)

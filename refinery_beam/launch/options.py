@@ -13,8 +13,10 @@ from functools import partial, update_wrapper
 from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from refinery_beam import locations
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
+from refinery_beam.masking import mask, masked_words, remember_words
 from refinery_beam.plugins.discovery import PLUGIN_PATH_VARIABLE
 from refinery_beam.runners.engines import Engine
 
@@ -44,7 +46,7 @@ def _from_environment(variable: str, default: Any) -> Any:
     if not text:
         return default
     if isinstance(default, tuple):
-        return tuple(part for part in text.split(os.pathsep) if part)
+        return locations.split_list(text)
     if default is not None:
         return text
     try:
@@ -87,6 +89,13 @@ class Options:
         metavar="DIR",
         variable="REFINERY_BEAM_CACHE_ROOT",
         shown="./cache",
+    )
+    cache_root_read: Sequence[str] = option(
+        (),
+        "Another cache root, which is never written: looked up after the own one, in the order given; repeatable.",
+        "--cache-root-read",
+        metavar="DIR",
+        variable="REFINERY_BEAM_CACHE_ROOT_READ",
     )
     workers: int | None = option(
         None,
@@ -134,6 +143,12 @@ class Options:
         "--storage-option",
         metavar="PROTOCOL.NAME=VALUE",
     )
+    git: str = option(
+        "record",
+        "What of git: record the recipe's revision in the journal, require-clean, or off.",
+        "--git",
+        metavar="POLICY",
+    )
     log_level: str = option(
         "warning",
         "What is written to stderr: error, warning, info (remarks and progress too) or debug.",
@@ -152,6 +167,7 @@ class Options:
                 value = getattr(self, f.name)
                 # One word is meant as one, not as its letters.
                 put(f.name, tuple(map(os.fspath, [value] if isinstance(value, str | os.PathLike) else value)))
+        remember_words((*(f"--storage-option={word}" for word in self.storage_options), *self.beam_options))
         if self.engine is not None:
             # A runner that only the environment names gives way to the engine.
             if self.beam_options or self.runner not in (self.engine.runner, Options().runner):
@@ -161,13 +177,20 @@ class Options:
 
     def __repr__(self) -> str:
         # Options of stores may be secrets.
-        said = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "storage_options" and f.repr)
-        return f"{type(self).__name__}({', '.join(said)})"
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "storage_options" and f.repr}
+        values["beam_options"] = tuple(masked_words(list(self.beam_options)))
+        return mask(f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})")
 
     @property
     def root(self) -> str:
-        """The cache root, as it was given."""
-        return str(self.cache_root)
+        """The cache root, with the value of the variable that it may begin with. UsageError where that is not set."""
+        return locations.expand(str(self.cache_root))
+
+    @property
+    def read_roots(self) -> tuple[str, ...]:
+        """The absolute cache roots that are only read, each once, and never the own one."""
+        every = dict.fromkeys(locations.absolute(locations.expand(root)) for root in self.cache_root_read)
+        return tuple(root for root in every if root != locations.absolute(self.root))
 
 
 def keywords(
