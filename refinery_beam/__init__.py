@@ -8,8 +8,8 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, report, init, schema, why, ls, tag, untag, log, rerun: as on the command line, with the same options
-    as keywords (`Options`). journal gives every run as an Arrow table.
+    run, plan, validate, status, verify, draw, report, init, schema, why, ls, tag, untag, log, rerun: as on the command line, with the same
+    options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results

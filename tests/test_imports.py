@@ -53,10 +53,11 @@ ARROWS: dict[str, set[str]] = {
     "sorting": {"errors", "locations"},
     "tables": {"errors", "identity", "locations"},
     "plugins": GROUND,
+    "facts": GROUND | {"plugins"},
     "recipe": GROUND | {"plugins"},
     "index": GROUND | {"plugins", "recipe"},
     "planning": GROUND | {"plugins", "recipe", "index"},
-    "record": GROUND | {"plugins", "planning"},
+    "record": GROUND | {"plugins", "facts", "planning"},
     "job": GROUND | {"plugins", "planning"},
     "crashes": GROUND | {"plugins", "planning", "record", "job"},
     "pipeline": GROUND | {"plugins", "planning", "record", "job", "crashes"},
@@ -69,6 +70,7 @@ ARROWS: dict[str, set[str]] = {
     "launch": GROUND
     | {
         "plugins",
+        "facts",
         "recipe",
         "index",
         "planning",

@@ -37,7 +37,7 @@ from refinery_beam.recipe import (
 )
 from refinery_beam.runners.options import check_locations, read_options
 
-STORAGE_VERSION = 2
+STORAGE_VERSION = 3
 """How rows become files (names, row groups, compression, digests). Part of every recipe hash; see docs/determinism.md."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from refinery_beam.plugins.measures import Measures
 from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
@@ -189,6 +190,10 @@ class Kind(Protocol):
         """The facts that a file's header states, with their dtypes (of images ``width``, ``height``, ``mode``, ...); they lie beside a
         dataset, in ``facts/records.parquet``. Empty for none.
         """
+
+    @property
+    def measures(self) -> Measures | None:
+        """What is measured of decoded content, beside the facts of headers; None for a kind that measures nothing."""
 
     def decode(
         self, data: bytes, policy: Any, limits: Any, *, hint: ArrayType | None = None, facts: dict[str, Any] | None = None

@@ -1,66 +1,187 @@
-"""The facts of a shard's records, as a file of the job: where the record's file went, and what the file's header states.
+"""The facts of a shard's records, as files of the job: what headers state, what is measured, histograms, and pictures.
 
-The driver joins these files to input.parquet and facts/records.parquet.
+The driver joins these files to input.parquet and to the files below facts/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
+from refinery_beam.facts.album import Album, LostAlbum, Picture
+from refinery_beam.facts.columns import with_scales
+from refinery_beam.facts.histograms import Histograms, lines_schema
 from refinery_beam.identity import record_key
-from refinery_beam.plugins.base import FieldType
+from refinery_beam.plugins.base import FieldType, Kind
+from refinery_beam.plugins.measures import Measures, Sketch
 from refinery_beam.record.columns import arrow_type
 from refinery_beam.record.lineage import file_record_id
-from refinery_beam.record.row import Row
+from refinery_beam.records import LedgerRow, Ref
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FILE = "file"
-"""The column that holds the record key of the file a record was made of."""
+FILE, DIGEST, STANDS = "file", "digest", "stands"
+"""Columns of a part that no file of an instance has: the record key of the file a record was made of, the digest of its bytes, and whether
+the record stands for its file where each file counts once.
+"""
+
+BATCH = 64
+"""Records that are measured together."""
+
+_BATCH_BYTES = 1 << 20
+
+
+class Fact(NamedTuple):
+    """The facts of one row: its ref, whether it stands for its file, what the header states, and its sketch."""
+
+    ref: Ref
+    stands: bool
+    stated: Mapping[str, Any]
+    sketch: Sketch | None
+
+
+def fact_types(kind: Kind) -> dict[str, str]:
+    """All facts of a kind and their dtypes: those of headers, then those that are measured."""
+    return {**kind.fact_types, **(kind.measures.types if kind.measures is not None else {})}
 
 
 class FactsPart:
-    """Gathers the facts of the rows of one shard, in their order. `types` are those of the kind; {} where none are wanted."""
+    """Gathers the facts of the rows of one shard, in their order. Sketches live until so many are measured together."""
 
-    def __init__(self, types: Mapping[str, str]) -> None:
-        self._types = types
+    def __init__(self, kind: Kind, *, seed: int) -> None:
+        self._kind = kind
+        self._types = fact_types(kind)
+        self._waiting: list[Fact] = []
+        self._bytes = 0
         self._rows: list[tuple[Any, ...]] = []
+        self._album, self._lost = Album(seed=seed), LostAlbum()
+        self._histograms = Histograms(seed=seed)
 
-    def add(self, row: Row) -> None:
+    def add(self, fact: Fact) -> None:
         """Take the facts of a row that was appended to the shard."""
-        ref, facts = row.ref, row.facts
-        key = record_key(file_record_id(ref)) if ref.lineage else ref.key
-        self._rows.append((key, ref.record_id, ref.size, *(facts.get(name) for name in self._types)))
+        self._waiting.append(fact)
+        self._bytes += getattr(fact.sketch, "nbytes", 0)
+        if len(self._waiting) >= BATCH or self._bytes >= _BATCH_BYTES:
+            self._measure()
+
+    def lose(self, ref: Ref, row: LedgerRow, sketch: Sketch | None) -> None:
+        """Take the sketch of a record that went to the ledger after it was decoded."""
+        if sketch is not None and self._kind.measures is not None:
+            self._lost.join(Picture(0, ref.key, ref.record_id, ref.label, sketch, row.reason))
+            _develop(self._lost, self._kind.measures)
+
+    def _measure(self) -> None:
+        measures, waiting = self._kind.measures, self._waiting
+        self._waiting, self._bytes = [], 0
+        measured: dict[int, Mapping[str, Any]] = {}
+        if measures is not None:
+            sketched = [i for i, fact in enumerate(waiting) if fact.sketch is not None]
+            measured = dict(zip(sketched, measures.measure([waiting[i].sketch for i in sketched]), strict=True))
+            standing = [waiting[i] for i in sketched if waiting[i].stands]
+            self._count(standing, measures)
+            for fact in standing:
+                self._album.add(fact.ref.key, fact.ref.record_id, fact.ref.label, fact.sketch)
+            self._album.trim()
+            _develop(self._album, measures)
+        for i, fact in enumerate(waiting):
+            ref, values = fact.ref, {**fact.stated, **measured.get(i, {})}
+            key = record_key(file_record_id(ref)) if ref.lineage else ref.key
+            own = (key, ref.digest, fact.stands, ref.record_id, ref.label, ref.size)
+            self._rows.append((*own, *(values.get(name) for name in self._types)))
+
+    def _count(self, standing: Sequence[Fact], measures: Measures) -> None:
+        labels = sorted({fact.ref.label for fact in standing}, key=lambda label: (label is not None, label or ""))
+        number = {label: i for i, label in enumerate(labels)}
+        groups = [number[fact.ref.label] for fact in standing]
+        counted = measures.histograms([fact.sketch for fact in standing], groups)
+        records = {channel: [0] * len(labels) for channel in counted}
+        for fact, group in zip(standing, groups, strict=True):
+            for channel in measures.channels_of(fact.sketch):
+                records[channel][group] += 1
+        self._histograms.add(labels, counted, records)
 
     def write(self, location: str, *, temporary: str) -> None:
-        """Write everything as a Parquet file, through a `temporary` one on a local disk."""
+        """Write everything as Parquet files, through a `temporary` one on a local disk."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        schema = part_schema(self._types)
+        self._measure()
+        schema = part_schema(self._kind)
         columns = [list(column) for column in zip(*self._rows, strict=True)] if self._rows else [[] for _ in schema]
-        pq.write_table(pa.table(columns, schema=schema), temporary, compression="lz4", use_dictionary=False, write_statistics=False)
-        locations.put_file(temporary, location)
+        _put(pa.table(columns, schema=schema), location, temporary)
+        pictures = [(p.rank.to_bytes(8, "big"), p.key, p.record_id, p.label, p.reason, *p.content) for p in (*self._album, *self._lost)]
+        _put(_table(pictures, pictures_schema()), extra_location(location, PICTURES), temporary)
+        _put(_table(list(self._histograms), lines_schema(split=False)), extra_location(location, HISTOGRAMS), temporary)
 
 
-def part_schema(types: Mapping[str, str]) -> pa.Schema:
-    """The columns of a part: the key of the file, and those of `facts_schema`."""
+PICTURES, HISTOGRAMS = "pictures", "histograms"
+
+
+def _develop(album: Album | LostAlbum, measures: Measures) -> None:
+    """Make thumbnails of the sketches in an album."""
+    for picture in list(album):
+        if not isinstance(picture.content, tuple):
+            album.replace(picture, tuple(measures.thumbnail(picture.content)))
+
+
+def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
-    return pa.schema([pa.field(FILE, pa.binary(32)), *facts_schema(types)])
+    return pa.table([list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in schema], schema=schema)
 
 
-def facts_schema(types: Mapping[str, str]) -> pa.Schema:
-    """The columns of the facts of records: record_id, the bytes of the file, and what a kind's headers state."""
+def _put(table: pa.Table, location: str, temporary: str) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, temporary, compression="lz4", use_dictionary=False, write_statistics=False)
+    locations.put_file(temporary, location)
+
+
+def part_schema(kind: Kind) -> pa.Schema:
+    """The columns of a part: what only the driver needs, and those of `facts_schema`."""
     import pyarrow as pa
 
-    stated = [pa.field(name, arrow_type(FieldType(dtype))) for name, dtype in types.items()]
-    return pa.schema([pa.field("record_id", pa.string()), pa.field("bytes", pa.int64()), *stated])
+    own = [pa.field(FILE, pa.binary(32)), pa.field(DIGEST, pa.binary()), pa.field(STANDS, pa.bool_())]
+    return pa.schema([*own, *facts_schema(kind)])
+
+
+def pictures_schema() -> pa.Schema:
+    """The columns of the pictures of a part: an album's rank and key, the record, and its thumbnail."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            pa.field("rank", pa.binary(8)),
+            pa.field("key", pa.binary()),
+            pa.field("record_id", pa.string()),
+            pa.field("label", pa.string()),
+            pa.field("reason", pa.string()),
+            pa.field("width", pa.int32()),
+            pa.field("height", pa.int32()),
+            pa.field("jpeg", pa.binary()),
+        ]
+    )
+
+
+def facts_schema(kind: Kind) -> pa.Schema:
+    """The columns of the facts of records: record_id, label, the bytes of the file, what a kind's headers state, and what it measures."""
+    import pyarrow as pa
+
+    found = [pa.field(name, arrow_type(FieldType(dtype))) for name, dtype in fact_types(kind).items()]
+    scaled = with_scales(found, kind.measures.scales if kind.measures is not None else {})
+    return pa.schema([pa.field("record_id", pa.string()), pa.field("label", pa.string()), pa.field("bytes", pa.int64()), *scaled])
 
 
 def part_location(folder: str, split: str, shard: int, shards: int) -> str:
     """The part of a shard. Two attempts at one shard write the same part."""
     return locations.join(folder, f"{split}-{shard:05d}-of-{shards:05d}.parquet")
+
+
+def extra_location(location: str, what: str) -> str:
+    """Another file of the part at a location.
+
+    >>> extra_location("train-00000-of-00001.parquet", "pictures")
+    'train-00000-of-00001.pictures.parquet'
+    """
+    return f"{location.removesuffix('.parquet')}.{what}.parquet"

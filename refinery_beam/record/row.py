@@ -19,8 +19,8 @@ from refinery_beam.rows import SourceBytes, row_digest
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One finished row: stored field values in schema order, its digest, the bytes of its content, the partials for the riding fit
-    points of its split, and the facts in its file's header.
+    """One finished row: stored field values in schema order, its digest, the bytes of its content, and the partials for the riding fit
+    points of its split.
     """
 
     ref: Ref
@@ -29,7 +29,6 @@ class Row:
     size: int
     partials: tuple[tuple[str, Partial], ...] = field(default=())
     extras: Extras | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
 

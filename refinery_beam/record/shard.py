@@ -28,7 +28,9 @@ from refinery_beam.plugins.notes import Tally, add_notes, write_notes
 from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
-from refinery_beam.record.facts import FactsPart, part_location
+from refinery_beam.record.facts import Fact, FactsPart, part_location
+from refinery_beam.record.lineage import stands_for_input
+from refinery_beam.record.observed import Observed
 from refinery_beam.record.partials import joined
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.row import Row
@@ -231,18 +233,20 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     notes: Tally = {}
     digests: list[bytes] = []
-    part = FactsPart(worker.fact_types) if facts else None
+    part = FactsPart(worker.kind, seed=worker.plan.seed) if facts else None
     bad: list[DataError] = []
     try:
-        for result in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
+        for ref, result, observed in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
             if isinstance(result, LedgerRow):
                 ledger.append(result)
+                if part is not None:
+                    part.lose(ref, result, observed.sketch)
             else:
                 out.append(result)
                 labels[result.ref.label] += 1
                 digests.append(result.digest)
                 if part is not None:
-                    part.add(result)
+                    part.add(Fact(ref, stands_for_input(worker.plugin, ref), observed.facts, observed.sketch))
                 add_notes(notes, result.ref.record_id, result.notes)
                 gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
                 for name, partial in result.partials:
@@ -300,18 +304,21 @@ def _prepared(
     pool: ThreadPoolExecutor | None,
     threads: int,
     markers: Markers | None,
-) -> Iterator[Row | LedgerRow]:
-    """The rows, or ledger rows, of refs. Errors of bad records that stop the run are added to `bad`, those that were read ahead too."""
+) -> Iterator[tuple[Ref, Row | LedgerRow, Observed]]:
+    """The rows, or ledger rows, of refs, and what was observed of their content.
+
+    Errors of bad records that stop the run are added to `bad`, those that were read ahead too."""
     if markers is not None:
         markers.knowing(fitted)
 
-    def one(ref: Ref) -> Row | LedgerRow:
+    def one(ref: Ref) -> tuple[Ref, Row | LedgerRow, Observed]:
+        observed = Observed()
         try:
             with markers.on(ref) if markers is not None else nullcontext():
-                return worker.prepare(ref, fitted)
+                return ref, worker.prepare(ref, fitted, observed=observed), observed
         except BadRecord as error:
             try:
-                return lost(worker.plan, ref, error)
+                return ref, lost(worker.plan, ref, error), observed
             except DataError as fatal:
                 bad.append(fatal)
                 raise

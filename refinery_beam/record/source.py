@@ -22,6 +22,7 @@ from refinery_beam.plugins.base import (
     call_plugin,
     whole,
 )
+from refinery_beam.record.observed import Observed
 from refinery_beam.records import Ref
 
 _OTHER_BYTES = {
@@ -48,18 +49,22 @@ class Decoder:
             raise BadRecord("too_large_file", f"{size} bytes, the limit is {self.limits.max_bytes}", stage="Input")
 
     def decode(
-        self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None, facts: dict[str, Any] | None = None
+        self, data: bytes, *, loader: Loader | None = None, hint: ArrayType | None = None, observed: Observed | None = None
     ) -> Content:
-        """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. ``facts`` gets what the header
-        states, where the kind knows; a loader's files have none. Raises BadRecord, PluginFailed.
+        """The content of a file, by the policy or a loader. ``hint`` is the type after the first step. ``observed`` gets what the header
+        states, where the kind knows and the file is no loader's, and the sketch of the content. Raises BadRecord, PluginFailed.
         """
-        wanted = {} if facts is None or not self.kind.fact_types else {"facts": facts}
+        wanted = {} if observed is None or not self.kind.fact_types else {"facts": observed.facts}
         try:
             if loader is None:
-                return call_plugin("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint, **wanted)
-            return self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
+                content = call_plugin("decode", self._word, self.kind.decode, data, self.policy, self.limits, hint=hint, **wanted)
+            else:
+                content = self.kind.held(self._loaded(data, loader), self.policy, self.limits, origin=loader.source_type)
         except BadRecord as error:
             raise _at_input(error) from error
+        if observed is not None and self.kind.measures is not None:
+            observed.sketch = call_plugin("measure", self._word, self.kind.measures.sketch, content, self.policy)
+        return content
 
     def accept(self, value: Any) -> Content:
         """The content of what a program holds already, as `decode` gives it for a lossless file of it. Raises BadRecord, PluginFailed."""
@@ -129,10 +134,10 @@ class SourceFiles:
             )
         return data
 
-    def decode(self, ref: Ref, data: bytes, *, facts: dict[str, Any] | None = None) -> Content:
-        """The content of a ref's file; ``facts`` gets what its header states. Raises BadRecord with the decoder's reason word."""
+    def decode(self, ref: Ref, data: bytes, *, observed: Observed | None = None) -> Content:
+        """The content of a ref's file; ``observed`` gets what is found out about it. Raises BadRecord with the decoder's reason word."""
         steps = self.plan.chains[ref.split].steps
-        return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None, facts=facts)
+        return self.decoder.decode(data, loader=self._loaders[ref.source], hint=steps[0].out if steps else None, observed=observed)
 
     def header(self, ref: Ref, data: bytes) -> Mapping[str, Any]:
         """The facts in the header of a ref's file; none where a loader reads it. Raises BadRecord."""

@@ -32,6 +32,7 @@ from refinery_beam.record.byte_values import table_of
 from refinery_beam.record.contracts import Contracts
 from refinery_beam.record.extras import Extras
 from refinery_beam.record.lineage import augmented, generated, is_first_variant, source_record_id, stands_for_input
+from refinery_beam.record.observed import Observed
 from refinery_beam.record.partials import stated_before, type_before
 from refinery_beam.record.row import Row, RowMaker
 from refinery_beam.record.sinks import record_files
@@ -48,7 +49,7 @@ class Worker:
         self.plugin = plugin_of_plan(plan)
         self.kind = self.plugin.kind
         self.encoding = self.plugin.encoding(plan.output.encoding) if plan.output.content_field is not None else None
-        self.fact_types = self.kind.fact_types if plan.output.facts else {}
+        self._observes = plan.output.facts and bool(self.kind.fact_types or self.kind.measures)
         self.files = SourceFiles(plan, self.plugin)
         self.contracts = Contracts(plan, self.plugin)
         self._rows = RowMaker(plan, self.kind, self.encoding, self.files.decoder)
@@ -74,9 +75,9 @@ class Worker:
 
     # -- content ----------------------------------------------------------------------------------------------------------------
 
-    def admitted(self, ref: Ref, data: bytes, *, facts: dict[str, Any] | None = None) -> Content:
-        """Decoded content that no input contract sends to the ledger; `facts` gets what the file's header states. Raises BadRecord."""
-        content = self.files.decode(ref, data, facts=facts)
+    def admitted(self, ref: Ref, data: bytes, *, observed: Observed | None = None) -> Content:
+        """Decoded content that no input contract sends to the ledger; `observed` gets what is found out about it. Raises BadRecord."""
+        content = self.files.decode(ref, data, observed=observed)
         if self.contracts.quarantines and self.contracts.arriving:
             self.contracts.admit(self.kind.plain(content))
         return content
@@ -148,12 +149,14 @@ class Worker:
 
     # -- rows -------------------------------------------------------------------------------------------------------------------
 
-    def prepare(self, ref: Ref, fitted: Fitted) -> Row:
-        """The finished row of one ref. Raises BadRecord, PluginError."""
+    def prepare(self, ref: Ref, fitted: Fitted, *, observed: Observed | None = None) -> Row:
+        """The finished row of one ref. `observed` gets its facts, where the plan wants some, as far as they are known when a record is
+        lost. Raises BadRecord, PluginError.
+        """
         with self.plugin.named(ref.record_id):
-            return self._prepare(ref, fitted)
+            return self._prepare(ref, fitted, observed if self._observes else None)
 
-    def _prepare(self, ref: Ref, fitted: Fitted) -> Row:
+    def _prepare(self, ref: Ref, fitted: Fitted, observed: Observed | None) -> Row:
         plan = self.plan
         known = known_fields(ref, plan.label_field)
         if ref.lineage:
@@ -164,29 +167,28 @@ class Worker:
                 known[step.field] = numbered.call(numbered.op.featurize_fitted, inputs, numbered.params, fitted[step.name])
         data = self.files.read(ref) if plan.decodes or plan.output.content_field is not None else b""
         extras, content = Extras(), None
-        facts: dict[str, Any] = {}
         partials: tuple[tuple[str, Partial], ...] = ()
         with noting() as notes:
             if plan.decodes:
-                content, partials = self._content(ref, data, known, fitted, extras, facts if self.fact_types else None)
+                content, partials = self._content(ref, data, known, fitted, extras, observed)
         row = self._rows.row(ref, known, data=data, content=content, partials=partials)
         stored = {n: v for (n, _), v in zip(plan.output.fields, row.values, strict=True) if n != plan.output.content_field}
         finished = known | stored
         if self.contracts.leaving:
             extras.byte_values = self.contracts.of_row(ref, finished, content, plan.chains[ref.split], extras.tally)
         extras.files += record_files(plan, self.plugin, ref, finished, content)
-        if data and self.fact_types and not plan.decodes:
-            facts |= self.files.header(ref, data)
+        if data and observed is not None and self.kind.fact_types and not plan.decodes:
+            observed.facts |= self.files.header(ref, data)
         noted = tuple(dict.fromkeys(notes)) if stands_for_input(self.plugin, ref) else ()
-        return replace(row, extras=extras, facts=facts, notes=noted)
+        return replace(row, extras=extras, notes=noted)
 
     def _content(
-        self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, facts: dict[str, Any] | None
+        self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, observed: Observed | None
     ) -> tuple[Content, tuple[tuple[str, Partial], ...]]:
-        """The stored content of a record, and its partials for the riding fit points of its split. Adds to `known` and `facts`."""
+        """The stored content of a record, and its partials for the riding fit points of its split. Adds to `known` and `observed`."""
         # For every split, even if only train's content is needed: whether a record is bad must not depend on its split.
         chain = self.plan.chains[ref.split]
-        decoded = self.admitted(ref, data, facts=facts)
+        decoded = self.admitted(ref, data, observed=observed)
         if self.contracts.arriving and stands_for_input(self.plugin, ref):
             self.contracts.of_content(ref, self.kind.plain(decoded), extras.tally)
         content = run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted)

@@ -16,8 +16,9 @@ from refinery_beam.launch.build.card import card_facts, card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
+from refinery_beam.launch.build.fact_tables import write_facts
 from refinery_beam.launch.build.facts import optional_entries, report_entry
-from refinery_beam.launch.build.tables import write_facts, write_input
+from refinery_beam.launch.build.tables import write_input
 from refinery_beam.launch.prepare import STORAGE_VERSION, Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
@@ -34,7 +35,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     plan = prepared.plan
     write_input(instance, prepared.index, collected, facts)
     if plan.output.facts:
-        write_facts(instance, collected, facts, prepared.plugin.kind.fact_types)
+        write_facts(instance, collected, facts, prepared.plugin.kind, seed=plan.seed)
     _write(instance, RECIPE_NAME, effective_yaml(prepared.recipe, prepared.plugin, locations="symbolic"))
     _write(instance, SELECTION_NAME, prepared.index.selection.as_json().decode())
     fitted: tuple[Step | FieldStep, ...] = (*plan.fitted_steps(), *plan.fitted_fields())

@@ -1,24 +1,22 @@
-"""The tables beside the shards: what went in (input.parquet), and the facts of what came out (facts/).
+"""The table of what went in: input.parquet.
 
-The driver makes them from the index and from the parts that the write pass left, one for each shard; see `record.facts`. Memory does not
-grow with the number of records.
+The driver makes it from the index and from the parts that the write pass left, one for each shard; see `record.facts`. Memory does not grow
+with the number of records.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refinery_beam import locations
 from refinery_beam.identity import record_key
 from refinery_beam.index.build import Entry, Index
 from refinery_beam.launch.build.collected.collect import Collected
-from refinery_beam.record.facts import FILE, facts_schema, part_location
+from refinery_beam.record.facts import FILE, extra_location, part_location
 from refinery_beam.sorting import Sorter
 
 if TYPE_CHECKING:
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 INPUT = "input.parquet"
-RECORDS = "facts/records.parquet"
-COUNTS = "facts/counts.json"
 
 GROUP_ROWS = 1 << 16
 """Rows of a row group."""
@@ -55,56 +51,27 @@ def write_input(instance: str, index: Index, collected: Collected, parts: str) -
     )
     files = heapq.merge(index.entries, index.refused, key=lambda entry: entry.key)
     rows = ((e.record_id, e.size, e.digest or None, e.label, split) for e, split in _with_splits(files, _dealt(index, collected, parts)))
-    with _writer(instance, INPUT, schema, texts=("label", "split")) as writer:
+    with table_writer(instance, INPUT, schema, texts=("label", "split")) as writer:
         while batch := list(islice(rows, GROUP_ROWS)):
             writer.write_table(pa.table([list(column) for column in zip(*batch, strict=True)], schema=schema))
         if not len(index.entries) + len(index.refused):
             writer.write_table(schema.empty_table())
 
 
-def write_facts(instance: str, collected: Collected, parts: str, types: Mapping[str, str]) -> None:
-    """Write facts/records.parquet, a row for every row of the dataset in the order of splits, shards and rows; and facts/counts.json: how
-    often each value of a text or of an orientation occurs in each split, and the least and greatest of the other numbers.
-    """
-    import pyarrow as pa
-
-    schema = pa.schema([pa.field("split", pa.string()), *facts_schema(types)])
-    texts = [name for name, dtype in types.items() if dtype in ("str", "int8")]
-    numbers = ["bytes", *(name for name in types if name not in texts)]
-    counts: dict[str, dict[str, Any]] = {
-        split: {"records": n, "values": {name: Counter() for name in texts}, "ranges": dict.fromkeys(numbers)}
-        for split, n in collected.counts.items()
-    }
-    waiting: list[pa.Table] = []
-    rows = 0
-    with _writer(instance, RECORDS, schema, texts=("split", *texts)) as writer:
-        for split, table in _tables(collected, parts):
-            _count(counts[split], table)
-            waiting.append(table.select(schema.names[1:]).add_column(0, schema.field(0), pa.array([split] * len(table), pa.string())))
-            rows += len(table)
-            if rows >= GROUP_ROWS:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=rows)
-                waiting, rows = [], 0
-        writer.write_table(pa.concat_tables([schema.empty_table(), *waiting]), row_group_size=GROUP_ROWS)
-    for found in counts.values():
-        found["values"] = {name: dict(sorted(counter.items())) for name, counter in found["values"].items()}
-    with open(os.path.join(instance, *COUNTS.split("/")), "x", encoding="utf-8", newline="\n") as file:
-        file.write(json.dumps(counts, sort_keys=True, indent=2, ensure_ascii=False) + "\n")
-
-
-def _tables(collected: Collected, parts: str, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """The part of each shard, or some of its `columns`, with its split, in the order of the shards."""
+def read_parts(collected: Collected, parts: str, columns: Sequence[str] | None = None, *, what: str = "") -> Iterator[tuple[str, pa.Table]]:
+    """The part of each shard, or some of its `columns`, or of `what` else there is of it, with its split, in the order of the shards."""
     import pyarrow.parquet as pq
 
     for shard in collected.shards:
-        with locations.opened(part_location(parts, shard.split, shard.shard, shard.shards)) as source, pq.ParquetFile(source) as file:
+        location = part_location(parts, shard.split, shard.shard, shard.shards)
+        with locations.opened(extra_location(location, what) if what else location) as source, pq.ParquetFile(source) as file:
             yield shard.split, file.read(columns=columns)
 
 
 def _dealt(index: Index, collected: Collected, parts: str) -> Sorter[Dealt]:
     """The splits of files, by record key: from the stored records, and from the ledger."""
     found: Sorter[Dealt] = Sorter(key=lambda row: row[0], make=lambda row: (row[0], row[1]), folder=index.scratch)
-    for split, table in _tables(collected, parts, [FILE]):
+    for split, table in read_parts(collected, parts, [FILE]):
         for key in table.column(FILE).to_pylist():
             found.add((key, split))
     for row in collected.ledger:
@@ -123,19 +90,8 @@ def _with_splits(entries: Iterable[Entry], dealt: Iterable[Dealt]) -> Iterator[t
         yield entry, split if key == entry.key else None
 
 
-def _count(found: dict[str, Any], table: pa.Table) -> None:
-    import pyarrow.compute as pc
-
-    for name, counter in found["values"].items():
-        for pair in pc.value_counts(table.column(name)).to_pylist():
-            counter["" if pair["values"] is None else str(pair["values"])] += pair["counts"]
-    for name, known in found["ranges"].items():
-        least, most = pc.min_max(table.column(name)).as_py().values()
-        if least is not None:
-            found["ranges"][name] = [least, most] if known is None else [min(least, known[0]), max(most, known[1])]
-
-
-def _writer(instance: str, relative: str, schema: pa.Schema, *, texts: Iterable[str]) -> pq.ParquetWriter:
+def table_writer(instance: str, relative: str, schema: pa.Schema, *, texts: Iterable[str]) -> pq.ParquetWriter:
+    """A writer of one of the tables of an instance; columns of `texts` have a dictionary."""
     import pyarrow.parquet as pq
 
     location = os.path.join(instance, *relative.split("/"))

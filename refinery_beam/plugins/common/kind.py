@@ -11,6 +11,7 @@ from pydantic import Field
 from refinery_beam.dtypes import normal_dtype
 from refinery_beam.identity import digest
 from refinery_beam.plugins.kind import BadRecord, SourceType, type_of
+from refinery_beam.plugins.measures import Measures
 from refinery_beam.plugins.notes import Noted
 from refinery_beam.plugins.ops import ArrayType, Content, Params
 
@@ -43,6 +44,7 @@ class PlainKind(ABC):
     encoding: str = ""
     byte_values: bool = False
     fact_types: Mapping[str, str] = {}
+    measures: Measures | None = None
 
     def encoding_of(self, type: ArrayType) -> str:
         """Its only encoding."""

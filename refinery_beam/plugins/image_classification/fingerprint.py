@@ -94,6 +94,8 @@ def _parts() -> tuple[tuple[str, str], ...]:
     pattern, plane = _pattern(), _pattern().getchannel("G").convert("F")
     for name, method in FILTERS.items():
         checks[f"resize-{name}"] = _resizer(pattern, plane, method)
+    planes = (pattern, pattern.getchannel("R"))
+    checks["convert-reduce"] = lambda: b"".join(one.reduce(k).tobytes() for one in planes for k in (2, 3, 4, 5, 7))
     checks["convert-luma"] = lambda: pattern.convert("L").tobytes()
     checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
     checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()

@@ -9,6 +9,7 @@ from refinery_beam.plugins.image_classification.codecs.container import REMEDIES
 from refinery_beam.plugins.image_classification.codecs.decode import FACTS, accept, decode, read_facts, read_header, seems_whole
 from refinery_beam.plugins.image_classification.codecs.loading import held
 from refinery_beam.plugins.image_classification.codecs.remarks import remarks
+from refinery_beam.plugins.image_classification.measures import QUALITY
 from refinery_beam.plugins.image_classification.pixels import Pixels, as_array, channels
 from refinery_beam.plugins.image_classification.policy import EXTENSIONS, HEIC_EXTENSIONS, DecodeLimits, DecodePolicy
 from refinery_beam.plugins.kind import BadRecord, SourceType
@@ -49,6 +50,7 @@ class ImageKind:
     }
     byte_values = True
     fact_types = FACTS
+    measures = QUALITY
 
     def encoding_of(self, type: ArrayType) -> str:
         """A tensor where every image has one shape, else PNG."""
@@ -78,8 +80,8 @@ class ImageKind:
         return decode(data, policy=policy, limits=limits, target=target, facts=facts)
 
     def header(self, data: bytes, policy: DecodePolicy, limits: DecodeLimits) -> Mapping[str, Any]:
-        """``width`` and ``height`` as the policy turns the image, Pillow's word for the ``mode`` of the file, its ``format`` and its
-        ``orientation`` (1 to 8, as EXIF numbers them).
+        """``width`` and ``height`` as the policy turns the image, Pillow's word for the ``mode`` of the file, its ``format``, its
+        ``orientation`` (1 to 8, as EXIF numbers them), and what it states of its making (`codecs.stated`).
         """
         return read_facts(data, policy=policy, limits=limits)
 

@@ -124,7 +124,7 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def png_orientation_chunk(data: bytes) -> bytes | None:
+def png_exif_chunk(data: bytes) -> bytes | None:
     """The payload of a PNG's eXIf chunk, at any position in the file."""
     if b"eXIf" not in data:
         return None

@@ -44,6 +44,7 @@ import io
 import logging
 import struct
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import (
@@ -63,12 +64,13 @@ from PIL import (
 
 from refinery_beam.errors import EnvironmentFault
 from refinery_beam.plugins.image_classification.codecs.colour import coloured
-from refinery_beam.plugins.image_classification.codecs.container import KNOWN, REMEDIES, ends_early, png_orientation_chunk, sniff, webp_size
+from refinery_beam.plugins.image_classification.codecs.container import KNOWN, REMEDIES, ends_early, png_exif_chunk, sniff, webp_size
 from refinery_beam.plugins.image_classification.codecs.damage import load
 from refinery_beam.plugins.image_classification.codecs.depth import check_samples, describe_tiff
 from refinery_beam.plugins.image_classification.codecs.heic import register
 from refinery_beam.plugins.image_classification.codecs.orient import TURNS, UNTURNS, orientation_of
 from refinery_beam.plugins.image_classification.codecs.rewritten import classic_tiff, ended_jpeg, png_within_limits
+from refinery_beam.plugins.image_classification.codecs.stated import STATED, stated
 from refinery_beam.plugins.image_classification.codecs.strict import prove
 from refinery_beam.plugins.image_classification.codecs.words import words_of
 from refinery_beam.plugins.image_classification.policy import DecodeLimits, DecodePolicy
@@ -91,7 +93,7 @@ _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "
 _ARRAYS = frozenset({(2, 1, "bool"), (2, 1, "uint8"), (2, 1, "uint16"), (3, 2, "uint8"), (3, 3, "uint8"), (3, 4, "uint8")})
 
 
-FACTS = {"width": "int32", "height": "int32", "mode": "str", "format": "str", "orientation": "int8"}
+FACTS = {"width": "int32", "height": "int32", "mode": "str", "format": "str", "orientation": "int8", **STATED}
 """What a header states of an image, and of which dtype it is."""
 
 
@@ -141,7 +143,7 @@ def _decode(
             # PNG may state its orientation after the pixels.
             turn = _stated_turn(image, data, kind)
         if facts is not None:
-            facts.update(_facts(size, mode, kind, turn, policy))
+            facts.update(_facts(size, mode, kind, turn, policy), **stated(image, _info(image, data, kind), kind))
         upright = _turned(image, turn, kind, policy)
         done = coloured(upright, policy)
         # Metadata ends here: encoders would copy profiles, comments and colour keys into stored files.
@@ -238,8 +240,8 @@ def read_header(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> t
 
 
 def read_facts(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> dict[str, Any]:
-    """The ``FACTS`` of an image, from the header alone: the size of `read_header`, Pillow's word for the mode of the file, the format word
-    and the orientation. Raises BadRecord as `decode` does for headers.
+    """The ``FACTS`` of an image, from the header alone: the size of `read_header`, Pillow's word for the mode of the file, the format word,
+    the orientation, and what the file states of its making (`codecs.stated`). Raises BadRecord as `decode` does for headers.
     """
     try:
         image, kind = _open(data, policy, limits)
@@ -248,7 +250,8 @@ def read_facts(data: bytes, *, policy: DecodePolicy, limits: DecodeLimits) -> di
         if whole is None:
             raise
         image, kind = _open(whole, policy, limits.model_copy(update={"max_bytes": len(whole)}))
-    return _facts(image.size, image.mode, kind, _stated_turn(image, data, kind), policy)
+    facts = _facts(image.size, image.mode, kind, _stated_turn(image, data, kind), policy)
+    return {**facts, **stated(image, _info(image, data, kind), kind)}
 
 
 def _facts(size: tuple[int, int], mode: str, kind: str, turn: int, policy: DecodePolicy) -> dict[str, Any]:
@@ -306,10 +309,15 @@ def _check_size(size: tuple[int, int] | None, limits: DecodeLimits) -> None:
 def _stated_turn(image: ImageFile.ImageFile, data: bytes, kind: str) -> int:
     if kind == "tiff":
         return _tiff_turn(image)
+    return orientation_of(_info(image, data, kind))
+
+
+def _info(image: ImageFile.ImageFile, data: bytes, kind: str) -> Mapping[Any, Any]:
+    """The metadata of an opened image; of a PNG also the EXIF behind its pixels, which Pillow reads only as it loads them."""
     info = image.info
-    if "exif" not in info and kind == "png" and (late := png_orientation_chunk(data)):
-        info = {**info, "exif": late}
-    return orientation_of(info)
+    if "exif" not in info and kind == "png" and (late := png_exif_chunk(data)):
+        return {**info, "exif": late}
+    return info
 
 
 def _tiff_turn(image: Image.Image) -> int:

@@ -1,0 +1,229 @@
+"""The quality of images, as whole numbers of their sketches. Everything is integer arithmetic: the same on every machine, in any batch.
+
+With the luma Y of a sketch of n pixels (ITU-R 601, as Pillow rounds it) and its histogram h:
+
+==================  ========  =====================================================================================================
+fact                unit      what it is
+==================  ========  =====================================================================================================
+``mean``            1/100     sum(Y) / n, rounded half up
+``std``             1/100     sqrt(sum(Y^2) / n - (sum(Y) / n)^2), rounded down
+``low``, ``high``   1         the least byte value at or below which lie at least 5%, at least 99% of the pixels
+``clipped_dark``    1/100 %   the share of pixels of 0 to 3, rounded half up
+``clipped_bright``  1/100 %   the share of pixels of 252 to 255, rounded half up
+``sharpness``       1/100     the variance of 4 Y(x, y) - Y(x-1, y) - Y(x+1, y) - Y(x, y-1) - Y(x, y+1) over the inner pixels, rounded
+                              down (J. Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000); None where a
+                              side has fewer than 3 pixels
+``detail``          1/10000   the variance behind ``sharpness`` divided by that of Y, rounded down: what is left of edges for the
+                              contrast that there is; None where ``sharpness`` is, or where Y does not vary
+``entropy``         1/1000    -sum(h/n log2(h/n)) in bits (C. Shannon, 1948), rounded down; logarithms are rounded to 2**-20
+``byte_values``     1         how many of the 256 values occur
+``chroma``          1         the greatest difference between the greatest and the least channel of a pixel; None of a grey sketch
+``phash``           64 bits   `ops.phash` of the sketch, as a signed number
+==================  ========  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from refinery_beam.plugins.image_classification.codecs.encode import encode
+from refinery_beam.plugins.image_classification.measures.findings import OUTLIERS, PROPERTIES, RULES
+from refinery_beam.plugins.image_classification.measures.sketch import SIDE, sketch
+from refinery_beam.plugins.image_classification.ops.filters import NEAR_DISTANCE
+from refinery_beam.plugins.image_classification.ops.phash import phashes
+from refinery_beam.plugins.image_classification.pixels import Pixels
+from refinery_beam.plugins.image_classification.policy import DecodePolicy
+from refinery_beam.plugins.measures import Outlier, Rule, Thumbnail
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+TYPES = {
+    "mean": "int32",
+    "std": "int32",
+    "low": "int16",
+    "high": "int16",
+    "clipped_dark": "int32",
+    "clipped_bright": "int32",
+    "sharpness": "int64",
+    "detail": "int32",
+    "entropy": "int32",
+    "byte_values": "int16",
+    "chroma": "int16",
+    "phash": "int64",
+}
+SCALES = {"mean": 100, "std": 100, "clipped_dark": 100, "clipped_bright": 100, "sharpness": 100, "detail": 10_000, "entropy": 1000}
+
+LOG_UNIT = 1 << 20
+"""Logarithms are whole numbers in units of 1/LOG_UNIT."""
+
+_MOST_DETAIL = 40 * 10_000
+"""More than a pattern of single pixels can have: the Laplacian is at most 8 times as far from its mean as the luma, so 64, on the inner
+pixels alone.
+"""
+
+_BATCH = 1 << 16
+"""Pixels that are measured at once: what a processor's cache holds."""
+
+
+class Quality:
+    """The `plugins.measures.Measures` of images. A sketch is a uint8 array, (h, w) or (h, w, 3)."""
+
+    types: Mapping[str, str] = TYPES
+    scales: Mapping[str, int] = SCALES
+    signature = "phash"
+    near_distance = NEAR_DISTANCE
+    rules: Sequence[Rule] = RULES
+    outliers: Sequence[Outlier] = OUTLIERS
+    properties: Mapping[str, str] = PROPERTIES
+
+    def sketch(self, content: Pixels, policy: DecodePolicy) -> Array | None:
+        """The image reduced to at most 128 pixels a side."""
+        return sketch(content, policy)
+
+    def measure(self, sketches: Sequence[Array]) -> list[dict[str, int | None]]:
+        """The facts of each sketch."""
+        found: list[dict[str, int | None]] = [{}] * len(sketches)
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for i, one in enumerate(sketches):
+            by_shape.setdefault(one.shape, []).append(i)
+        for (height, width, *_), members in by_shape.items():
+            many = max(1, _BATCH // (height * width))
+            for start in range(0, len(members), many):
+                part = members[start : start + many]
+                for i, facts in zip(part, _measured([sketches[i] for i in part]), strict=True):
+                    found[i] = facts
+        return found
+
+    def histograms(self, sketches: Sequence[Array], groups: Sequence[int]) -> Mapping[str, npt.NDArray[np.int64]]:
+        """Byte values by channel and group."""
+        import numpy as np
+
+        found: dict[str, npt.NDArray[np.int64]] = {}
+        many = max(groups, default=-1) + 1
+        by_form: dict[tuple[int, bool], list[Array]] = {}
+        for one, group in zip(sketches, groups, strict=True):
+            by_form.setdefault((group, one.ndim == 3), []).append(one)
+        for (group, colour), members in by_form.items():
+            flat = np.concatenate([one.reshape(-1, 3) if colour else one.reshape(-1) for one in members])
+            image = Image.frombuffer("RGB" if colour else "L", (len(flat), 1), flat, "raw", "RGB" if colour else "L", 0, 1)
+            counts = np.array(image.histogram(), np.int64).reshape(-1, 256)
+            for channel, row in zip(self.channels_of(members[0]), counts, strict=True):
+                found.setdefault(channel, np.zeros((many, 256), np.int64))[group] += row
+        return found
+
+    def channels_of(self, sketch: Array) -> Sequence[str]:
+        """Red, green and blue, or grey."""
+        return ("red", "green", "blue") if sketch.ndim == 3 else ("grey",)
+
+    def thumbnail(self, sketch: Array) -> Thumbnail:
+        """A JPEG file of quality 90: what the encoder makes is part of the codec fingerprint."""
+        height, width = sketch.shape[:2]
+        return Thumbnail(width, height, encode(sketch, "jpeg", quality=90))
+
+
+QUALITY = Quality()
+
+
+def _measured(sketches: Sequence[Array]) -> list[dict[str, int | None]]:
+    """The facts of sketches of one shape."""
+    import numpy as np
+
+    many, (height, width) = len(sketches), sketches[0].shape[:2]
+    stacked = np.stack(sketches)
+    luma, chroma = stacked, [None] * many
+    if stacked.ndim == 4:
+        image = Image.frombuffer("RGB", (width, many * height), stacked, "raw", "RGB", 0, 1)
+        luma = np.asarray(image.convert("L")).reshape(many, height, width)
+        red, green, blue = stacked[..., 0], stacked[..., 1], stacked[..., 2]
+        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+        chroma = spread.reshape(many, -1).max(axis=1).tolist()
+    counts = _counts(luma)
+    values = np.arange(256, dtype=np.int64)
+    n, inner = height * width, (height - 2) * (width - 2)
+    sums, squares = (counts @ values).tolist(), (counts @ (values * values)).tolist()
+    reached = counts.cumsum(axis=1)
+    low, high = ((reached * 100 < percent * n).sum(axis=1).tolist() for percent in (5, 99))
+    dark, bright = counts[:, :4].sum(axis=1).tolist(), counts[:, 252:].sum(axis=1).tolist()
+    logs = _logs()
+    spread_bits = (counts * logs[counts]).sum(axis=1).tolist()
+    different = np.count_nonzero(counts, axis=1).tolist()
+    edges = _edges(luma)
+    hashes = phashes(luma)
+    return [
+        {
+            "mean": (200 * sums[i] + n) // (2 * n),
+            "std": math.isqrt(10_000 * (n * squares[i] - sums[i] * sums[i])) // n,
+            "low": low[i],
+            "high": high[i],
+            "clipped_dark": (20_000 * dark[i] + n) // (2 * n),
+            "clipped_bright": (20_000 * bright[i] + n) // (2 * n),
+            "sharpness": None if edges is None else 100 * edges[i] // inner**2,
+            "detail": _detail(None if edges is None else edges[i], inner, n * squares[i] - sums[i] * sums[i], n),
+            "entropy": 1000 * (n * int(logs[n]) - spread_bits[i]) // (n * LOG_UNIT),
+            "byte_values": different[i],
+            "chroma": chroma[i],
+            "phash": hashes[i],
+        }
+        for i in range(many)
+    ]
+
+
+def _counts(luma: Array) -> npt.NDArray[np.int64]:
+    """The histograms of luma (n, h, w): (n, 256)."""
+    import numpy as np
+
+    many = len(luma)
+    if many == 1:
+        image = Image.frombuffer("L", (luma.shape[2], luma.shape[1]), np.ascontiguousarray(luma), "raw", "L", 0, 1)
+        return np.array([image.histogram()], np.int64)
+    numbered = luma.reshape(many, -1) + (np.arange(many, dtype=np.int64) * 256)[:, None]
+    return np.bincount(numbered.reshape(-1), minlength=256 * many).reshape(many, 256)
+
+
+def _edges(luma: Array) -> list[int] | None:
+    """The variance of the Laplacian of each of (n, h, w), times the square of the inner pixels; None where there are none.
+
+    The Laplacian lies within 1020 of zero, so 16 bits hold it and 32 its square.
+    """
+    import numpy as np
+
+    _, height, width = luma.shape
+    if min(height, width) < 3:
+        return None
+    wide = luma.astype(np.int16)
+    edges = wide[:, 1:-1, 1:-1] * 4
+    edges -= wide[:, :-2, 1:-1]
+    edges -= wide[:, 2:, 1:-1]
+    edges -= wide[:, 1:-1, :-2]
+    edges -= wide[:, 1:-1, 2:]
+    n = (height - 2) * (width - 2)
+    sums = edges.sum(axis=(1, 2), dtype=np.int64).tolist()
+    squared = edges.astype(np.int32)
+    squares = (squared * squared).sum(axis=(1, 2), dtype=np.int64).tolist()
+    return [n * q - s * s for s, q in zip(sums, squares, strict=True)]
+
+
+def _detail(edges: int | None, inner: int, spread: int, n: int) -> int | None:
+    """edges / inner^2 divided by spread / n^2, in 1/10000."""
+    if edges is None or not spread:
+        return None
+    return min(10_000 * edges * n * n // (inner * inner * spread), _MOST_DETAIL)
+
+
+@cache
+def _logs() -> npt.NDArray[np.int64]:
+    """round(LOG_UNIT log2(n)) for every number of pixels that a sketch may have; 0 for 0. No value lies near a half, so no library rounds
+    it otherwise.
+    """
+    import numpy as np
+
+    return np.array([0, *(round(LOG_UNIT * math.log2(n)) for n in range(1, SIDE * SIDE + 1))], np.int64)
