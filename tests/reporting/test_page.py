@@ -143,11 +143,12 @@ def filled(name: str) -> PageFacts:
         drawn=[Drawn("examples", picture, True)],
         findings={
             "records": 10,
-            "quality": {"dark": {"rule": name, "why": name, "records": 2, "splits": {"train": 2}, "first": rows}},
+            "quality": {"dark": {"rule": name, "what": name, "remedy": name, "records": 2, "splits": {"train": 2}, "first": rows}},
             "duplicates": {"exact": {"groups": 1, "records": 2, "within": {}, "across": {"train,test": 1}, "first": [rows]}},
             "label_conflicts": {"near": {"pairs": 1, "first": [rows]}},
             "shortcuts": [
-                {"property": name, "values": 2, "cramers_v": "1.0000", "accuracy": "1.0000", "majority": "0.5", "fitted_on": "train",
+                {"property": name, "values": 2, "cramers_v": "1.0000", "accuracy": "1.0000", "most_frequent": "0.5", "tested": 20,
+                 "words": name, "fitted_on": "train",
                  "measured_on": "test", "warned": True, "sentence": name, "table": [[name, name, 3]]}
             ],
         },

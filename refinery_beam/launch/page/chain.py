@@ -47,14 +47,14 @@ def chain_of(instance: Instance, sources: Mapping[str, str]) -> Chain | None:
 
 
 def _position(instance: Instance, split: str, content: str) -> int:
-    """Of the first rows the one that shows most: whose values spread the widest. Records that were generated have no file to begin with, so
-    they come last.
+    """Of the first rows the one that shows most: that has the most different values. Records that were generated have no file to begin
+    with, so they come last.
     """
-    best, found = (False, -1.0), 0
+    best, found = (False, -1), 0
     for i, row in enumerate(instance.split(split, raw=True, columns=[content])[:_FIRST]):
-        spread = float(row[content].std()) if hasattr(row[content], "std") else 0.0
-        if ("#" not in row["record_id"], spread) > best:
-            best, found = ("#" not in row["record_id"], spread), i
+        values = len(set(row[content].tobytes())) if hasattr(row[content], "tobytes") else 0
+        if ("#" not in row["record_id"], values) > best:
+            best, found = ("#" not in row["record_id"], values), i
     return found
 
 

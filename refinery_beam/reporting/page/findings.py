@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from refinery_beam.reporting.page import bounds
@@ -18,6 +18,10 @@ QUALITY = {
     "odd_aspect": "Pictures of an odd aspect",
     "grey": "Grey pictures among coloured ones",
 }
+
+
+CODES = ("exact-leak", "near-leak", "exact-label-conflict", "near-label-conflict", "shortcut", "quality")
+"""Warnings that say in words what the page shows."""
 
 
 class Finding(NamedTuple):
@@ -58,6 +62,7 @@ def findings_view(facts: PageFacts) -> dict[str, Any]:
         "quality": quality,
         "leaks": leaks,
         "shortcuts": shortcuts,
+        "codes": CODES if found else (),
         "warned": [one for one in shortcuts if one.warned],
         "grave": [one for one in (*leaks, *quality) if one.grave],
     }
@@ -77,6 +82,8 @@ def shown_records(findings: Mapping[str, Any]) -> list[Record]:
 def _quality(found: Mapping[str, Any]) -> Iterator[Finding]:
     total = found.get("records", 0)
     for name, entry in sorted(found.get("quality", {}).items(), key=lambda pair: (-pair[1].get("records", 0), pair[0])):
+        if not entry.get("of_interest", True):
+            continue
         first = entry.get("first", ())
         count = entry.get("records", 0)
         yield Finding(
@@ -85,8 +92,8 @@ def _quality(found: Mapping[str, Any]) -> Iterator[Finding]:
             grave=False,
             found=count,
             unit=share(count, total),
-            said=str(entry.get("rule", "")),
-            why=str(entry.get("why", "")),
+            said="; ".join(said for said in (f"They {entry['what']}" if entry.get("what") else "", str(entry.get("rule", ""))) if said),
+            why=_sentence(str(entry.get("remedy", ""))),
             splits=sorted(entry.get("splits", {}).items()),
             groups=[[(_record(row), str(row.get("value", "")))] for row in first[: bounds.EXAMPLES]],
             more=count - min(len(first), bounds.EXAMPLES),
@@ -99,20 +106,23 @@ def _duplicates(found: Mapping[str, Any]) -> Iterator[Finding]:
         if not entry:
             continue
         across = entry.get("across", {})
-        groups = entry.get("first", ())
-        leaks = sum(across.values())
-        distance = f", at most {entry['distance']} of 64 bits of the perceptual hash apart" if "distance" in entry else ""
+        # Those across splits come first; both lists hold the first ones only.
+        groups = [*entry.get("leaks", ()), *(group for group in entry.get("first", ()) if group not in entry.get("leaks", ()))]
+        leaks = entry.get("crossing", sum(across.values()))
+        total = entry.get("groups", 0)
+        said = [f"and {plural(total - leaks, 'group')} within one split"] if 0 < leaks < total else []
+        said += [f"at most {entry['distance']} of 64 bits of the perceptual hash apart"] if "distance" in entry else []
         yield Finding(
             anchor=f"duplicates-{name}",
             title=f"{word} across splits" if leaks else word,
             grave=bool(leaks),
-            found=entry.get("groups", 0),
-            unit=plural(entry.get("records", 0), "record"),
-            said=f"{plural(leaks, 'group')} across splits, the others within one{distance}" if leaks else f"all within one split{distance}",
+            found=leaks or total,
+            unit=f"{'group' if (leaks or total) == 1 else 'groups'}, {plural(entry.get('records', 0), 'record')} in all",
+            said="; ".join(said),
             why="What a model has learnt by heart in train scores on test without being understood." if leaks else "",
             splits=[(" and ".join(pair.split(",")), n) for pair, n in sorted(across.items())],
             groups=[[(_record(row), "") for row in group[: bounds.GROUP]] for group in groups[: bounds.EXAMPLES]],
-            more=entry.get("groups", 0) - min(len(groups), bounds.EXAMPLES),
+            more=total - min(len(groups), bounds.EXAMPLES),
         )
 
 
@@ -138,25 +148,28 @@ def _conflicts(found: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _shortcuts(found: Mapping[str, Any]) -> Iterator[Shortcut]:
-    rows: Iterable[Mapping[str, Any]] = found.get("shortcuts", ())
-    for entry in sorted(rows, key=lambda one: not one.get("warned"))[: bounds.ROWS]:
-        where = (
-            f"fitted on {entry['fitted_on']}, measured on {entry['measured_on']}"
-            if entry.get("fitted_on") and entry.get("measured_on")
-            else ""
-        )
+    rows: Sequence[Mapping[str, Any]] = found.get("shortcuts", ())
+    for entry in sorted(rows, key=lambda one: not one.get("warned"))[: bounds.SHORTCUTS]:
+        tested, fitted_on, measured_on = entry.get("tested"), entry.get("fitted_on"), entry.get("measured_on")
+        where = f" of {tested:,} in {measured_on}, fitted on {fitted_on}" if tested and fitted_on and measured_on else ""
+        numbers = [("Cramér's V", str(entry.get("cramers_v") or "-")), ("values", f"{entry.get('values', 0):,}")]
+        if entry.get("accuracy") is not None:
+            numbers = [
+                ("right by this alone", f"{entry['accuracy']}{where}"),
+                ("by the most frequent label", str(entry.get("most_frequent") or "-")),
+                *numbers,
+            ]
         yield Shortcut(
-            title=str(entry.get("property", "")),
+            title=_sentence(str(entry.get("words") or entry.get("property", ""))),
             warned=bool(entry.get("warned")),
             sentence=str(entry.get("sentence", "")),
-            numbers=[
-                ("right by this alone", f"{entry.get('accuracy', '-')}" + (f" ({where})" if where else "")),
-                ("right by the most frequent label", str(entry.get("majority", "-"))),
-                ("Cramér's V", str(entry.get("cramers_v", "-"))),
-                ("values", f"{entry.get('values', 0):,}"),
-            ],
+            numbers=numbers,
             rows=[(str(value), str(label), int(n)) for value, label, n in list(entry.get("table", ()))[: bounds.VALUES]],
         )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _record(row: Mapping[str, Any]) -> Record:

@@ -23,6 +23,7 @@ def view(facts: PageFacts) -> dict[str, Any]:
     report = facts.report
     splits = list(report.counts)
     shown = splits[: bounds.SPLITS]
+    found = findings_view(facts)
     return {
         "title": plain(", ".join(name for name, _, _ in report.sources) or "Instance", 80),
         "total": sum(report.counts.values()),
@@ -37,10 +38,10 @@ def view(facts: PageFacts) -> dict[str, Any]:
         "ledger": _ledger(facts),
         "contracts": _contracts(facts),
         "fitted": _fitted(facts),
-        "findings": findings_view(facts),
+        "findings": found,
         "selection": _selection(facts.selection),
         "environment": _environment(facts),
-        "warnings": [(code, message) for code, message in report.warnings[: bounds.ROWS]],
+        "warnings": [(code, message) for code, message in report.warnings if code not in found["codes"]][: bounds.ROWS],
     }
 
 
