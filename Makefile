@@ -19,19 +19,20 @@ READY_313 := .venv-313/.stamp
 READY_DATASETS := .venv-datasets-4/.datasets
 READY_TORCH := .venv-torch/.torch
 READY_PEERS := .venv-peers/.peers
+READY_BROWSER := .venv-browser/.browser
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-313 python-313 lint-stages lint format docs-errors docs-splits bench bench-scale bench-storage bench-read bench-shuffle lock clean help
+.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-browser test-313 python-313 lint-stages lint format docs-errors docs-splits docs-page bench bench-scale bench-storage bench-read bench-shuffle lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
 
 test: $(READY)  ## all tests but the slow ones (some three minutes on two cores)
-	$(PYTEST) -m "not slow and not engines and not stores and not torch"
+	$(PYTEST) -m "not slow and not engines and not stores and not torch and not browser"
 
 test-slow: $(READY)  ## the slow tests
-	$(PYTEST) -m "slow and not engines and not stores and not torch"
+	$(PYTEST) -m "slow and not engines and not stores and not torch and not browser"
 
 engines: $(READY)  ## build what the tests of the engines need, outside the checkout (Java 17, Maven, Go)
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh
@@ -51,7 +52,7 @@ test-lowest:  ## the tests with the oldest dependencies that pyproject.toml allo
 	$(PYTHON) -m venv --clear .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dev]'
-	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores and not torch"
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not engines and not stores and not torch and not browser"
 
 test-datasets: $(READY_DATASETS)  ## instances in the last 4.x of Hugging Face datasets; `make test-slow` has the locked release
 	.venv-datasets-4/bin/python -m pytest -n $(WORKERS) tests/reading/test_datasets.py
@@ -59,17 +60,20 @@ test-datasets: $(READY_DATASETS)  ## instances in the last 4.x of Hugging Face d
 test-torch: $(READY_TORCH)  ## datasets and loaders in PyTorch, and the training loops of the pages
 	.venv-torch/bin/python -m pytest tests/pytorch tests/docs -m torch
 
+test-browser: $(READY_BROWSER)  ## report.html in Chromium, which CHROMIUM=/path/to/it names: screens, accessibility, what its script does
+	.venv-browser/bin/python -m pytest tests/browser -m browser
+
 test-313: $(READY_313)  ## the tests on Python 3.13, with what requirements.lock names
-	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores and not torch"
+	.venv-313/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not engines and not stores and not torch and not browser"
 
 python-313:
 	@test -n "$(PYTHON_313)" && echo "$(PYTHON_313)"
 
 test-hostile: $(READY)  ## every pipeline of the tests under a hostile engine; HOSTILE_SEED=N is another hostility
-	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines and not torch" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
+	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines and not torch and not browser" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
 
 lint-stages: $(READY)  ## how large the elements are that cross stages, as a histogram for every crossing
-	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines and not torch" tests/launch/test_everything.py tests/hostile/test_recipes.py
+	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines and not torch and not browser" tests/launch/test_everything.py tests/hostile/test_recipes.py
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -85,6 +89,9 @@ docs-errors: $(READY)  ## write docs/errors.md from the catalogue in refinery_be
 
 docs-splits: $(READY)  ## draw the pictures of docs/splits.md
 	$(BIN)/python docs/draw_splits.py docs/pictures
+
+docs-page: $(READY_BROWSER)  ## take the pictures of docs/looking.md and README.md, in Chromium
+	.venv-browser/bin/python docs/draw_page.py docs/pictures
 
 bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
 	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")
@@ -106,7 +113,7 @@ lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-browser .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -143,6 +150,11 @@ $(READY_PEERS): requirements.lock pyproject.toml
 	$(call install,.venv-peers,$(PYTHON))
 	.venv-peers/bin/uv pip install --quiet --python .venv-peers/bin/python 'torch>=2.6' datasets litdata mosaicml-streaming
 	@touch $(READY_PEERS)
+
+$(READY_BROWSER): requirements.lock pyproject.toml
+	$(call install,.venv-browser,$(PYTHON))
+	.venv-browser/bin/uv pip install --quiet --python .venv-browser/bin/python 'playwright>=1.50' 'axe-playwright-python>=0.1.8'
+	@touch $(READY_BROWSER)
 
 $(READY_313): requirements.lock pyproject.toml
 	@test -n "$(PYTHON_313)" || { echo "needs a Python 3.13; name one: make PYTHON_313=/path/to/python test-313" >&2; exit 1; }

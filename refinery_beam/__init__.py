@@ -8,13 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, drift, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the
+    run, plan, validate, status, verify, draw, report, drift, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the
     same options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
     RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, CleanResult, ValidateResult,
-    StatusResult, VerifyReport, DrawResult, DriftResult, InitResult. An Instance has a SplitReader for each split, and its
+    StatusResult, VerifyReport, DrawResult, ReportResult, DriftResult, InitResult. An Instance has a SplitReader for each split, and its
     Manifest.
 
 Engines
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
     from refinery_beam.launch.reasons.difference import Difference
     from refinery_beam.launch.reasons.why import WhyResult, why
+    from refinery_beam.launch.report import ReportResult, report
     from refinery_beam.launch.run import RunResult, run
     from refinery_beam.launch.status import StatusResult, status, verify
     from refinery_beam.launch.validate import ValidateResult, validate
@@ -87,6 +88,7 @@ _ROOMS = {
     "launch.plan": "PlanResult plan plan_recipe",
     "launch.reasons.difference": "Difference",
     "launch.reasons.why": "WhyResult why",
+    "launch.report": "ReportResult report",
     "launch.run": "RunResult run",
     "launch.status": "StatusResult status verify",
     "launch.validate": "ValidateResult validate",
@@ -129,6 +131,7 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "ReportResult",
     "RerunResult",
     "RunResult",
     "ShardCache",
@@ -154,6 +157,7 @@ __all__ = [
     "open_instance",
     "plan",
     "plan_recipe",
+    "report",
     "rerun",
     "run",
     "schema",

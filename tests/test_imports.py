@@ -433,7 +433,7 @@ def test_the_check_itself(code: str, odd: bool) -> None:
         ("refinery_beam", "apache_beam pydantic yaml PIL numpy pyarrow typer"),
         ("refinery_beam.cli refinery_beam.recipe refinery_beam.index refinery_beam.cache", "apache_beam pyarrow numpy"),
         ("refinery_beam.planning refinery_beam.plugins.discovery refinery_beam.reading", "apache_beam pyarrow"),
-        ("refinery_beam.launch.run", "apache_beam pyarrow numpy PIL fsspec refinery_beam.pipeline refinery_beam.runners.local"),
+        ("refinery_beam.launch.run", "apache_beam pyarrow numpy PIL fsspec jinja2 refinery_beam.pipeline refinery_beam.runners.local"),
         ("refinery_beam.launch.build.build", "apache_beam pyarrow numpy PIL refinery_beam.pipeline"),
         ("refinery_beam.testing.engine", "apache_beam"),
     ],

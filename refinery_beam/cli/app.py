@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import clean, draw, drift, init, log, ls, plan, rerun, run, schema, status, streams, validate, verify, why
+from refinery_beam.cli import clean, draw, drift, init, log, ls, plan, report, rerun, run, schema, status, streams, validate, verify, why
 from refinery_beam.cli.options import Call, before_the_verb
 from refinery_beam.cli.output import print_failure, print_json
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
@@ -51,6 +51,7 @@ app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("draw")(draw.draw)
 app.command("drift")(drift.drift)
+app.command("report")(report.report)
 app.command("why")(why.why)
 app.add_typer(log.app, name="log")
 app.command("ls")(ls.ls)

@@ -8,20 +8,27 @@ from typing import Annotated
 import typer
 
 from refinery_beam import locations
+from refinery_beam.cli.browser import open_page
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import coded, print_json, print_remarks, rows
 from refinery_beam.launch.run import RunResult, run_with
 
 
 @shared
-def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")],
+    *,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
+    options: Options,
+) -> None:
     """Prepare the dataset of a recipe, or find it in the cache."""
     result = run_with(recipe, options.settings())
+    notes = (*result.notes, *(open_page(result.page) if show else ()))
     if options.json:
         print_json(result.to_dict())
         return
     print(summary(result))
-    print_remarks(options, notes=result.notes, warnings=coded(result.warnings))
+    print_remarks(options, notes=notes, warnings=coded(result.warnings))
 
 
 def summary(result: RunResult) -> str:
@@ -40,6 +47,8 @@ def summary(result: RunResult) -> str:
         folder = locations.parent(next(iter(result.pictures.values())))
         lines.append(f"pictures  {folder}  ({', '.join(result.pictures)})")
     lines.append(f"digest    {raw['logical_digest'][:16]}")
+    if result.page:
+        lines.append(f"report    {result.page}")
     return "\n".join(lines)
 
 

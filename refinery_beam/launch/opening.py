@@ -35,13 +35,18 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
 
 def opened(path_or_recipe: StrPath, settings: Settings) -> reading.Instance:
     """`open_instance`, with the execution context of the call."""
+    instance = reading.open_instance(location_of(path_or_recipe, settings), plugin_paths=settings.plugin_paths)
+    note_use(settings, instance.path)
+    return instance
+
+
+def location_of(path_or_recipe: StrPath, settings: Settings) -> str:
+    """The directory or URL of an instance, or its manifest.json, which is named by itself or by its recipe."""
     location = os.fspath(path_or_recipe)
     if os.path.basename(location) != "manifest.json":
         location = instance_named(location, settings) or (_of_recipe(location, settings) if os.path.isfile(location) else location)
     locations.use_options(settings.storage_options)
-    instance = reading.open_instance(location, plugin_paths=settings.plugin_paths)
-    note_use(settings, instance.path)
-    return instance
+    return location
 
 
 def _of_recipe(recipe: str, settings: Settings) -> str:

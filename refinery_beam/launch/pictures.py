@@ -17,7 +17,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.instances import key_name_of
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.cache.stores.local import store_error
-from refinery_beam.errors import StoreError, UsageError, did_you_mean
+from refinery_beam.errors import RecipeError, StoreError, UsageError, did_you_mean
 from refinery_beam.identity import value_digest
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.own_recipe import instance_named
@@ -100,6 +100,8 @@ def draw_pictures(
     """
     every = recipe.model.Visualizations
     known = [v.name for v in every]
+    if exploration and not every:
+        raise RecipeError(f"{recipe.path} asks for no pictures", code="no-visualizations", at=recipe.path)
     for name in names:
         if name not in known:
             raise UsageError(

@@ -15,6 +15,7 @@ from refinery_beam.launch.history.record import Record
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
 from refinery_beam.launch.prepare import GivenText, Prepared, prepare
+from refinery_beam.launch.report import PAGE, page_of
 from refinery_beam.launch.roots import note_use
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
@@ -33,8 +34,9 @@ NOTHING_REUSED = Reused()
 class RunResult(Instance):
     """The instance that a run gave, and how: `status` is ``built`` or ``hit``, or ``opened`` for the recipe in an instance whose raw data
     are gone. `seconds` is wall time, `notes` are what listing the sources noticed, `pictures` the files of the recipe's reporting pictures
-    by name. `selection` is what listing left out, and `warnings` (code, message) are those of the instance and of the selection. `reused`
-    is what an earlier run of the same key, which did not come to its end, had finished.
+    by name, `page` the location of report.html ('' where it could not be made). `selection` is what listing left out, and `warnings`
+    (code, message) are those of the instance and of the selection. `reused` is what an earlier run of the same key, which did not come to
+    its end, had finished.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RunResult(Instance):
         selection: Selection = NOTHING_LISTED,
         selection_warnings: tuple[tuple[str, str], ...] = (),
         pictures: Mapping[str, str] | None = None,
+        page: str = "",
         code: tuple[PathCode, ...] = (),
         reused: Reused = NOTHING_REUSED,
     ) -> None:
@@ -58,6 +61,7 @@ class RunResult(Instance):
         self.selection = selection
         self.warnings = (*((w["code"], w["message"]) for w in manifest.warnings), *selection_warnings)
         self.pictures = dict(pictures or {})
+        self.page = page
 
     def to_dict(self) -> dict[str, Any]:
         """The object `run --json` prints (contract 1)."""
@@ -76,6 +80,7 @@ class RunResult(Instance):
             "warnings": said(self.warnings),
             "selection": self.selection.to_dict(),
             "pictures": dict(self.pictures),
+            "report": self.page or None,
             "seconds": round(self.seconds, 3),
             **({"reused": self.reused.to_dict()} if self.reused else {}),
         }
@@ -139,6 +144,8 @@ def run_recipe(
             with settings.phase("pictures"):
                 drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
             pictures, notes = drawn.pictures, (*notes, *drawn.notes)
+        with settings.phase("report"):
+            page, unmade = page_of(prepared.recipe, manifest, settings)
     record.ended(status, manifest)
     note_use(settings, manifest.location)
     code = read_plugin_paths(settings.plugin_paths)
@@ -146,7 +153,8 @@ def run_recipe(
         manifest,
         status=status,
         seconds=monotonic() - begun,
-        notes=notes,
+        notes=(*notes, *unmade),
+        page=page,
         selection=prepared.index.selection,
         selection_warnings=prepared.index.selection_warnings,
         pictures=pictures,
@@ -204,7 +212,9 @@ def _opened(recipe: StrPath, settings: Settings, error: RefineryError, begun: fl
         f"the raw data of this dataset are not here, so they were not compared with it: {'; '.join(one.message for one in error.errors())}"
     )
     code = read_plugin_paths(settings.plugin_paths)
-    return RunResult(own.manifest, status="opened", seconds=monotonic() - begun, notes=(note,), code=code)
+    location = locations.join(own.manifest.location, PAGE)
+    page = location if locations.size(location) is not None else ""
+    return RunResult(own.manifest, status="opened", seconds=monotonic() - begun, notes=(note,), page=page, code=code)
 
 
 def listing_notes(prepared: Prepared) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ The head is a mapping, and the caller writes it as YAML. The same facts give the
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from refinery_beam.reporting.markdown import _cell, _code, _table
+from refinery_beam.reporting.opening import Opening, snippets
 
 
 class Stored(NamedTuple):
@@ -141,46 +141,26 @@ def _fields(facts: CardFacts) -> str:
     return text
 
 
-def _opening(facts: CardFacts) -> str:
+def opening_of(facts: CardFacts) -> Opening:
+    """What snippets name: the first split that has records."""
     split = next((split for split, stored in facts.splits.items() if stored.records), next(iter(facts.splits)))
-    files, name = f"{{path}}/dataset/{split}", split_names(facts.splits)[split]
-    cell = f"[{_literal(facts.content)}]"
-    raw = f"  # as it is stored: data.split({_literal(split)}, raw=True)" if facts.deferred else ""
-    ours = ["import refinery_beam", "", "data = refinery_beam.open_instance(path)", f"row = data[{_literal(split)}][0]{raw}"]
-    theirs = ["from datasets import load_dataset", "", "data = load_dataset(path)", f"row = data[{_literal(name)}][0]"]
-    frame = ["import pandas", "", f'frame = pandas.read_parquet(f"{files}")']
-    if facts.pixels is not None:
-        array = 'array = numpy.frombuffer({}, "{}").reshape({})'
-        dtype, shape = facts.pixels[0], ", ".join(map(str, facts.pixels[1]))
-        theirs = ["import numpy", *theirs, array.format(f"row{cell}", dtype, shape)]
-        frame = ["import numpy", *frame, array.format(f"frame{cell}[0]", dtype, shape)]
-    elif any(feature["name"] == facts.content and feature.get("dtype") == "image" for feature in facts.features):
-        theirs += [f"image = row{cell}  # a Pillow image"]
-        frame = ["import io", "", "import pandas", "from PIL import Image", *frame[1:]]
-        frame += [f'image = Image.open(io.BytesIO(frame{cell}[0]["bytes"]))']
-    by_label = (f'"{facts.label}", ', " group by all order by all") if facts.label.isidentifier() else ("", "")
-    duck = ["import duckdb", "", f"rows = duckdb.sql(f'select {by_label[0]}count(*) from \"{files}/*.parquet\"{by_label[1]}').fetchall()"]
-    arrow = ["import pyarrow.dataset", "", f'table = pyarrow.dataset.dataset(f"{files}").to_table()']
-    libraries = [
-        ("refinery-beam; a split is a map-style dataset for PyTorch's `DataLoader`", ours),
-        (f"Hugging Face `datasets`{'; a label is a number, and its name is in the features' if _class_names(facts) else ''}", theirs),
-        ("pandas", frame),
-        ("DuckDB", duck),
-        ("PyArrow", arrow),
-    ]
+    return Opening(
+        split=split,
+        name=split_names(facts.splits)[split],
+        content=facts.content,
+        pixels=facts.pixels,
+        image=any(feature["name"] == facts.content and feature.get("dtype") == "image" for feature in facts.features),
+        label=facts.label,
+        named=any(isinstance(feature.get("dtype"), Mapping) and "class_label" in feature["dtype"] for feature in facts.features),
+        deferred=bool(facts.deferred),
+    )
+
+
+def _opening(facts: CardFacts) -> str:
     text = "## How to open it\n\n`path` is this folder.\n"
-    for library, lines in libraries:
-        text += f"\n{library}:\n\n```python\n" + "\n".join(lines) + "\n```\n"
+    for library, note, lines in snippets(opening_of(facts)):
+        text += f"\n{library}{note}:\n\n```python\n" + "\n".join(lines) + "\n```\n"
     return text
-
-
-def _literal(text: str) -> str:
-    """Text as Python writes it, in double quotes."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _class_names(facts: CardFacts) -> bool:
-    return any(isinstance(feature.get("dtype"), Mapping) and "class_label" in feature["dtype"] for feature in facts.features)
 
 
 def _key(facts: CardFacts) -> str:

@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from refinery_beam.records import ASKED_FOR, LedgerRow
+from refinery_beam.records import ASKED_FOR
+from refinery_beam.reporting.facts import ReportFacts
 
 LEDGER_LINES = 20
 CLASS_LINES = 200
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportFacts:
-    """The facts of a report, as plain values.
-
-    `sources` are (name, type, files); `operations` are (section, name, op, params, splits); `fitted` is statistics by step; `noun` is what
-    the kind of data calls its records; `split_rule` says in words how records found their splits, and
-    `split_totals` has the ratio of each split, the records that it asked for, and those it got.
-    """
-
-    plugin: str
-    recipe_hash: str
-    input_hash: str
-    seed: int
-    logical_digest: str
-    sources: Sequence[tuple[str, str, int]]
-    records_in: int
-    counts: Mapping[str, int]
-    classes: Mapping[str, Mapping[str, int]]
-    unlabeled: Sequence[str]
-    noun: str
-    stored: str
-    encoding: str
-    operations: Sequence[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]
-    deferred: Sequence[str]
-    fitted: Mapping[str, Mapping[str, Any]]
-    ledger: Sequence[LedgerRow]
-    warnings: Sequence[tuple[str, str]]
-    split_rule: str = ""
-    split_totals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    generated: Mapping[str, int] = field(default_factory=dict)
-    replaced: Mapping[str, int] = field(default_factory=dict)
-    sections: Sequence[str] = ()
-
-
-def render_report(facts: ReportFacts) -> str:
-    """The report as Markdown text ending in a newline."""
+def render_report(facts: ReportFacts, *, sections: Sequence[str] = ()) -> str:
+    """The report as Markdown text ending in a newline; `sections` stand between statistics and ledger."""
     parts = [
         _title(facts),
         _inputs(facts),
@@ -55,7 +21,7 @@ def render_report(facts: ReportFacts) -> str:
         _splits(facts),
         _operations(facts),
         _fitted(facts),
-        *facts.sections,
+        *sections,
         _ledger(facts),
         _remarks("Warnings", [f"`{code}`: {message}" for code, message in facts.warnings]),
     ]

@@ -31,6 +31,11 @@ DATA = {
         "point path at the folder that holds the class folders, or use a flat type with label_from",
     ),
     "no-images": Rule("no image in the source", "a source selects at least one file", "correct the path or the type of the source"),
+    "no-visualizations": Rule(
+        "`draw` is asked for pictures, and the recipe asks for none",
+        "pictures are those of the recipe's Visualizations",
+        "add Visualizations to the recipe: docs/recipes.md shows each; report/report.html has pictures of its own",
+    ),
     "picture-without-image": Rule(
         "a picture of images where none are stored", "pictures are drawn from stored rows", "add {content} to Output.record_schema"
     ),

@@ -46,6 +46,7 @@ RUN_KEYS = [
     "warnings",
     "selection",
     "pictures",
+    "report",
     "seconds",
 ]
 
@@ -154,6 +155,7 @@ def test_run_for_people(built: dict[str, Any], say: Say) -> None:
     assert location == f"instance  {built['instance']}"
     assert rest[:2] == ["  train  10", "  test   8"]
     assert "not_an_image" in rest[2] and "unassigned" in rest[2] and "report/ledger.parquet" in rest[2]
+    assert rest[-1] == f"report    {built['report']}" and Path(built["report"]).is_file()
     assert "note: source 'photos': left out 1 .txt" in said.err
     assert "warning: " in said.err and "[ratios-below-one]" in said.err
 

@@ -54,7 +54,7 @@ def test_dependencies_are_the_imports() -> None:
     # The last four come with what they are named for.
     provides = {"apache_beam": "apache-beam", "PIL": "pillow", "yaml": "pyyaml"}
     provides |= {"google": "apache-beam", "grpc": "apache-beam", "pydantic_core": "pydantic", "fsspec": "gcsfs"}
-    provides |= {"pillow_heif": "pillow-heif"}
+    provides |= {"pillow_heif": "pillow-heif", "markupsafe": "jinja2"}
     imported = {
         provides.get(name, name)
         for file in (ROOT / "refinery_beam").rglob("*.py")

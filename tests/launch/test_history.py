@@ -53,7 +53,7 @@ def test_what_a_run_notes(bench: Path, built: Path) -> None:
     assert first["recipe_text"] == (built / "shapes.yaml").read_text()
     assert (second["overlays"], second["seed_option"], second["seed"]) == ('["half"]', 4, 4)
     assert json.loads(first["counts"]) == {"train": 27, "test": 9} and first["records_in"] == first["records_out"] == 36
-    assert set(json.loads(first["phases"])) == {"prepare", "lookup", "start", "engine", "collect", "promote"}
+    assert set(json.loads(first["phases"])) == {"prepare", "lookup", "start", "engine", "collect", "promote", "report"}
     assert 0 < sum(json.loads(first["phases"]).values()) <= first["seconds"]
     assert first["peak_memory"] > 50_000_000
     assert first["logical_digest"] == rb.open_instance("shapes.yaml").manifest.logical_digest

@@ -174,7 +174,12 @@ def test_results_are_values(data: rb.RunResult, folder: Path) -> None:
     assert found.status == "hit" and found.to_dict()["counts"] == data.counts
     assert rb.status(data.path).path == data.path
     assert rb.status(recipe, cache_root=folder / "other").status == "miss"
-    assert rb.draw(recipe, cache_root=cache).pictures == {}
+    with pytest.raises(rb.RecipeError) as caught:
+        rb.draw(recipe, cache_root=cache)
+    assert caught.value.code == "no-visualizations"
+    assert data.page == f"{data.path}/report/report.html"
+    made = rb.report(recipe, cache_root=cache)
+    assert (made.page, made.instance, made.bytes) == (data.page, data.path, Path(data.page).stat().st_size)
 
 
 def test_validate_gives_what_is_wrong(folder: Path, tmp_path: Path) -> None:
@@ -233,7 +238,7 @@ def test_variables_hold_for_the_library_too(folder: Path, monkeypatch: pytest.Mo
         ({"engine": rb.Flink(), "beam_options": ["--parallelism=2"]}, "two-engines"),
     ],
 )
-@pytest.mark.parametrize("verb", [rb.run, rb.plan, rb.validate, rb.status, rb.verify, rb.draw], ids=lambda verb: verb.__name__)
+@pytest.mark.parametrize("verb", [rb.run, rb.plan, rb.validate, rb.status, rb.verify, rb.draw, rb.report], ids=lambda verb: verb.__name__)
 def test_every_verb_refuses_an_impossible_option(verb: Any, options: dict[str, Any], code: str, folder: Path) -> None:
     with pytest.raises(rb.UsageError) as caught:
         verb(folder / "recipe.yaml", cache_root=folder / "cache", **options)

@@ -113,7 +113,7 @@ def test_layout(built: RunResult) -> None:
     recipe16, input16, seed = location.parts[-3:]
     assert (recipe16, input16, seed) == (built.manifest.recipe_hash[:16], built.manifest.input_hash[:16], "0")
     names = {str(p.relative_to(location)) for p in location.rglob("*") if p.is_file()}
-    assert names == {f.path for f in built.manifest.files} | {"manifest.json", "recipe.yaml", "selection.json"}
+    assert names == {f.path for f in built.manifest.files} | {"manifest.json", "recipe.yaml", "selection.json", "report/report.html"}
     assert {n for n in names if not n.startswith("dataset/")} == {
         "recipe.yaml",
         "selection.json",

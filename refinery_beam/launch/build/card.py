@@ -18,9 +18,8 @@ MAX_CLASS_NAMES = 10_000
 """Labels beyond it stay text in the `datasets` library: a card is read by people, and by a library that reads it whole."""
 
 
-def card_text(prepared: Prepared, collected: Collected, logical_digest: str) -> str:
+def card_text(facts: CardFacts) -> str:
     """The text of README.md."""
-    facts = card_facts(prepared, collected, logical_digest)
     return render_card(facts, head=to_yaml(card_head(facts)))
 
 

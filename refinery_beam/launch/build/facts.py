@@ -1,4 +1,4 @@
-"""Makes the plain facts of a report from a prepared recipe and a collected job."""
+"""What reports say, from a prepared recipe and a collected job: entries of the manifest."""
 
 from __future__ import annotations
 
@@ -13,41 +13,25 @@ from refinery_beam.launch.build.collected.step_counts import split_totals
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.planning.explain import split_rule
 from refinery_beam.planning.nodes import Plan
-from refinery_beam.reporting import ReportFacts
-from refinery_beam.reporting.contracts import contracts_section
-from refinery_beam.reporting.findings import findings_section
-from refinery_beam.reporting.sample_and_sinks import sample_and_sinks_section
+from refinery_beam.reporting.card import CardFacts, opening_of
 
 
-def report_facts(prepared: Prepared, collected: Collected, logical_digest: str, findings: Mapping[str, Any]) -> ReportFacts:
-    """The facts of report.md. `findings` is the document of findings, {} without facts."""
+def report_entry(prepared: Prepared, collected: Collected, card: CardFacts) -> dict[str, Any]:
+    """The key ``report`` of a manifest: what reports say and no other key states."""
     plan, index = prepared.plan, prepared.index
-    chain = next(iter(plan.chains.values()))
-    return ReportFacts(
-        plugin=f"{plan.plugin} {plan.plugin_version}",
-        recipe_hash=prepared.key.recipe_hash,
-        input_hash=prepared.key.input_hash,
-        seed=prepared.key.seed,
-        logical_digest=logical_digest,
-        sources=[(s.name, s.type, index.facts.files[i]) for i, s in enumerate(index.sources)],
-        records_in=collected.records_in,
-        counts=collected.counts,
-        classes=collected.classes,
-        unlabeled=plan.unlabeled_splits,
-        noun=prepared.plugin.kind.noun,
-        stored=str(chain.stored),
-        encoding=plan.output.encoding,
-        operations=operations(plan),
-        deferred=sorted({s.name for c in plan.chains.values() for s in c.deferred}),
-        fitted={s.name: collected.fitted[s.name] for s in plan.fitted_steps()},
-        ledger=collected.ledger,
-        warnings=collected.warnings,
-        split_rule=split_rule(plan),
-        split_totals=split_totals(plan, collected.step_counts.tally),
-        generated=collected.step_counts.generated,
-        replaced=collected.step_counts.replaced,
-        sections=[*_sections(prepared, collected), findings_section(findings)],
-    )
+    words = ("section", "name", "op", "params", "splits")
+    return {
+        "sources": [{"name": s.name, "type": s.type, "files": index.facts.files[i]} for i, s in enumerate(index.sources)],
+        "noun": prepared.plugin.kind.noun,
+        "stored": str(next(iter(plan.chains.values())).stored),
+        "split_rule": split_rule(plan),
+        "unlabeled": list(plan.unlabeled_splits),
+        "operations": [dict(zip(words, operation, strict=True)) for operation in operations(plan)],
+        "steps": [[*step, records] for step, records in sorted(collected.step_counts.tally.items()) if records],
+        "opening": opening_of(card).to_dict(),
+        "bytes": {split: stored.bytes for split, stored in card.splits.items()},
+        "messages": [outcome.verdict.message for outcome in collected.outcomes],
+    }
 
 
 def optional_entries(prepared: Prepared, collected: Collected) -> dict[str, Any]:
@@ -63,13 +47,6 @@ def optional_entries(prepared: Prepared, collected: Collected) -> dict[str, Any]
     if plan.sinks:
         found["sinks"] = sinks_entry(plan, collected.sinks)
     return found
-
-
-def _sections(prepared: Prepared, collected: Collected) -> list[str]:
-    """The report's sections about contracts, the sample and sinks."""
-    entries = optional_entries(prepared, collected)
-    messages = [o.verdict.message for o in collected.outcomes]
-    return [contracts_section(entries.get("expectations", ()), messages), sample_and_sinks_section(entries)]
 
 
 def operations(plan: Plan) -> list[tuple[str, str, str, Mapping[str, Any], Sequence[str]]]:

@@ -13,19 +13,19 @@ from refinery_beam.cache import InstanceKey, compute_files
 from refinery_beam.cache.manifest import RECIPE_NAME, SELECTION_NAME
 from refinery_beam.facts.findings import document, warnings
 from refinery_beam.identity import LAW_VERSION
-from refinery_beam.launch.build.card import card_text
+from refinery_beam.launch.build.card import card_facts, card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.drift import DRIFT, drift_text
 from refinery_beam.launch.build.environment import environment
 from refinery_beam.launch.build.fact_tables import write_facts
-from refinery_beam.launch.build.facts import optional_entries, report_facts
+from refinery_beam.launch.build.facts import optional_entries, report_entry
 from refinery_beam.launch.build.findings import FINDINGS, find_all, findings_text
 from refinery_beam.launch.build.tables import write_input
 from refinery_beam.launch.prepare import STORAGE_VERSION, Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
-from refinery_beam.reporting import render_report, write_ledger
+from refinery_beam.reporting import facts_of_manifest, report_text, write_ledger
 from refinery_beam.rows import files_digest, logical_digest
 
 
@@ -68,12 +68,21 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
     ]
     splits = list(plan.split.splits)
     logical = logical_digest(shards, splits)
-    _write(instance, "report/report.md", render_report(report_facts(prepared, collected, logical, findings)))
+    card = card_facts(prepared, collected, logical)
+    stated = {**_stated(prepared, collected), "logical_digest": logical, "report": report_entry(prepared, collected, card)}
+    steps = {step.name: collected.fitted[step.name] for step in plan.fitted_steps()}
+    _write(instance, "report/report.md", report_text(facts_of_manifest(stated, ledger=collected.ledger, fitted=steps, findings=findings)))
     _write(instance, DRIFT, drift_text(instance, prepared, collected, facts))
-    _write(instance, "README.md", card_text(prepared, collected, logical))
+    _write(instance, "README.md", card_text(card))
     write_sink_tables(instance, collected.sinks)
     sample = [{"path": s.file, "bytes": s.bytes, "sha256": s.sha256} for s in collected.sample]
     files = compute_files(instance, shards=[*shards, *sample])
+    return {**stated, "files_digest": files_digest(files), "files": files}
+
+
+def _stated(prepared: Prepared, collected: Collected) -> dict[str, Any]:
+    """What a manifest states, without its files and their digests."""
+    plan = prepared.plan
     return {
         "contract": 1,
         "refinery_beam": __version__,
@@ -88,9 +97,7 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
         "codec_parts": prepared.codec_parts(),
         "identity": _identity(prepared),
         "parents": sorted({_key_name(origin) for origin in _parents(prepared)}),
-        "logical_digest": logical,
-        "files_digest": files_digest(files),
-        "splits": splits,
+        "splits": list(plan.split.splits),
         "counts": dict(collected.counts),
         "classes": {split: dict(labels) for split, labels in collected.classes.items()},
         "ledger": collected.reasons,
@@ -98,7 +105,6 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
         "generated": dict(collected.step_counts.generated),
         "replaced": dict(collected.step_counts.replaced),
         "environment": environment(prepared.plugin.kind.codecs()),
-        "files": files,
         "output": {
             "schema": plan.output.schema(),
             "fields": [name for name, _ in plan.output.fields],

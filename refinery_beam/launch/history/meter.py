@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-PHASES = ("prepare", "lookup", "start", "engine", "collect", "promote", "pictures")
+PHASES = ("prepare", "lookup", "start", "engine", "collect", "promote", "pictures", "report")
 SECONDS_BETWEEN = 0.5
 """How often memory is read."""
 
