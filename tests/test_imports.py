@@ -33,13 +33,15 @@ GROUND = {
     "processes",
     "rules",
     "tables",
+    "visible",
 }
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "rules": set(),
-    "errors": {"rules"},
+    "visible": set(),
+    "errors": {"rules", "visible"},
     "locations": {"errors"},
     "processes": set(),
     "identity": set(),

@@ -9,8 +9,10 @@ import typer
 
 from refinery_beam import locations
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import coded, print_json, print_remarks, rows
+from refinery_beam.cli.output import Block, Facts, Line, Words, coded, display, next_command, print_json, print_remarks, show
 from refinery_beam.launch.run import RunResult, run_with
+
+HEADS = {"built": "built", "hit": "hit, nothing to do", "opened": "opened, without its raw data"}
 
 
 @shared
@@ -20,22 +22,26 @@ def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
     if options.json:
         print_json(result.to_dict())
         return
-    print(summary(result))
+    show(*summary(result))
     print_remarks(options, notes=result.notes, warnings=coded(result.warnings))
+    next_command(options, "verify", str(recipe))
 
 
-def summary(result: RunResult) -> str:
+def summary(result: RunResult) -> list[Block]:
     """What a run says to a person."""
     raw = result.manifest.raw
     records = sum(result.counts.values())
-    head = {"built": "built", "hit": "hit, nothing to do", "opened": "opened, without its raw data"}
-    lines = [f"{head[result.status]}: {records:,} records in {result.seconds:.1f} s", f"instance  {result.path}"]
-    lines.append(rows([(f"  {split}", f"{count:,}") for split, count in result.counts.items()]))
+    blocks: list[Block] = [
+        Line(f"{HEADS[result.status]}: {records:,} records in {result.seconds:.1f} s", "good"),
+        Facts([("instance", result.path)]),
+        Facts(list(result.counts.items()), indent=2, numbers=True),
+    ]
+    facts: list[tuple[str, Words]] = []
     if raw["ledger"]:
         lost = ", ".join(f"{count:,} {reason}" for reason, count in raw["ledger"].items())
-        lines.append(f"ledger    {lost}  (report/ledger.parquet)")
+        facts.append(("ledger", Words(f"{lost}  (report/ledger.parquet)")))
     if result.pictures:
         folder = locations.parent(next(iter(result.pictures.values())))
-        lines.append(f"pictures  {folder}  ({', '.join(result.pictures)})")
-    lines.append(f"digest    {raw['logical_digest'][:16]}")
-    return "\n".join(lines)
+        facts.append(("pictures", Words(f"{display(folder)}  ({', '.join(result.pictures)})")))
+    facts.append(("digest", Words(raw["logical_digest"][:16])))
+    return [*blocks, Facts(facts, width=8)]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json
+from refinery_beam.cli.output import Line, display, next_command, print_json, show, shown_name
 from refinery_beam.launch.status import verify_with
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again and prove the digests of rows.")]
@@ -23,10 +23,12 @@ def verify(
     if options.json:
         print_json({"contract": 1, "status": word, "instance": report.instance, **report.to_dict()})
     else:
-        for finding in report.findings:
-            print(f"{finding.code}: {finding.path}: {finding.message}")
-        print(f"{word}: {report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records")
-        if not report.ok:
-            print(f"  remedy: remove {report.instance} and run its recipe again")
+        show(*(Line(f"{finding.code}: {shown_name(finding.path)}: {finding.message}", "bad") for finding in report.findings))
+        counted = f"{report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records"
+        show(Line(f"{word}: {counted}", "good" if report.ok else "bad"))
+        if report.ok:
+            next_command(options, "status", target)
+        else:
+            show(f"  remedy: remove {display(report.instance)} and run its recipe again")
     if not report.ok:
         raise typer.Exit(3)

@@ -137,10 +137,11 @@ def _ids(listing: SourceListing) -> Iterator[tuple[bytes, Source, FileFact]]:
 
 def _twice(one: tuple[Source, FileFact], two: tuple[Source, FileFact]) -> DataError:
     (source, file), (other, twin) = sorted((one, two), key=lambda pair: (pair[0].name, ascii(pair[1].path)))
-    record_id = display(nfc(f"{source.name}/{file.path}"))
+    record_id = nfc(f"{source.name}/{file.path}")
     # !a: the two may differ in how accents are composed, which no screen shows.
     return DataError(
-        f"two files share the record id {record_id!r}: {file.path!a} of source {source.name!r} and {twin.path!a} of source {other.name!r}",
+        f"two files share the record id {display(record_id)!r}: {file.path!a} of source {source.name!r} and {twin.path!a} of source "
+        f"{other.name!r}",
         code="record-id-twice",
         at=record_id,
         value=record_id,

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
-from refinery_beam.plugins.discovery import PLUGIN_PATH_VARIABLE
+from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE
 from refinery_beam.runners.engines import Engine
 
 P = ParamSpec("P")

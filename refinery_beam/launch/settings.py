@@ -11,6 +11,7 @@ from refinery_beam.errors import UsageError, display, raise_all
 from refinery_beam.index.text import is_text
 from refinery_beam.launch.options import LOG_LEVELS, Options
 from refinery_beam.runners.options import check_locations, read_options
+from refinery_beam.visible import visible
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -48,7 +49,7 @@ class Settings(Options):
         if self.say is not None:
             self.say(text)
         elif self.talks:
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(f"{visible(text)}\n")
 
     def check(self) -> None:
         """Refuse impossible options before any work. Raises UsageError, all of them at once."""
@@ -72,7 +73,11 @@ class Settings(Options):
             rule = "paths of an instance stand in its files, which are UTF-8 text"
             errors.append(
                 UsageError(
-                    f"the cache root {shown!r} is not valid UTF-8", code="bad-name", value=shown, rule=rule, remedy="name another folder"
+                    f"the cache root {shown!r} is not valid UTF-8",
+                    code="bad-name",
+                    value=self.root,
+                    rule=rule,
+                    remedy="name another folder",
                 )
             )
         raise_all(errors)

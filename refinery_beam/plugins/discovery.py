@@ -32,7 +32,7 @@ from refinery_beam.plugins.base import (
     misfit,
 )
 from refinery_beam.plugins.compression import PATTERN, RULE
-from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
+from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE, PathCode, import_error, load_path, package_digest, read_path
 
 GROUP = "refinery_beam.plugins"
 _BUILT_IN = ("image_classification",)
@@ -51,10 +51,6 @@ class _Found:
 def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
     """The names that `find_plugin` accepts, sorted."""
     return tuple(sorted(_registry(tuple(paths))))
-
-
-PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
-"""Plugin paths as PATH holds paths, for whoever names none."""
 
 
 def read_plugin_paths(paths: Iterable[str] | None) -> tuple[PathCode, ...]:

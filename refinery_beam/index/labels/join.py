@@ -182,7 +182,7 @@ def _form_of_ids(table: LabelTable, rows: dict[str, int], paths: Sequence[str]) 
         f"{best.words.rstrip('s')} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
         apart=True,
         code="label-ambiguous",
-        value=display(key),
+        value=key,
         form="file names with extension" if best.words == "stems" else "relative paths",
     )
 

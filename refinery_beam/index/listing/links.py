@@ -45,5 +45,5 @@ class Links:
             f"source {source.name!r}: {plural(self._count, 'link')} out of {display(source.root)!r}: {shown}{more}",
             code="link-outside",
             at=source.at,
-            value=display(self._first[0][0]),
+            value=self._first[0][0],
         )

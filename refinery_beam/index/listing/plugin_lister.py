@@ -28,7 +28,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
             f"source {source.name!r}: {display(source.root)!r} {why}",
             code="source-path",
             at=source.at,
-            value=display(source.root),
+            value=source.root,
             rule="the path of a source that a plugin loads is a folder of this machine",
             remedy="copy the files to a folder" if source.remote else "correct the path",
         )
@@ -61,7 +61,7 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
             f"source {source.name!r}: its loader found no file in {display(source.root)!r}",
             code="no-images",
             at=source.at,
-            value=display(source.root),
+            value=source.root,
         )
     return SourceListing(source, files, SourceSelection(source.name, len(files), {}))
 

@@ -166,7 +166,7 @@ class Sieve:
                 f"source {source.name!r}: no class folder in {display(source.root)!r}",
                 code="no-class-folder",
                 at=source.at,
-                value=display(source.root),
+                value=source.root,
                 type=source.type,
                 noun=source.noun,
             )

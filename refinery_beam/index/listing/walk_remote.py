@@ -63,7 +63,7 @@ def _nothing_there(sieve: Sieve) -> DataError:
         f"source {source.name!r}: nothing lies below {display(source.root)!r}",
         code="source-path",
         at=source.at,
-        value=display(source.root),
+        value=source.root,
         rule="a source on a store is a prefix with objects below it",
         remedy="correct the bucket or the prefix, or check that the credentials may list it",
     )

@@ -1,0 +1,51 @@
+"""The verbs, by what one wants to do: the first page of the help, and where each verb lives. A verb is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ENGINE = ("workers", "mode", "runner", "shared_files")
+MEANING = ("seed", "overlays", "digest")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One verb: the module of `refinery_beam.cli` with its function (of the same name, unless `function` says), what it does in one line,
+    and which of the shared options its own help explains in full.
+    """
+
+    name: str
+    summary: str
+    module: str = ""
+    function: str = ""
+    explained: tuple[str, ...] = ()
+    takes_beam_options: bool = False
+
+
+GROUPS: dict[str, tuple[Entry, ...]] = {
+    "Prepare a dataset": (
+        Entry("init", "Write a recipe for a folder of images."),
+        Entry("validate", "Check a recipe without reading an image.", explained=("overlays",)),
+        Entry("plan", "Say what run would do, without doing it.", explained=MEANING),
+        Entry("run", "Prepare the dataset, or find it.", explained=(*ENGINE, *MEANING), takes_beam_options=True),
+        Entry("materialize", "The same as run.", module="run", function="run", explained=(*ENGINE, *MEANING), takes_beam_options=True),
+    ),
+    "Look at it": (
+        Entry("status", "Say what the cache holds for a recipe."),
+        Entry("draw", "Draw the pictures of a recipe."),
+    ),
+    "Prove it": (Entry("verify", "Hash every file of an instance again."),),
+    "Write recipes": (Entry("schema", "Print the JSON Schema of recipes, for editors."),),
+}
+
+
+def entries() -> Iterator[Entry]:
+    """Every verb, in the order of the first page of the help."""
+    for group in GROUPS.values():
+        yield from group
+
+
+def entry_of(name: str) -> Entry | None:
+    """The verb of a name."""
+    return next((entry for entry in entries() if entry.name == name), None)
