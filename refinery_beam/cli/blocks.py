@@ -1,7 +1,7 @@
 """What verbs print, as values: a `Line` of words, `Facts` (names with values), a `Table`; and how each reads as plain text.
 
 Names from outside cannot do harm: cells are names and are shown by `display`, lines are words and are shown by `visible`. A cell that was
-composed here is marked as `Words`.
+composed here is `Words`.
 """
 
 from __future__ import annotations

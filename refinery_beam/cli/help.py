@@ -96,8 +96,8 @@ def _lines(words: list[str], width: int) -> list[str]:
 def _loaded(entry: Entry) -> Any:
     module = import_module(f"refinery_beam.cli.{entry.module or entry.name}")
     function = getattr(module, entry.function or entry.name)
-    alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-    alone.command(entry.name, cls=VerbPage)(function)
-    command = typer.main.get_command(alone)
+    program = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+    program.command(entry.name, cls=VerbPage)(function)
+    command = typer.main.get_command(program)
     command.name = entry.name
     return command

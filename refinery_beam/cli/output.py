@@ -146,7 +146,7 @@ def _put(stream: TextIO, blocks: Sequence[Block]) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """The one place where text leaves for stdout and stderr. What the encoding of a stream cannot say is escaped."""
+    """All text leaves here, for stdout and stderr. What the encoding of a stream cannot say is escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from refinery_beam.cli.blocks import CELL_CHARACTERS, Block, Facts, Line, Table, cell, numeric_columns, words
 
-_LOOKS = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
+_COLOURS = {"good": "green", "bad": "red", "warning": "yellow", "quiet": "dim", "strong": "bold"}
 _LABELS = {"error": "bold red", "warning": "bold yellow", "note": "bold", "next": "bold"}
 
 
@@ -66,7 +66,7 @@ def _line(console: Console, line: Line) -> None:
             shown.stylize(_LABELS[label], 0, len(label) + 1)
             colon = ""
         elif line.style and label not in _LABELS:
-            shown.stylize(_LOOKS[line.style])
+            shown.stylize(_COLOURS[line.style])
         console.print(shown, soft_wrap=True)
 
 
@@ -97,7 +97,7 @@ def _table(console: Console, table: Table) -> None:
         style = (table.styles or {}).get(str(row[0]), "") if row else ""
         shown = [Text(cell(value, CELL_CHARACTERS)) for value in row]
         if style and shown:
-            shown[0].stylize(_LOOKS[style])
+            shown[0].stylize(_COLOURS[style])
         drawing.add_row(*shown)
     console.print(drawing)
 
