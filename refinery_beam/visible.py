@@ -4,8 +4,8 @@ There are two kinds of text. A *name* (a path, a label, a record id, a cell of a
 cannot be printed and doubles backslashes, so that two different names never look alike. *Words* were composed here, with names in them that
 are displayed already: `visible` only escapes what slipped through, and leaves backslashes alone.
 
-Not printable is what `str.isprintable` says: controls of both sets (C0, C1), characters that turn the direction of writing, those without width,
-separators of lines, spaces other than the space, surrogates, and what Unicode has not assigned.
+Not printable is what `str.isprintable` says: controls of both sets (C0, C1), characters that turn the direction of writing, those without
+width, separators of lines, spaces other than the space, surrogates, and what Unicode has not assigned.
 """
 
 from __future__ import annotations

@@ -149,9 +149,13 @@ def test_on_a_terminal_one_line_is_redrawn_and_grows(term: str, monkeypatch: pyt
             if done == 500:
                 line.say("red\x1b[31m")
         line.clear()
+        out.write("END")
         out.flush()
-        text = os.read(ours, 65_536).decode()
+        shown = b""
+        while not shown.endswith(b"END"):
+            shown += os.read(ours, 65_536)
     os.close(ours)
+    text = shown.decode().removesuffix("END")
     numbers = [int(n) for n in re.findall(r"writing: (\d+) of 900 images", text)]
     assert numbers == [100] + [900] * 7
     assert "\x1b" not in text and "red\\x1b[31m\r\n" in text
