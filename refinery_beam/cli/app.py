@@ -11,6 +11,7 @@ import typer
 
 from refinery_beam import __version__, locations
 from refinery_beam.cli import output
+from refinery_beam.cli.completion import VARIABLE, prepare_completion
 from refinery_beam.cli.help import FirstPage
 from refinery_beam.cli.options import before_the_verb
 from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
@@ -23,6 +24,7 @@ app = typer.Typer(
     help="One YAML recipe in, one prepared, cached, provable image dataset out.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
     no_args_is_help=True,
     subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,6 +56,8 @@ def call(given: list[str]) -> int:
     """The command line as a function: prints, and returns the exit code."""
     if given[:1] == ["worker-boot"]:
         return _boot_worker(given[1:])
+    if VARIABLE in os.environ:
+        prepare_completion(os.environ)
     given, beam_options = _cut(given)
     as_json, output.plainly = "--json" in given, "--no-color" in given
     try:

@@ -1,83 +1,84 @@
-"""What a shell is offered for the values of options and arguments. Paths are left to the shell, which knows how to quote them.
-
-A function here takes the parsed part of the command line and the beginning of the word, and gives words. It never raises: a recipe that is
-half written offers nothing.
-"""
+"""`completion`: what a shell needs to complete verbs, options, values of options and paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import os
+from collections.abc import MutableMapping
+from typing import Annotated, Any
 
-from refinery_beam.launch.options import LOG_LEVELS
+import typer
 
-RUNNERS = {
-    "direct": "the local engine",
-    "prism": "Beam's Go engine on this machine",
-    "flink": "Apache Flink",
-    "spark": "Apache Spark",
-    "dataflow": "Google Cloud Dataflow",
-}
-MODES = {"auto": "by the number of records", "threads": "one process", "processes": "one process a worker"}
-DIGESTS = {"auto": "the store's MD5 where every file has one", "sha256": "read every file"}
+from refinery_beam.cli.offers import words_of
+from refinery_beam.cli.options import Options, shared
+from refinery_beam.cli.output import CONTRACT, Line, display, print_json, print_text, show
+from refinery_beam.errors import UsageError, did_you_mean
 
-Offer = list[tuple[str, str]]
+VARIABLE = "_REFINERY_BEAM_COMPLETE"
+"""Set by the shell's function when it asks for completions."""
 
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
-def words_of(known: Iterable[str] | dict[str, str]) -> Callable[[str], Offer]:
-    """An offer of known words, with what they mean where that is known."""
-    about = known if isinstance(known, dict) else dict.fromkeys(known, "")
-
-    def offer(incomplete: str) -> Offer:
-        return [(word, text) for word, text in about.items() if word.startswith(incomplete)]
-
-    return offer
+Install = Annotated[bool, typer.Option("--install", help="Write the script to where the shell reads it when it starts.")]
 
 
-def overlays(ctx: Any, incomplete: str) -> Offer:
-    """The overlays of the recipe that stands on the command line already."""
-    recipe = _recipe(ctx)
-    return [] if recipe is None else [(name, "") for name in recipe.model.overlays if name.startswith(incomplete)]
+@shared
+def completion(
+    shell: Annotated[
+        str, typer.Argument(help="bash, zsh, fish or powershell; default the one this runs in.", autocompletion=words_of(SHELLS))
+    ] = "",
+    *,
+    install: Install = False,
+    options: Options,
+) -> None:
+    """Print the script that completes the command line in a shell, or install it with --install."""
+    scripts = _scripts()
+    known = shell or _running_in()
+    if known not in SHELLS:
+        raise UsageError(
+            f"there is no completion for the shell {known!r}" if known else "which shell this runs in is not known",
+            code="usage",
+            rule="completion is there for bash, zsh, fish and powershell",
+            remedy=did_you_mean(known, SHELLS) if known else "name it: refinery-beam completion bash",
+        )
+    if install:
+        _, path = scripts.install(shell=known, prog_name="refinery-beam", complete_var=VARIABLE)
+        if options.json:
+            print_json({"contract": CONTRACT, "shell": known, "path": str(path)})
+        else:
+            show(Line(f"{known} completes refinery-beam from its next start on: {display(str(path))}", "good"))
+        return
+    script = scripts.get_completion_script(prog_name="refinery-beam", complete_var=VARIABLE, shell=known)
+    if options.json:
+        print_json({"contract": CONTRACT, "shell": known, "script": script})
+    else:
+        print_text(script)
 
 
-def pictures(ctx: Any, incomplete: str) -> Offer:
-    """The Visualizations of the recipe, or of the recipe in the instance, that stands on the command line already."""
-    recipe = _recipe(ctx)
-    views = [] if recipe is None else [(view.name, view.op) for view in recipe.model.Visualizations]
-    return [(name, op) for name, op in views if name.startswith(incomplete)]
+def prepare_completion(environment: MutableMapping[str, str]) -> None:
+    """Make the option parser answer the shell's function: its classes for shells are there, and an option that bash has parted from its
+    value at ``=`` is an option and a value.
+    """
+    _scripts().completion_init()
+    if "COMP_WORDS" in environment and "COMP_CWORD" in environment:
+        words, at = environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])
+        parted = [k for k, word in enumerate(words) if word == "=" and 0 < k <= at and words[k - 1].startswith("--")]
+        environment["COMP_WORDS"] = "\n".join(word for k, word in enumerate(words) if k not in parted)
+        # On the sign itself, the word that is completed is the empty one behind it.
+        environment["COMP_CWORD"] = str(at - len(parted) + (1 if at in parted else 0))
 
 
-def splits(ctx: Any, incomplete: str) -> Offer:
-    """The splits of the recipe or instance that stands on the command line already."""
-    recipe = _recipe(ctx)
-    names = [] if recipe is None else [*(recipe.model.Splits.ratios or {}), *_partitions(recipe)]
-    return [(name, "") for name in names if name.startswith(incomplete)]
+def _scripts() -> Any:
+    """Typer's scripts and classes for shells, which it does not export to type checkers."""
+    from typer import completion as scripts
+
+    return scripts
 
 
-def _partitions(recipe: Any) -> list[str]:
-    return list(dict.fromkeys(s.partition for s in recipe.model.Input.sources if getattr(s, "partition", None)))
-
-
-def _recipe(ctx: Any) -> Any:
-    import os
-
-    target = next((ctx.params[word] for word in ("recipe", "target", "instance", "one") if ctx.params.get(word)), None)
-    if target is None:
-        return None
-    path = os.fspath(target)
+def _running_in() -> str:
+    """The shell that started this process, else the person's own."""
     try:
-        from refinery_beam.recipe import load_recipe
+        from shellingham import detect_shell
 
-        return load_recipe(os.path.join(path, "recipe.yaml") if os.path.isdir(path) else path)
-    except Exception:
-        return None
-
-
-VALUES: dict[str, Callable[..., Offer]] = {
-    "runner": words_of(RUNNERS),
-    "mode": words_of(MODES),
-    "digest": words_of(DIGESTS),
-    "log_level": words_of(LOG_LEVELS),
-    "overlays": overlays,
-}
-"""Offers for the options of the library, by name."""
+        return str(detect_shell()[0])
+    except (ImportError, RuntimeError, OSError):  # it cannot tell
+        return os.path.basename(os.environ.get("SHELL", ""))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from refinery_beam.cli import completion
+from refinery_beam.cli import offers
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, Facts, print_json, print_remarks, show
 
@@ -15,7 +15,7 @@ from refinery_beam.cli.output import CONTRACT, Facts, print_json, print_remarks,
 def draw(
     target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")],
     names: Annotated[
-        list[str] | None, typer.Argument(help="Pictures to draw; default all of the recipe.", autocompletion=completion.pictures)
+        list[str] | None, typer.Argument(help="Pictures to draw; default all of the recipe.", autocompletion=offers.pictures)
     ] = None,
     *,
     options: Options,

@@ -11,7 +11,6 @@ import typer
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Line, coded, display, next_command, print_json, print_remarks, show, tell
 from refinery_beam.errors import UsageError
-from refinery_beam.launch.init import init as write_recipe
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
 Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]
@@ -35,6 +34,8 @@ def init(
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
+    from refinery_beam.launch.init import init as write_recipe
+
     result = write_recipe(source, output=output, force=force, label_column=label_column, plugin_paths=options.settings().plugin_paths)
     if options.json:
         print_json(result.to_dict())

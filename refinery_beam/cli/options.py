@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from refinery_beam.cli.completion import VALUES
+from refinery_beam.cli.offers import VALUES
 from refinery_beam.errors import Interrupted, UsageError
 from refinery_beam.launch.options import LOG_LEVELS, Help
 from refinery_beam.launch.options import Options as LibraryOptions

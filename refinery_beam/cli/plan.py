@@ -9,12 +9,13 @@ import typer
 
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import coded, next_command, print_json, print_remarks, show
-from refinery_beam.launch.plan import plan_with
 
 
 @shared
 def plan(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
     """Say what run would do, without doing it."""
+    from refinery_beam.launch.plan import plan_with
+
     result = plan_with(recipe, options.settings())
     if options.json:
         print_json(result.to_dict())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refinery_beam import locations
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Facts, Line, Words, coded, display, next_command, print_json, print_remarks, show
-from refinery_beam.launch.run import RunResult, run_with
+
+if TYPE_CHECKING:
+    from refinery_beam.launch.run import RunResult
 
 HEADS = {"built": "built", "hit": "hit, nothing to do", "opened": "opened, without its raw data"}
 
@@ -18,6 +20,8 @@ HEADS = {"built": "built", "hit": "hit, nothing to do", "opened": "opened, witho
 @shared
 def run(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
     """Prepare the dataset of a recipe, or find it in the cache."""
+    from refinery_beam.launch.run import run_with
+
     result = run_with(recipe, options.settings())
     if options.json:
         print_json(result.to_dict())

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Cell, Facts, Line, Words, coded, display, next_command, print_json, show
-from refinery_beam.launch.status import StatusResult, status_with
+
+if TYPE_CHECKING:
+    from refinery_beam.launch.status import StatusResult
 
 
 @shared
 def status(target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, options: Options) -> None:
     """Say whether the instance of a recipe is there, and what it holds. Exit code 0 whether it is or not."""
+    from refinery_beam.launch.status import status_with
+
     result = status_with(target, options.settings())
     if options.json:
         print_json(result.to_dict())

@@ -10,7 +10,6 @@ import typer
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Line, next_command, print_failure, print_json, print_remarks, show
 from refinery_beam.errors import ErrorGroup
-from refinery_beam.launch.validate import validate_with
 
 STYLES = {"fail": "bad", "warn": "warning", "pass": "good", "skip": "quiet"}
 
@@ -18,6 +17,8 @@ STYLES = {"fail": "bad", "warn": "warning", "pass": "good", "skip": "quiet"}
 @shared
 def validate(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")], *, options: Options) -> None:
     """Check a recipe without reading any image. Exit code 1 when a check fails."""
+    from refinery_beam.launch.validate import validate_with
+
     result = validate_with(recipe, options.settings())
     if options.json:
         print_json(result.to_dict())

@@ -1,4 +1,5 @@
-"""The verbs, by what one wants to do: the first page of the help, and where each verb lives. A verb is imported when it is called."""
+"""The verbs, by what one wants to do: the first page of the help, and where each verb lives. A verb's module is imported when it is
+asked for, and imports what it calls when it is called: help and completion are for somebody who waits."""
 
 from __future__ import annotations
 
@@ -36,7 +37,10 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("draw", "Draw the pictures of a recipe."),
     ),
     "Prove it": (Entry("verify", "Hash every file of an instance again."),),
-    "Write recipes": (Entry("schema", "Print the JSON Schema of recipes, for editors."),),
+    "Set up": (
+        Entry("schema", "Print the JSON Schema of recipes, for editors."),
+        Entry("completion", "Complete verbs, options and values in bash, zsh and fish."),
+    ),
 }
 
 

@@ -8,7 +8,6 @@ import typer
 
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Line, display, next_command, print_json, show, shown_name
-from refinery_beam.launch.status import verify_with
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also read every row again and prove the digests of rows.")]
 
@@ -18,6 +17,8 @@ def verify(
     target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")], *, deep: Deep = False, options: Options
 ) -> None:
     """Hash every file of an instance again and compare. Exit code 3 when something does not hold."""
+    from refinery_beam.launch.status import verify_with
+
     report = verify_with(target, options.settings(), deep=deep)
     word = "verified" if report.ok else "damaged"
     if options.json:
