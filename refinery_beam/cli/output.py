@@ -6,6 +6,7 @@ colours (`cli.terminal`, imported there alone); anywhere else it is the plain te
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +58,12 @@ def tell(*lines: Line | str) -> None:
 
 def print_json(body: Mapping[str, Any]) -> None:
     """One JSON object on one line of stdout, in the order given. What is not printable is escaped; it parses to the very same values."""
-    _write(sys.stdout, json_text(body) + "\n")
+    text = json_text(body)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(body, allow_nan=False)
+    _write(sys.stdout, text + "\n")
 
 
 def print_text(text: str) -> None:

@@ -163,7 +163,7 @@ def _extension(name: str) -> str:
 
 def _unreadable(path: str, error: OSError) -> DataError:
     return DataError(
-        f"init cannot read {display(path)!r}: {(error.strerror or type(error).__name__).lower()}",
+        f"init cannot read '{display(path)}': {(error.strerror or type(error).__name__).lower()}",
         code="unreadable-folder",
         at=path,
         value=path,

@@ -60,7 +60,7 @@ def _take(listed: locations.Listed, prefix: str, sieve: Sieve, todo: list[str]) 
 def _nothing_there(sieve: Sieve) -> DataError:
     source = sieve.source
     return DataError(
-        f"source {source.name!r}: nothing lies below {display(source.root)!r}",
+        f"source {source.name!r}: nothing lies below '{display(source.root)}'",
         code="source-path",
         at=source.at,
         value=source.root,
