@@ -8,12 +8,12 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, verify, draw, init, schema, check: as on the command line, with the same options as keywords (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult. An Instance has a SplitReader
-    for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult, CheckupResult. An Instance has
+    a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from refinery_beam.launch.check import CheckupResult, check
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
@@ -65,6 +66,7 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.check": "CheckupResult check",
     "launch.init": "InitResult init schema",
     "launch.opening": "open_instance",
     "launch.options": "Options",
@@ -82,6 +84,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
+    "CheckupResult",
     "DataError",
     "Dataflow",
     "Direct",
@@ -112,6 +115,7 @@ __all__ = [
     "ValidateResult",
     "VerifyReport",
     "__version__",
+    "check",
     "draw",
     "init",
     "load_recipe",

@@ -63,7 +63,7 @@ def call(given: list[str]) -> int:
     try:
         if beam_options and not {entry.name for entry in entries() if entry.takes_beam_options} & set(given):
             raise UsageError(
-                "only run takes Beam options",
+                "this verb takes no Beam options",
                 code="beam-option",
                 value=" ".join(beam_options),
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",

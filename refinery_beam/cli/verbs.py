@@ -38,6 +38,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "Prove it": (Entry("verify", "Hash every file of an instance again."),),
     "Set up": (
+        Entry("check", "Check this machine: Python, codecs, plugins, engines, cache, disks.", explained=ENGINE, takes_beam_options=True),
+        Entry("doctor", "The same as check.", module="check", function="check", explained=ENGINE, takes_beam_options=True),
         Entry("schema", "Print the JSON Schema of recipes, for editors."),
         Entry("completion", "Complete verbs, options and values in bash, zsh and fish."),
     ),

@@ -125,21 +125,40 @@ def _registry(paths: tuple[PathCode, ...]) -> Mapping[str, Plugin]:
 
 @cache
 def _installed() -> tuple[_Found, ...]:
-    """The entry points of installed distributions, sorted by name and value."""
-    from importlib import import_module
+    """What the entry points of installed distributions give. Raises the PluginError of the first that does not load."""
+    return tuple(_load(point) for point in _points())
+
+
+def installed_points() -> list[tuple[Any, PluginError | None]]:
+    """Every entry point of an installed plugin, with the error of one that does not load."""
+    found: list[tuple[Any, PluginError | None]] = []
+    for point in _points():
+        try:
+            _load(point)
+            found.append((point, None))
+        except PluginError as error:
+            found.append((point, error))
+    return found
+
+
+def _points() -> list[Any]:
     from importlib.metadata import entry_points
 
-    found = []
-    for point in sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value)):
-        location = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
-        try:
-            value = point.load()
-            module = import_module(point.module)
-        except Exception as error:
-            raise import_error(location, error) from error
-        file = getattr(module, "__file__", None)
-        found.append(_Found(_value(value, file or location), file or location, package_digest(module)))
-    return tuple(found)
+    return sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value))
+
+
+def _load(point: Any) -> _Found:
+    """The value of an entry point. Raises PluginError ``plugin-import`` and ``plugin-protocol``."""
+    from importlib import import_module
+
+    location = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
+    try:
+        value = point.load()
+        module = import_module(point.module)
+    except Exception as error:
+        raise import_error(location, error) from error
+    file = getattr(module, "__file__", None)
+    return _Found(_value(value, file or location), file or location, package_digest(module))
 
 
 def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:

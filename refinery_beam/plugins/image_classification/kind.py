@@ -148,6 +148,12 @@ class ImageKind:
         unused += ["convert-icc"] if policy.icc == "ignore" else []
         return codec_fingerprint(strict=policy.damage == "strict", heic="heic" in limits.formats, unused=unused)
 
+    def self_test(self) -> Mapping[str, bool]:
+        """Each part of the fingerprint, and whether this machine can do it at all."""
+        from refinery_beam.plugins.image_classification.fingerprint import ABSENT, codec_parts
+
+        return {name: part != ABSENT for name, part in codec_parts().items()}
+
     def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
         """The notes of `codecs.decode`."""
         return remarks(tally)
