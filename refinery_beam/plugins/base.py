@@ -61,7 +61,6 @@ from refinery_beam.plugins.ops import (
 )
 from refinery_beam.plugins.pictures import PictureOp
 from refinery_beam.records import TAGS_FIELD
-from refinery_beam.visible import visible
 
 if TYPE_CHECKING:
     from refinery_beam.plugins.modules import PathCode
@@ -335,7 +334,7 @@ class Plugin:
         what, _, word = failed.word.partition(":")
         where = f" on {display(record_id)}" if record_id else ""
         return PluginError(
-            f"the {what} {word!r}{whose} failed{where}: {type(failed.error).__name__}: {visible(str(failed.error))}",
+            f"the {what} {word!r}{whose} failed{where}: {type(failed.error).__name__}: {display(str(failed.error))}",
             code="op-failed",
             at=record_id,
             value=failed.step,
