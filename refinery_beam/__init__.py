@@ -8,7 +8,8 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, init, schema, check: as on the command line, with the same options as keywords (`Options`).
+    run, plan, validate, status, inspect, diff, verify, draw, init, schema, check: as on the command line, with the same options as keywords
+    (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
@@ -48,7 +49,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from refinery_beam.launch.check import CheckupResult, check
+    from refinery_beam.launch.diff import diff
+    from refinery_beam.launch.diff_result import DiffResult
     from refinery_beam.launch.init import InitResult, init, schema
+    from refinery_beam.launch.inspect import inspect
+    from refinery_beam.launch.inspect_result import InspectResult
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
@@ -67,7 +72,11 @@ _ROOMS = {
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
     "launch.check": "CheckupResult check",
+    "launch.diff": "diff",
+    "launch.diff_result": "DiffResult",
     "launch.init": "InitResult init schema",
+    "launch.inspect": "inspect",
+    "launch.inspect_result": "InspectResult",
     "launch.opening": "open_instance",
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
@@ -87,6 +96,7 @@ __all__ = [
     "CheckupResult",
     "DataError",
     "Dataflow",
+    "DiffResult",
     "Direct",
     "DrawResult",
     "Engine",
@@ -95,6 +105,7 @@ __all__ = [
     "ErrorGroup",
     "Flink",
     "InitResult",
+    "InspectResult",
     "Instance",
     "Interrupted",
     "Manifest",
@@ -116,8 +127,10 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "check",
+    "diff",
     "draw",
     "init",
+    "inspect",
     "load_recipe",
     "open_instance",
     "plan",

@@ -65,6 +65,7 @@ ARROWS: dict[str, set[str]] = {
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
     "torch": {"reading"},
+    "inspection": GROUND | {"cache", "plugins", "reading"},
     "scaffold": GROUND | {"plugins", "recipe", "index"},
     "launch": GROUND
     | {
@@ -80,6 +81,7 @@ ARROWS: dict[str, set[str]] = {
         "cache",
         "reporting",
         "reading",
+        "inspection",
         "scaffold",
     },
     "testing": GROUND | {"plugins", "launch", "runners"},

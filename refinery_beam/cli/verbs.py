@@ -34,6 +34,8 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "Look at it": (
         Entry("status", "Say what the cache holds for a recipe."),
+        Entry("inspect", "Say what is in an instance: overview, records, one record, ledger."),
+        Entry("diff", "Say what differs between two instances, or two recipes."),
         Entry("draw", "Draw the pictures of a recipe."),
     ),
     "Prove it": (Entry("verify", "Hash every file of an instance again."),),

@@ -189,14 +189,39 @@ def keywords(
 
         update_wrapper(call, verb)
         call.__doc__ = f"{inspect.cleandoc(verb.__doc__ or '')}\n\nOptions\n-------\n{_described(options)}"
-        named = [
-            Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=f.type)
-            for f in fields(options)  # type: ignore[arg-type]
-        ]
-        call.__signature__ = Signature([target, *named], return_annotation=own.return_annotation)  # type: ignore[attr-defined]
+        call.__signature__ = Signature([target, *_named(options)], return_annotation=own.return_annotation)  # type: ignore[attr-defined]
         return call
 
     return wrap
+
+
+def keywords_of_two(
+    options: Callable[P, O],
+) -> Callable[[Callable[[First, First, O], R]], Callable[Concatenate[First, First, P], R]]:
+    """As `keywords`, for a verb that takes two targets: ``verb(a, b, options)`` into ``verb(a, b, **options)``."""
+
+    def wrap(verb: Callable[[First, First, O], R]) -> Callable[Concatenate[First, First, P], R]:
+        own = signature(verb)
+        targets = list(own.parameters.values())[:2]
+
+        def call(*args: Any, **given: Any) -> R:
+            named = [given.pop(target.name) for target in targets[len(args) :] if target.name in given]
+            both = (*args, *named)
+            if len(both) != 2:
+                raise TypeError(f"{verb.__name__}() takes two arguments, {targets[0].name} and {targets[1].name}, and options by name")
+            return verb(*both, options(**{name: value for name, value in given.items() if value is not None}))  # type: ignore[call-arg]
+
+        update_wrapper(call, verb)
+        call.__doc__ = f"{inspect.cleandoc(verb.__doc__ or '')}\n\nOptions\n-------\n{_described(options)}"
+        call.__signature__ = Signature([*targets, *_named(options)], return_annotation=own.return_annotation)  # type: ignore[attr-defined]
+        return call
+
+    return wrap
+
+
+def _named(options: Any) -> list[Parameter]:
+    """The fields of the class as keywords."""
+    return [Parameter(f.name, Parameter.KEYWORD_ONLY, default=_Shown(_default(f)), annotation=f.type) for f in fields(options)]
 
 
 def _described(options: Any) -> str:
