@@ -8,13 +8,13 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, inspect, diff, verify, draw, init, schema, check: as on the command line, with the same options as keywords
-    (`Options`).
+    run, plan, validate, status, why, ls, tag, untag, inspect, diff, verify, draw, init, schema, check: as on the command line, with the
+    same options as keywords (`Options`).
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, ValidateResult, StatusResult, VerifyReport, DrawResult, InitResult, CheckupResult. An Instance has
-    a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, ValidateResult, StatusResult, VerifyReport, InspectResult,
+    DiffResult, DrawResult, InitResult, CheckupResult. An Instance has a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         StoreError,
         UsageError,
     )
+    from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
     from refinery_beam.launch.check import CheckupResult, check
     from refinery_beam.launch.diff import diff
     from refinery_beam.launch.diff_result import DiffResult
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
     from refinery_beam.launch.plan import PlanResult, plan, plan_recipe
+    from refinery_beam.launch.reasons.difference import Difference
+    from refinery_beam.launch.reasons.why import WhyResult, why
     from refinery_beam.launch.run import RunResult, run
     from refinery_beam.launch.status import StatusResult, status, verify
     from refinery_beam.launch.validate import ValidateResult, validate
@@ -71,6 +74,7 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
+    "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
     "launch.check": "CheckupResult check",
     "launch.diff": "diff",
     "launch.diff_result": "DiffResult",
@@ -81,6 +85,8 @@ _ROOMS = {
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
     "launch.plan": "PlanResult plan plan_recipe",
+    "launch.reasons.difference": "Difference",
+    "launch.reasons.why": "WhyResult why",
     "launch.run": "RunResult run",
     "launch.status": "StatusResult status verify",
     "launch.validate": "ValidateResult validate",
@@ -97,6 +103,7 @@ __all__ = [
     "DataError",
     "Dataflow",
     "DiffResult",
+    "Difference",
     "Direct",
     "DrawResult",
     "Engine",
@@ -107,6 +114,8 @@ __all__ = [
     "InitResult",
     "InspectResult",
     "Instance",
+    "InstanceInfo",
+    "InstanceList",
     "Interrupted",
     "Manifest",
     "Options",
@@ -122,9 +131,11 @@ __all__ = [
     "SplitReader",
     "StatusResult",
     "StoreError",
+    "TagResult",
     "UsageError",
     "ValidateResult",
     "VerifyReport",
+    "WhyResult",
     "__version__",
     "check",
     "diff",
@@ -132,14 +143,18 @@ __all__ = [
     "init",
     "inspect",
     "load_recipe",
+    "ls",
     "open_instance",
     "plan",
     "plan_recipe",
     "run",
     "schema",
     "status",
+    "tag",
+    "untag",
     "validate",
     "verify",
+    "why",
 ]
 
 

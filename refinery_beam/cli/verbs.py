@@ -29,6 +29,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("init", "Write a recipe for a folder of images."),
         Entry("validate", "Check a recipe without reading an image.", explained=("overlays",)),
         Entry("plan", "Say what run would do, without doing it.", explained=MEANING),
+        Entry("why", "Say why run would find the instance, or build it.", explained=MEANING),
         Entry("run", "Prepare the dataset, or find it.", explained=(*ENGINE, *MEANING), takes_beam_options=True),
         Entry("materialize", "The same as run.", module="run", function="run", explained=(*ENGINE, *MEANING), takes_beam_options=True),
     ),
@@ -38,7 +39,12 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("diff", "Say what differs between two instances, or two recipes."),
         Entry("draw", "Draw the pictures of a recipe."),
     ),
-    "Prove it": (Entry("verify", "Hash every file of an instance again."),),
+    "Prove it, keep it": (
+        Entry("verify", "Hash every file of an instance again."),
+        Entry("ls", "List the instances of the cache."),
+        Entry("tag", "Give an instance a name.", module="ls"),
+        Entry("untag", "Take a name away.", module="ls"),
+    ),
     "Set up": (
         Entry("check", "Check this machine: Python, codecs, plugins, engines, cache, disks.", explained=ENGINE, takes_beam_options=True),
         Entry("doctor", "The same as check.", module="check", function="check", explained=ENGINE, takes_beam_options=True),

@@ -9,13 +9,15 @@ from refinery_beam.errors import StoreError
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.roots import note_use
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 
 
 @keywords(Options)
 def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance:
-    """Open a finished instance by its directory or URL (or its manifest.json), or by the recipe that made it.
+    """Open a finished instance by its directory or URL (or its manifest.json), by a tag or the beginning of its key, or by the recipe that
+    made it.
 
     For a recipe the key is computed as a run with the same options would (files are listed, contents only read where no hint says what
     they are) and looked up below ``cache_root``; nothing is built. The recipe in an instance stands for that instance.
@@ -29,16 +31,19 @@ def open_instance(path_or_recipe: StrPath, options: Options) -> reading.Instance
             row["image"], row["label"]
     """
     location, settings = os.fspath(path_or_recipe), Settings.of(options)
-    if os.path.isfile(location) and os.path.basename(location) != "manifest.json":
-        location = instance_named(location, settings) or _of_recipe(location, settings)
+    if os.path.basename(location) != "manifest.json":
+        location = instance_named(location, settings) or (_of_recipe(location, settings) if os.path.isfile(location) else location)
     locations.use_options(options.storage_options)
-    return reading.open_instance(location, plugin_paths=options.plugin_paths)
+    instance = reading.open_instance(location, plugin_paths=options.plugin_paths)
+    note_use(settings, instance.path)
+    return instance
 
 
 def _of_recipe(recipe: str, settings: Settings) -> str:
     """Where the finished instance of a recipe is."""
     prepared = prepare(recipe, settings)
-    if prepared.lookup().manifest is None:
+    manifest = prepared.lookup().manifest
+    if manifest is None:
         raise StoreError(
             f"{recipe} has no instance below {locations.absolute(settings.root)}",
             code="instance-missing",
@@ -47,4 +52,4 @@ def _of_recipe(recipe: str, settings: Settings) -> str:
             rule="reading never builds",
             remedy=f"refinery-beam --cache-root {settings.root} run {recipe}",
         )
-    return prepared.location
+    return manifest.location

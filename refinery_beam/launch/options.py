@@ -13,6 +13,7 @@ from functools import partial, update_wrapper
 from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from refinery_beam import locations
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE
@@ -44,7 +45,7 @@ def _from_environment(variable: str, default: Any) -> Any:
     if not text:
         return default
     if isinstance(default, tuple):
-        return tuple(part for part in text.split(os.pathsep) if part)
+        return locations.split_list(text)
     if default is not None:
         return text
     try:
@@ -87,6 +88,13 @@ class Options:
         metavar="DIR",
         variable="REFINERY_BEAM_CACHE_ROOT",
         shown="./cache",
+    )
+    cache_root_read: Sequence[str] = option(
+        (),
+        "Another cache root, which is never written: looked up after the own one, in the order given; repeatable.",
+        "--cache-root-read",
+        metavar="DIR",
+        variable="REFINERY_BEAM_CACHE_ROOT_READ",
     )
     workers: int | None = option(
         None,
@@ -166,8 +174,14 @@ class Options:
 
     @property
     def root(self) -> str:
-        """The cache root, as it was given."""
-        return str(self.cache_root)
+        """The cache root, with the value of the variable that it may begin with. UsageError where that is not set."""
+        return locations.expand(str(self.cache_root))
+
+    @property
+    def read_roots(self) -> tuple[str, ...]:
+        """The absolute cache roots that are only read, each once, and never the own one."""
+        every = dict.fromkeys(locations.absolute(locations.expand(root)) for root in self.cache_root_read)
+        return tuple(root for root in every if root != locations.absolute(self.root))
 
 
 def keywords(

@@ -16,6 +16,7 @@ from refinery_beam import locations
 from refinery_beam.cache import Manifest, lookup_at, read_journal
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.errors import RefineryError
+from refinery_beam.launch.roots import named_in_roots
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 
@@ -50,8 +51,13 @@ def find_own(recipe: StrPath, settings: Settings) -> OwnRecipe | None:
 
 
 def instance_named(target: StrPath, settings: Settings) -> str | None:
-    """The directory or URL of an instance, where a verb is given one, or the recipe in one; None for every other recipe."""
+    """The directory or URL of an instance, where a verb is given one, its tag, the beginning of its key, or the recipe in it; None for
+    every other recipe. Raises as `named_in_roots`.
+    """
     location = os.fspath(target)
+    named = named_in_roots(location, settings) if isinstance(target, str) else None
+    if named is not None:
+        return named
     if locations.is_url(location) or os.path.isdir(location):
         locations.use_options(settings.storage_options)
         return locations.absolute(location)

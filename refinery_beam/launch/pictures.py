@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest
+from refinery_beam.cache.instances import key_name_of
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError, UsageError, did_you_mean
@@ -21,6 +22,7 @@ from refinery_beam.identity import value_digest
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
+from refinery_beam.launch.roots import is_own
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.base import Params, PictureOp, Plugin
@@ -114,13 +116,26 @@ def draw_pictures(
     ]
     if not wanted:
         return DrawResult()
-    folder = locations.join(manifest.location, "report", "pictures")
-    have = _read_index(folder)
-    there = set(locations.names(folder))
-    missing = [w for w in wanted if have.get(w.name) != w.key or locations.basename(_file(folder, w.name)) not in there]
+    for folder in _folders(manifest, settings):
+        have = _read_index(folder)
+        there = set(locations.names(folder))
+        missing = [w for w in wanted if have.get(w.name) != w.key or locations.basename(_file(folder, w.name)) not in there]
+        if not missing:
+            break
     notes = _draw(settings, manifest, folder, missing, have) if missing else ()
     failed = {w.name for w in missing if have.get(w.name) != w.key}
     return DrawResult({w.name: _file(folder, w.name) for w in wanted if w.name not in failed}, notes)
+
+
+def _folders(manifest: Manifest, settings: Settings) -> list[str]:
+    """Where pictures of an instance may be, the last one being where they are drawn: for an instance in a root that is only read, below the
+    own root.
+    """
+    drawn = locations.join(manifest.location, "report", "pictures")
+    at = key_name_of(manifest.location)
+    if at is None or is_own(settings, manifest.location):
+        return [drawn]
+    return [drawn, locations.join(locations.absolute(settings.root), "pictures", at[1])]
 
 
 def _recipe_in(location: str) -> Recipe:

@@ -11,6 +11,7 @@ from refinery_beam.errors import raise_all
 from refinery_beam.launch.first_files import first_remarks
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.prepare import Prepared, at_the_rule, prepare
+from refinery_beam.launch.reasons.why import WhyResult, reasons
 from refinery_beam.launch.run import CONTRACT, listing_notes, said
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
@@ -26,6 +27,7 @@ class PlanResult:
     `classes` are the records by split and label: of a hit those of the instance, of a miss those that the splits will get, before any
     later step; None where filters before the splits decide. `damage` says why an instance that is there does not count; `notes` are what
     listing the sources noticed, and `warnings` (code, message) what of it, of the counts, and of the first files, somebody will miss.
+    `why` is what a miss is made of.
     """
 
     status: Literal["hit", "miss"]
@@ -40,6 +42,7 @@ class PlanResult:
     damage: str | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
+    why: WhyResult | None = None
     prepared: Prepared = field(repr=False, compare=False)
 
     @property
@@ -71,10 +74,16 @@ class PlanResult:
             "selection": self.prepared.index.selection.to_dict(),
             "op_versions": dict(plan.op_versions),
             "node_keys": plan.node_keys(self.input_hash),
+            "why": None if self.why is None else self.why.sentences(),
         }
 
     def __str__(self) -> str:
-        return f"{self.explain()}\n\n{self.status}: {self.path}" + (f"\n      ({self.damage})" if self.damage else "")
+        lines = [self.explain(), "", f"{self.status}: {self.path}", *([f"      ({self.damage})"] if self.damage else [])]
+        sentences = self.why.sentences() if self.why is not None else []
+        if self.why is not None and sentences and not self.damage:
+            more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
+            lines.append(f"      {sentences[0]}{more}: refinery-beam why {self.prepared.recipe.path}")
+        return "\n".join(lines)
 
 
 @keywords(Options)
@@ -97,7 +106,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
     splits += count_warnings(prepared.plan, classes) if classes is not None else []
     return PlanResult(
         status="miss" if found.manifest is None else "hit",
-        path=prepared.location,
+        path=prepared.location if found.manifest is None else found.manifest.location,
         recipe_hash=prepared.key.recipe_hash,
         input_hash=prepared.key.input_hash,
         seed=prepared.key.seed,
@@ -108,6 +117,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         damage=found.damage,
         notes=listing_notes(prepared),
         warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits, *first_remarks(prepared)),
+        why=None if found.manifest is not None else reasons(prepared, found),
         prepared=prepared,
     )
 

@@ -10,13 +10,14 @@ from functools import partial
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Found, InstanceKey, Manifest, find, home, instance_dir, refuse_inside_sources
+from refinery_beam.cache import Found, InstanceKey, Manifest, home, instance_dir, refuse_inside_sources
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
 from refinery_beam.launch.own_recipe import OwnRecipe, find_own
 from refinery_beam.launch.related import NOBODY, Asking, Comparison, find_borrowed, find_comparisons
 from refinery_beam.launch.remote_digests import digest_remote
+from refinery_beam.launch.roots import find_in_roots
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.planning.build import build_plan
@@ -59,12 +60,17 @@ class Prepared:
 
     @property
     def location(self) -> str:
-        """The absolute directory or URL of the instance, there or not."""
+        """The absolute directory or URL where a run puts the instance, there or not."""
         return instance_dir(self.settings.root, self.key) if self.own is None else self.own.location
 
+    def codec_parts(self) -> dict[str, str]:
+        """What the codecs' fingerprint is the digest of, by part; empty for a kind that does not say."""
+        parts = getattr(self.plugin.kind, "codec_parts", None)
+        return {} if parts is None else dict(parts(decode_policy(self.recipe, self.plugin), decode_limits(self.recipe, self.plugin)))
+
     def lookup(self) -> Found:
-        """What the cache holds under this key."""
-        return find(self.settings.root, self.key) if self.own is None else Found(self.own, None)
+        """What the cache roots hold under this key; the manifest says where it lies."""
+        return find_in_roots(self.settings, self.key) if self.own is None else Found(self.own, None)
 
 
 def check_recipe(

@@ -53,9 +53,6 @@ class Sibling(Protocol):
     @property
     def key(self) -> InstanceKey: ...
 
-    @property
-    def location(self) -> str: ...
-
     def lookup(self) -> Found: ...
 
 
@@ -186,8 +183,9 @@ def _manifest(recipe: Recipe, written: str, settings: Settings, prepare: Prepare
         asking = asking.also(recipe, comparing=True)
         if os.path.realpath(location) in asking.comparing or asking.waits(location):
             raise refuse_comparison("compares itself with this one, directly or by way of others", written, at, "name another")
-        location = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).location
-    manifest = lookup_at(location).manifest if locations.is_folder(location) else None
+        manifest = prepare(location, replace(settings, overlays=(), seed=None), asking=asking).lookup().manifest
+    else:
+        manifest = lookup_at(location).manifest if locations.is_folder(location) else None
     if manifest is None:
         remedy = f"refinery-beam run {written}, or name an instance's directory"
         raise refuse_comparison("has no finished instance", written, at, remedy)

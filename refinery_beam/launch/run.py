@@ -13,6 +13,7 @@ from refinery_beam.index import Selection
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
 from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.roots import note_use
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.discovery import read_plugin_paths
@@ -128,6 +129,7 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
         raise
     journal.end(status=status, exit_code=0)
+    note_use(settings, manifest.location)
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(
         manifest,

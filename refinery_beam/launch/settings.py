@@ -20,13 +20,14 @@ class Settings(Options):
 
     `forked`: a run whose workers are threads goes into a child process, so that the caller survives a codec that crashes. `runner_factory`
     makes the runner of the local engine from Beam's pipeline options; without it, it is `runners.local.constructed_runner`. `say` takes
-    what is said at log level debug, by default stderr does.
+    what is said at log level debug, by default stderr does. `warned` are the warnings of this call so far.
     """
 
     debug: bool = False
     forked: bool = False
     say: Callable[[str], None] | None = field(default=None, repr=False)
     runner_factory: Callable[[Any], Any] | None = field(default=None, repr=False)
+    warned: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(cls, options: Options) -> Settings:
@@ -51,6 +52,14 @@ class Settings(Options):
         elif self.talks:
             sys.stderr.write(f"{visible(text)}\n")
 
+    def warn(self, text: str) -> None:
+        """Say once what somebody will want to know, though nothing ends because of it; log level error hides it."""
+        if text in self.warned:
+            return
+        self.warned.append(text)
+        if self.log_level != "error":
+            sys.stderr.write(f"warning: {text}\n")
+
     def check(self) -> None:
         """Refuse impossible options before any work. Raises UsageError, all of them at once."""
         errors: list[UsageError] = []
@@ -66,6 +75,9 @@ class Settings(Options):
                     f"the log level {self.log_level!r} does not exist", code="unknown-log-level", value=self.log_level, known=LOG_LEVELS
                 )
             )
+        for root in self.read_roots:
+            if not is_text(root):
+                errors.append(UsageError(f"the cache root {display(root)!r} is not valid UTF-8", code="bad-name", value=display(root)))
         if not self.root.strip():
             errors.append(UsageError("the cache root is empty", code="empty-cache-root", value=self.root))
         elif not is_text(self.root):

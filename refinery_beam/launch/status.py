@@ -163,7 +163,8 @@ def _found(target: StrPath, settings: Settings) -> tuple[str, Found, Prepared | 
         settings.check()
         return location, lookup_at(location), None
     prepared = prepare(target, settings)
-    return prepared.location, prepared.lookup(), prepared
+    found = prepared.lookup()
+    return prepared.location if found.manifest is None else found.manifest.location, found, prepared
 
 
 def _is_instance(location: str) -> bool:

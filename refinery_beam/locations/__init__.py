@@ -35,6 +35,7 @@ __all__ = [
     "StrPath",
     "absolute",
     "basename",
+    "expand",
     "fault",
     "is_folder",
     "is_url",
@@ -53,6 +54,7 @@ __all__ = [
     "remove_all",
     "scratch",
     "size",
+    "split_list",
     "use_options",
     "walk",
     "write",
@@ -61,6 +63,9 @@ __all__ = [
 
 StrPath: TypeAlias = str | os.PathLike[str]
 """A location as callers give it."""
+
+VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
+"""How a location begins whose first part is the value of an environment variable."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
@@ -92,6 +97,35 @@ def absolute(location: str) -> str:
         raise UsageError(f"{shown} holds a password", code="secret-in-url", at=shown)
     scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.strip('/')}"
+
+
+def expand(location: str) -> str:
+    """A location with the value of the variable that it begins with, where it begins with ``${env:NAME}``. UsageError
+    ``variable-missing`` where the variable is not set, ``variable-form`` where it stands anywhere else.
+
+    >>> os.environ["DOC_DATA"] = "/data"
+    >>> expand("${env:DOC_DATA}/cache"), expand("cache")
+    ('/data/cache', 'cache')
+    """
+    if "${" not in location:
+        return location
+    match = VARIABLE.match(location)
+    if match is None or location.count("${") > 1:
+        raise UsageError(f"{location!r} is not of the form ${{env:NAME}}/sub", code="variable-form", value=location)
+    value = os.environ.get(match[1])
+    if not value:
+        state = "not set" if value is None else "empty"
+        raise UsageError(f"the environment variable {match[1]} is {state}", code="variable-missing", value=location, name=match[1])
+    return value + location[match.end() :]
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The locations in a variable, with colons between them. The colon of a URL or of ``${env:NAME}`` parts nothing.
+
+    >>> split_list("/a:gs://bucket/b::${env:TEAM}/c")
+    ('/a', 'gs://bucket/b', '${env:TEAM}/c')
+    """
+    return tuple(part for part in re.split(r"(?<!\$\{env):(?!//)", text) if part)
 
 
 def join(location: str, *parts: str) -> str:

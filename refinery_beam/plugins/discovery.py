@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from refinery_beam import locations
 from refinery_beam.errors import PluginError, closest, did_you_mean
 from refinery_beam.plugins.base import (
     PROTOCOLS,
@@ -54,10 +55,12 @@ def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
 
 
 def read_plugin_paths(paths: Iterable[str] | None) -> tuple[PathCode, ...]:
-    """The code of plugin paths, each once, in order; of those in the environment where `paths` is None. Raises PluginError."""
+    """The code of plugin paths, each once, in order; of those in the environment where `paths` is None. Raises PluginError, and UsageError
+    for a variable that is not set.
+    """
     if paths is None:
-        paths = [path for path in os.environ.get(PLUGIN_PATH_VARIABLE, "").split(os.pathsep) if path]
-    return tuple(dict.fromkeys(read_path(path) for path in paths))
+        paths = locations.split_list(os.environ.get(PLUGIN_PATH_VARIABLE, ""))
+    return tuple(dict.fromkeys(read_path(locations.expand(path)) for path in paths))
 
 
 def find_plugin(name: str, *, paths: Sequence[PathCode] = ()) -> Plugin:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from refinery_beam.recipe.canonical import full_model
+from refinery_beam.recipe.load import NAME_LINE
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
 from refinery_beam.recipe.yaml.write import to_yaml
 
@@ -36,8 +37,9 @@ def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: L
     _symbolic(recipe, body)
     written = [str(holder[key]) for holder, key, _ in _locations(body)]
     variables = dict.fromkeys(text[len("${env:") : text.index("}")] for text in written if text.startswith("${env:"))
+    named = [f"{NAME_LINE}{recipe.name}"] if recipe.name else []
     head = ["# Variables say where things lie on this machine:", *(f"#   {variable}" for variable in variables)] if variables else []
-    return "".join(f"{line}\n" for line in head) + to_yaml(_written(body))
+    return "".join(f"{line}\n" for line in (*named, *head)) + to_yaml(_written(body))
 
 
 def location_variables(recipe: Recipe) -> dict[str, str]:

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
-from refinery_beam.errors import RecipeError, RefineryError, UsageError, raise_all
-from refinery_beam.locations import StrPath
+from refinery_beam.errors import RecipeError, RefineryError, UsageError, display, raise_all
+from refinery_beam.locations import VARIABLE, StrPath, basename
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
 from refinery_beam.recipe.overlays import apply_overlays, rename_overlays
@@ -28,7 +28,6 @@ SUPPORTED = (1, 2, 3)
 
 _PIPE_SECONDS = 2
 
-_ENV = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
@@ -38,8 +37,9 @@ class Recipe:
     """A loaded recipe: the validated model, and where it came from.
 
     ``path`` is the name used in messages and ``base_dir`` the absolute folder relative paths count from. ``seed`` is the effective master
-    seed (an override wins over the recipe). ``overlays`` are the applied names in order. ``variables`` are values for ``${env:NAME}`` where
-    the environment has none.
+    seed (an override wins over the recipe). ``overlays`` are the applied names in order. ``name`` is what people call it: the name of its
+    file without the ending, or what the recipe in an instance says of itself. ``text`` is what was read, '' where it is not UTF-8.
+    ``variables`` are values for ``${env:NAME}`` where the environment has none.
     """
 
     model: RecipeModel
@@ -48,6 +48,8 @@ class Recipe:
     overlays: tuple[str, ...]
     seed: int
     schema_version_written: int
+    name: str = ""
+    text: str = field(default="", repr=False, compare=False)
     variables: Mapping[str, str] = field(default_factory=dict)
     _root: Node = field(repr=False, compare=False)
 
@@ -81,7 +83,7 @@ class Recipe:
         return os.path.normpath(os.path.join(self.base_dir, location))
 
     def _expand(self, location: str) -> str:
-        match = _ENV.match(location)
+        match = VARIABLE.match(location)
         if match is None:
             return location
         value = os.environ.get(match[1], self.variables.get(match[1]))
@@ -124,7 +126,8 @@ def load_recipe(
     name = os.fspath(source)
     if seed is not None and (isinstance(seed, bool) or not SEED_MIN <= seed <= SEED_MAX):
         raise UsageError(f"the seed {seed} is out of range", code="bad-seed", value=seed, least=SEED_MIN, most=SEED_MAX)
-    root = yaml_parse.parse_yaml(text if text is not None else _read(name), name=name)
+    given = text if text is not None else _read(name)
+    root = yaml_parse.parse_yaml(given, name=name)
     if not root.is_map:
         raise RecipeError(
             "the recipe is empty" if root.value is None else f"a recipe is a mapping, not {shown(to_data(root))}",
@@ -152,9 +155,34 @@ def load_recipe(
         overlays=tuple(overlays),
         seed=model.seed if seed is None else seed,
         schema_version_written=version,
+        name=recipe_name(name, given),
+        text=_text(given),
         variables=variables or {},
         _root=root,
     )
+
+
+NAME_LINE = "# The effective recipe of "
+"""How the recipe in an instance begins; the name of the recipe that was run follows."""
+
+
+def recipe_name(path: str, given: str | bytes = "") -> str:
+    """What people call a recipe; see `Recipe`.
+
+    >>> recipe_name("/data/cats.yaml"), recipe_name("/c/instances/a/b/0/recipe.yaml", "# The effective recipe of cats\\n...")
+    ('cats', 'cats')
+    """
+    first = _text(given[:200] if isinstance(given, str) else given[:200].partition(b"\n")[0]).partition("\n")[0]
+    if first.startswith(NAME_LINE):
+        return display(first[len(NAME_LINE) :].strip())
+    return display(os.path.splitext(basename(path))[0])
+
+
+def _text(given: str | bytes) -> str:
+    try:
+        return given if isinstance(given, str) else given.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def parse_path(text: str) -> tuple[str | int, ...]:
@@ -245,7 +273,7 @@ def _misplaced_variables(root: Node, file: str, data: Any) -> list[RecipeError]:
         if not is_location(path):
             if "${env:" in value:
                 errors.append(RecipeError(f"{dotted(path)} uses an environment variable", code="env-not-location", at=at, value=value))
-        elif not _ENV.match(value) or value.count("${") > 1:
+        elif not VARIABLE.match(value) or value.count("${") > 1:
             errors.append(
                 RecipeError(
                     f"{dotted(path)} is not of the form ${{env:NAME}}/sub",

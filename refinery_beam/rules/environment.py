@@ -130,6 +130,16 @@ ENVIRONMENT = {
         "the cache root can be read and written",
         "check the file system, or name another --cache-root",
     ),
+    "tag-moved": Rule(
+        "two moved a tag at once, and the other one was first",
+        "of two who move a tag one is first",
+        "see with `refinery-beam ls` what it is now, and say it again if you still want to",
+    ),
+    "tag-damaged": Rule(
+        "the file of a tag cannot be read",
+        "the files of tags are written by this program only",
+        "remove the file that is named, and tag the instance again",
+    ),
     "prefix-clash": Rule(
         "two instances meet in the short form of their names",
         "the names of directories are the first 16 digits; the full digests must agree",

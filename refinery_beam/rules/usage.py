@@ -27,6 +27,37 @@ USAGE = {
         "a cache root is a folder or a URL",
         "name one, or leave the option and the variable out to use ./cache",
     ),
+    "variable-missing": Rule(
+        "`${env:NAME}` in a location that an option names, where the variable is not set",
+        "a variable in a location is set, and not empty",
+        "export {name}=... and say it again",
+    ),
+    "variable-form": Rule(
+        "`${env:NAME}` that does not begin a location",
+        "a location is a path, a URL, or ${{env:NAME}} with a path behind it",
+        "write ${{env:NAME}}/rest/of/the/path",
+    ),
+    "tag-name": Rule(
+        "not the name of a tag",
+        "a tag has letters, digits, dots, underscores and hyphens, at most 80; it begins with a letter or a digit, and ends like no recipe",
+        "for example train-v3",
+    ),
+    "tag-exists": Rule(
+        "a tag that is the name of another instance already",
+        "a tag is the name of one instance until somebody moves it",
+        "move it with --move (move=True in Python), or take another name",
+    ),
+    "tag-elsewhere": Rule(
+        "a tag for an instance that is not in the own cache root",
+        "a tag lies in the cache root of its instance",
+        "name that cache root with --cache-root, or run the recipe in this one",
+    ),
+    "unknown-sort": Rule("`ls` cannot sort by that", "ls sorts by one of: {known}", "leave --sort out: the last used come first"),
+    "unknown-tag": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
+    "ambiguous-target": Rule(
+        "a word that means two things", "an instance is named in one way", "write tag:{value} for the tag, or ./{value} for the path"
+    ),
+    "ambiguous-key": Rule("the beginning of more than one key", "the beginning of a key names one instance", "write more digits: {known}"),
     "init-exists": Rule(
         "`init` would overwrite a file", "init never overwrites a file", "name another file with --output, or overwrite it with --force"
     ),

@@ -344,7 +344,7 @@ def test_version_and_help(say: Say) -> None:
 def test_help_groups_verbs_by_task_and_has_the_own_options_of_a_verb_first(say: Say) -> None:
     first = say("--help").out
     titles = [line for line in first.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert titles[:3] == ["Prepare a dataset:", "Look at it:", "Prove it:"] and titles[-1] == "Options:"
+    assert titles[:3] == ["Prepare a dataset:", "Look at it:", "Prove it, keep it:"] and titles[-1] == "Options:"
     assert all(len(re.findall(f"^  .*{word} ", first, re.M)) == 1 for word in ("--cache-root", "--workers", "--no-color"))
     text = say("verify", "--help").out
     own, shared = text.index("  --deep "), text.index("Options of every verb")

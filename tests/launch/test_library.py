@@ -265,7 +265,7 @@ def test_secrets_are_in_no_repr() -> None:
 
 def test_help_names_every_option() -> None:
     signature = inspect.signature(rb.run)
-    assert list(signature.parameters)[:3] == ["recipe", "cache_root", "workers"]
+    assert list(signature.parameters)[:3] == ["recipe", "cache_root", "cache_root_read"]
     assert repr(signature.parameters["cache_root"].default) == "'cache'"
     assert "REFINERY_BEAM_CACHE_ROOT" in str(rb.run.__doc__)
     assert {name for name in rb.__all__ if not hasattr(rb, name)} == set()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from refinery_beam import __version__
-from refinery_beam.cache import compute_files
+from refinery_beam.cache import InstanceKey, compute_files
 from refinery_beam.cache.manifest import RECIPE_NAME, SELECTION_NAME
+from refinery_beam.identity import LAW_VERSION
 from refinery_beam.launch.build.card import card_text
 from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.collected.sinks import write_sink_tables
 from refinery_beam.launch.build.environment import environment
 from refinery_beam.launch.build.facts import optional_entries, report_facts
 from refinery_beam.launch.build.tables import write_facts, write_input
-from refinery_beam.launch.prepare import Prepared
+from refinery_beam.launch.prepare import STORAGE_VERSION, Prepared
 from refinery_beam.planning.nodes import FieldStep, Plan, Step
 from refinery_beam.recipe import effective_yaml
 from refinery_beam.reporting import render_report, write_ledger
@@ -71,6 +73,9 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
         "op_versions": dict(plan.op_versions),
         "node_keys": plan.node_keys(prepared.key.input_hash),
         "codec_fingerprint": prepared.fingerprint,
+        "codec_parts": prepared.codec_parts(),
+        "identity": _identity(prepared),
+        "parents": sorted({_key_name(origin) for origin in _parents(prepared)}),
         "logical_digest": logical,
         "files_digest": files_digest(files),
         "splits": splits,
@@ -102,6 +107,27 @@ def manifest_body(prepared: Prepared, instance: str, collected: Collected, *, fa
         "warnings": [{"code": code, "message": message} for code, message in collected.warnings],
         **optional_entries(prepared, collected),
     }
+
+
+def _identity(prepared: Prepared) -> dict[str, Any]:
+    """The parts of the key that nothing else in a manifest states; `why` compares them."""
+    plan = prepared.plan
+    return {
+        "law": LAW_VERSION,
+        "storage": STORAGE_VERSION,
+        "loaders": dict(plan.loader_versions),
+        "borrowed": plan.borrowed(),
+        "compared": {str(i): comparison.identity() for i, comparison in prepared.comparisons.items()},
+    }
+
+
+def _parents(prepared: Prepared) -> list[Mapping[str, Any]]:
+    """The keys of the instances that this one borrows statistics from, or was compared with."""
+    return [*prepared.plan.borrowed().values(), *(c.identity() for c in prepared.comparisons.values())]
+
+
+def _key_name(origin: Mapping[str, Any]) -> str:
+    return InstanceKey(origin["recipe_hash"], origin["input_hash"], origin["seed"]).name
 
 
 def statistics_text(step: Step | FieldStep, fitted: Any) -> str:

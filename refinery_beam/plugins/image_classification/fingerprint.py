@@ -44,13 +44,19 @@ def codec_fingerprint(*, strict: bool = False, heic: bool = False, unused: Seque
     >>> len(codec_fingerprint())
     64
     """
+    parts = used_parts(strict=strict, heic=heic, unused=unused)
+    return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
+
+
+def used_parts(*, strict: bool = False, heic: bool = False, unused: Sequence[str] = ()) -> dict[str, str]:
+    """The parts that `codec_fingerprint` is the digest of; it raises the same."""
     parts = {name: part for name, part in codec_parts().items() if not name.startswith(tuple(unused))}
     if strict:
         parts["strict-jpeg"] = _refusals()
     if heic:
         register()
         parts["decode-heic"] = _outcome(_decoder("heic"))
-    return digest("codecs", *(f"{name}={part}" for name, part in sorted(parts.items()))).hex()
+    return parts
 
 
 def _refusals() -> str:

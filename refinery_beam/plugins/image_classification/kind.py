@@ -144,9 +144,13 @@ class ImageKind:
         """
         from refinery_beam.plugins.image_classification.fingerprint import codec_fingerprint
 
-        unused = [f"decode-{name}" for name in ("avif", "jpeg2000") if name not in limits.formats]
-        unused += ["convert-icc"] if policy.icc == "ignore" else []
-        return codec_fingerprint(strict=policy.damage == "strict", heic="heic" in limits.formats, unused=unused)
+        return codec_fingerprint(**_used(policy, limits))
+
+    def codec_parts(self, policy: DecodePolicy, limits: DecodeLimits) -> Mapping[str, str]:
+        """What `fingerprint` is the digest of: 16 hex digits for each format, filter and conversion."""
+        from refinery_beam.plugins.image_classification.fingerprint import used_parts
+
+        return used_parts(**_used(policy, limits))
 
     def self_test(self) -> Mapping[str, bool]:
         """Each part of the fingerprint, and whether this machine can do it at all."""
@@ -170,3 +174,10 @@ class ImageKind:
         if features.check_feature("libjpeg_turbo"):
             found["libjpeg_turbo"] = features.version_feature("libjpeg_turbo") or ""
         return found
+
+
+def _used(policy: DecodePolicy, limits: DecodeLimits) -> dict[str, Any]:
+    """Which codecs a recipe with this policy and these limits can meet."""
+    unused = [f"decode-{name}" for name in ("avif", "jpeg2000") if name not in limits.formats]
+    unused += ["convert-icc"] if policy.icc == "ignore" else []
+    return {"strict": policy.damage == "strict", "heic": "heic" in limits.formats, "unused": unused}
