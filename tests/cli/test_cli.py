@@ -352,7 +352,7 @@ def test_help_groups_verbs_by_task_and_has_the_own_options_of_a_verb_first(say: 
     assert len(text[shared:].splitlines()) <= 6, "the shared options are short"
     assert all(words in text[shared:] for words in ("-v, --verbose", "--overlay, --variant NAME"))
     assert all(len(line) <= 80 for line in text.splitlines())
-    assert text.count("--cache-root") == 1
+    assert text.count("--cache-root DIR") == 1
     assert "Threads or processes" in say("run", "--help").out, "what matters to a verb is explained there"
 
 
