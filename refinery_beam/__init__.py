@@ -8,13 +8,14 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, why, ls, tag, untag, inspect, diff, verify, draw, init, schema, check: as on the command line, with the
-    same options as keywords (`Options`).
+    run, plan, validate, status, why, ls, tag, untag, log, rerun, inspect, diff, verify, draw, init, schema, check: as on the command line,
+    with the same options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, ValidateResult, StatusResult, VerifyReport, InspectResult,
-    DiffResult, DrawResult, InitResult, CheckupResult. An Instance has a SplitReader for each split, and its Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, ValidateResult, StatusResult,
+    VerifyReport, InspectResult, DiffResult, DrawResult, InitResult, CheckupResult. An Instance has a SplitReader for each split, and its
+    Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from refinery_beam.launch.check import CheckupResult, check
     from refinery_beam.launch.diff import diff
     from refinery_beam.launch.diff_result import DiffResult
+    from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
+    from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
     from refinery_beam.launch.inspect import inspect
     from refinery_beam.launch.inspect_result import InspectResult
@@ -78,6 +81,8 @@ _ROOMS = {
     "launch.check": "CheckupResult check",
     "launch.diff": "diff",
     "launch.diff_result": "DiffResult",
+    "launch.history.log": "LogEntry LogResult journal log log_show",
+    "launch.history.rerun": "Drift RerunResult rerun",
     "launch.init": "InitResult init schema",
     "launch.inspect": "inspect",
     "launch.inspect_result": "InspectResult",
@@ -106,6 +111,7 @@ __all__ = [
     "Difference",
     "Direct",
     "DrawResult",
+    "Drift",
     "Engine",
     "EngineError",
     "EnvironmentFault",
@@ -117,6 +123,8 @@ __all__ = [
     "InstanceInfo",
     "InstanceList",
     "Interrupted",
+    "LogEntry",
+    "LogResult",
     "Manifest",
     "Options",
     "PlanResult",
@@ -126,6 +134,7 @@ __all__ = [
     "RecipeError",
     "RefineryError",
     "Replay",
+    "RerunResult",
     "RunResult",
     "Spark",
     "SplitReader",
@@ -142,11 +151,15 @@ __all__ = [
     "draw",
     "init",
     "inspect",
+    "journal",
     "load_recipe",
+    "log",
+    "log_show",
     "ls",
     "open_instance",
     "plan",
     "plan_recipe",
+    "rerun",
     "run",
     "schema",
     "status",

@@ -27,6 +27,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from refinery_beam.masking import mask
 from refinery_beam.rules import RULES, Rule, fill
 from refinery_beam.visible import display as display
 from refinery_beam.visible import shorten, visible
@@ -54,6 +55,9 @@ class RefineryError(Exception):
         remedy: str | None = None,
         **facts: object,
     ) -> None:
+        # Before anything is cut to a length, and whatever way the error goes out.
+        message, at = mask(message), mask(at)
+        value = mask(value) if isinstance(value, str) else value
         super().__init__(message)
         known = RULES.get(code, _UNKNOWN)
         facts["value"] = value
@@ -61,8 +65,8 @@ class RefineryError(Exception):
         self.code = code
         self.at = at
         self.value = value
-        self.rule = fill(known.rule, facts) if rule is None else rule
-        self.remedy = fill(known.remedy, facts) if remedy is None else remedy
+        self.rule = mask(fill(known.rule, facts) if rule is None else rule)
+        self.remedy = mask(fill(known.remedy, facts) if remedy is None else remedy)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers send exceptions to the driver by pickling: keep every field.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from refinery_beam import masking
 from refinery_beam.runners import local
 from refinery_beam.testing import awkward, images
 from refinery_beam.testing.engine import hostile, measured
@@ -33,7 +34,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the person running the tests reaches them."""
+    """No variable of the person running the tests reaches them, and no secret of another test."""
+    masking.forget_secrets()
     for name in [n for n in os.environ if n.startswith("REFINERY_BEAM_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "120")

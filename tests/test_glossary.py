@@ -63,6 +63,8 @@ NAMES = {
     "LOG_LEVELS",
     # arguments of PyYAML
     "flow_style", "default_flow_style",
+    # a constant of Python's resource module
+    "RUSAGE_CHILDREN",
 }  # fmt: skip
 
 # Names that stay in some files: (how the file's path begins, the name).

@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
 GROUND = {
     "dtypes",
+    "masking",
     "errors",
     "identity",
     "exact",
@@ -40,9 +41,10 @@ GROUND = {
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "rules": set(),
+    "masking": set(),
     "visible": set(),
-    "errors": {"rules", "visible"},
-    "locations": {"errors"},
+    "errors": {"masking", "rules", "visible"},
+    "locations": {"errors", "masking"},
     "processes": set(),
     "identity": set(),
     "moments": set(),
@@ -102,10 +104,14 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/used.py": {"from datetime import UTC, datetime": "when an instance was last used, beside the instances"},
     "cache/instances.py": {"from datetime import datetime": "the times of files, for lists that people read"},
     "launch/cached.py": {"from datetime import UTC, datetime": "likewise"},
-    "cache/journal.py": {
-        "from datetime import UTC, datetime": "the journal is where time belongs",
-        "self.attempt = attempt or os.urandom(4).hex()": "names the journal's file and the staging directory",
+    "cache/journal/write.py": {
+        "from datetime import UTC, datetime, timedelta": "the journal is where time belongs",
+        "self.run = os.urandom(5).hex()": "names a run in the journal",
+        "return write_event(root, event, run=os.urandom(5).hex(), moment=moment, facts=every)[0]": "likewise",
     },
+    "cache/journal/read.py": {"from datetime import UTC, datetime": "the journal again", "from datetime import timedelta": "likewise"},
+    "cache/journal/compact.py": {"from datetime import UTC, datetime": "likewise"},
+    "cache/journal/old_lines.py": {"from datetime import UTC, datetime": "likewise"},
     "cache/attempts/leases.py": {
         "import time": "waiting, and how long ago a lease was renewed",
         "from datetime import datetime": "ages of leases, by the store's clock",
@@ -124,6 +130,8 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         'temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}-{os.urandom(4).hex()}")': "renamed when it is whole"
     },
     "index/digests/hints.py": {"import time": "files modified just now get no hint"},
+    "launch/history/log.py": {"from datetime import UTC, datetime": "asks for the runs of the last days"},
+    "launch/history/meter.py": {"from time import monotonic": "the seconds of phases, which go into the journal"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
         'path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",

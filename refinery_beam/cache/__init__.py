@@ -25,7 +25,7 @@ from refinery_beam.cache.address import (
 from refinery_beam.cache.attempts.remote_staging import RemoteStaging
 from refinery_beam.cache.attempts.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.files import compute_files
-from refinery_beam.cache.journal import RunJournal, read_journal, redact
+from refinery_beam.cache.journal import RunJournal, note_event
 from refinery_beam.cache.manifest import FileEntry, Manifest, ManifestDamage, manifest_bytes
 from refinery_beam.cache.promote import Attempt, open_attempt, promote
 from refinery_beam.cache.stores.home import home
@@ -57,11 +57,10 @@ __all__ = [
     "lookup",
     "lookup_at",
     "manifest_bytes",
+    "note_event",
     "open_attempt",
     "prepare_root",
     "promote",
-    "read_journal",
-    "redact",
     "refuse_inside_sources",
     "sweep",
     "verify",

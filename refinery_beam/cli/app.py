@@ -13,10 +13,11 @@ from refinery_beam import __version__, locations
 from refinery_beam.cli import output
 from refinery_beam.cli.completion import VARIABLE, prepare_completion
 from refinery_beam.cli.help import FirstPage
-from refinery_beam.cli.options import before_the_verb
+from refinery_beam.cli.options import Call, before_the_verb
 from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
 from refinery_beam.cli.verbs import entries
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
+from refinery_beam.masking import mask, remember_words
 
 app = typer.Typer(
     cls=FirstPage,
@@ -60,6 +61,8 @@ def call(given: list[str]) -> int:
         prepare_completion(os.environ)
     given, beam_options = _cut(given)
     as_json, output.plainly = "--json" in given, "--no-color" in given
+    # Before the first word of any error.
+    remember_words((*given, *beam_options))
     try:
         if beam_options and not {entry.name for entry in entries() if entry.takes_beam_options} & set(given):
             raise UsageError(
@@ -70,7 +73,7 @@ def call(given: list[str]) -> int:
                 remedy="leave out the -- and what stands behind it",
             )
         with locations.put_in_words():
-            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=beam_options)
+            code: Any = app(args=given, prog_name="refinery-beam", standalone_mode=False, obj=Call(tuple(given), tuple(beam_options)))
         return code if isinstance(code, int) else 0
     except RefineryError as error:
         failure, cause = error, error.__cause__ or error
@@ -94,9 +97,7 @@ def call(given: list[str]) -> int:
             words = error.format_message()
         failure, cause = _usage(words, getattr(error, "ctx", None)), error
     if "--debug" in given:
-        import traceback
-
-        traceback.print_exception(cause, file=sys.stderr)
+        _print_traceback(cause)
     print_failure(failure, as_json=as_json)
     return failure.exit_code
 
@@ -139,13 +140,18 @@ def _usage(words: str, context: Any) -> UsageError:
     return UsageError(words, code="usage", rule=" ".join(usage.split()), remedy=f"{command} --help")
 
 
+def _print_traceback(error: BaseException) -> None:
+    """The traceback of an error, which holds texts of other libraries, without secrets."""
+    import traceback
+
+    sys.stderr.write(mask("".join(traceback.format_exception(error))))
+
+
 def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:
     """A bug of ours: said as one, in one line, with the traceback on request."""
     if debug:
-        import traceback
-
-        traceback.print_exception(error, file=sys.stderr)
-    words = f"{type(error).__name__}: {error}"
+        _print_traceback(error)
+    words = mask(f"{type(error).__name__}: {error}")
     body = {"code": "internal", "message": words, "place": "", "value": None, "rule": "", "remedy": "run again with --debug and report it"}
     if as_json:
         print_json({"contract": 1, "errors": [body]})

@@ -18,26 +18,16 @@ class VerbPage(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of options."""
-        entry = entry_of(str(self.name))
-        explained = {word for name in (entry.explained if entry else ()) for word in HELP[name].words}
-        arguments, own, shared = [], [], []
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is None:
-                continue
-            if parameter.param_type_name == "argument":
-                arguments.append(record)
-            elif SHARED & set(parameter.opts) and not explained & set(parameter.opts):
-                shared.append(record)
-            else:
-                own.append(record)
-        for title, records in (("Arguments", arguments), ("Options", own)):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
-        with formatter.section("Options of every verb, which refinery-beam --help explains"):
-            for line in _lines([words for words, _ in shared], formatter.width - formatter.current_indent):
-                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        _write_options(self, ctx, formatter)
+
+
+class GroupPage(TyperGroup):
+    """A verb with verbs of its own, such as `log` with `log show`."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections of options, and the verbs."""
+        _write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 class FirstPage(TyperGroup):
@@ -83,6 +73,30 @@ class FirstPage(TyperGroup):
         return entry.name, _loaded(entry), args[1:]
 
 
+def _write_options(page: Any, ctx: Any, formatter: Any) -> None:
+    """Arguments and own options in full; of shared ones those that matter most to the verb in full, of the others only the words."""
+    entry = entry_of(str(page.name))
+    explained = {word for name in (entry.explained if entry else ()) for word in HELP[name].words}
+    arguments, own, shared = [], [], []
+    for parameter in page.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is None:
+            continue
+        if parameter.param_type_name == "argument":
+            arguments.append(record)
+        elif SHARED & set(parameter.opts) and not explained & set(parameter.opts):
+            shared.append(record)
+        else:
+            own.append(record)
+    for title, records in (("Arguments", arguments), ("Options", own)):
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)
+    with formatter.section("Options of every verb, which refinery-beam --help explains"):
+        for line in _lines([words for words, _ in shared], formatter.width - formatter.current_indent):
+            formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
 def _lines(words: list[str], width: int) -> list[str]:
     """The words in lines of at most `width`, each word whole."""
     lines = [""]
@@ -96,6 +110,12 @@ def _lines(words: list[str], width: int) -> list[str]:
 def _loaded(entry: Entry) -> Any:
     module = import_module(f"refinery_beam.cli.{entry.module or entry.name}")
     function = getattr(module, entry.function or entry.name)
+    if isinstance(function, typer.Typer):
+        # A verb with verbs of its own.
+        function.info.cls = GroupPage
+        group = typer.main.get_command(function)
+        group.name = entry.name
+        return group
     program = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
     program.command(entry.name, cls=VerbPage)(function)
     command = typer.main.get_command(program)

@@ -6,8 +6,8 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
@@ -26,6 +26,13 @@ OF_THE_KEY = ("cache_root", "seed", "overlays", "plugin_paths", "digest")
 """Options that say which instance of a recipe is meant."""
 
 
+class Call(NamedTuple):
+    """A command line: its words, and the options of Beam behind ``--``."""
+
+    words: tuple[str, ...] = ()
+    beam_options: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """The shared options of one call: those of the library that were ``given``, and how results are printed."""
@@ -35,6 +42,9 @@ class Options:
     debug: bool = False
     verbose: bool = False
     no_color: bool = False
+    command: tuple[str, ...] = ()
+    goes_on: bool = False
+    """Whether a verb of its own follows, as `show` behind `log`, and does the work."""
 
     @property
     def quiet(self) -> bool:
@@ -51,7 +61,7 @@ class Options:
         if earlier is None:
             return self
         flags = {name: getattr(self, name) or getattr(earlier, name) for name in ("json", "debug", "verbose", "no_color")}
-        return Options(given={**earlier.given, **self.given}, **flags)
+        return Options(given={**earlier.given, **self.given}, command=earlier.command, **flags)
 
     def settings(self) -> Settings:
         """The execution context of the call."""
@@ -60,6 +70,7 @@ class Options:
 
         return Settings(
             **{**self.given, "log_level": self._level},
+            command=self.command,
             debug=self.debug,
             forked=not self.debug,  # whose traceback would not come out of the child
         )
@@ -87,8 +98,10 @@ def shared(verb: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def wrapper(*args: Any, ctx: typer.Context, **values: Any) -> None:
         mine = _options(values)
+        # A verb behind this one, as in `log show`, finds the options that stood before it.
+        ctx.obj = replace(mine.over(ctx.obj), goes_on=ctx.invoked_subcommand is not None)
         try:
-            verb(*args, **values, options=mine.over(ctx.obj))
+            verb(*args, **values, options=ctx.obj)
         except KeyboardInterrupt as error:
             # Caught here: the option parser would make an exit code of it, without a word.
             raise Interrupted("interrupted: nothing was promoted", code="interrupted") from error
@@ -101,13 +114,13 @@ def before_the_verb(callback: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(callback)
     def wrapper(*, ctx: typer.Context, **values: Any) -> None:
-        ctx.obj = _options(values, beam_options=tuple(ctx.obj or ()))
+        ctx.obj = _options(values, call=ctx.obj or Call())
         callback(**values)
 
     return _signed(wrapper, callback)
 
 
-def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> Options:
+def _options(values: dict[str, Any], *, call: Call | None = None) -> Options:
     """The shared options, taken out of what was parsed."""
     taken = {p.name: values.pop(p.name) for p in _PARAMETERS}
     # None, False and an empty list are options that do not stand there.
@@ -122,10 +135,11 @@ def _options(values: dict[str, Any], *, beam_options: tuple[str, ...] = ()) -> O
         )
     if quiet or verbose:
         given["log_level"] = "warning" if quiet else "debug"
-    if beam_options:
-        given["beam_options"] = beam_options
+    if call is not None and call.beam_options:
+        given["beam_options"] = call.beam_options
     verbose = verbose or given.get("log_level") == "debug"
-    return Options(given=given, verbose=verbose, **{name: taken[name] for name in ("json", "debug", "no_color")})
+    flags = {name: taken[name] for name in ("json", "debug", "no_color")}
+    return Options(given=given, verbose=verbose, command=call.words if call is not None else (), **flags)
 
 
 def _signed(wrapper: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:

@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("plan", "Say what run would do, without doing it.", explained=MEANING),
         Entry("why", "Say why run would find the instance, or build it.", explained=MEANING),
         Entry("run", "Prepare the dataset, or find it.", explained=(*ENGINE, *MEANING), takes_beam_options=True),
+        Entry("rerun", "Run again what a run or an instance was made from, and compare.", explained=ENGINE),
         Entry("materialize", "The same as run.", module="run", function="run", explained=(*ENGINE, *MEANING), takes_beam_options=True),
     ),
     "Look at it": (
@@ -41,6 +42,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     ),
     "Prove it, keep it": (
         Entry("verify", "Hash every file of an instance again."),
+        Entry("log", "List the runs of the cache, or say everything of one.", function="app"),
         Entry("ls", "List the instances of the cache."),
         Entry("tag", "Give an instance a name.", module="ls"),
         Entry("untag", "Take a name away.", module="ls"),

@@ -204,7 +204,7 @@ def tag_with(target: StrPath, name: str, settings: Settings, *, move: bool = Fal
 
 @keywords(Options)
 def untag(name: str, options: Options) -> TagResult:
-    """Take a name away from its instance, which stays. UsageError ``unknown-tag``.
+    """Take a name away from its instance, which stays. UsageError ``tag-missing``.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> rb.untag("train-v3").status                                      # doctest: +SKIP
@@ -221,7 +221,7 @@ def untag_with(name: str, settings: Settings) -> TagResult:
         root = locations.absolute(settings.root)
         before = read_tag(root, name)
         if before.key_name is None:
-            raise UsageError(f"there is no tag {name!r}", code="unknown-tag", value=name, known=sorted(read_tags(root)) or "none")
+            raise UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=sorted(read_tags(root)) or "none")
         write_tag(root, name, None, after=before)
     return TagResult(status="removed", tag=name, instance="", before=before.key_name)
 

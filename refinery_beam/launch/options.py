@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from refinery_beam import locations
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
+from refinery_beam.masking import mask, masked_words, remember_words
 from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE
 from refinery_beam.runners.engines import Engine
 
@@ -142,6 +143,12 @@ class Options:
         "--storage-option",
         metavar="PROTOCOL.NAME=VALUE",
     )
+    git: str = option(
+        "record",
+        "What of git: record the recipe's revision in the journal, require-clean, or off.",
+        "--git",
+        metavar="POLICY",
+    )
     log_level: str = option(
         "warning",
         "What is written to stderr: error, warning, info (remarks and progress too) or debug.",
@@ -160,6 +167,7 @@ class Options:
                 value = getattr(self, f.name)
                 # One word is meant as one, not as its letters.
                 put(f.name, tuple(map(os.fspath, [value] if isinstance(value, str | os.PathLike) else value)))
+        remember_words((*(f"--storage-option={word}" for word in self.storage_options), *self.beam_options))
         if self.engine is not None:
             # A runner that only the environment names gives way to the engine.
             if self.beam_options or self.runner not in (self.engine.runner, Options().runner):
@@ -169,8 +177,9 @@ class Options:
 
     def __repr__(self) -> str:
         # Options of stores may be secrets.
-        said = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name != "storage_options" and f.repr)
-        return f"{type(self).__name__}({', '.join(said)})"
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "storage_options" and f.repr}
+        values["beam_options"] = tuple(masked_words(list(self.beam_options)))
+        return mask(f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})")
 
     @property
     def root(self) -> str:

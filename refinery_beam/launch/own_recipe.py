@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, lookup_at, read_journal
+from refinery_beam.cache import InstanceKey, Manifest, lookup_at
+from refinery_beam.cache.journal.ask import newest_variables
 from refinery_beam.cache.manifest import MANIFEST_NAME, RECIPE_NAME
 from refinery_beam.errors import RefineryError
 from refinery_beam.launch.roots import named_in_roots
@@ -47,7 +48,7 @@ def find_own(recipe: StrPath, settings: Settings) -> OwnRecipe | None:
     listed = None if manifest is None else manifest.file(RECIPE_NAME)
     if manifest is None or listed is None or hashlib.sha256(locations.read(path)).hexdigest() != listed.sha256:
         return None
-    return OwnRecipe(manifest=manifest, variables=_known(manifest, settings))
+    return OwnRecipe(manifest=manifest, variables=known_variables(manifest, settings))
 
 
 def instance_named(target: StrPath, settings: Settings) -> str | None:
@@ -70,15 +71,14 @@ def is_gone(error: RefineryError) -> bool:
     return all(one.code in _GONE for one in error.errors())
 
 
-def _known(manifest: Manifest, settings: Settings) -> dict[str, str]:
+def known_variables(manifest: Manifest, settings: Settings) -> dict[str, str]:
     """What the journals say of where the data of an instance lie: that of the cache root, and that of the cache the instance lies in."""
     roots = [settings.root]
     parts = manifest.location.split(os.sep)
     if parts[-4:-3] == ["instances"]:
         roots.append(os.sep.join(parts[:-4]))
     for root in dict.fromkeys(map(locations.absolute, roots)):
-        for event in read_journal(root):
-            known = event.get("locations")
-            if isinstance(known, list) and all(event.get(word) == manifest.raw[word] for word in ("recipe_hash", "input_hash", "seed")):
-                return {str(name): str(value) for name, value in known}
+        found = newest_variables(root, InstanceKey(manifest.recipe_hash, manifest.input_hash, manifest.seed).name)
+        if found:
+            return found
     return {}

@@ -73,13 +73,25 @@ class Prepared:
         return find_in_roots(self.settings, self.key) if self.own is None else Found(self.own, None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class GivenText:
+    """The text of a recipe, for one that is not read from its file: relative paths count from where the file was. ``variables`` are those
+    of `Recipe`.
+    """
+
+    text: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 def check_recipe(
-    source: StrPath, settings: Settings, own: OwnRecipe | None = None
+    source: StrPath, settings: Settings, own: OwnRecipe | None = None, given: GivenText | None = None
 ) -> tuple[Recipe, Plugin, tuple[CheckResult, ...], list[RefineryError]]:
     """Load a recipe and run every check that needs no listing: the static checks, what is not executed yet, and the plan's own. `own` is
-    the instance that the recipe lies in.
+    the instance that the recipe lies in, `given` a text that is not that of the file.
     """
-    recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed, variables=own.variables if own is not None else None)
+    variables = given.variables if given is not None else own.variables if own is not None else None
+    text = given.text if given is not None else None
+    recipe = load_recipe(source, overlays=settings.overlays, seed=settings.seed, text=text, variables=variables)
     return check_loaded(recipe, settings)
 
 
@@ -111,16 +123,17 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
         raise RecipeError(error.message, code=error.code, at=error.at, value=error.value, rule=error.rule, remedy=error.remedy) from error
 
 
-def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY) -> Prepared:
+def prepare(source: StrPath, settings: Settings, *, asking: Asking = NOBODY, given: GivenText | None = None) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
-    Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it.
+    Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it;
+    `given` is the recipe's text where it is not that of its file.
     """
     if not asking.recipes:
         settings.check()
     locations.use_options(settings.storage_options)
-    own = find_own(source, settings)
-    recipe, plugin, checks, errors = check_recipe(source, settings, own)
+    own = find_own(source, settings) if given is None else None
+    recipe, plugin, checks, errors = check_recipe(source, settings, own, given)
     raise_all(errors)
     roots = [recipe.resolve(str(s.path)) for s in recipe.model.Input.sources]
     if not asking.recipes:

@@ -76,7 +76,8 @@ def _batches(files: Iterable[FileFact]) -> Iterator[list[FileFact]]:
 
 
 def _location(listing: SourceListing, file: FileFact) -> str:
-    return locations.join(listing.source.root, file.path)
+    """The name of a file in hints."""
+    return locations.join(listing.source.hinted, file.path)
 
 
 def _state(file: FileFact) -> ObjectState:

@@ -63,7 +63,7 @@ def note_use(settings: Settings, location: str) -> None:
 def named_in_roots(word: str, settings: Settings) -> str | None:
     """Where the instance lies that a word names: a tag, ``tag:NAME``, or the beginning of a key as `ls` shows it. None for any other word.
 
-    UsageError ``unknown-tag``, ``ambiguous-target`` where a path of that name is there too, ``ambiguous-key``; StoreError
+    UsageError ``tag-missing``, ``ambiguous-target`` where a path of that name is there too, ``ambiguous-key``; StoreError
     ``instance-missing`` for a tag whose instance is gone.
     """
     name, asked = word.removeprefix(PREFIX), word.startswith(PREFIX)
@@ -79,7 +79,7 @@ def named_in_roots(word: str, settings: Settings) -> str | None:
         return _existing(root, key_name, name)
     if asked:
         known = sorted({tag for root in (settings.root, *settings.read_roots) for tag in read_tags(root)})
-        raise UsageError(f"there is no tag {name!r}", code="unknown-tag", value=name, known=known or "none")
+        raise UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=known or "none")
     if os.path.lexists(word):
         return None
     for root in (settings.root, *readable_roots(settings)):

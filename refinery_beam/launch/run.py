@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, RunJournal
+from refinery_beam.cache import Manifest
 from refinery_beam.errors import RefineryError
 from refinery_beam.index import Selection
+from refinery_beam.launch.history.record import Record
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
-from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.prepare import GivenText, Prepared, prepare
 from refinery_beam.launch.roots import note_use
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
 from refinery_beam.plugins.discovery import read_plugin_paths
 from refinery_beam.plugins.modules import PathCode
 from refinery_beam.reading.instance import Instance, Status
-from refinery_beam.recipe import location_variables
 from refinery_beam.runners.dataflow.options import require_extra
 
 CONTRACT = 1
@@ -91,44 +92,47 @@ def run(recipe: StrPath, options: Options) -> RunResult:
 def run_with(recipe: StrPath, settings: Settings) -> RunResult:
     """`run` with its settings in one value; what the command line calls."""
     with locations.put_in_words():
-        return _run_with(recipe, settings)
+        return run_recipe(recipe, settings)
 
 
-def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
+def run_recipe(
+    recipe: StrPath,
+    settings: Settings,
+    *,
+    verb: str = "run",
+    given: GivenText | None = None,
+    agreed: Callable[[Prepared], None] = lambda prepared: None,
+) -> RunResult:
+    """Run a recipe, or the text that is `given` for it; `agreed` raises where the caller does not want what was prepared."""
     begun = monotonic()
     settings.check()
     if settings.runner == "dataflow":
         require_extra()
-    try:
-        prepared = prepare(recipe, settings)
-    except RefineryError as error:
-        return _opened(recipe, settings, error, begun)
-    notes = listing_notes(prepared)
-    journal = RunJournal(settings.root)
-    journal.start(**_journal_facts(prepared))
-    pictures: Mapping[str, str] = {}
-    status: Status = "hit"
-    try:
-        found = prepared.lookup()
-        if found.manifest is not None:
-            manifest = found.manifest
-        else:
-            if found.damage:
-                settings.tell(f"rebuilding: {found.damage}")
-            # The door behind a miss: a hit pays for nothing that is imported there.
-            from refinery_beam.launch.build.build import build
-
-            status, manifest = build(prepared)
+    record = Record(recipe, settings, verb=verb, text=given.text if given is not None else None)
+    settings = replace(settings, meter=record.meter)
+    with record.ends():
+        try:
+            with settings.phase("prepare"):
+                prepared = prepare(recipe, settings, given=given)
+        except RefineryError as error:
+            if given is not None:
+                raise
+            opened = _opened(recipe, settings, error, begun)
+            record.ended("opened", opened.manifest)
+            return opened
+        notes = listing_notes(prepared)
+        record.prepared(prepared)
+        agreed(prepared)
+        status, manifest = _found_or_built(prepared, record)
+        pictures: Mapping[str, str] = {}
         if prepared.recipe.model.Visualizations:
             # A door: few recipes have pictures.
             from refinery_beam.launch.pictures import draw_pictures
 
-            drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
+            with settings.phase("pictures"):
+                drawn = draw_pictures(prepared.recipe, prepared.plugin, manifest, settings)
             pictures, notes = drawn.pictures, (*notes, *drawn.notes)
-    except BaseException as error:
-        journal.end(status="failed", exit_code=getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 4))
-        raise
-    journal.end(status=status, exit_code=0)
+    record.ended(status, manifest)
     note_use(settings, manifest.location)
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(
@@ -141,6 +145,21 @@ def _run_with(recipe: StrPath, settings: Settings) -> RunResult:
         pictures=pictures,
         code=code,
     )
+
+
+def _found_or_built(prepared: Prepared, record: Record) -> tuple[Status, Manifest]:
+    settings = prepared.settings
+    with settings.phase("lookup"):
+        found = prepared.lookup()
+    if found.manifest is not None:
+        return "hit", found.manifest
+    if found.damage:
+        settings.tell(f"rebuilding: {found.damage}")
+    record.building()
+    # The door behind a miss: a hit pays for nothing that is imported there.
+    from refinery_beam.launch.build.build import build
+
+    return build(prepared)
 
 
 def said(warnings: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
@@ -164,22 +183,3 @@ def listing_notes(prepared: Prepared) -> tuple[str, ...]:
     """The notes of listing, to be printed and journalled; they are in no file that has a digest: a stray file must not change one."""
     index = prepared.index
     return (*index.selection.lines(), *index.notes, *index.run_notes)
-
-
-def _journal_facts(prepared: Prepared) -> Mapping[str, Any]:
-    key = prepared.key
-    return {
-        "recipe": prepared.recipe.path,
-        "locations": [[*pair] for pair in ({**prepared.recipe.variables, **location_variables(prepared.recipe)}).items()],
-        "recipe_hash": key.recipe_hash,
-        "input_hash": key.input_hash,
-        "seed": key.seed,
-        "runner": prepared.settings.runner,
-        "workers": prepared.settings.workers,
-        "mode": prepared.settings.mode,
-        "overlays": list(prepared.settings.overlays),
-        "records_in": prepared.index.records_in,
-        "hashed": prepared.index.hashed,
-        "digest": prepared.index.kind,
-        "notes": list(listing_notes(prepared)),
-    }

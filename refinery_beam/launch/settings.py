@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from refinery_beam.errors import UsageError, display, raise_all
 from refinery_beam.index.text import is_text
+from refinery_beam.launch.history.git import POLICIES
+from refinery_beam.launch.history.meter import Meter
 from refinery_beam.launch.options import LOG_LEVELS, Options
+from refinery_beam.masking import mask
 from refinery_beam.runners.options import check_locations, read_options
 from refinery_beam.visible import visible
 
@@ -20,13 +24,16 @@ class Settings(Options):
 
     `forked`: a run whose workers are threads goes into a child process, so that the caller survives a codec that crashes. `runner_factory`
     makes the runner of the local engine from Beam's pipeline options; without it, it is `runners.local.constructed_runner`. `say` takes
-    what is said at log level debug, by default stderr does. `warned` are the warnings of this call so far.
+    what is said at log level debug, by default stderr does. `warned` are the warnings of this call so far,
+    `command` is the command line, if it came from one, and `meter` adds up the seconds of the call.
     """
 
     debug: bool = False
     forked: bool = False
     say: Callable[[str], None] | None = field(default=None, repr=False)
     runner_factory: Callable[[Any], Any] | None = field(default=None, repr=False)
+    command: Sequence[str] = ()
+    meter: Meter | None = field(default=None, repr=False, compare=False)
     warned: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
@@ -45,8 +52,18 @@ class Settings(Options):
         """Whether progress is drawn."""
         return self.progress or self.log_level in ("info", "debug")
 
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Counts the time inside for a phase of the call; see `history.meter`."""
+        if self.meter is None:
+            yield
+            return
+        with self.meter.phase(name):
+            yield
+
     def tell(self, text: str) -> None:
         """Say something to a person who asked for more words."""
+        text = mask(text)
         if self.say is not None:
             self.say(text)
         elif self.talks:
@@ -54,6 +71,7 @@ class Settings(Options):
 
     def warn(self, text: str) -> None:
         """Say once what somebody will want to know, though nothing ends because of it; log level error hides it."""
+        text = mask(text)
         if text in self.warned:
             return
         self.warned.append(text)
@@ -67,6 +85,10 @@ class Settings(Options):
             errors.append(UsageError(f"the mode {self.mode!r} does not exist", code="unknown-mode", value=self.mode))
         if self.digest not in ("auto", "sha256"):
             errors.append(UsageError(f"the digest {self.digest!r} does not exist", code="unknown-digest", value=self.digest))
+        if self.git not in POLICIES:
+            errors.append(
+                UsageError(f"the git policy {self.git!r} does not exist", code="unknown-git-policy", value=self.git, known=POLICIES)
+            )
         if self.workers is not None and self.workers < 1:
             errors.append(UsageError(f"--workers {self.workers} is not a number of workers", code="workers-range", value=self.workers))
         if self.log_level not in LOG_LEVELS:

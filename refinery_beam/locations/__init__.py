@@ -28,6 +28,7 @@ from refinery_beam.locations.faults import fault
 from refinery_beam.locations.objects import Entry, Listed
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.locations.storage_options import use_options
+from refinery_beam.masking import remember_variable
 
 __all__ = [
     "Entry",
@@ -116,6 +117,7 @@ def expand(location: str) -> str:
     if not value:
         state = "not set" if value is None else "empty"
         raise UsageError(f"the environment variable {match[1]} is {state}", code="variable-missing", value=location, name=match[1])
+    remember_variable(match[1], value if is_url(value) else os.path.abspath(value))
     return value + location[match.end() :]
 
 

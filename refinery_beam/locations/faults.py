@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from refinery_beam.errors import StoreError
+from refinery_beam.masking import mask, remember_secret
 
 _ERRNO: dict[type[OSError], int] = {
     FileNotFoundError: errno.ENOENT,
@@ -71,27 +71,15 @@ def _number(error: Exception) -> int:
 
 def _clean(error: Exception) -> str:
     """The first line of an error's text, without query strings (which hold signatures) and without any option's value."""
+    _remember_options()
     text = str(error).strip().split("\n")[0] or type(error).__name__
-    text = _QUERY.sub("", text)
-    for secret in sorted(_option_values(), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text[:300]
+    return mask(_QUERY.sub("", mask(text)))[:300]
 
 
-def _option_values() -> set[str]:
+def _remember_options() -> None:
+    """Options come from the environment too, where fsspec and the libraries of stores look for them."""
     from fsspec.config import conf
 
-    found: set[str] = set()
-    pending: list[Any] = [conf]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Mapping):
-            pending += value.values()
-        elif isinstance(value, list | tuple):
-            pending += value
-        elif isinstance(value, str) and len(value) > 5 and "://" not in value:
-            found.add(value)
+    remember_secret(conf)
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
-        if os.environ.get(name):
-            found.add(os.environ[name])
-    return found
+        remember_secret(os.environ.get(name))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refinery_beam.errors import UsageError
+from refinery_beam.masking import HIDDEN, remember_option
 
 _OPTION = re.compile(r"([A-Za-z][A-Za-z0-9+-]*)\.([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)
 
@@ -24,10 +25,11 @@ def use_options(options: Iterable[str]) -> None:
     for word in options:
         match = _OPTION.fullmatch(word)
         if match is None:
-            raise UsageError(
-                f"the storage option {word.partition('=')[0]!r} is not understood", code="storage-option", value=word.partition("=")[0]
-            )
+            # Without a = it may be a secret from its first letter on.
+            name = word.partition("=")[0] if "=" in word else HIDDEN
+            raise UsageError(f"the storage option {name!r} is not understood", code="storage-option", value=name)
         protocol, name, value = match.groups()
+        remember_option(name, value)
         found.setdefault(protocol.lower(), {})[name] = _parsed(value)
     for protocol, values in found.items():
         _remember(protocol, values)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from refinery_beam.masking import holds_secret
 from refinery_beam.recipe.canonical import full_model
 from refinery_beam.recipe.load import NAME_LINE
 from refinery_beam.recipe.model_ops import ASSERTION_SECTIONS, OP_SECTIONS
@@ -24,8 +25,8 @@ def effective_yaml(recipe: Recipe, plugin: Plugin | None = None, *, locations: L
 
     It loads to the same `canonical` form and seed. Locations are made absolute, or ``symbolic``: every path becomes a variable, as
     ``${env:REFINERY_BEAM_SOURCE_PHOTOS}``, whose value is in `location_variables`, so that the text is the same in every folder and names
-    no user. URLs stay as they are, and ``${env:NAME}`` is never replaced by the variable's value. Empty and null entries, and overlays,
-    are left out.
+    no user. URLs stay as they are, unless they hold a secret, and ``${env:NAME}`` is never replaced by the variable's value. Empty and
+    null entries, and overlays, are left out.
     """
     body = full_model(recipe, plugin)
     body["seed"] = recipe.seed
@@ -52,7 +53,7 @@ def _symbolic(recipe: Recipe, body: dict[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for holder, key, word in _locations(body):
         location = recipe.absolute(holder[key])
-        if location.startswith("${env:") or "://" in location:
+        if location.startswith("${env:") or ("://" in location and not holds_secret(location)):
             continue
         # A table that lies in its source's folder moves with it.
         inside = next((v for v, folder in found.items() if location.startswith(folder.rstrip("/") + "/")), None)

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from refinery_beam.errors import RecipeError, RefineryError, UsageError, display, raise_all
 from refinery_beam.locations import VARIABLE, StrPath, basename
+from refinery_beam.masking import mask, remember_variable
 from refinery_beam.recipe.migrate import migrate
 from refinery_beam.recipe.model import SEED_MAX, SEED_MIN, RecipeModel
 from refinery_beam.recipe.overlays import apply_overlays, rename_overlays
@@ -95,7 +96,16 @@ class Recipe:
                 value=location,
                 name=match[1],
             )
+        if match[1] in os.environ:
+            remember_variable(match[1], value if _SCHEME.match(value) else os.path.normpath(os.path.join(self.base_dir, value)))
         return value + location[match.end() :]
+
+    def shown(self, location: str) -> str:
+        """A location as it may be stored: as `resolve` gives it, except that a variable of the environment stays one, and a URL loses what
+        is secret in it.
+        """
+        match = VARIABLE.match(location)
+        return location.rstrip("/") if match is not None and match[1] in os.environ else mask(self.resolve(location))
 
     def _at_of_location(self, location: str) -> str:
         for path, value in scalars(to_data(self._root)):

@@ -130,6 +130,16 @@ ENVIRONMENT = {
         "the cache root can be read and written",
         "check the file system, or name another --cache-root",
     ),
+    "rerun-drift": Rule(
+        "what a run is repeated from is not what it was: files, packages, codecs or code",
+        "a rerun has the inputs, packages, codecs and code of what it repeats",
+        "put back what changed, or allow it with --allow {kind}",
+    ),
+    "rerun-no-recipe": Rule(
+        "neither the journal nor the instance holds the recipe that was run",
+        "what is run again is the text that was run",
+        "run the recipe itself",
+    ),
     "tag-moved": Rule(
         "two moved a tag at once, and the other one was first",
         "of two who move a tag one is first",

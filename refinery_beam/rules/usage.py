@@ -53,11 +53,26 @@ USAGE = {
         "name that cache root with --cache-root, or run the recipe in this one",
     ),
     "unknown-sort": Rule("`ls` cannot sort by that", "ls sorts by one of: {known}", "leave --sort out: the last used come first"),
-    "unknown-tag": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
+    "tag-missing": Rule("no such tag", "a tag is one that `refinery-beam ls` shows", "name one of: {known}"),
     "ambiguous-target": Rule(
         "a word that means two things", "an instance is named in one way", "write tag:{value} for the tag, or ./{value} for the path"
     ),
     "ambiguous-key": Rule("the beginning of more than one key", "the beginning of a key names one instance", "write more digits: {known}"),
+    "unknown-git-policy": Rule("no such policy for git", "--git is one of: {known}", "leave --git out to record the revision"),
+    "git-not-clean": Rule(
+        "`--git require-clean`, and the recipe's folder has changes, or is in no repository",
+        "under --git require-clean what runs is what is committed: the recipe, its plugins and all else that is tracked in its folder",
+        "commit the changes, or leave out --git require-clean",
+    ),
+    "unknown-run": Rule(
+        "no such run", "a run is named by its id, or the beginning of it", "refinery-beam log lists runs; --cache-root names their cache"
+    ),
+    "ambiguous-run": Rule("the beginning of the ids of several runs", "the beginning of an id names one run", "write more digits: {known}"),
+    "unknown-drift": Rule("no such kind of drift", "--allow is one of: {known}", "leave --allow out to have every drift refused"),
+    "log-limit": Rule("`--limit` below 0", "--limit is a whole number of runs, 0 for all", "leave it out to see the newest 20"),
+    "log-since": Rule(
+        "not a point in time", "--since is a date or time in UTC, or how long ago: 90m, 12h, 7d", "for example --since 2030-01-31"
+    ),
     "init-exists": Rule(
         "`init` would overwrite a file", "init never overwrites a file", "name another file with --output, or overwrite it with --force"
     ),

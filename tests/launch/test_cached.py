@@ -81,7 +81,7 @@ def test_a_tag_in_every_verb(bench: Path, capsys: pytest.CaptureFixture[str]) ->
         "before": rb.ls()[0].cached.key_name,
     }
     assert rb.ls()[0].cached.tags == ("v2",)
-    assert printed(capsys, "untag", "v1", code=2)["errors"][0]["code"] == "unknown-tag"
+    assert printed(capsys, "untag", "v1", code=2)["errors"][0]["code"] == "tag-missing"
     assert printed(capsys, "status", "tag:v1", code=2)["errors"][0]["remedy"] == "name one of: v2"
 
 

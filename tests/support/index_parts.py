@@ -27,6 +27,9 @@ class FakeRecipe:
     def resolve(self, location: str) -> str:
         return os.path.normpath(os.path.join(self.base, location))
 
+    def shown(self, location: str) -> str:
+        return self.resolve(location)
+
     def at(self, path: Any) -> str:
         return "recipe.yaml:" + ".".join(str(step) for step in path)
 

@@ -46,16 +46,16 @@ def digest_files(listing: SourceListing, *, hints: HintCache, threads: int) -> I
     Never raises for a file: one that cannot be read is a problem `unreadable`, one whose bytes are not those that were listed is
     `changed_during_run`. Hints are stored as batches end, and only where there is something new: a run that is killed keeps most.
     """
-    root = listing.source.root.rstrip("/") + "/"
+    root, hinted = (path.rstrip("/") + "/" for path in (listing.source.root, listing.source.hinted))
     files = iter(listing.files)
     waiting: deque[_Batch] = deque()
     with _Threads(threads) as pool:
         while batch := list(islice(files, _BATCH)):
-            waiting.append(_begin(batch, root, hints, pool))
+            waiting.append(_begin(batch, root, hinted, hints, pool))
             if len(waiting) > 1:
-                yield from _end(waiting.popleft(), hints)
+                yield from _end(waiting.popleft(), hinted, hints)
         while waiting:
-            yield from _end(waiting.popleft(), hints)
+            yield from _end(waiting.popleft(), hinted, hints)
 
 
 class _Threads:
@@ -83,8 +83,8 @@ class _Threads:
         return [(chunk, self._pool.submit(_hash_chunk, chunk).result) for chunk in chunks]
 
 
-def _begin(batch: list[FileFact], root: str, hints: HintCache, pool: _Threads) -> _Batch:
-    paths = [root + fact.path for fact in batch]
+def _begin(batch: list[FileFact], root: str, hinted: str, hints: HintCache, pool: _Threads) -> _Batch:
+    paths = [hinted + fact.path for fact in batch]
     known = hints.lookup(paths)
     results: list[Digested] = []
     todo: list[_Todo] = []
@@ -93,22 +93,22 @@ def _begin(batch: list[FileFact], root: str, hints: HintCache, pool: _Threads) -
         if hint is not None and hint[0] == _state(fact).pack():
             results.append(Digested(fact, hint[1]))
         else:
-            todo.append((len(results), path, fact))
+            todo.append((len(results), root + fact.path, fact))
             results.append(Digested(fact, None))
     return results, pool.hash(_chunks(todo))
 
 
-def _end(batch: _Batch, hints: HintCache) -> list[Digested]:
+def _end(batch: _Batch, hinted: str, hints: HintCache) -> list[Digested]:
     results, chunks = batch
     fresh: list[tuple[str, FileState, bytes]] = []
     for chunk, wait in chunks:
-        for (position, path, fact), (digest, settled, problem) in zip(chunk, wait(), strict=True):
+        for (position, _, fact), (digest, settled, problem) in zip(chunk, wait(), strict=True):
             if problem is not None:
                 results[position] = Digested(fact, None, problem)
                 continue
             results[position] = Digested(fact, digest, None, True)
             if settled:
-                fresh.append((path, _state(fact), digest))
+                fresh.append((hinted + fact.path, _state(fact), digest))
     hints.store(fresh)
     return results
 

@@ -1,6 +1,7 @@
 """The hint cache: the digest of a file when it was last hashed.
 
-A hint is only ever a hint. It counts for exactly one (absolute path, size, mtime, ctime, inode); a file that changed less than two
+A hint is only ever a hint. It counts for exactly one (path, size, mtime, ctime, inode), where the path is absolute, or begins with the
+variable that a recipe begins it with, so that no value of a variable is stored; a file that changed less than two
 seconds before it was hashed leaves none, because a clock's tick may hide a second write; each row carries a check sum of itself.
 Whatever is wrong with the store (read-only, locked by another process, broken), files are hashed instead and `HintCache.notes` says so:
 it never fails a run. Workers check the digest of what they read anyway.

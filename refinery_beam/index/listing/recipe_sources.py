@@ -38,12 +38,15 @@ def make_sources(recipe: Recipe, kind: Kind) -> list[Source]:
                 label_from=_label_spec(recipe, given.label_from, (*here, "label_from")),
                 at=recipe.at((*here, "path")),
                 layout_at=recipe.at((*here, "layout")),
+                shown=_root(recipe.shown(given.path)),
             )
         )
     return sources
 
 
 def _root(location: str) -> str:
+    if location.startswith("${env:"):
+        return location
     return locations.absolute(location) if locations.is_url(location) else location.rstrip("/") or "/"
 
 

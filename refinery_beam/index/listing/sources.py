@@ -54,7 +54,8 @@ class Source:
     """A source as the index and the workers need it. ``root`` is absolute; ``arrangement`` and ``extensions`` are those of its type
     (`plugins.kind.SourceType`; '' for a type that a loader lists); ``layout`` is '' unless files are arranged as a tree;
     ``follow_links`` says that links may lead out of it; ``at`` and ``layout_at`` are the positions of the path and the layout in the
-    recipe, and ``noun`` the noun for files, ``advice`` what to do with files of other extensions, all for messages."""
+    recipe, and ``noun`` the noun for files, ``advice`` what to do with files of other extensions, all for messages; ``shown`` is the root
+    as it may be stored, '' for as it is."""
 
     name: str
     type: str
@@ -70,6 +71,12 @@ class Source:
     noun: str = field(default="file", compare=False)
     at: str = field(default="", compare=False)
     layout_at: str = field(default="", compare=False)
+    shown: str = field(default="", compare=False)
+
+    @property
+    def hinted(self) -> str:
+        """The root as hints name it, which are stored: without a secret, and by a variable's name where a variable says where it is."""
+        return self.shown or self.root
 
     @property
     def remote(self) -> bool:

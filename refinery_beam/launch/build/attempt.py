@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
 from refinery_beam import locations
@@ -23,12 +24,16 @@ from refinery_beam.planning.splits.refs import make_refs
 
 def attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
     """Build the instance without the records of `poison`. Gives 'hit' when another run of the same key was first."""
+    settings = prepared.settings
     try:
         with open_attempt(prepared.settings.root, prepared.key) as staging, at_the_rule(prepared.recipe):
-            work = _run_job(prepared, staging, poison)
-            collected = collect(prepared, staging.output, work)
-            body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
-            return promote(staging, body)
+            with settings.phase("engine"), settings.meter.memory() if settings.meter is not None else nullcontext():
+                work = _run_job(prepared, staging, poison)
+            with settings.phase("collect"):
+                collected = collect(prepared, staging.output, work)
+                body = manifest_body(prepared, staging.instance, collected, facts=locations.join(work, "facts"))
+            with settings.phase("promote"):
+                return promote(staging, body)
     except OSError as error:
         if not is_full(error):
             raise

@@ -45,8 +45,9 @@ def build(prepared: Prepared) -> tuple[Literal["built", "hit"], Manifest]:
 
 
 def _attempt(prepared: Prepared, poison: Poison) -> tuple[Literal["built", "hit"], Manifest]:
-    import_beam(talk=prepared.settings.debug)
-    # Imported after the fork, because it imports Beam.
-    from refinery_beam.launch.build.attempt import attempt
+    with prepared.settings.phase("start"):
+        import_beam(talk=prepared.settings.debug)
+        # Imported after the fork, because it imports Beam.
+        from refinery_beam.launch.build.attempt import attempt
 
     return attempt(prepared, poison)

@@ -148,7 +148,7 @@ def compare(prepared: Prepared, stored: Stored) -> tuple[list[Difference], list[
         found += [_with_overlay(d, prepared) for d in stored.differences]
         if stored.problem:
             notes.append(stored.problem)
-        found += _versions(prepared, manifest.raw)
+        found += version_differences(prepared, manifest.raw)
         found += _related(prepared, manifest.raw, notes)
         if not found and not notes:
             found.append(_release(manifest.raw))
@@ -197,7 +197,7 @@ def _with_overlay(difference: Difference, prepared: Prepared) -> Difference:
     return replace(difference, overlay=names[-1], sentence=f"{difference.sentence}, by the overlay {names[-1]}")
 
 
-def _versions(prepared: Prepared, raw: Mapping[str, Any]) -> Iterator[Difference]:
+def version_differences(prepared: Prepared, raw: Mapping[str, Any]) -> Iterator[Difference]:
     """Ops, laws, codecs and plugins of other versions."""
     plan, identity = prepared.plan, raw.get("identity", {})
     before: Mapping[str, int] = raw.get("op_versions", {})
