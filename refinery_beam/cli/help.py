@@ -113,6 +113,8 @@ def _loaded(entry: Entry) -> Any:
     if isinstance(function, typer.Typer):
         # A verb with verbs of its own.
         function.info.cls = GroupPage
+        for below in function.registered_commands:
+            below.cls = VerbPage
         group = typer.main.get_command(function)
         group.name = entry.name
         return group

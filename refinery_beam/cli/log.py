@@ -12,7 +12,9 @@ from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
 from refinery_beam.cli.output import show as print_blocks
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    invoke_without_command=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 Failed = Annotated[bool, typer.Option("--failed", help="Only runs that failed, were interrupted, or died.")]
 Running = Annotated[bool, typer.Option("--running", help="Only runs that have not ended, as far as anybody knows.")]
