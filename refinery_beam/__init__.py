@@ -8,14 +8,14 @@
     data.replay("photo.jpg")                     # one new file, prepared as the dataset was
 
 Verbs
-    run, plan, validate, status, verify, draw, report, drift, init, schema, why, ls, tag, untag, log, rerun, clean: as on the command line, with the
-    same options as keywords (`Options`). journal gives every run as an Arrow table.
+    run, plan, validate, status, why, ls, tag, untag, log, rerun, inspect, diff, drift, verify, clean, draw, report, init, schema, check:
+    as on the command line, with the same options as keywords (`Options`). journal gives every run as an Arrow table.
     open_instance opens what a run has made; Replay is the recipe's chain for one file.
 
 Results
-    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, CleanResult, ValidateResult,
-    StatusResult, VerifyReport, DrawResult, ReportResult, DriftResult, InitResult. An Instance has a SplitReader for each split, and its
-    Manifest.
+    RunResult (an Instance), PlanResult, WhyResult, InstanceList, TagResult, LogResult, RerunResult, ValidateResult, StatusResult,
+    VerifyReport, CleanResult, InspectResult, DiffResult, DriftResult, DrawResult, ReportResult, InitResult, CheckupResult. An Instance has
+    a SplitReader for each split, and its Manifest.
 
 Engines
     Direct, Prism, Flink, Spark, Dataflow: ``rb.run("recipe.yaml", engine=rb.Flink(parallelism=8))``.
@@ -50,11 +50,16 @@ if TYPE_CHECKING:
         UsageError,
     )
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
+    from refinery_beam.launch.check import CheckupResult, check
     from refinery_beam.launch.clean import CleanResult, clean
+    from refinery_beam.launch.diff import diff
+    from refinery_beam.launch.diff_result import DiffResult
     from refinery_beam.launch.drift import DriftResult, drift
     from refinery_beam.launch.history.log import LogEntry, LogResult, journal, log, log_show
     from refinery_beam.launch.history.rerun import Drift, RerunResult, rerun
     from refinery_beam.launch.init import InitResult, init, schema
+    from refinery_beam.launch.inspect import inspect
+    from refinery_beam.launch.inspect_result import InspectResult
     from refinery_beam.launch.opening import open_instance
     from refinery_beam.launch.options import Options
     from refinery_beam.launch.pictures import DrawResult, draw
@@ -76,12 +81,17 @@ _ROOMS = {
     "cache.manifest": "Manifest",
     "cache.verify": "VerifyReport",
     "errors": "DataError EngineError EnvironmentFault ErrorGroup Interrupted PluginError RecipeError RefineryError StoreError UsageError",
-    "launch.clean": "CleanResult clean",
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
+    "launch.check": "CheckupResult check",
+    "launch.clean": "CleanResult clean",
+    "launch.diff": "diff",
+    "launch.diff_result": "DiffResult",
+    "launch.drift": "DriftResult drift",
     "launch.history.log": "LogEntry LogResult journal log log_show",
     "launch.history.rerun": "Drift RerunResult rerun",
-    "launch.drift": "DriftResult drift",
     "launch.init": "InitResult init schema",
+    "launch.inspect": "inspect",
+    "launch.inspect_result": "InspectResult",
     "launch.opening": "open_instance",
     "launch.options": "Options",
     "launch.pictures": "DrawResult draw",
@@ -102,9 +112,11 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
+    "CheckupResult",
     "CleanResult",
     "DataError",
     "Dataflow",
+    "DiffResult",
     "Difference",
     "Direct",
     "DrawResult",
@@ -116,6 +128,7 @@ __all__ = [
     "ErrorGroup",
     "Flink",
     "InitResult",
+    "InspectResult",
     "Instance",
     "InstanceInfo",
     "InstanceList",
@@ -145,10 +158,13 @@ __all__ = [
     "VerifyReport",
     "WhyResult",
     "__version__",
+    "check",
     "clean",
+    "diff",
     "draw",
     "drift",
     "init",
+    "inspect",
     "journal",
     "load_recipe",
     "log",

@@ -29,6 +29,8 @@ from typing import Any
 
 from refinery_beam.masking import mask
 from refinery_beam.rules import RULES, Rule, fill
+from refinery_beam.visible import display as display
+from refinery_beam.visible import shorten, visible
 
 _UNKNOWN = Rule("", "", "")
 """What is said of a code that a plugin made: nothing but what it says itself."""
@@ -87,16 +89,16 @@ class RefineryError(Exception):
 
     def render(self) -> str:
         """The words printed for a person: position and message first, then value, rule and remedy on their own lines."""
-        lines = [f"{self.at}: {self.message}" if self.at else self.message]
+        lines = [f"{display(shorten(self.at))}: {self.message}" if self.at else self.message]
         value = _said(self.value)
         # Facts in the position or the message are not repeated.
-        if value and value not in self.message and value != self.at:
-            lines.append(f"  value:  {_shorten(value)}")
+        if value and display(value) not in self.message and value not in self.message and value != self.at:
+            lines.append(f"  value:  {display(shorten(value, 200))}")
         if self.rule:
             lines.append(f"  rule:   {self.rule}")
         if self.remedy:
             lines.append(f"  remedy: {self.remedy}")
-        return "\n".join(_printable(line) for line in lines)
+        return "\n".join(visible(line) for line in lines)
 
 
 class RecipeError(RefineryError):
@@ -202,17 +204,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {hit!r}?" if hit else "known: " + ", ".join(known)
 
 
-def display(text: str) -> str:
-    r"""The text with everything unprintable escaped, so that no file name can move a cursor or break a line of a report.
-
-    >>> display("caf\udce9\n.png")
-    'caf\\xe9\\n.png'
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() and c != "\\" else _escape(c) for c in text)
-
-
 def _rebuild(cls: type[RefineryError], message: str, code: str, at: str, value: Any, rule: str, remedy: str) -> RefineryError:
     return cls(message, code=code, at=at, value=value, rule=rule, remedy=remedy)
 
@@ -220,23 +211,3 @@ def _rebuild(cls: type[RefineryError], message: str, code: str, at: str, value: 
 def _said(value: Any) -> str:
     """A value in the recipe's own words: true, not True."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, so that no file name can move a cursor or colour a terminal. Line breaks stay."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _shorten(text: str, limit: int = 200) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _escape(char: str) -> str:
-    if char == "\\":
-        return "\\\\"  # so that two different names never show alike
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode()

@@ -34,6 +34,7 @@ GROUND = {
     "processes",
     "rules",
     "tables",
+    "visible",
 }
 
 # Who may import whom. A room that is missing here has no right to exist yet; `launch` is the driver that joins the rooms into a run.
@@ -41,7 +42,8 @@ ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "rules": set(),
     "masking": set(),
-    "errors": {"masking", "rules"},
+    "visible": set(),
+    "errors": {"masking", "rules", "visible"},
     "locations": {"errors", "masking"},
     "processes": set(),
     "identity": set(),
@@ -67,6 +69,7 @@ ARROWS: dict[str, set[str]] = {
     "reporting": GROUND,
     "reading": GROUND | {"plugins", "recipe", "record", "cache"},
     "torch": {"reading"},
+    "inspection": GROUND | {"cache", "plugins", "reading"},
     "scaffold": GROUND | {"plugins", "recipe", "index"},
     "launch": GROUND
     | {
@@ -84,6 +87,7 @@ ARROWS: dict[str, set[str]] = {
         "cache",
         "reporting",
         "reading",
+        "inspection",
         "scaffold",
     },
     "testing": GROUND | {"plugins", "launch", "runners"},

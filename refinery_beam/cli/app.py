@@ -10,26 +10,31 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam import __version__, locations
-from refinery_beam.cli import clean, draw, drift, init, log, ls, plan, report, rerun, run, schema, status, streams, validate, verify, why
+from refinery_beam.cli import output, streams
+from refinery_beam.cli.completion import VARIABLE, prepare_completion
+from refinery_beam.cli.help import FirstPage
 from refinery_beam.cli.options import Call, before_the_verb
-from refinery_beam.cli.output import print_failure, print_json
+from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
+from refinery_beam.cli.verbs import entries
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 from refinery_beam.masking import mask, remember_words
 
 app = typer.Typer(
+    cls=FirstPage,
     name="refinery-beam",
     help="One YAML recipe in, one prepared, cached, provable image dataset out.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
     no_args_is_help=True,
+    subcommand_metavar="VERB ...",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"refinery-beam {__version__}")
+        show(f"refinery-beam {__version__}")
         raise typer.Exit
 
 
@@ -40,28 +45,6 @@ def _globals(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
     pass  # typer has done what --version asks, and the shared options are in the context
-
-
-app.command("run")(run.run)
-app.command("materialize", help="The same as run.")(run.run)
-app.command("rerun")(rerun.rerun)
-app.command("init")(init.init)
-app.command("plan")(plan.plan)
-app.command("schema")(schema.schema)
-app.command("validate")(validate.validate)
-app.command("draw")(draw.draw)
-app.command("drift")(drift.drift)
-app.command("report")(report.report)
-app.command("why")(why.why)
-app.add_typer(log.app, name="log")
-app.command("ls")(ls.ls)
-app.command("tag")(ls.tag)
-app.command("untag")(ls.untag)
-app.command("clean")(clean.clean)
-app.command("status")(status.status)
-app.command("verify")(verify.verify)
-
-TAKES_BEAM_OPTIONS = ("run", "materialize")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -75,14 +58,16 @@ def call(given: list[str]) -> int:
     """The command line as a function: prints, and returns the exit code."""
     if given[:1] == ["worker-boot"]:
         return _boot_worker(given[1:])
+    if VARIABLE in os.environ:
+        prepare_completion(os.environ)
     given, beam_options = _cut(given)
+    as_json, output.plainly = "--json" in given, "--no-color" in given
     # Before the first word of any error.
     remember_words((*given, *beam_options))
-    as_json = "--json" in given
     try:
-        if beam_options and not set(TAKES_BEAM_OPTIONS) & set(given):
+        if beam_options and not {entry.name for entry in entries() if entry.takes_beam_options} & set(given):
             raise UsageError(
-                "only run takes Beam options",
+                "this verb takes no Beam options",
                 code="beam-option",
                 value=" ".join(beam_options),
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
@@ -104,7 +89,7 @@ def call(given: list[str]) -> int:
         # The option parser's own exceptions; their class moved between packages, their shape did not.
         if type(error).__name__ == "NoArgsIsHelpError":
             if not as_json:
-                print(error.format_message(), file=sys.stderr)
+                tell(*error.format_message().split("\n"))
                 return UsageError.exit_code
             words = "a verb is missing"
         else:
@@ -141,9 +126,9 @@ def _refused(error: MemoryError | OSError) -> RefineryError:
     if isinstance(error, MemoryError) or error.errno == errno.ENOMEM:
         return EnvironmentFault("there is no memory left", code="no-memory")
     name = error.filename if error.filename is not None else ""
-    where = display(os.fsdecode(name)) if isinstance(name, str | bytes | os.PathLike) else str(name)
+    where = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return EnvironmentFault(f"{where}: {reason}" if where else reason, code="system-refused", at=where, value=type(error).__name__)
+    return EnvironmentFault(f"{display(where)}: {reason}" if where else reason, code="system-refused", at=where, value=type(error).__name__)
 
 
 def _usage(words: str, context: Any) -> UsageError:
@@ -170,6 +155,7 @@ def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:
     if as_json:
         print_json({"contract": 1, "errors": [body]})
     else:
-        print(
-            f"error: this is a bug in refinery-beam: {words}\n  remedy: run again with --debug and report what it prints", file=sys.stderr
+        tell(
+            Line(f"error: this is a bug in refinery-beam: {words}", "bad"),
+            "  remedy: run again with --debug and report what it prints",
         )

@@ -9,8 +9,7 @@ import typer
 
 from refinery_beam.cli.ls import size
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, table
-from refinery_beam.errors import display
+from refinery_beam.cli.output import Block, Line, Table, display, print_json, show
 from refinery_beam.launch.clean import CleanOptions, CleanResult, clean_with
 
 _ABOUT = {f.name: f.metadata["help"] for f in fields(CleanOptions) if f.metadata["help"].words}
@@ -50,21 +49,20 @@ def clean(
     if options.json:
         print_json(result.to_dict())
     else:
-        print(words(result))
+        show(*blocks(result))
 
 
-def words(result: CleanResult) -> str:
+def blocks(result: CleanResult) -> list[Block]:
     """What `clean` says to a person."""
-    lines = []
+    said: list[Block] = []
     if result.removed:
-        rows = [("removed" if result.done else "would go", "recipe", "size", "where")]
-        rows += [(one.kind, display(one.recipe) or "-", size(one.bytes), display(one.location)) for one in result.removed]
-        lines.append(table(rows))
-    lines += [f"kept: {one.item.kind} {display(one.item.recipe) or one.item.name}: {one.reason}" for one in result.kept]
+        rows = [(one.kind, one.recipe or "-", size(one.bytes), one.location) for one in result.removed]
+        said.append(Table(("removed" if result.done else "would go", "recipe", "size", "where"), rows))
+    said += [Line(f"kept: {one.item.kind} {display(one.item.recipe or one.item.name)}: {one.reason}") for one in result.kept]
     verb = "freed" if result.done else "would free"
-    lines.append(f"{verb} {size(result.bytes)} in {display(result.root)}; {size(result.left)} stay")
+    said.append(Line(f"{verb} {size(result.bytes)} in {display(result.root)}; {size(result.left)} stay", "good"))
     if result.over:
-        lines.append(f"still {size(result.over)} over the budget: the rest is needed, see above")
+        said.append(Line(f"still {size(result.over)} over the budget: the rest is needed, see above", "warning"))
     if result.removed and not result.done:
-        lines.append("nothing was changed: --yes removes it")
-    return "\n".join(lines)
+        said.append(Line("nothing was changed: --yes removes it"))
+    return said

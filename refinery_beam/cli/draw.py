@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
+from refinery_beam.cli import offers
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import CONTRACT, print_json, print_remarks
+from refinery_beam.cli.output import CONTRACT, Facts, print_json, print_remarks, show
 
 
 @shared
 def draw(
     target: Annotated[str, typer.Argument(help="A recipe, or an instance's directory or URL.")],
-    names: Annotated[list[str] | None, typer.Argument(help="Pictures to draw; default all of the recipe.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Pictures to draw; default all of the recipe.", autocompletion=offers.pictures)
+    ] = None,
     *,
     options: Options,
 ) -> None:
@@ -25,6 +28,5 @@ def draw(
     if options.json:
         print_json({"contract": CONTRACT, "pictures": dict(result.pictures), "notes": list(result.notes)})
         return
-    for name, path in result.pictures.items():
-        print(f"{name}  {path}")
+    show(Facts(list(result.pictures.items())))
     print_remarks(options, notes=result.notes)

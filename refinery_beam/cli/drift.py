@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json
-from refinery_beam.launch.drift import drift_with
+from refinery_beam.cli.output import print_json, show
 
 
 @shared
@@ -19,8 +18,10 @@ def drift(
     options: Options,
 ) -> None:
     """Compare the labels, channels and facts of two instances. Reads no image. Exit code 0 however far they are apart."""
+    from refinery_beam.launch.drift import drift_with
+
     result = drift_with(a, b, options.settings())
     if options.json:
         print_json(result.to_dict())
     else:
-        print(result)
+        show(*str(result).split("\n"))

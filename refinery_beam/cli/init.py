@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import coded, print_json, print_remarks
-from refinery_beam.errors import UsageError, display
-from refinery_beam.launch.init import init as write_recipe
+from refinery_beam.cli.output import Line, coded, display, next_command, print_json, print_remarks, show, tell
+from refinery_beam.errors import UsageError
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the recipe is written. [default: recipe.yaml]")]
 Input = Annotated[Path | None, typer.Option("--input", "-i", metavar="DIR", help="The same as naming the folder.")]
@@ -35,14 +34,17 @@ def init(
         raise UsageError(
             "init needs a folder of images", code="usage", rule="refinery-beam init FOLDER", remedy="name the folder your images are in"
         )
+    from refinery_beam.launch.init import init as write_recipe
+
     result = write_recipe(source, output=output, force=force, label_column=label_column, plugin_paths=options.settings().plugin_paths)
     if options.json:
         print_json(result.to_dict())
         return
-    print(f"{result.layout}: wrote {output} and {os.path.basename(result.schema)} in the same folder")
+    schema = os.path.basename(result.schema)
+    show(Line(f"{result.layout}: wrote {display(str(output))} and {display(schema)} in the same folder", "good"))
     if not options.quiet:
         width = max((len(display(remark.path)) for remark in result.remarks), default=0)
         for remark in result.remarks:
-            typer.echo(f"  {remark.verdict:5}  {display(remark.path).ljust(width)}  {display(remark.why)}", err=True)
-        typer.echo(f"next: refinery-beam run {output}", err=True)
+            tell(f"  {remark.verdict:5}  {display(remark.path).ljust(width)}  {remark.why}")
     print_remarks(options, warnings=coded(result.warnings))
+    next_command(options, "run", str(output))

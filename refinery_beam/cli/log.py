@@ -9,10 +9,12 @@ import typer
 
 from refinery_beam.cli.ls import ago, size
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, rows, table
-from refinery_beam.errors import display
+from refinery_beam.cli.output import Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
+from refinery_beam.cli.output import show as print_blocks
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(
+    invoke_without_command=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 Failed = Annotated[bool, typer.Option("--failed", help="Only runs that failed, were interrupted, or died.")]
 Running = Annotated[bool, typer.Option("--running", help="Only runs that have not ended, as far as anybody knows.")]
@@ -45,12 +47,12 @@ def log(
         print_json(found.to_dict())
         return
     if not found:
-        print("no runs")
+        print_blocks("no runs")
     else:
         now = datetime.now(UTC)
-        print(table([("run", "when", "recipe", "status", "records", "seconds", "key"), *(_line(e.values, now) for e in found)]))
-    if found.unreadable and options.warns:
-        typer.echo(f"warning: {found.unreadable} files of the journal cannot be read", err=True)
+        print_blocks(Table(("run", "when", "recipe", "status", "records", "seconds", "key"), [_line(e.values, now) for e in found]))
+        next_command(options, "log", "show", str(found[0].values["run"]))
+    print_remarks(options, warnings=[f"{found.unreadable} files of the journal cannot be read"] if found.unreadable else [])
 
 
 @app.command("show")
@@ -64,13 +66,12 @@ def show(run: Run, *, recipe: Text = False, options: Options) -> None:
     if recipe:
         if not entry.recipe_text:
             raise UsageError(f"the journal does not hold the recipe of {entry.run}", code="unknown-run", value=run)
-        print(entry.recipe_text, end="" if entry.recipe_text.endswith("\n") else "\n")
+        print_text(entry.recipe_text)
     elif options.json:
         print_json({"contract": 1, **entry.to_dict()})
     else:
-        print(
-            rows([(name, _said(name, value)) for name, value in entry.values.items() if name not in ("recipe_text", "event_id", "journal")])
-        )
+        left_out = ("recipe_text", "event_id", "journal")
+        print_blocks(Facts([(name, Words(_said(name, value))) for name, value in entry.values.items() if name not in left_out]))
 
 
 def _line(values: dict[str, Any], now: datetime) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ def _line(values: dict[str, Any], now: datetime) -> tuple[str, ...]:
     status = values.get("status", "") + (f": {values['error']}" if values.get("error") else "")
     records = f"{values['records_out']:,}" if "records_out" in values else "-"
     seconds = f"{values['seconds']:,.1f}" if "seconds" in values else "-"
-    return (values["run"], ago(values["time"], now), display(what) or "-", status, records, seconds, values.get("key", "-"))
+    return (values["run"], ago(values["time"], now), what or "-", status, records, seconds, values.get("key", "-"))
 
 
 def _said(name: str, value: Any) -> str:

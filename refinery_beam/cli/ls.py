@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, table
-from refinery_beam.errors import display
+from refinery_beam.cli.output import Block, Line, Table, Words, display, next_command, print_json, show
 from refinery_beam.launch.cached import SORTS, InstanceList, TagResult, ls_with, tag_with, untag_with
 
 Sort = Annotated[str, typer.Option("--sort", metavar="BY", help=f"{', '.join(SORTS[:-1])} or {SORTS[-1]}.")]
@@ -25,7 +24,9 @@ def ls(*, sort: Sort = "used", options: Options) -> None:
     if options.json:
         print_json(found.to_dict())
     else:
-        print(words(found))
+        show(*blocks(found))
+        if found:
+            next_command(options, "status", found[0].key)
 
 
 @shared
@@ -40,19 +41,19 @@ def untag(name: Name, *, options: Options) -> None:
     _print(untag_with(name, options.settings()), options)
 
 
-def words(found: InstanceList) -> str:
+def blocks(found: InstanceList) -> list[Block]:
     """What `ls` says to a person."""
     if not found:
-        return "no instances"
+        return [Line("no instances")]
     now = datetime.now(UTC)
-    lines = [("recipe", "key", "built", "used", "size", "records", "tags")]
+    lines = []
     for one in found:
         c = one.cached
         counts = "  ".join(f"{split} {count:,}" for split, count in one.counts.items()) or "damaged"
         tags = ", ".join(c.tags) + ("" if one.own else f"{' ' if c.tags else ''}({one.root})")
-        lines.append((display(one.recipe) or "-", one.key, ago(c.built, now), ago(c.used, now), size(c.bytes), counts, tags))
+        lines.append((one.recipe or "-", one.key, ago(c.built, now), ago(c.used, now), size(c.bytes), Words(counts), tags))
     total = f"{len(found)} instance{'s' if len(found) > 1 else ''}, {size(found.bytes)}"
-    return f"{table(lines)}\n{total}"
+    return [Table(("recipe", "key", "built", "used", "size", "records", "tags"), lines), Line(total)]
 
 
 def ago(moment: datetime | None, now: datetime) -> str:
@@ -86,7 +87,8 @@ def _print(result: TagResult, options: Options) -> None:
     if options.json:
         print_json(result.to_dict())
     elif result.status == "removed":
-        print(f"removed: {result.tag} is the name of nothing")
+        show(f"removed: {display(result.tag)} is the name of nothing")
     else:
-        was = f", and was {result.before}" if result.status == "moved" else ""
-        print(f"{result.status}: {result.tag} is {result.instance}{was}")
+        was = f", and was {display(str(result.before))}" if result.status == "moved" else ""
+        show(Line(f"{result.status}: {display(result.tag)} is {display(str(result.instance))}{was}", "good"))
+        next_command(options, "status", result.tag)

@@ -7,17 +7,23 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
+from refinery_beam.cli.offers import VALUES
 from refinery_beam.errors import Interrupted, UsageError
 from refinery_beam.launch.options import LOG_LEVELS, Help
 from refinery_beam.launch.options import Options as LibraryOptions
-from refinery_beam.launch.settings import Settings
+
+if TYPE_CHECKING:
+    from refinery_beam.launch.settings import Settings
 
 HELP: dict[str, Help] = {f.name: f.metadata["help"] for f in fields(LibraryOptions) if f.metadata["help"].words}
 """The options of the library that the command line has too."""
+
+OF_THE_KEY = ("cache_root", "seed", "overlays", "plugin_paths", "digest")
+"""Options that say which instance of a recipe is meant."""
 
 
 class Call(NamedTuple):
@@ -35,6 +41,7 @@ class Options:
     json: bool = False
     debug: bool = False
     verbose: bool = False
+    no_color: bool = False
     command: tuple[str, ...] = ()
     goes_on: bool = False
     """Whether a verb of its own follows, as `show` behind `log`, and does the work."""
@@ -53,17 +60,30 @@ class Options:
         """These options, with what they leave out taken from those that stood before the verb."""
         if earlier is None:
             return self
-        flags = {name: getattr(self, name) or getattr(earlier, name) for name in ("json", "debug", "verbose")}
+        flags = {name: getattr(self, name) or getattr(earlier, name) for name in ("json", "debug", "verbose", "no_color")}
         return Options(given={**earlier.given, **self.given}, command=earlier.command, **flags)
 
     def settings(self) -> Settings:
         """The execution context of the call."""
+        # A door: help and completion need the options, and nothing behind them.
+        from refinery_beam.launch.settings import Settings
+
         return Settings(
             **{**self.given, "log_level": self._level},
             command=self.command,
             debug=self.debug,
             forked=not self.debug,  # whose traceback would not come out of the child
         )
+
+    def of_the_key(self) -> list[str]:
+        """Those of the options, as words of a command line, that say which instance of a recipe is meant."""
+        found = []
+        for name in OF_THE_KEY:
+            given = self.given.get(name)
+            word = HELP[name].words[0]
+            for value in given if isinstance(given, list | tuple) else [] if given is None else [given]:
+                found += [word, str(value)]
+        return found
 
     @property
     def _level(self) -> str:
@@ -118,7 +138,8 @@ def _options(values: dict[str, Any], *, call: Call | None = None) -> Options:
     if call is not None and call.beam_options:
         given["beam_options"] = call.beam_options
     verbose = verbose or given.get("log_level") == "debug"
-    return Options(given=given, json=taken["json"], debug=taken["debug"], verbose=verbose, command=call.words if call is not None else ())
+    flags = {name: taken[name] for name in ("json", "debug", "no_color")}
+    return Options(given=given, verbose=verbose, command=call.words if call is not None else (), **flags)
 
 
 def _signed(wrapper: Callable[..., None], function: Callable[..., None]) -> Callable[..., None]:
@@ -135,9 +156,14 @@ def _of_the_library() -> list[inspect.Parameter]:
     types = get_type_hints(LibraryOptions)
     parsed: dict[Any, Any] = {bool: bool, int | None: int | None, Sequence[str]: list[str] | None}
     return [
-        _parameter(name, parsed.get(types[name], str | None), typer.Option(*about.words, metavar=about.metavar or None, help=_said(about)))
+        _parameter(name, parsed.get(types[name], str | None), typer.Option(*about.words, **_details(name, about)))
         for name, about in HELP.items()
     ]
+
+
+def _details(name: str, about: Help) -> dict[str, Any]:
+    values = VALUES.get(name)
+    return {"metavar": about.metavar or None, "help": _said(about), **({"autocompletion": values} if values else {})}
 
 
 def _said(about: Help) -> str:
@@ -152,6 +178,9 @@ def _parameter(name: str, type: Any, option: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[type, option])
 
 
+SHARED = frozenset(word for about in HELP.values() for word in about.words) | {"--json", "--verbose", "--quiet", "--no-color", "--debug"}
+"""The words of the options that every verb has."""
+
 _CONTEXT = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 _PARAMETERS = [
@@ -159,5 +188,6 @@ _PARAMETERS = [
     _parameter("json", bool, typer.Option("--json", help="Print one JSON object on stdout.")),
     _parameter("verbose", bool, typer.Option("--verbose", "-v", help="Say more on stderr: --log-level debug.")),
     _parameter("quiet", bool, typer.Option("--quiet", "-q", help="No progress, no remarks: --log-level warning.")),
+    _parameter("no_color", bool, typer.Option("--no-color", help="No colours on a terminal. [NO_COLOR]")),
     _parameter("debug", bool, typer.Option("--debug", help="Show the traceback of an error.")),
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import coded, print_json, print_remarks
+from refinery_beam.cli.output import coded, next_command, print_json, print_remarks, show
 from refinery_beam.cli.run import summary
 
 Target = Annotated[str, typer.Argument(help="The id of a run, or an instance: directory, URL, tag, beginning of its key.")]
@@ -26,7 +26,7 @@ def rerun(target: Target, *, allow: Allow = None, options: Options) -> None:
     if options.json:
         print_json(again.to_dict())
         return
-    print(summary(again.result))
-    print(again)
+    show(*summary(again.result), *str(again).split("\n"))
     warnings = [f"{drift.sentence} [{drift.kind}]" for drift in again.drift]
     print_remarks(options, notes=again.result.notes, warnings=[*warnings, *coded(again.result.warnings)])
+    next_command(options, "verify", again.result.path)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json
+from refinery_beam.cli.output import next_command, print_json, show
 
 
 @shared
@@ -20,5 +20,6 @@ def why(recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
     result = why_with(recipe, options.settings())
     if options.json:
         print_json(result.to_dict())
-    else:
-        print(result)
+        return
+    show(*str(result).split("\n"))
+    next_command(options, "status" if result.status == "hit" else "run", str(recipe))

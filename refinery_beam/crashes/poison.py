@@ -149,7 +149,7 @@ def _no_record_explains(plan: Plan, error: JobDied, suspects: Sequence[Suspect])
 
 
 def _file(plan: Plan, marker: Marker) -> str:
-    return display(locations.join(plan.sources[marker.ref.source].root, marker.ref.path))
+    return locations.join(plan.sources[marker.ref.source].root, marker.ref.path)
 
 
 def _names(markers: Sequence[Marker]) -> str:

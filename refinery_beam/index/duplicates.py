@@ -51,9 +51,9 @@ def find_repeats(members: Iterable[Member]) -> Repeats:
             continue
         records += summary.members
         if summary.labels:
-            conflicts.add(summary.labels[0].key, [f"{display(m.record_id)!r} is {m.label!r}" for m in summary.labels])
+            conflicts.add(summary.labels[0].key, [f"'{display(m.record_id)}' is {m.label!r}" for m in summary.labels])
         if summary.partitions:
-            leaks.add(summary.partitions[0].key, [f"{display(m.record_id)!r} in {m.partition!r}" for m in summary.partitions])
+            leaks.add(summary.partitions[0].key, [f"'{display(m.record_id)}' in {m.partition!r}" for m in summary.partitions])
     warnings = []
     if conflicts.count:
         warnings.append(("label-conflict", conflicts.text("of identical files with different labels")))

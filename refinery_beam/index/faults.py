@@ -93,7 +93,7 @@ class ReadingFaults:
 def _odd_labels(source: Source, odd: Mapping[str, str], dtype: str) -> DataError:
     label, path = next(iter(odd.items()))
     return DataError(
-        f"source {source.name!r}: {plural(len(odd), 'label')} not {dtype}: {first_few(list(odd))} (the first of {display(path)!r})",
+        f"source {source.name!r}: {plural(len(odd), 'label')} not {dtype}: {first_few(list(odd))} (the first of '{display(path)}')",
         code="label-dtype",
         at=source.label_from.at if source.label_from else source.at,
         value=label,
@@ -137,10 +137,11 @@ def _ids(listing: SourceListing) -> Iterator[tuple[bytes, Source, FileFact]]:
 
 def _twice(one: tuple[Source, FileFact], two: tuple[Source, FileFact]) -> DataError:
     (source, file), (other, twin) = sorted((one, two), key=lambda pair: (pair[0].name, ascii(pair[1].path)))
-    record_id = display(nfc(f"{source.name}/{file.path}"))
+    record_id = nfc(f"{source.name}/{file.path}")
     # !a: the two may differ in how accents are composed, which no screen shows.
     return DataError(
-        f"two files share the record id {record_id!r}: {file.path!a} of source {source.name!r} and {twin.path!a} of source {other.name!r}",
+        f"two files share the record id '{display(record_id)}': {file.path!a} of source {source.name!r} and {twin.path!a} of source "
+        f"{other.name!r}",
         code="record-id-twice",
         at=record_id,
         value=record_id,

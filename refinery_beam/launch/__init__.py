@@ -10,8 +10,26 @@
 ``build/``     everything behind a miss
 """
 
-from refinery_beam.launch.prepare import Prepared, check_recipe, prepare
-from refinery_beam.launch.run import RunResult, run
-from refinery_beam.launch.settings import Settings
+from __future__ import annotations
 
-__all__ = ["Prepared", "RunResult", "Settings", "check_recipe", "prepare", "run"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refinery_beam.launch.prepare import Prepared
+    from refinery_beam.launch.run import RunResult
+    from refinery_beam.launch.settings import Settings
+
+__all__ = ["Prepared", "RunResult", "Settings"]
+
+_HOMES = {"Prepared": "prepare", "RunResult": "run", "Settings": "settings"}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: the options of the command line are in this package, and its help shows them without the rest.
+    if name in _HOMES:
+        from importlib import import_module
+
+        value = getattr(import_module(f"refinery_beam.launch.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'refinery_beam.launch' has no attribute {name!r}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refinery_beam.errors import DataError, display
+from refinery_beam.errors import DataError
 from refinery_beam.index import check_sources
 from refinery_beam.launch.first_files import remarks_of_folder
 from refinery_beam.launch.options import Options, keywords, option
@@ -44,7 +44,7 @@ class InitResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The object `init --json` prints (contract 1)."""
-        remarks = [{"path": display(r.path), "verdict": r.verdict, "why": r.why} for r in self.remarks]
+        remarks = [{"path": r.path, "verdict": r.verdict, "why": r.why} for r in self.remarks]
         found = {"recipe": self.recipe, "schema": self.schema, "layout": self.layout, "remarks": remarks, "warnings": said(self.warnings)}
         return {"contract": CONTRACT, "status": "written", **found}
 
@@ -93,7 +93,7 @@ def _prove(path: str, text: str, found: FolderFacts, settings: Settings) -> list
         raise DataError(
             f"init makes nothing of the folder: it looks like {found.layout}, but {first.message}",
             code="init-layout",
-            at=display(found.sources[0].path),
+            at=found.sources[0].path,
             value=first.code,
             remedy=first.remedy,
         )

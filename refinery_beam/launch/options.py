@@ -17,7 +17,7 @@ from refinery_beam import locations
 from refinery_beam.errors import UsageError
 from refinery_beam.locations import StrPath
 from refinery_beam.masking import mask, masked_words, remember_words
-from refinery_beam.plugins.discovery import PLUGIN_PATH_VARIABLE
+from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE
 from refinery_beam.runners.engines import Engine
 
 P = ParamSpec("P")

@@ -15,6 +15,7 @@ from refinery_beam.launch.history.meter import Meter
 from refinery_beam.launch.options import LOG_LEVELS, Options
 from refinery_beam.masking import mask
 from refinery_beam.runners.options import check_locations, read_options
+from refinery_beam.visible import visible
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -66,7 +67,7 @@ class Settings(Options):
         if self.say is not None:
             self.say(text)
         elif self.talks and sys.stderr is not None:
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(f"{visible(text)}\n")
 
     def warn(self, text: str) -> None:
         """Say once what somebody will want to know, though nothing ends because of it; log level error hides it."""
@@ -106,7 +107,11 @@ class Settings(Options):
             rule = "paths of an instance stand in its files, which are UTF-8 text"
             errors.append(
                 UsageError(
-                    f"the cache root {shown!r} is not valid UTF-8", code="bad-name", value=shown, rule=rule, remedy="name another folder"
+                    f"the cache root {shown!r} is not valid UTF-8",
+                    code="bad-name",
+                    value=self.root,
+                    rule=rule,
+                    remedy="name another folder",
                 )
             )
         raise_all(errors)

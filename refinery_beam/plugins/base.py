@@ -339,7 +339,7 @@ class Plugin:
         return PluginError(
             f"the {what} {word!r}{whose} failed{where}: {type(failed.error).__name__}: {display(str(failed.error))}",
             code="op-failed",
-            at=display(record_id),
+            at=record_id,
             value=failed.step,
             remedy=None if whose else "report this with the recipe and the file",
             what=what,

@@ -33,7 +33,7 @@ from refinery_beam.plugins.base import (
     misfit,
 )
 from refinery_beam.plugins.compression import PATTERN, RULE
-from refinery_beam.plugins.modules import PathCode, import_error, load_path, package_digest, read_path
+from refinery_beam.plugins.modules import PLUGIN_PATH_VARIABLE, PathCode, import_error, load_path, package_digest, read_path
 
 GROUP = "refinery_beam.plugins"
 _BUILT_IN = ("image_classification",)
@@ -52,10 +52,6 @@ class _Found:
 def plugin_names(paths: Sequence[PathCode] = ()) -> tuple[str, ...]:
     """The names that `find_plugin` accepts, sorted."""
     return tuple(sorted(_registry(tuple(paths))))
-
-
-PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
-"""Plugin paths as PATH holds paths, for whoever names none."""
 
 
 def read_plugin_paths(paths: Iterable[str] | None) -> tuple[PathCode, ...]:
@@ -132,21 +128,40 @@ def _registry(paths: tuple[PathCode, ...]) -> Mapping[str, Plugin]:
 
 @cache
 def _installed() -> tuple[_Found, ...]:
-    """The entry points of installed distributions, sorted by name and value."""
-    from importlib import import_module
+    """What the entry points of installed distributions give. Raises the PluginError of the first that does not load."""
+    return tuple(_load(point) for point in _points())
+
+
+def installed_points() -> list[tuple[Any, PluginError | None]]:
+    """Every entry point of an installed plugin, with the error of one that does not load."""
+    found: list[tuple[Any, PluginError | None]] = []
+    for point in _points():
+        try:
+            _load(point)
+            found.append((point, None))
+        except PluginError as error:
+            found.append((point, error))
+    return found
+
+
+def _points() -> list[Any]:
     from importlib.metadata import entry_points
 
-    found = []
-    for point in sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value)):
-        location = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
-        try:
-            value = point.load()
-            module = import_module(point.module)
-        except Exception as error:
-            raise import_error(location, error) from error
-        file = getattr(module, "__file__", None)
-        found.append(_Found(_value(value, file or location), file or location, package_digest(module)))
-    return tuple(found)
+    return sorted(set(entry_points(group=GROUP)), key=lambda p: (p.name, p.value))
+
+
+def _load(point: Any) -> _Found:
+    """The value of an entry point. Raises PluginError ``plugin-import`` and ``plugin-protocol``."""
+    from importlib import import_module
+
+    location = f"{point.value} (entry point {point.name!r}" + (f" of {point.dist.name})" if point.dist is not None else ")")
+    try:
+        value = point.load()
+        module = import_module(point.module)
+    except Exception as error:
+        raise import_error(location, error) from error
+    file = getattr(module, "__file__", None)
+    return _Found(_value(value, file or location), file or location, package_digest(module))
 
 
 def assemble(found: Sequence[_Found]) -> dict[str, Plugin]:

@@ -25,6 +25,10 @@ from refinery_beam.errors import PluginError
 from refinery_beam.identity import digest
 
 PACKAGE = "refinery_beam_path_"
+
+PLUGIN_PATH_VARIABLE = "REFINERY_BEAM_PLUGIN_PATH"
+"""Plugin paths as PATH holds paths, for whoever names none."""
+
 MAX_BYTES = 4 << 20
 """Source bytes of one plugin path: they travel with the job."""
 

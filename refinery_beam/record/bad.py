@@ -29,7 +29,7 @@ def describe(ref: Ref, error: BadRecord, source_root: str) -> DataError:
     return DataError(
         f"{error.reason}: {error.detail} (record {who})",
         code=error.reason,
-        at=display(os.path.join(source_root, *ref.path.split("/"))),
+        at=os.path.join(source_root, *ref.path.split("/")),
         value=error.detail,
         rule="every record is readable and has the declared schema (Input.on_error: fail)",
         remedy=reason_of(error.reason).remedy

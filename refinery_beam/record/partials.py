@@ -34,7 +34,7 @@ def mixed_channels(point: FitPoint, detail: str, *, record_id: str) -> DataError
     return DataError(
         f"{', '.join(point.steps)} cannot be fitted on images of different numbers of channels: {detail}{who}",
         code="mixed-channels",
-        at=display(record_id) or "Transformations",
+        at=record_id or "Transformations",
         value=", ".join(point.steps),
     )
 

@@ -123,13 +123,13 @@ class SourceFiles:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise StoreError(
-                f"{display(ref.record_id)} cannot be read any more: {reason}", code="source-unreadable", at=display(location), value=reason
+                f"{display(ref.record_id)} cannot be read any more: {reason}", code="source-unreadable", at=location, value=reason
             ) from error
         if hashlib.new(ref.kind, data, usedforsecurity=False).digest() != ref.digest:
             raise DataError(
                 f"{display(ref.record_id)} changed during the run: {_OTHER_BYTES[ref.kind]}",
                 code="changed-during-run",
-                at=display(location),
+                at=location,
                 value=ref.record_id,
             )
         return data

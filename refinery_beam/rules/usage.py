@@ -6,6 +6,20 @@ from refinery_beam.rules.rule import Rule
 
 USAGE = {
     "usage": Rule("the command line", "{usage}", "{command} --help"),
+    "where-syntax": Rule(
+        "a condition of `--where` that cannot be read", "a condition is COLUMN < NUMBER and the like", "see docs/looking.md"
+    ),
+    "where-type": Rule(
+        "a condition that compares a number with a text", "a column is compared with values of its kind", "see docs/looking.md"
+    ),
+    "where-column": Rule("a condition names a column that is not there", "columns are: {columns}", "inspect without --where lists them"),
+    "unknown-record": Rule("no stored record has this id", "a record id is SOURCE/PATH", "inspect the split to list ids"),
+    "inspect-one-thing": Rule(
+        "`inspect` was asked for two things",
+        "--record, --view and --ledger each stand for themselves; --split, --label and --where select records, --split of the ledger too",
+        "ask for one after the other",
+    ),
+    "limit-range": Rule("`--limit` below 0", "--limit is a number of rows, 0 for all", "leave --limit out to list the first"),
     "bad-seed": Rule("a seed out of range", "a seed is a whole number from {least} to {most}", "choose a smaller number"),
     "workers-range": Rule("`--workers` below 1", "--workers is at least 1", "leave --workers out to use every core"),
     "empty-cache-root": Rule(

@@ -2,9 +2,11 @@
 
 Counts come from the heartbeat files of workers (see `pipeline.heartbeat`), so the line is the same on every engine whose workers share
 the work folder; only some engines pass on Beam's own counters while a job runs. Without a shared folder, counts come from the engine.
-A bundle that is processed twice counts twice, so the counts are for the live line only: the final numbers are counted from rows.
+A bundle that is processed twice counts twice, so the counts are for the live line only, which never shows more than the total and never
+runs backwards; the final numbers are counted from rows.
 
-On a terminal one line is redrawn. Elsewhere nothing is printed, or with ``--verbose`` a plain line every ten seconds.
+On a terminal one line is redrawn; on one that cannot go back in a line (``TERM=dumb``), and with ``--verbose`` elsewhere, a plain line is
+printed every ten seconds.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
 from refinery_beam import locations
+from refinery_beam.visible import visible
 
 WORDS = {"digest": "reading", "peek": "looking into files for", "fit": "fitting", "write": "writing"}
 """The verb of a pass, by the first word of its name."""
@@ -29,6 +32,12 @@ NOUN = "records"
 
 WINDOW_SECONDS = 10.0
 """The rate covers these last seconds: the first records of a pass wait for workers to start."""
+
+SURE_SECONDS = 2.0
+"""A rate over less is not shown, nor the time left by it."""
+
+STILL_SECONDS = 2.0
+"""A pass whose count stays the same for so long gives way to one that moves."""
 
 PLAIN_SECONDS = 10.0
 
@@ -93,33 +102,81 @@ def render(name: str, count: Count, rate: float = 0.0, *, noun: str = NOUN) -> s
 
 
 class Passes:
-    """Finds the running pass and its rate from counts and the times of reading them. `total` is the default for passes without a total."""
+    """Finds the running pass and its rate from counts and the times of reading them. `total` is the default for passes without a total.
+
+    What it shows of a pass never falls: a file that cannot be read for a moment, a bundle that is tried again and a worker that starts anew
+    make sums smaller or larger than what is done. Nor does it leave a pass that is under way for one that was left before.
+    """
 
     def __init__(self, total: int, *, noun: str = NOUN) -> None:
         self._total = total
         self._noun = noun
-        self._last: Mapping[str, Count] = {}
+        self._shown: dict[str, Count] = {}
+        self._shares: dict[str, int] = {}
         self._history: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
 
     def line(self, counts: Mapping[str, Count], now: float) -> str:
-        """The line for the pass whose count changed last; '' before any pass has begun."""
+        """The line for the pass that is under way; '' before any pass has begun."""
+        moved = []
         for name, count in counts.items():
-            if count.done != self._last.get(name, Count()).done:
-                self._name = name
-                history = self._history.setdefault(name, deque())
-                history.append((now, count.done))
-                while now - history[0][0] > WINDOW_SECONDS and len(history) > 2:
-                    history.popleft()
-        self._last = dict(counts)
+            before = self._shown.get(name, Count())
+            self._shown[name] = Count(max(before.done, count.done), max(before.of, count.of))
+            if count.done > before.done:
+                moved.append(name)
+                self._note(name, now)
+        self._go_on(moved, now)
         if not self._name:
             return ""
-        count = counts[self._name]
-        return render(self._name, Count(count.done, count.of or self._total), self._rate(now), noun=self._noun)
+        count = self._count(self._name)
+        share = 100 * count.done // count.of if count.of else 0
+        if share < self._shares.get(self._name, 0):
+            # More records have come than were known of: without a total until the share is again what it was.
+            return render(self._name, Count(count.done), self._rate(now), noun=self._noun)
+        self._shares[self._name] = share
+        return render(self._name, count, self._rate(now), noun=self._noun)
+
+    def _note(self, name: str, now: float) -> None:
+        history = self._history.setdefault(name, deque())
+        history.append((now, self._count(name).done))
+        while now - history[0][0] > WINDOW_SECONDS and len(history) > 2:
+            history.popleft()
+
+    def _count(self, name: str) -> Count:
+        """What is shown of a pass: never more than its total."""
+        count = self._shown.get(name, Count())
+        of = count.of or self._total
+        return Count(min(count.done, of) if of else count.done, of)
+
+    def _go_on(self, moved: Sequence[str], now: float) -> None:
+        """Go to another pass that moves once this one is through, or stands still: passes of one stage move by turns."""
+        others = [name for name in moved if name != self._name]
+        if not others or (self._name in moved and not self._through(self._name)):
+            return
+        if self._name and not self._through(self._name) and now - self._history[self._name][-1][0] < STILL_SECONDS:
+            return
+        self._name = next((name for name in others if not self._through(name)), others[0])
+
+    def _through(self, name: str) -> bool:
+        count = self._count(name)
+        return bool(count.of) and count.done >= count.of
 
     def _rate(self, now: float) -> float:
-        (begun, first), (_, last) = self._history[self._name][0], self._history[self._name][-1]
-        return (last - first) / (now - begun) if now > begun else 0.0
+        """Records a second, once it is known: the first records of a pass wait for workers to start, and say nothing of the rest. So it
+        takes `SURE_SECONDS`, and a second half that goes about as fast as the whole; after the window it is what it is.
+        """
+        history = self._history[self._name]
+        (begun, first), (_, last) = history[0], history[-1]
+        span = now - begun
+        if span < SURE_SECONDS or last == first:
+            return 0.0
+        rate = (last - first) / span
+        if span < WINDOW_SECONDS:
+            at, half = next((moment for moment in reversed(history) if moment[0] <= begun + span / 2), history[0])
+            late = (last - half) / (now - at) if now > at else 0.0
+            if not rate / 2 <= late <= rate * 2:
+                return 0.0
+        return rate
 
 
 @contextmanager
@@ -163,7 +220,7 @@ def live(
 class _Line:
     def __init__(self, out: TextIO, total: int, noun: str) -> None:
         self._out, self._total, self._noun = out, total, noun
-        self._terminal = out.isatty()
+        self._terminal = out.isatty() and os.environ.get("TERM", "") != "dumb"
         self._passes = Passes(total, noun=noun)
         self._last_plain = time.monotonic()
         self._width = 0
@@ -173,7 +230,7 @@ class _Line:
         """A line that stays."""
         with self._lock:
             self.clear()
-            self._out.write(text + "\n")
+            self._out.write(visible(text) + "\n")
             self._out.flush()
 
     def show(self, counts: Mapping[str, Count]) -> None:
@@ -184,12 +241,12 @@ class _Line:
         now = time.monotonic()
         text = self._passes.line(counts, now) or f"starting the engine for {self._total:,} {self._noun}"
         if self._terminal:
-            text = text[: max(20, _columns(self._out) - 1)]
+            text = visible(text)[: max(20, _columns(self._out) - 1)]
             self._out.write("\r" + text.ljust(self._width))
             self._width = len(text)
         elif now - self._last_plain >= PLAIN_SECONDS:
             self._last_plain = now
-            self._out.write(text + "\n")
+            self._out.write(visible(text) + "\n")
         self._out.flush()
 
     def clear(self) -> None:
@@ -201,7 +258,7 @@ class _Line:
 
 def _columns(out: TextIO) -> int:
     try:
-        return os.get_terminal_size(out.fileno()).columns
+        return os.get_terminal_size(out.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
 

@@ -69,7 +69,7 @@ def survey(path: str) -> Folder:
     """Everything below a folder, to a depth of `DEPTH`. DataError for what cannot be listed. Hidden names are passed over."""
     if not os.path.isdir(path):
         why = f"it {'is no folder' if os.path.exists(path) else why_absent(path)}"
-        raise DataError(f"init makes nothing of {display(path)}: {why}", code="init-layout", at=display(path), remedy="correct the path")
+        raise DataError(f"init makes nothing of {display(path)}: {why}", code="init-layout", at=path, remedy="correct the path")
     return _survey(path, "", ())
 
 
@@ -162,7 +162,9 @@ def _extension(name: str) -> str:
 
 
 def _unreadable(path: str, error: OSError) -> DataError:
-    where = display(path)
     return DataError(
-        f"init cannot read {where!r}: {(error.strerror or type(error).__name__).lower()}", code="unreadable-folder", at=where, value=where
+        f"init cannot read '{display(path)}': {(error.strerror or type(error).__name__).lower()}",
+        code="unreadable-folder",
+        at=path,
+        value=path,
     )

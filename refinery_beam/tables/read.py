@@ -86,7 +86,7 @@ def open_table(
 
 def missing_column(name: str, columns: Sequence[str]) -> TableFault:
     """The fault of a table without a column that is asked for."""
-    present = ", ".join(repr(display(c)) for c in columns[:_SHOWN]) + (
+    present = ", ".join(f"'{display(c)}'" for c in columns[:_SHOWN]) + (
         f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else ""
     )
     meant = closest(name, [c for c in columns if c][:200])

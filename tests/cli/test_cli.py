@@ -287,8 +287,8 @@ def test_options_before_and_after_the_verb(built: dict[str, Any], say: Say) -> N
     overlay = say("--overlay", "more", "plan", "recipe.yaml", "--json").body["recipe_hash"]
     assert overlay != built["recipe_hash"]
     assert say("plan", "recipe.yaml", "--json", "--variant", "more").body["recipe_hash"] == overlay
-    before, after = (say(*words).out.split("Options:")[1] for words in (("--help",), ("run", "--help")))
-    names = sorted(set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", after, re.M)))
+    before, after = (say(*words).out for words in (("--help",), ("run", "--help")))
+    names = sorted(set(re.findall(r"(--[a-z][a-z-]+)", after)))
     assert [name for name in names if name not in before] == [], "every option of run may stand before it"
     assert {"--shared-files", "--digest", "--storage-option"} <= set(names)
 
@@ -346,6 +346,29 @@ def test_version_and_help(say: Say) -> None:
         for option in ("--cache-root", "--workers", "--seed", "--overlay, --variant", "--json", "-v, --verbose", "-q, --quiet", "--debug"):
             assert option in text.out, (verb, option)
     assert "--deep" in say("verify", "--help").out
+
+
+def test_help_groups_verbs_by_task_and_has_the_own_options_of_a_verb_first(say: Say) -> None:
+    first = say("--help").out
+    titles = [line for line in first.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles[:3] == ["Prepare a dataset:", "Look at it:", "Prove it, keep it:"] and titles[-1] == "Options:"
+    assert all(len(re.findall(f"^  .*{word} ", first, re.M)) == 1 for word in ("--cache-root", "--workers", "--no-color"))
+    text = say("verify", "--help").out
+    own, shared = text.index("  --deep "), text.index("Options of every verb")
+    assert own < shared < text.index("--cache-root DIR") and "Where instances live" not in text
+    assert len(text[shared:].splitlines()) <= 6, "the shared options are short"
+    assert all(words in text[shared:] for words in ("-v, --verbose", "--overlay, --variant NAME"))
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert text.count("--cache-root DIR") == 1
+    assert "Threads or processes" in say("run", "--help").out, "what matters to a verb is explained there"
+
+
+def test_every_verb_of_the_table_is_there(say: Say) -> None:
+    from refinery_beam.cli.verbs import entries
+
+    for entry in entries():
+        said = say(entry.name, "--help")
+        assert said.code == 0 and said.out.startswith(f"Usage: refinery-beam {entry.name} "), entry
 
 
 def test_no_verb(say: Say) -> None:

@@ -112,7 +112,7 @@ def test_what_the_system_refuses_is_no_bug(
     def refuse(*given: Any, **named: Any) -> None:
         raise raised
 
-    monkeypatch.setattr("refinery_beam.cli.plan.plan_with", refuse)
+    monkeypatch.setattr("refinery_beam.launch.plan.plan_with", refuse)
     found = errors(capsys, "plan", "recipe.yaml")
     assert (found[0], [e["code"] for e in found[1]]) == (3, [code])
 

@@ -244,7 +244,7 @@ def test_several_errors_are_all_said(folder: Path, monkeypatch: pytest.MonkeyPat
 USAGE: dict[str, tuple[list[str], int, str, str]] = {
     "no argument": (["run"], 2, "usage", "Missing argument 'recipe'"),
     "two arguments": (["run", "recipe.yaml", "more"], 2, "usage", "(more)"),
-    "unknown verb": (["rnu", "recipe.yaml"], 2, "usage", "Did you mean 'run'?"),
+    "unknown verb": (["rnu", "recipe.yaml"], 2, "usage", "there is no verb 'rnu'"),
     "unknown option": (["run", "recipe.yaml", "--sed", "1"], 2, "usage", "--sed"),
     "workers zero": (["run", "recipe.yaml", "--workers", "0"], 2, "workers-range", "--workers 0"),
     "workers zero before": (["--workers", "0", "run", "recipe.yaml"], 2, "workers-range", "--workers 0"),

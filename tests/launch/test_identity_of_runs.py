@@ -113,7 +113,7 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="module")
 def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    from refinery_beam.launch import run as launch
+    from refinery_beam.launch.run import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
     return launch(write_recipe(class_folders, folder, fields=FLOATS), cache_root=folder / "cache", workers=1)

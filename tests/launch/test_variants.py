@@ -208,7 +208,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    from refinery_beam.launch import run as launch
+    from refinery_beam.launch.run import run as launch
 
     folder = tmp_path_factory.mktemp("reference")
     return launch(write_recipe(class_folders, folder, **EVERYTHING), cache_root=folder / "cache", workers=1)

@@ -11,7 +11,8 @@ from PIL import Image
 
 import refinery_beam as rb
 from refinery_beam.errors import PluginError, RefineryError
-from refinery_beam.launch import Settings, prepare
+from refinery_beam.launch import Settings
+from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.run import run_with
 from refinery_beam.plugins.base import Extension, Plugin
 from refinery_beam.plugins.discovery import _Found, assemble, find_plugin, plugin_of_plan, read_plugin_paths

@@ -179,10 +179,10 @@ def _form_of_ids(table: LabelTable, rows: dict[str, int], paths: Sequence[str]) 
             return form
     key, one, two = best.clash
     raise TableFault(
-        f"{best.words.rstrip('s')} {display(key)!r} fits both {display(one)!r} and {display(two)!r}",
+        f"{best.words.rstrip('s')} '{display(key)}' fits both '{display(one)}' and '{display(two)}'",
         apart=True,
         code="label-ambiguous",
-        value=display(key),
+        value=key,
         form="file names with extension" if best.words == "stems" else "relative paths",
     )
 
@@ -193,7 +193,7 @@ def _no_header_row(table: LabelTable, form: IdForm, paths: Sequence[str], labels
     lost = next((path for path, label in zip(paths, labels, strict=True) if label is None and form.path_key(nfc(path)) == key), None)
     if lost is not None:
         raise TableFault(
-            f"has no header row: its first row is {_few(table.columns)}, and {display(table.id_field)!r} names a file without a row",
+            f"has no header row: its first row is {_few(table.columns)}, and '{display(table.id_field)}' names a file without a row",
             code="label-column",
             value=table.id_field,
             remedy="name the columns with label_from.header, such as [name, label], and use these names in id_field and label_field",

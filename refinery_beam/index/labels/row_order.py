@@ -50,7 +50,7 @@ def order_rows(
         k = next(k for k in lexical if natural[k] != k)
         one, other = display(paths[natural[k]]), display(paths[k])
         raise TableFault(
-            f"row {k + 1} is for {one!r} by the order of numbers, and for {other!r} by the order of characters",
+            f"row {k + 1} is for '{one}' by the order of numbers, and for '{other}' by the order of characters",
             apart=True,
             code="row-order",
             value="by_row_order",
@@ -71,7 +71,7 @@ def _compare(ids: Sequence[str], id_field: str, paths: Sequence[str], rows: Sequ
         named = path_of.get(form.id_key(ids[rows[k]]))
         if named is not None and named != path:
             raise TableFault(
-                f"row {rows[k] + 1} is for {display(path)!r} by {order} order, but its column {id_field!r} names {display(named)!r}",
+                f"row {rows[k] + 1} is for '{display(path)}' by {order} order, but its column {id_field!r} names '{display(named)}'",
                 apart=True,
                 code="row-order",
                 value=ids[rows[k]],

@@ -110,7 +110,7 @@ class Selection:
     def lines(self) -> list[str]:
         """One line a source that leaves anything out, with the folders where it lies."""
         return [
-            f"source {display(source.source)!r}: left out {'; '.join(_words(group) for group in source.kinds[:_SAID])}"
+            f"source '{display(source.source)}': left out {'; '.join(_words(group) for group in source.kinds[:_SAID])}"
             + _more(len(source.kinds[_SAID:]) + source.more_kinds)
             for source in self.sources
             if source.kinds
@@ -173,10 +173,10 @@ def _shown(path: str) -> str:
 
 def _words(group: Group) -> str:
     first = group.folders[0]
-    where = f" in {first.folder + '/'!r}" if first.folder else ""
+    where = f" in '{first.folder}/'" if first.folder else ""
     rest = len(group.folders) - 1 + group.more_folders
     where += f" and {plural(rest, 'other folder')}" if rest else ""
-    return f"{group.files:,} {group.kind}{where} (such as {first.examples[0]!r})"
+    return f"{group.files:,} {group.kind}{where} (such as '{first.examples[0]}')"
 
 
 def _more(kinds: int) -> str:

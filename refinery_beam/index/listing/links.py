@@ -39,11 +39,11 @@ class Links:
         if not self._count:
             return
         source = self._source
-        shown = ", ".join(f"{display(path)!r} to {display(real)!r}" for path, real in self._first)
+        shown = ", ".join(f"'{display(path)}' to '{display(real)}'" for path, real in self._first)
         more = f" and {self._count - len(self._first):,} more" if self._count > len(self._first) else ""
         raise DataError(
-            f"source {source.name!r}: {plural(self._count, 'link')} out of {display(source.root)!r}: {shown}{more}",
+            f"source {source.name!r}: {plural(self._count, 'link')} out of '{display(source.root)}': {shown}{more}",
             code="link-outside",
             at=source.at,
-            value=display(self._first[0][0]),
+            value=self._first[0][0],
         )

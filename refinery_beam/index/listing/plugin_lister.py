@@ -25,10 +25,10 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
     if source.remote or not os.path.isdir(source.root):
         why = f"is on a store, and the loader of {source.type} lists folders" if source.remote else "is not a folder"
         raise DataError(
-            f"source {source.name!r}: {display(source.root)!r} {why}",
+            f"source {source.name!r}: '{display(source.root)}' {why}",
             code="source-path",
             at=source.at,
-            value=display(source.root),
+            value=source.root,
             rule="the path of a source that a plugin loads is a folder of this machine",
             remedy="copy the files to a folder" if source.remote else "correct the path",
         )
@@ -42,26 +42,26 @@ def list_by_plugin(source: Source, loader: Loader, *, scratch: str = "") -> Sour
     for item in named:
         path = item.path
         if not path or path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
-            raise _fault(source, f"names {display(path)!r}, which is no plain path below the source")
+            raise _fault(source, f"names '{display(path)}', which is no plain path below the source")
         if nfc(path) in paths:
-            raise _fault(source, f"names {display(path)!r} twice")
+            raise _fault(source, f"names '{display(path)}' twice")
         paths.add(nfc(path))
         try:
             facts = os.stat(os.path.join(source.root, *path.split("/")))
         except OSError as error:
-            raise _fault(source, f"names {display(path)!r}: {error.strerror}") from error
+            raise _fault(source, f"names '{display(path)}': {error.strerror}") from error
         if not stat.S_ISREG(facts.st_mode):
-            raise _fault(source, f"names {display(path)!r}, which is no regular file")
+            raise _fault(source, f"names '{display(path)}', which is no regular file")
         links_out.leaves(path)
         split = item.partition if item.partition is not None else source.partition or None
         files.add(FileFact(path, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, item.label, split))
     links_out.refuse()
     if not len(files):
         raise DataError(
-            f"source {source.name!r}: its loader found no file in {display(source.root)!r}",
+            f"source {source.name!r}: its loader found no file in '{display(source.root)}'",
             code="no-images",
             at=source.at,
-            value=display(source.root),
+            value=source.root,
         )
     return SourceListing(source, files, SourceSelection(source.name, len(files), {}))
 

@@ -170,10 +170,10 @@ class Sieve:
         source = self.source
         if source.arrangement == "folder" and not self._folders:
             raise DataError(
-                f"source {source.name!r}: no class folder in {display(source.root)!r}",
+                f"source {source.name!r}: no class folder in '{display(source.root)}'",
                 code="no-class-folder",
                 at=source.at,
-                value=display(source.root),
+                value=source.root,
                 type=source.type,
                 noun=source.noun,
             )
@@ -206,14 +206,14 @@ def bare_class_warnings(source: Source, selection: SourceSelection) -> Iterator[
     """A class that loses all its files is a class that a model never meets: say which, and what lies there instead."""
     if not selection.bare_classes:
         return
-    shown = "; ".join(f"{one.folder!r} holds {_holds(one.holds, source.noun)}" for one in selection.bare[:5])
+    shown = "; ".join(f"'{one.folder}' holds {_holds(one.holds, source.noun)}" for one in selection.bare[:5])
     more = f"; and {selection.bare_classes - 5} more" if selection.bare_classes > 5 else ""
     kinds = {kind for one in selection.bare for kind in one.holds}
     remedy = f"; {source.noun}s are files ending in {', '.join(source.extensions)}" if any(k.startswith((".", "(")) for k in kinds) else ""
     remedy += "".join(f"; {kind}: {words}" for kind, words in sorted(source.advice.items()) if kind in kinds)
     remedy += '; type: image_tree with layout "{label}/**/{file}" takes nested ones' if "nested" in kinds and source.noun == "image" else ""
     counted = plural(selection.bare_classes, "class folder")
-    yield "class-without-files", f"source {display(source.name)!r}: {counted} without {_a(source.noun)}: {shown}{more}{remedy}"
+    yield "class-without-files", f"source '{display(source.name)}': {counted} without {_a(source.noun)}: {shown}{more}{remedy}"
 
 
 def _holds(holds: Mapping[str, int], noun: str) -> str:
@@ -237,7 +237,7 @@ def _no_file(source: Source, skipped: Mapping[str, int]) -> DataError:
     what = "matches the layout" if tree else "was found"
     counts = ", ".join(f"{word}: {count}" for word, count in sorted(skipped.items()))
     return DataError(
-        f"source {source.name!r}: no {source.noun} {what} in {display(source.root)!r}" + (f" (skipped {counts})" if counts else ""),
+        f"source {source.name!r}: no {source.noun} {what} in '{display(source.root)}'" + (f" (skipped {counts})" if counts else ""),
         code="no-images",
         at=(tree and source.layout_at) or source.at,
         value=source.layout if tree else display(source.root),

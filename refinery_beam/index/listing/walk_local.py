@@ -83,13 +83,11 @@ def _reason(error: OSError) -> str:
 
 
 def _not_a_folder(source: Source, why: str) -> DataError:
-    return DataError(
-        f"source {source.name!r}: {display(source.root)!r} {why}", code="source-path", at=source.at, value=display(source.root)
-    )
+    return DataError(f"source {source.name!r}: '{display(source.root)}' {why}", code="source-path", at=source.at, value=source.root)
 
 
 def _unreadable(source: Source, relative: str, error: OSError) -> DataError:
-    where = display(os.path.join(source.root, relative))
+    where = os.path.join(source.root, relative)
     return DataError(
-        f"source {source.name!r}: cannot read {where!r}: {_reason(error)}", code="unreadable-folder", at=source.at, value=where
+        f"source {source.name!r}: cannot read '{display(where)}': {_reason(error)}", code="unreadable-folder", at=source.at, value=where
     )

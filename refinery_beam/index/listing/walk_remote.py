@@ -60,10 +60,10 @@ def _take(listed: locations.Listed, prefix: str, sieve: Sieve, todo: list[str]) 
 def _nothing_there(sieve: Sieve) -> DataError:
     source = sieve.source
     return DataError(
-        f"source {source.name!r}: nothing lies below {display(source.root)!r}",
+        f"source {source.name!r}: nothing lies below '{display(source.root)}'",
         code="source-path",
         at=source.at,
-        value=display(source.root),
+        value=source.root,
         rule="a source on a store is a prefix with objects below it",
         remedy="correct the bucket or the prefix, or check that the credentials may list it",
     )

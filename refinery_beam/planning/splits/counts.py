@@ -66,7 +66,7 @@ def count_warnings(plan: Plan, classes: Classes) -> list[tuple[str, str]]:
     sparse = {label: gone for label, gone in missing.items() if gone}
     if sparse:
         some = "; ".join(
-            f"{display(label)!r} ({_records(sum(classes[split].get(label, 0) for split in splits))}, none in {', '.join(gone)})"
+            f"'{display(label)}' ({_records(sum(classes[split].get(label, 0) for split in splits))}, none in {', '.join(gone)})"
             for label, gone in list(sparse.items())[:NAMED]
         )
         more = f"; and {len(sparse) - NAMED:,} more" if len(sparse) > NAMED else ""

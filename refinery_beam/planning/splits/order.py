@@ -37,14 +37,14 @@ def moment(value: Any, *, at: str, field: str) -> bytes:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return NUMBER + _number(Decimal(repr(value)))
     if not isinstance(value, str) or not value.strip():
-        raise DataError(f"{display(at)} has no {field!r} to be ordered by", code="order-missing", at=display(at), value=value, field=field)
+        raise DataError(f"{display(at)} has no {field!r} to be ordered by", code="order-missing", at=at, value=value, field=field)
     text = value.strip()
     if _DECIMAL.fullmatch(text):
         return NUMBER + _number(Decimal(text))
     if _YEAR_FIRST.match(text) and (when := _time(text)) is not None:
         return (LOCAL_TIME if when.tzinfo is None else UTC_TIME) + when.isoformat(timespec="microseconds").encode()
     if _YEAR_LAST.match(text):
-        raise DataError(f"the {field!r} of {display(at)} does not begin with the year", code="order-date", at=display(at), value=value)
+        raise DataError(f"the {field!r} of {display(at)} does not begin with the year", code="order-date", at=at, value=value)
     return TEXT + text.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00"
 
 

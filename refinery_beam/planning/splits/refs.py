@@ -170,7 +170,7 @@ def _featurized(ref: Ref, steps: Sequence[tuple[FieldStep, BoundOp[FeaturizeOp]]
             raise DataError(
                 f"{step.name!r} cannot take {display(ref.record_id)}: {error.detail}",
                 code=error.reason,
-                at=display(ref.record_id),
+                at=ref.record_id,
                 value=error.detail,
                 rule="a featurization of metadata takes every record: its field is known before splits are made",
                 remedy=f"mend or remove the file, or remove {step.name!r}",

@@ -154,6 +154,12 @@ class ImageKind:
 
         return used_parts(**_used(policy, limits))
 
+    def self_test(self) -> Mapping[str, bool]:
+        """Each part of the fingerprint, and whether this machine can do it at all."""
+        from refinery_beam.plugins.image_classification.fingerprint import ABSENT, codec_parts
+
+        return {name: part != ABSENT for name, part in codec_parts().items()}
+
     def remarks(self, tally: Mapping[str, Noted]) -> list[tuple[str, str]]:
         """The notes of `codecs.decode`."""
         return remarks(tally)

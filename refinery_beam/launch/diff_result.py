@@ -1,0 +1,146 @@
+"""What `diff` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refinery_beam.inspection.compare import RecordChange
+from refinery_beam.inspection.values import ValueChange
+from refinery_beam.launch.html_table import html_table
+from refinery_beam.launch.run import CONTRACT
+from refinery_beam.reading.instance import Instance
+
+WORDS = {
+    "added": "files added",
+    "removed": "files removed",
+    "renamed": "files renamed",
+    "changed": "files changed",
+    "relabelled": "records relabelled",
+    "moved": "rows moved to another split",
+    "gained": "rows gained of files that are in both",
+    "lost": "rows lost of files that are in both",
+    "pixels": "rows with other content, of equal files by equal steps",
+    "fields": "rows with other fields",
+}
+"""What kinds of differences are called, of several."""
+
+
+def counted(count: int, words: str) -> str:
+    """A number with what it counts.
+
+    >>> counted(1, "files added"), counted(1_200, "fields of the recipe")
+    ('1 file added', '1,200 fields of the recipe')
+    """
+    noun, _, rest = words.partition(" ")
+    return f"{count:,} {noun if count != 1 else noun.removesuffix('s')}{' ' + rest if rest else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountChange:
+    """Records of a split on each side, or of one label in it; None where the split is not there."""
+
+    split: str
+    label: str | None
+    a: int | None
+    b: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordDiff:
+    """One kind of difference: how many records, and the first of them in the order of ids."""
+
+    total: int
+    first: tuple[RecordChange, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffResult:
+    """What differs between `a` and `b`; true where nothing does.
+
+    `recipe` are the fields of the effective recipes that differ, without where data lies, and `identity` what else decides bytes (versions
+    of ops, codecs, packages). `counts` has a row for each split, and for each label whose count differs. `records` are differences of them
+    by kind (`added`, `removed`, `renamed`, `changed`, `relabelled`, `moved`, `gained`, `lost`, `pixels`, `fields`); empty where one of
+    the two has no instance. `through_steps` counts rows of equal files whose content differs because the steps do. `statistics` are the
+    fitted numbers that differ.
+    """
+
+    a: str
+    b: str
+    recipe: tuple[ValueChange, ...] = ()
+    identity: tuple[ValueChange, ...] = ()
+    counts: tuple[CountChange, ...] = ()
+    records: Mapping[str, RecordDiff] = field(default_factory=dict)
+    through_steps: int = 0
+    content_compared: bool = False
+    statistics: tuple[ValueChange, ...] = ()
+    notes: tuple[str, ...] = ()
+    instances: tuple[Instance, Instance] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs."""
+        changed = self.recipe or self.identity or self.statistics or self.through_steps
+        return not changed and not any(one.total for one in self.records.values()) and all(c.a == c.b for c in self.counts)
+
+    def __bool__(self) -> bool:
+        return self.same
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object `diff --json` prints (contract 1)."""
+        return {
+            "contract": CONTRACT,
+            "status": "same" if self.same else "different",
+            "a": self.a,
+            "b": self.b,
+            "recipe": [_value(change) for change in self.recipe],
+            "identity": [_value(change) for change in self.identity],
+            "counts": [{"split": c.split, "label": c.label, "a": c.a, "b": c.b} for c in self.counts],
+            "records": {
+                kind: {"total": found.total, "first": [_record(change) for change in found.first]} for kind, found in self.records.items()
+            },
+            "through_steps": self.through_steps,
+            "content_compared": self.content_compared,
+            "statistics": [_value(change) for change in self.statistics],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        if self.same:
+            return "nothing differs"
+        said = [counted(len(self.recipe), "fields of the recipe")] if self.recipe else []
+        said += [counted(found.total, WORDS[kind]) for kind, found in self.records.items() if found.total]
+        said += [counted(self.through_steps, "rows with other content through other steps")] if self.through_steps else []
+        said += [counted(len(self.statistics), "numbers of fitted statistics")] if self.statistics else []
+        said += [counted(len(self.identity), "versions")] if self.identity else []
+        return "different: " + ", ".join(said or ["counts"])
+
+    def _repr_html_(self) -> str:
+        parts = [
+            html_table((name, self.a, self.b), changes)
+            for name, changes in (("recipe", self.recipe), ("statistics", self.statistics))
+            if changes
+        ]
+        for kind, found in self.records.items():
+            if found.total:
+                rows = [(c.a, c.b, c.split_a, c.split_b, c.label_a, c.label_b) for c in found.first]
+                head = ("a", "b", "split a", "split b", "label a", "label b")
+                parts.append(html_table(head, rows, f"{WORDS[kind]}: {found.total:,}"))
+        return f"<div>{''.join(parts)}{html_table((), (), str(self))}</div>"
+
+
+def _value(change: ValueChange) -> dict[str, Any]:
+    return {"at": change.at, "a": change.a, "b": change.b}
+
+
+def _record(change: RecordChange) -> dict[str, Any]:
+    said = {
+        "a": change.a,
+        "b": change.b,
+        "label_a": change.label_a,
+        "label_b": change.label_b,
+        "split_a": change.split_a,
+        "split_b": change.split_b,
+    }
+    return {name: value or None for name, value in said.items()}

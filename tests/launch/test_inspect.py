@@ -1,0 +1,191 @@
+"""`inspect`: an overview, records by conditions over fields and facts, one record with its strip, a view, the ledger."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import refinery_beam as rb
+from refinery_beam.cli.app import call
+from refinery_beam.errors import UsageError
+from refinery_beam.inspection import columns
+from refinery_beam.testing import images
+
+RECIPE = """\
+schema_version: 3
+plugin: image_classification
+seed: 0
+Input: {sources: [{name: photos, type: image_folder, path: my-images}], on_error: quarantine, max_bad_fraction: 0.5}
+Labels: {field: label, source: {kind: direct}}
+Output: {record_schema: {image: {dtype: uint8, shape: [16, 16, 3]}, label: {dtype: str}}}
+Splits: {ratios: {train: 0.5, test: 0.5}, stratify_by: label}
+Transformations:
+  - {name: resize, op: resize, params: {size: 16, method: bilinear}, splits: [train, test]}
+  - {name: normalize, op: normalize, fit_source: train, splits: [train, test]}
+Augmentations:
+  - {name: flip, op: horizontal_flip, params: {p: 0.5}, splits: [train]}
+Visualizations:
+  - {name: examples, op: sample_grid, params: {n: 2}, stage: post_pipeline, mode: exploration}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inspect")
+    images.class_folders(root / "my-images", classes=("circle", "square"), per_class=10, size=(20, 24), formats=("png",))
+    Image.new("RGB", (9, 30), (250, 10, 10)).save(root / "my-images/circle/narrow.png")
+    (root / "my-images/circle/words.png").write_text("no picture")
+    (root / "recipe.yaml").write_text(RECIPE)
+    rb.run(root / "recipe.yaml", cache_root=root / "cache", workers=1)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def test_overview(folder: Path) -> None:
+    result = rb.inspect("recipe.yaml")
+    facts = dict(result.facts)
+    assert (result.kind, facts["records"], facts["ledger"]) == ("overview", 21, "1 not_an_image")
+    assert facts["fields"] == "image uint8[16, 16, 3], label str" and facts["statistics"] == "normalize" and facts["views"] == "examples"
+    assert facts["format"] == "png (21)" and facts["width"] == "9 to 20" and "width" in facts["columns for --where"].split(", ")
+    (table,) = result.tables
+    assert table.columns == ("label", "train", "test") and table.rows[0] == ("all", *rb.open_instance("recipe.yaml").counts.values())
+    assert {row[0]: sum(row[1:]) for row in table.rows[1:]} == {"circle": 11, "square": 10}
+    by_path = rb.inspect(rb.open_instance("recipe.yaml").path)
+    assert by_path.to_dict() == result.to_dict()
+    assert "<td>circle</td>" in result._repr_html_()
+
+
+def test_records_by_condition() -> None:
+    result = rb.inspect("recipe.yaml", where="width < 10 and format = 'png'")
+    assert (result.kind, result.matched, dict(result.facts)["of"]) == ("records", 1, 21)
+    (record,) = result.records
+    assert record["record_id"] == "photos/circle/narrow.png" and (record["width"], record["height"]) == (9, 30)
+    assert rb.inspect("recipe.yaml", where="height > width").matched == 21
+    assert rb.inspect("recipe.yaml", label="square", limit=3).matched == 10
+    assert len(rb.inspect("recipe.yaml", label="square", limit=3).records) == 3
+    assert len(rb.inspect("recipe.yaml", split="train", limit=0).records) == rb.open_instance("recipe.yaml").counts["train"]
+    both = [rb.inspect("recipe.yaml", split=split, where="label = 'circle'").matched for split in ("train", "test")]
+    assert sum(both) == 11 and all(both)
+
+
+def test_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields and facts stay aligned wherever batches end."""
+    whole = rb.inspect("recipe.yaml", where="width > 0 and record_id contains 'circle'", limit=0).records
+    monkeypatch.setattr(columns, "BATCH_ROWS", 4)
+    assert rb.inspect("recipe.yaml", where="width > 0 and record_id contains 'circle'", limit=0).records == whole
+    assert {row["record_id"] for row in whole if row["width"] == 9} == {"photos/circle/narrow.png"}
+    test = rb.inspect("recipe.yaml", split="test", where="width > 0", limit=0).records
+    assert {row["split"] for row in test} == {"test"}
+
+
+def test_one_record(tmp_path: Path) -> None:
+    result = rb.inspect("recipe.yaml", record="photos/circle/narrow.png", out=tmp_path / "strip.png")
+    facts = dict(result.facts)
+    assert (facts["record"], facts["label"], facts["width"], facts["height"]) == ("photos/circle/narrow.png", "circle", 9, 30)
+    assert facts["file"].endswith("my-images/circle/narrow.png") and len(facts["digest"]) == 64
+    pictures = [row["picture"] for row in result.records]
+    assert pictures[:4] == ["decoded", "after resize", "stored", "for a model (normalize)"]
+    assert pictures[4:] == (["epoch 0", "epoch 1", "epoch 2", "epoch 3"] if facts["split"] == "train" else [])
+    assert result.records[0]["shape"] == "30 x 9 x 3" and result.records[3]["dtype"] == "float32"
+    strip = Image.open(tmp_path / "strip.png")
+    assert result.picture is not None and Image.open(io.BytesIO(result.picture)).size == strip.size and strip.width > 500
+    assert result.path == str(tmp_path / "strip.png")
+    # The end of an id is enough.
+    assert dict(rb.inspect("recipe.yaml", record="narrow.png").facts)["record"] == "photos/circle/narrow.png"
+
+
+def test_a_record_whose_file_is_another_or_gone(folder: Path) -> None:
+    path = folder / "my-images/circle/narrow.png"
+    instance = rb.open_instance("recipe.yaml").path
+    data = path.read_bytes()
+    try:
+        path.write_bytes(data + b"x")
+        result = rb.inspect(instance, record="narrow.png")
+        assert result.records[0]["picture"] == "stored" and "is not the one that was prepared" in result.notes[0]
+        path.unlink()
+        assert "its file is not here any more" in rb.inspect(instance, record="narrow.png").notes[0]
+    finally:
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ("photos/circle/narow.png", "did you mean 'photos/circle/narrow.png'?"),
+        ("photos/circle/words.png", "inspect --ledger"),
+        ("zzz", "inspect without --record lists ids"),
+    ],
+)
+def test_a_record_that_is_not_there(record: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        rb.inspect("recipe.yaml", record=record)
+    assert caught.value.code == "unknown-record" and says in caught.value.remedy
+    if "words" in record:
+        assert "not_an_image" in caught.value.rule
+
+
+def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
+    result = rb.inspect("recipe.yaml", ledger=True)
+    assert result.facts == (("not_an_image", 1),) and result.records[0]["record_id"] == "photos/circle/words.png"
+    assert call(["inspect", "recipe.yaml", "--ledger"]) == 0
+    assert "its first bytes are of no known image format" in capsys.readouterr().out
+
+
+def test_a_view(tmp_path: Path) -> None:
+    result = rb.inspect("recipe.yaml", view="examples", out=tmp_path / "view.png")
+    assert result.kind == "view" and Image.open(tmp_path / "view.png").size[0] > 100
+    with pytest.raises(UsageError) as caught:
+        rb.inspect("recipe.yaml", view="exmples")
+    assert "did you mean 'examples'?" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--record", "x", "--ledger"],
+        ["--view", "examples", "--where", "width < 3"],
+        ["--record", "x", "--split", "train"],
+        ["--out", "x.png"],
+        ["--limit", "-1"],
+        ["--split", "nosuch"],
+        ["--where", "widht < 3"],
+        ["--where", "width <"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["inspect", "recipe.yaml", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and "  remedy: " in err
+
+
+def test_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["inspect", "recipe.yaml", "--where", "width = 9"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0].split()[:3] == ["split", "record_id", "label"] and out.splitlines()[-1] == "1 of 21 records"
+    assert err == "next: refinery-beam inspect recipe.yaml --record photos/circle/narrow.png --out strip.png\n"
+    assert call(["inspect", "recipe.yaml", "--limit", "1", "--label", "circle"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "11 of 21 records; the first 1 are listed"
+    assert call(["inspect", "recipe.yaml", "--json", "--where", "width = 9"]) == 0
+    body = json.loads(capsys.readouterr().out)
+    assert (body["contract"], body["kind"], body["tables"][0]["total"]) == (1, "records", 1)
+    assert body["tables"][0]["rows"][0]["width"] == 9
+
+
+def test_an_instance_without_facts(tmp_path: Path, folder: Path) -> None:
+    recipe = tmp_path / "off.yaml"
+    recipe.write_text(RECIPE.replace("my-images", str(folder / "my-images")).replace("Output: {", "Output: {facts: off, "))
+    rb.run(recipe, cache_root=tmp_path / "cache", workers=1)
+    result = rb.inspect(recipe, cache_root=tmp_path / "cache", where="label = 'circle'")
+    assert result.matched == 11
+    with pytest.raises(UsageError) as caught:
+        rb.inspect(recipe, cache_root=tmp_path / "cache", where="width < 3")
+    assert "keeps no facts" in caught.value.rule
