@@ -58,7 +58,7 @@ def summary(result: RunResult) -> list[Block]:
         facts.append(("pictures", Words(f"{display(folder)}  ({', '.join(result.pictures)})")))
     facts.append(("digest", Words(raw["logical_digest"][:16])))
     if result.page:
-        facts.append(("report", result.page))
+        facts.append(("report", Words(display(result.page))))
     return [*blocks, Facts(facts, width=8)]
 
 
