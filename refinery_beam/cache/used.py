@@ -39,8 +39,13 @@ def note_used(root: str, key_name: str) -> None:
         return
 
 
+def only_read(root: str, key_name: str) -> None:
+    """The root of an instance is one that this call only reads: from now on no reader renews its note, until a use is noted again."""
+    _NOTED.discard(locations.join(_folder(root), key_name))
+
+
 def is_noted(root: str, key_name: str) -> bool:
-    """Whether this process has noted the use of an instance: it has not where it only reads the root."""
+    """Whether this process has noted the use of an instance, in a root that it does not only read."""
     return locations.join(_folder(root), key_name) in _NOTED
 
 

@@ -39,7 +39,7 @@ def clusters(signatures: Array, distance: int, alike: Alike | None = None) -> Ar
     A cluster is a connected component of the pairs that differ in at most `distance` bits and are `alike`, where that is given.
 
     >>> import numpy as np
-    >>> clusters(np.array([0, 1, 3, 1 << 40, 0], np.uint64), 1).tolist()
+    >>> clusters(np.array([0, 1, 3, 7 << 40, 0], np.uint64), 1).tolist()
     [0, 0, 0, 3, 0]
     """
     import numpy as np

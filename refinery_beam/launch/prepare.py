@@ -52,6 +52,8 @@ class Prepared:
     key: InstanceKey
     recipe_digest: str
     fingerprint: str
+    measures: str | None
+    """The fingerprint of what facts are measured of; None where nothing is measured."""
     checks: tuple[CheckResult, ...]
     settings: Settings
     comparisons: Mapping[int, Comparison] = field(default_factory=dict)
@@ -159,7 +161,9 @@ def prepare(
     identity = canonical(recipe, plugin)
     recipe_digest = value_digest("recipe", identity)
     comparisons = find_comparisons(recipe, plan, settings, prepare, asking)
-    side = recipe_side(identity, plan, fingerprint)
+    kind = plugin.kind
+    measures = kind.measures.fingerprint() if plan.output.facts and plan.decodes and kind.measures is not None else None
+    side = recipe_side(identity, plan, fingerprint, measures)
     if comparisons:
         side["references"] = {str(i): comparison.identity() for i, comparison in comparisons.items()}
     recipe_hash = value_digest("recipe-side", side)
@@ -172,6 +176,7 @@ def prepare(
         key=key,
         recipe_digest=recipe_digest,
         fingerprint=fingerprint,
+        measures=measures,
         checks=checks,
         settings=settings,
         comparisons=comparisons,
@@ -192,9 +197,9 @@ def at_the_rule(recipe: Recipe) -> Iterator[None]:
         raise
 
 
-def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[str, Any]:
-    """The facts for the recipe's part of the key: the recipe itself, the versions of its ops and other words, and the fingerprint of
-    codecs.
+def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str, measures: str | None) -> dict[str, Any]:
+    """The facts for the recipe's part of the key: the recipe itself, the versions of its ops and other words, and the fingerprints of
+    codecs and of measures.
 
     A recipe that never decodes keeps its key when a codec changes. Label derivation and the plugin have versions as the ops do. Third-party
     code is covered by the digest of its source files, where the recipe uses it: an installed plugin it does not use changes no key.
@@ -207,6 +212,7 @@ def recipe_side(identity: dict[str, Any], plan: Plan, fingerprint: str) -> dict[
         "recipe": identity,
         "ops": dict(plan.op_versions),
         "codecs": fingerprint if plan.decodes or plan.selects_by_files else None,
+        "measures": measures,
         "plugins": {name: dict(origin) for name, origin in plan.plugin_sources.items()},
         "loaders": dict(plan.loader_versions),
         "imports": plan.borrowed(),

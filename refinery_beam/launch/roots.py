@@ -13,7 +13,7 @@ from refinery_beam import locations
 from refinery_beam.cache import Found, InstanceKey, find
 from refinery_beam.cache.instances import key_name_of, keys_like, location_of, short_key
 from refinery_beam.cache.tags import PREFIX, is_tag_name, read_tag, read_tags
-from refinery_beam.cache.used import note_used
+from refinery_beam.cache.used import note_used, only_read
 from refinery_beam.errors import StoreError, UsageError
 from refinery_beam.launch.settings import Settings
 
@@ -56,8 +56,8 @@ def is_own(settings: Settings, location: str) -> bool:
 def note_use(settings: Settings, location: str) -> None:
     """Note the use of an instance by its location, where it lies in a root that may be written. Never fails."""
     at = key_name_of(location)
-    if at is not None and is_own(settings, location):
-        note_used(*at)
+    if at is not None:
+        (note_used if is_own(settings, location) else only_read)(*at)
 
 
 def named_in_roots(word: str, settings: Settings) -> str | None:

@@ -136,6 +136,7 @@ def run_recipe(
         record.prepared(prepared)
         agreed(prepared)
         status, manifest, reused = _found_or_built(prepared, record)
+        note_use(settings, manifest.location)
         pictures: Mapping[str, str] = {}
         if prepared.recipe.model.Visualizations:
             # A door: few recipes have pictures.
@@ -147,7 +148,6 @@ def run_recipe(
         with settings.phase("report"):
             page, unmade = page_of(prepared.recipe, manifest, settings)
     record.ended(status, manifest)
-    note_use(settings, manifest.location)
     code = read_plugin_paths(settings.plugin_paths)
     return RunResult(
         manifest,

@@ -121,6 +121,9 @@ class Measures(Protocol):
     def properties_of_some(self) -> Sequence[str]:
         """Those of `properties` that only some files can have; files without them are not counted."""
 
+    def fingerprint(self) -> str:
+        """64 hex digits over what its codecs make of sketches on this machine. Part of the key of every recipe that keeps facts."""
+
     def sketch(self, content: Content, policy: Any) -> Sketch | None:
         """The sketch of decoded content; None for content that nothing is measured of. It shares no memory with the content."""
 

@@ -76,7 +76,9 @@ def test_a_tag_in_every_verb(bench: Path, capsys: pytest.CaptureFixture[str]) ->
         assert rb.status(name).path == path
         assert rb.verify(name).instance == path
         assert printed(capsys, "status", name)["instance"] == path
-    assert rb.draw("v1").pictures == {}
+    with pytest.raises(rb.RecipeError) as caught:
+        rb.draw("v1")
+    assert caught.value.code == "no-visualizations"
     assert rb.tag("v1", name="v2").instance == path
     assert printed(capsys, "untag", "v1") == {
         "contract": 1,

@@ -128,6 +128,7 @@ def test_layout(built: RunResult) -> None:
         "facts/records.parquet",
         "README.md",
         "fitted_statistics/normalize.json",
+        "report/report.html",
         "report/report.md",
         "report/ledger.parquet",
     }

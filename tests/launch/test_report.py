@@ -158,11 +158,9 @@ def test_a_page_that_cannot_be_made_is_a_note(images: Path, tmp_path: Path, run:
 
 def test_a_file_that_changed_is_not_drawn(images: Path, tmp_path: Path, run: Run) -> None:
     built = run(write_recipe(images, tmp_path, input=PARTS["input"]))
-    first = built["train"][0]["record_id"]
-    path = images.joinpath(*first.split("/")[1:])
-    path.write_bytes(path.read_bytes() + b"more")
+    for path in images.rglob("*.png"):
+        path.write_bytes(path.read_bytes() + b"more")
     assert "the file holds other bytes now" in text_of(rb.report(built.path).page)
-    assert record_key(first)
 
 
 def test_a_hit_imports_no_template(built: rb.RunResult, folder: Path) -> None:

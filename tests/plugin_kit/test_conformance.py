@@ -143,6 +143,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "sample_per_class_fractional": {"n_per_class_base": 3, "fractions": {"cat": 0.5}},
     "drop_by_label": {"labels": ["t"]},
     "image_size": {"min_width": 3},
+    "fact_range": {"fact": "sharpness", "min": 1.5},
     "filter_by_field": {"field": "f", "equals": 1},
     "imagecorruptions_apply": {"corruption_types": ["fog", "snow", "glass_blur"], "severities": [1, 4], "preserve_original": True},
     "random_crop": {"size": 16, "padding": 2},
@@ -194,6 +195,7 @@ def test_loaders(tmp_path: Path) -> None:
 
 ASSERTIONS: dict[str, dict[str, Any]] = {
     "record_count_in_range": {"min": 1},
+    "fact_in_range": {"fact": "sharpness", "min": 1.5},
     "dtype_equals": {"expected": "str"},
     "value_range": {"min": 0},
     "value_in_set": {"value": ["cat"]},

@@ -133,6 +133,7 @@ def _identity(prepared: Prepared) -> dict[str, Any]:
     return {
         "law": LAW_VERSION,
         "storage": STORAGE_VERSION,
+        "measures": prepared.measures,
         "loaders": dict(plan.loader_versions),
         "borrowed": plan.borrowed(),
         "compared": {str(i): comparison.identity() for i, comparison in prepared.comparisons.items()},

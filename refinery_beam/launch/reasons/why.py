@@ -233,6 +233,11 @@ def version_differences(prepared: Prepared, raw: Mapping[str, Any]) -> Iterator[
             yield Difference(part="law", change="changed", name=name, before=identity[name], after=here, sentence=sentence)
     if (plan.decodes or plan.selects_by_files) and raw.get("codec_fingerprint") != prepared.fingerprint:
         yield _codecs(prepared, raw)
+    if identity.get("measures") and prepared.measures and identity["measures"] != prepared.measures:
+        words = "what facts and thumbnails are made with does something else on this machine"
+        yield Difference(
+            part="codec", change="changed", name="measures", before=identity["measures"], after=prepared.measures, sentence=words
+        )
     plugin = raw.get("plugin", {})
     if plugin.get("version") != plan.plugin_version:
         words = f"the plugin {plan.plugin} is version {plan.plugin_version} here, and was version {plugin.get('version')}"

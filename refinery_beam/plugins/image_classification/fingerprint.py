@@ -59,6 +59,14 @@ def used_parts(*, strict: bool = False, heic: bool = False, unused: Sequence[str
     return parts
 
 
+@lru_cache(maxsize=1)
+def sketch_fingerprint() -> str:
+    """64 hex digits over what makes sketches and thumbnails on this machine: Pillow's box reduction, and its JPEG encoder."""
+    pattern = _pattern()
+    reduced = b"".join(one.reduce(k).tobytes() for one in (pattern, pattern.getchannel("R")) for k in (2, 3, 4, 5, 7))
+    return digest("sketches", reduced, encode(pattern, "jpeg", quality=90)).hex()
+
+
 def _refusals() -> str:
     """Which of some damaged JPEG files are refused, and in which words."""
     checker()
@@ -94,8 +102,6 @@ def _parts() -> tuple[tuple[str, str], ...]:
     pattern, plane = _pattern(), _pattern().getchannel("G").convert("F")
     for name, method in FILTERS.items():
         checks[f"resize-{name}"] = _resizer(pattern, plane, method)
-    planes = (pattern, pattern.getchannel("R"))
-    checks["convert-reduce"] = lambda: b"".join(one.reduce(k).tobytes() for one in planes for k in (2, 3, 4, 5, 7))
     checks["convert-luma"] = lambda: pattern.convert("L").tobytes()
     checks["convert-cmyk"] = lambda: Image.frombytes("CMYK", (_WIDTH, _HEIGHT), _noise(4)).convert("RGB").tobytes()
     checks["convert-ycbcr"] = lambda: Image.frombytes("YCbCr", (_WIDTH, _HEIGHT), _noise(3)).convert("RGB").tobytes()

@@ -87,6 +87,12 @@ class Quality:
     properties: Mapping[str, str] = PROPERTIES
     properties_of_some = ("jpeg_quality", "jpeg_tables")
 
+    def fingerprint(self) -> str:
+        """Over Pillow's box reduction and its JPEG encoder."""
+        from refinery_beam.plugins.image_classification.fingerprint import sketch_fingerprint
+
+        return sketch_fingerprint()
+
     def sketch(self, content: Pixels, policy: DecodePolicy) -> Array | None:
         """The image reduced to at most 128 pixels a side."""
         return sketch(content, policy)
@@ -142,7 +148,7 @@ class Quality:
         return ("red", "green", "blue") if sketch.ndim == 3 else ("grey",)
 
     def thumbnail(self, sketch: Array) -> Thumbnail:
-        """A JPEG file of quality 90: what the encoder makes is part of the codec fingerprint."""
+        """A JPEG file of quality 90."""
         height, width = sketch.shape[:2]
         return Thumbnail(width, height, encode(sketch, "jpeg", quality=90))
 
