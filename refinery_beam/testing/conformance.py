@@ -143,7 +143,8 @@ def check_assertion(assertion: Any, params: Mapping[str, Any] | None = None, sam
             if key is not None and not isinstance(key, list):
                 raise NotConforming("wrong-infer", f"key gives {type(key).__name__}, not a list of plain values or None")
     else:
-        calls = [Offence(value) for value in (samples if samples is not None else ["cat", 3, 2.5, True])]
+        usual = ["5.12", "-3", "300"] if spec.fact else ["cat", 3, 2.5, True]
+        calls = [Offence(value) for value in (samples if samples is not None else usual)]
         for call in calls:
             said = call(copied(assertion), model)
             if not isinstance(said, str):
