@@ -17,7 +17,6 @@ import pytest
 import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.cli.app import call
-from refinery_beam.identity import record_key
 from refinery_beam.launch.page.losses import ledger_page
 from refinery_beam.records import LedgerRow
 from refinery_beam.reporting import facts_of_manifest, report_text
