@@ -65,9 +65,10 @@ def call(given: list[str]) -> int:
     # Before the first word of any error.
     remember_words((*given, *beam_options))
     try:
-        if beam_options and not {entry.name for entry in entries() if entry.takes_beam_options} & set(given):
+        takers = [entry.name for entry in entries() if entry.takes_beam_options]
+        if beam_options and not set(takers) & set(given):
             raise UsageError(
-                "this verb takes no Beam options",
+                f"only {', '.join(takers[:-1])} and {takers[-1]} take Beam options",
                 code="beam-option",
                 value=" ".join(beam_options),
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
