@@ -14,7 +14,7 @@ from refinery_beam.cli import output, streams
 from refinery_beam.cli.completion import VARIABLE, prepare_completion
 from refinery_beam.cli.help import FirstPage
 from refinery_beam.cli.options import Call, before_the_verb
-from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
+from refinery_beam.cli.output import Line, print_failure, print_json, show, tell, tell_text
 from refinery_beam.cli.verbs import entries
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 from refinery_beam.masking import mask, remember_words
@@ -144,7 +144,7 @@ def _print_traceback(error: BaseException) -> None:
     """The traceback of an error, which holds texts of other libraries, without secrets."""
     import traceback
 
-    sys.stderr.write(mask("".join(traceback.format_exception(error))))
+    tell_text(mask("".join(traceback.format_exception(error))))
 
 
 def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import refinery_beam as rb
 from refinery_beam.cli import output
 from refinery_beam.cli.app import call
 from refinery_beam.cli.blocks import Facts, Line, Table, Words, plain
@@ -121,6 +122,8 @@ def verbs(folder: Path) -> list[list[str]]:
         ["report", "no\x1b[31msuch"],
         ["log"],
         ["log", "show", "no\x1b[31msuch"],
+        ["log", "show", str(rb.log()[0].run)],
+        ["log", "show", str(rb.log()[0].run), "--recipe"],
         ["rerun", "no\x1b[31msuch"],
         ["tag", found, "na\x1b[31mme"],
         ["untag", "na\x1b[31mme"],
@@ -205,6 +208,15 @@ def test_on_a_terminal(term: str, folder: Path) -> None:
         assert ("\x1b[" in text) is (term != "dumb")
     assert "\x1b[3" not in on_terminal(["status", instance(folder)], term=term, NO_COLOR="1")
     assert "\x1b[3" not in on_terminal(["status", instance(folder), "--no-color"], term=term)
+
+
+@pytest.mark.slow
+def test_every_verb_on_a_terminal(folder: Path) -> None:
+    for arguments in verbs(folder):
+        text = on_terminal(arguments, term="xterm-256color", LINES="24", COLUMNS="60")
+        # Progress is a line that is redrawn.
+        rest = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n").replace("\r", "")
+        assert rest and is_safe(rest) and "Traceback" not in rest, (arguments, rest)
 
 
 def on_terminal(arguments: list[str], **environment: str) -> str:
