@@ -62,13 +62,13 @@ def name(text: str, limit: int = NAME_CHARACTERS) -> str:
     return display(shorten(text, limit))
 
 
-def json_text(body: Any, *, indent: int | None = None) -> str:
+def json_text(body: Any, *, indent: int | None = None, sort_keys: bool = False) -> str:
     r"""JSON that can be printed on a terminal and parses to the very same values: what is not printable is a ``\u`` escape.
 
     >>> json_text({"name": "é\u202e\x85\U000e0001\udce9"})
     '{"name": "é\\u202e\\u0085\\udb40\\udc01\\udce9"}'
     """
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, indent=indent)
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys)
     return "\n".join(line if line.isprintable() else _NOT_PRINTABLE.sub(_json_escape, line) for line in text.split("\n"))
 
 

@@ -14,7 +14,7 @@ from refinery_beam.cli import output, streams
 from refinery_beam.cli.completion import VARIABLE, prepare_completion
 from refinery_beam.cli.help import FirstPage
 from refinery_beam.cli.options import Call, before_the_verb
-from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
+from refinery_beam.cli.output import Line, print_failure, print_json, show, tell, tell_text
 from refinery_beam.cli.verbs import entries
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 from refinery_beam.masking import mask, remember_words
@@ -65,9 +65,10 @@ def call(given: list[str]) -> int:
     # Before the first word of any error.
     remember_words((*given, *beam_options))
     try:
-        if beam_options and not {entry.name for entry in entries() if entry.takes_beam_options} & set(given):
+        takers = [entry.name for entry in entries() if entry.takes_beam_options]
+        if beam_options and not set(takers) & set(given):
             raise UsageError(
-                "this verb takes no Beam options",
+                f"only {', '.join(takers[:-1])} and {takers[-1]} take Beam options",
                 code="beam-option",
                 value=" ".join(beam_options),
                 rule="refinery-beam run RECIPE --runner NAME -- --option=value ...",
@@ -143,7 +144,7 @@ def _print_traceback(error: BaseException) -> None:
     """The traceback of an error, which holds texts of other libraries, without secrets."""
     import traceback
 
-    sys.stderr.write(mask("".join(traceback.format_exception(error))))
+    tell_text(mask("".join(traceback.format_exception(error))))
 
 
 def _unexpected(error: Exception, *, as_json: bool, debug: bool) -> None:

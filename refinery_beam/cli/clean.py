@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from refinery_beam.cli.ls import size
-from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import Block, Line, Table, display, print_json, show
+from refinery_beam.cli.options import HELP, Options, shared
+from refinery_beam.cli.output import Block, Line, Table, display, next_command, print_json, show
 from refinery_beam.launch.clean import CleanOptions, CleanResult, clean_with
 
-_ABOUT = {f.name: f.metadata["help"] for f in fields(CleanOptions) if f.metadata["help"].words}
+_ABOUT = {f.name: f.metadata["help"] for f in fields(CleanOptions) if f.metadata["help"].words and f.name not in HELP}
 
 
 def _option(name: str) -> Any:
@@ -48,8 +48,22 @@ def clean(
     result = clean_with(options.settings(), asked)
     if options.json:
         print_json(result.to_dict())
+        return
+    show(*blocks(result))
+    if result.removed and not result.done:
+        next_command(options, "clean", *_words(asked), "--yes")
     else:
-        show(*blocks(result))
+        next_command(options, "ls")
+
+
+def _words(asked: CleanOptions) -> list[str]:
+    """What was asked for as words of a command line."""
+    words = []
+    for name, about in _ABOUT.items():
+        value = getattr(asked, name)
+        if value not in (None, False):
+            words += [about.words[0]] if value is True else [about.words[0], str(value)]
+    return words
 
 
 def blocks(result: CleanResult) -> list[Block]:

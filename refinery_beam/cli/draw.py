@@ -8,7 +8,7 @@ import typer
 
 from refinery_beam.cli import offers
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import CONTRACT, Facts, print_json, print_remarks, show
+from refinery_beam.cli.output import CONTRACT, Facts, next_command, print_json, print_remarks, show
 
 
 @shared
@@ -30,3 +30,4 @@ def draw(
         return
     show(Facts(list(result.pictures.items())))
     print_remarks(options, notes=result.notes)
+    next_command(options, "inspect", target)

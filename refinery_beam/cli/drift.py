@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import print_json, show
+from refinery_beam.cli.output import next_command, print_json, show
 
 
 @shared
@@ -23,5 +23,6 @@ def drift(
     result = drift_with(a, b, options.settings())
     if options.json:
         print_json(result.to_dict())
-    else:
-        show(*str(result).split("\n"))
+        return
+    show(*str(result).split("\n"))
+    next_command(options, "diff", a, b)

@@ -9,7 +9,7 @@ import typer
 
 from refinery_beam.cli.ls import ago, size
 from refinery_beam.cli.options import Options, shared
-from refinery_beam.cli.output import Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
+from refinery_beam.cli.output import CONTRACT, Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
 from refinery_beam.cli.output import show as print_blocks
 
 app = typer.Typer(
@@ -66,12 +66,19 @@ def show(run: Run, *, recipe: Text = False, options: Options) -> None:
     if recipe:
         if not entry.recipe_text:
             raise UsageError(f"the journal does not hold the recipe of {entry.run}", code="unknown-run", value=run)
-        print_text(entry.recipe_text)
+        if options.json:
+            print_json({"contract": CONTRACT, "run": entry.run, "recipe_text": entry.recipe_text})
+        else:
+            print_text(entry.recipe_text)
     elif options.json:
-        print_json({"contract": 1, **entry.to_dict()})
+        print_json({"contract": CONTRACT, **entry.to_dict()})
     else:
         left_out = ("recipe_text", "event_id", "journal")
         print_blocks(Facts([(name, Words(_said(name, value))) for name, value in entry.values.items() if name not in left_out]))
+        if entry.status in ("built", "hit", "opened") and "key" in entry.values:
+            next_command(options, "status", str(entry.values["key"]))
+        elif entry.recipe_text:
+            next_command(options, "rerun", entry.run)
 
 
 def _line(values: dict[str, Any], now: datetime) -> tuple[str, ...]:

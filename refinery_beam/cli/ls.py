@@ -88,6 +88,7 @@ def _print(result: TagResult, options: Options) -> None:
         print_json(result.to_dict())
     elif result.status == "removed":
         show(f"removed: {display(result.tag)} is the name of nothing")
+        next_command(options, "ls")
     else:
         was = f", and was {display(str(result.before))}" if result.status == "moved" else ""
         show(Line(f"{result.status}: {display(result.tag)} is {display(str(result.instance))}{was}", "good"))

@@ -38,6 +38,7 @@ __all__ = [
     "show",
     "shown_name",
     "tell",
+    "tell_text",
 ]
 
 CONTRACT = 1
@@ -67,8 +68,13 @@ def print_json(body: Mapping[str, Any]) -> None:
 
 
 def print_text(text: str) -> None:
-    """Text of our own that is a result as it is, lines and all, on stdout."""
-    _write(sys.stdout, "".join(f"{visible(line)}\n" for line in text.removesuffix("\n").split("\n")))
+    """Text that is a result as it is, lines and all, on stdout."""
+    _write(sys.stdout, _lines(text))
+
+
+def tell_text(text: str) -> None:
+    """Text that is shown as it is, lines and all, on stderr: a traceback."""
+    _write(sys.stderr, _lines(text))
 
 
 def print_failure(error: RefineryError, *, as_json: bool) -> None:
@@ -133,6 +139,10 @@ def on_terminal(stream: TextIO) -> bool:
 def colours(stream: TextIO) -> bool:
     """Whether colours are wanted on a stream: it is a terminal, and neither --no-color nor NO_COLOR say otherwise (no-color.org)."""
     return on_terminal(stream) and not plainly and not os.environ.get("NO_COLOR")
+
+
+def _lines(text: str) -> str:
+    return "".join(f"{visible(line)}\n" for line in text.removesuffix("\n").split("\n"))
 
 
 def _labelled(label: str, text: str, style: str) -> list[Line]:

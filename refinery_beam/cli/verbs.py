@@ -31,7 +31,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("plan", "Say what run would do, without doing it.", explained=MEANING),
         Entry("why", "Say why run would find the instance, or build it.", explained=MEANING),
         Entry("run", "Prepare the dataset, or find it.", explained=(*ENGINE, *MEANING), takes_beam_options=True),
-        Entry("rerun", "Run again what a run or an instance was made from, and compare.", explained=ENGINE),
+        Entry("rerun", "Run again what a run or an instance was made from, and compare.", explained=ENGINE, takes_beam_options=True),
         Entry("materialize", "The same as run.", module="run", function="run", explained=(*ENGINE, *MEANING), takes_beam_options=True),
     ),
     "Look at it": (

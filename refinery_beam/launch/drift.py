@@ -34,7 +34,7 @@ class DriftResult:
 
     def __str__(self) -> str:
         """What `drift` says to a person."""
-        lines = [f"a  {self.a}", f"b  {self.b}"]
+        lines = [f"a  {display(self.a)}", f"b  {display(self.b)}"]
         for split, found in self.drift["splits"].items():
             lines += ["", f"{display(split)}: {found['records'][0]:,} records in a, {found['records'][1]:,} in b", *_words(found)]
         for name in ("a", "b"):

@@ -147,7 +147,10 @@ def _ranges(manifest: Manifest) -> Iterator[tuple[str, Any]]:
         for name, values in about.get("values", {}).items():
             for value, count in values.items():
                 words.setdefault(name, {})[value] = words.get(name, {}).get(value, 0) + count
-        for name, (low, high) in about.get("ranges", {}).items():
+        for name, known in about.get("ranges", {}).items():
+            if known is None:
+                continue  # no record has it
+            low, high = known
             before = ranges.get(name, (low, high))
             ranges[name] = (min(before[0], low), max(before[1], high))
     for name, values in words.items():

@@ -76,7 +76,7 @@ class Settings(Options):
             return
         self.warned.append(text)
         if self.log_level != "error":
-            sys.stderr.write(f"warning: {text}\n")
+            sys.stderr.write(f"warning: {visible(text)}\n")
 
     def check(self) -> None:
         """Refuse impossible options before any work. Raises UsageError, all of them at once."""

@@ -112,6 +112,7 @@ class Passes:
         self._total = total
         self._noun = noun
         self._shown: dict[str, Count] = {}
+        self._said: dict[str, int] = {}
         self._shares: dict[str, int] = {}
         self._history: dict[str, deque[tuple[float, int]]] = {}
         self._name = ""
@@ -129,6 +130,7 @@ class Passes:
         if not self._name:
             return ""
         count = self._count(self._name)
+        self._said[self._name] = count.done
         share = 100 * count.done // count.of if count.of else 0
         if share < self._shares.get(self._name, 0):
             # More records have come than were known of: without a total until the share is again what it was.
@@ -143,9 +145,9 @@ class Passes:
             history.popleft()
 
     def _count(self, name: str) -> Count:
-        """What is shown of a pass: never more than its total."""
-        count = self._shown.get(name, Count())
-        of = count.of or self._total
+        """What is shown of a pass: never more than its total, and never less than was said before its total was known."""
+        count, said = self._shown.get(name, Count()), self._said.get(name, 0)
+        of = max(count.of or self._total, said)
         return Count(min(count.done, of) if of else count.done, of)
 
     def _go_on(self, moved: Sequence[str], now: float) -> None:
@@ -168,7 +170,7 @@ class Passes:
         history = self._history[self._name]
         (begun, first), (_, last) = history[0], history[-1]
         span = now - begun
-        if span < SURE_SECONDS or last == first:
+        if span < SURE_SECONDS or last <= first:
             return 0.0
         rate = (last - first) / span
         if span < WINDOW_SECONDS:

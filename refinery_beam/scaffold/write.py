@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +11,14 @@ from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.plugins.discovery import find_plugin, plugin_names, read_plugin_paths
 from refinery_beam.recipe import json_schema
 from refinery_beam.scaffold.text import SCHEMA_FILE
+from refinery_beam.visible import json_text
 
 
 def schema_text(plugin_paths: Sequence[str] = ()) -> str:
     """The JSON Schema of recipes as `refinery-beam schema` prints it, with the words of all plugins."""
     code = read_plugin_paths(plugin_paths)
     plugins = [find_plugin(name, paths=code) for name in plugin_names(code)]
-    return json.dumps(json_schema(plugins), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json_text(json_schema(plugins), indent=2, sort_keys=True) + "\n"
 
 
 def refuse_existing(texts: Mapping[str, str]) -> None:

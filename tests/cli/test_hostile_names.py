@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import refinery_beam as rb
 from refinery_beam.cli import output
 from refinery_beam.cli.app import call
 from refinery_beam.cli.blocks import Facts, Line, Table, Words, plain
@@ -112,8 +113,17 @@ def verbs(folder: Path) -> list[list[str]]:
         ["why", "recipe.yaml"],
         ["why", "no\x1b[31msuch.yaml"],
         ["ls"],
+        ["clean", "--recipe", "x\x1b[31m"],
+        ["clean", "--everything"],
+        ["drift", "recipe.yaml", found],
+        ["drift", found, "no\x1b[31msuch.yaml"],
+        ["report", "recipe.yaml"],
+        ["report", found, "-o", f"{folder}/pa\x1b[31mge.html"],
+        ["report", "no\x1b[31msuch"],
         ["log"],
         ["log", "show", "no\x1b[31msuch"],
+        ["log", "show", str(rb.log()[0].run)],
+        ["log", "show", str(rb.log()[0].run), "--recipe"],
         ["rerun", "no\x1b[31msuch"],
         ["tag", found, "na\x1b[31mme"],
         ["untag", "na\x1b[31mme"],
@@ -198,6 +208,15 @@ def test_on_a_terminal(term: str, folder: Path) -> None:
         assert ("\x1b[" in text) is (term != "dumb")
     assert "\x1b[3" not in on_terminal(["status", instance(folder)], term=term, NO_COLOR="1")
     assert "\x1b[3" not in on_terminal(["status", instance(folder), "--no-color"], term=term)
+
+
+@pytest.mark.slow
+def test_every_verb_on_a_terminal(folder: Path) -> None:
+    for arguments in verbs(folder):
+        text = on_terminal(arguments, term="xterm-256color", LINES="24", COLUMNS="60")
+        # Progress is a line that is redrawn.
+        rest = re.sub(r"\x1b\[[0-9;]*m", "", text).replace("\r\n", "\n").replace("\r", "")
+        assert rest and is_safe(rest) and "Traceback" not in rest, (arguments, rest)
 
 
 def on_terminal(arguments: list[str], **environment: str) -> str:

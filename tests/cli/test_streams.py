@@ -30,7 +30,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, class_folders: Path) -> Path:
     recipe = write_recipe(
         class_folders, folder, pictures=["{name: grid, op: sample_grid, params: {n: 4}, stage: post_pipeline, mode: reporting}"]
     )
-    rb.run(recipe, cache_root=folder / "cache")
+    rb.tag(rb.run(recipe, cache_root=folder / "cache").path, name="first", cache_root=folder / "cache")
+    (folder / "pictures").symlink_to(class_folders)
     broken = rb.run(write_recipe(class_folders, _made(folder / "b"), seed=3), cache_root=folder / "broken")
     (Path(broken.path) / "report" / "report.md").write_text("not what it was\n")
     return folder
@@ -58,6 +59,18 @@ CALLS: dict[str, tuple[str, int]] = {
     "why": ("why recipe.yaml --cache-root cache", 0),
     "clean": ("clean --cache-root cache", 0),
     "clean, a wrong age": ("clean --cache-root cache --older-than soon", 2),
+    "init": ("init pictures -o init.yaml --force", 0),
+    "inspect": ("inspect recipe.yaml --cache-root cache", 0),
+    "inspect --where": ("inspect recipe.yaml --cache-root cache --where 'width > 1' --limit 0", 0),
+    "diff": ("diff recipe.yaml recipe.yaml --cache-root cache", 0),
+    "drift": ("drift recipe.yaml recipe.yaml --cache-root cache", 0),
+    "report": ("report recipe.yaml --cache-root cache", 0),
+    "log": ("log --cache-root cache", 0),
+    "log show, no such run": ("log show 0000 --cache-root cache", 2),
+    "rerun": ("rerun first --cache-root cache", 0),
+    "check": ("check --cache-root cache", 0),
+    "completion": ("completion bash", 0),
+    "untag, no such tag": ("untag none --cache-root cache", 2),
     "tag": ("tag recipe.yaml v1 --cache-root cache", 0),
     "--help": ("--help", 0),
     "--version": ("--version", 0),

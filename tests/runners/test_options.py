@@ -80,7 +80,7 @@ def test_local_folders_are_refused_for_workers_elsewhere() -> None:
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["status", "recipe.yaml", "--", "--parallelism=2"]) == 2
-    assert "only run takes Beam options" in capsys.readouterr().err
+    assert "only run, rerun, materialize, check and doctor take Beam options" in capsys.readouterr().err
     assert call(["run", "recipe.yaml", "--runner", "dask"]) == 2
     assert "only the last output" in capsys.readouterr().err
     assert call(["run", "recipe.yaml", "--", "--parallelism=2"]) == 2

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import refinery_beam as rb
@@ -83,6 +83,7 @@ COUNTS = st.dictionaries(
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.2, 1.0, 3.0, 11.0]), COUNTS), max_size=30))
+@example([(0.0, {"write": Count(501, 0)}), (0.0, {"write": Count(0, 500)})])
 def test_nothing_of_a_pass_ever_runs_backwards(readings: list[tuple[float, dict[str, Count]]]) -> None:
     passes, now, before = Passes(1_000), 0.0, dict[str, tuple[int, int]]()
     for pause, counts in readings:
