@@ -124,13 +124,13 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "cache/journal/old_lines.py": {"from datetime import UTC, datetime": "likewise"},
     "cache/attempts/leases.py": {
         "import time": "waiting, and how long ago a lease was renewed",
-        'probe = locations.join(staging, f".time-{os.urandom(4).hex()}")': "an object removed at once",
         "from datetime import datetime": "ages of leases, by the store's clock",
     },
     "cache/attempts/locks.py": {"import time": "waiting for a lock"},
     "cache/manifest.py": {"return hash(self.files_digest)": "the body of __hash__"},
-    "cache/stores/remote.py": {
-        'probe = locations.join(location, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")': "an object removed at once",
+    "cache/attempts/probes.py": {
+        'location = locations.join(staging, f"{PROBE}{os.urandom(4).hex()}")': "an object removed at once",
+        "from datetime import datetime": "the time on a store, and ages by it",
     },
     "cache/attempts/staging.py": {
         "import time": "waiting, and the age of what dead runs left",

@@ -23,7 +23,7 @@ from refinery_beam.cache.address import (
     refuse_inside_sources,
     resume_dir,
 )
-from refinery_beam.cache.attempts.remote_staging import RemoteStaging
+from refinery_beam.cache.attempts.remote_staging import RemoteStaging, sweep_store
 from refinery_beam.cache.attempts.staging import Staging, dead_attempts, sweep
 from refinery_beam.cache.files import compute_files
 from refinery_beam.cache.journal import RunJournal, note_event
@@ -65,5 +65,6 @@ __all__ = [
     "refuse_inside_sources",
     "resume_dir",
     "sweep",
+    "sweep_store",
     "verify",
 ]

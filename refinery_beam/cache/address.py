@@ -158,9 +158,12 @@ def prepare_root(root: str) -> str:
     probe = os.path.join(staging, f".probe-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         os.makedirs(staging, exist_ok=True)
-        with open(probe, "wb") as file:
-            file.write(b"refinery-beam\n")
-        os.unlink(probe)
+        try:
+            with open(probe, "wb") as file:
+                file.write(b"refinery-beam\n")
+        finally:
+            # A full disk has the name, and no room for the text.
+            locations.remove(probe)
     except OSError as error:
         raise store_error(error, "prepare the cache root", location) from error
     return location

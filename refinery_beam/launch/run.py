@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Manifest, home, resume_dir, sweep
+from refinery_beam.cache import Manifest, home, resume_dir, sweep, sweep_store
 from refinery_beam.errors import RefineryError
 from refinery_beam.index import Selection
 from refinery_beam.launch.history.record import Record
@@ -164,15 +164,15 @@ def run_recipe(
 
 
 def _tidy(prepared: Prepared) -> None:
-    """Remove what killed runs left of an instance that is there: a hit costs a listing of an empty folder for it.
-
-    On a store that would be a request, so builds and `clean` do it there.
-    """
+    """Remove what killed runs left of an instance that is there: a hit costs a listing of an empty folder for it, on a store too."""
     root = prepared.settings.root
-    if prepared.own is None:
-        sweep(home(root), prepared.key)
-        if not locations.is_url(root):
-            discard(resume_dir(locations.absolute(root), prepared.key))
+    if prepared.own is not None:
+        return
+    sweep(home(root), prepared.key)
+    if locations.is_url(root):
+        sweep_store(root, prepared.key)
+    else:
+        discard(resume_dir(locations.absolute(root), prepared.key))
 
 
 def _found_or_built(prepared: Prepared, record: Record) -> tuple[Status, Manifest, Reused]:

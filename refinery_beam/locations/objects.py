@@ -209,6 +209,7 @@ def upload(local: str, url: str) -> None:
         raise OSError(errno.EIO, f"the store holds {info['size']} other bytes than the {mine} that were sent", url)
 
 
+@patient
 def remove(urls: Sequence[str]) -> None:
     """Remove objects of one store; those that are gone are passed over."""
     with _asking(urls[0]) as (fs, _):

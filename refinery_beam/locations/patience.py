@@ -19,7 +19,7 @@ STAYS = frozenset({errno.ENOENT, errno.EEXIST, errno.EACCES, errno.EPERM, errno.
 
 
 def patient(ask: Callable[P, T]) -> Callable[P, T]:
-    """Have a function that changes nothing tried three times before its OSError is raised."""
+    """Have a function that may as well be called twice tried three times before its OSError is raised: one that reads, or removes."""
 
     @wraps(ask)
     def asked(*args: P.args, **more: P.kwargs) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -9,18 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from refinery_beam import locations
-from refinery_beam.cache import LocalStore, RemoteStaging, RemoteStore, Store, find, home, lookup_at, open_attempt, promote, verify
+from refinery_beam.cache import (
+    LocalStore,
+    RemoteStaging,
+    RemoteStore,
+    Store,
+    find,
+    home,
+    lookup_at,
+    open_attempt,
+    prepare_root,
+    promote,
+    sweep_store,
+    verify,
+)
 from refinery_beam.cache.attempts import leases
 from refinery_beam.cache.attempts.leases import Lease
 from refinery_beam.cache.attempts.locks import identity_of_process
 from refinery_beam.errors import EngineError, StoreError
-from refinery_beam.locations import objects
+from refinery_beam.launch.clean import clean
+from refinery_beam.locations import objects, patience
 from support import handmade
 
 KEY = handmade.KEY
@@ -247,6 +264,81 @@ def test_a_store_without_conditional_puts_is_refused(root: str, monkeypatch: pyt
     with pytest.raises(StoreError) as caught:
         open_attempt(root, KEY)
     assert (caught.value.code, caught.value.exit_code) == ("store-create-only", 3)
+
+
+@pytest.mark.parametrize("every", range(2, 12))
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "lost"])
+def test_a_store_that_fails_now_and_then_keeps_no_probe(root: str, monkeypatch: pytest.MonkeyPatch, every: int, lost: bool) -> None:
+    monkeypatch.setattr(patience, "WAITS", (0, 0))
+    calls = itertools.count(1)
+
+    def failing(name: str) -> None:
+        plain = getattr(MemoryFileSystem, name)
+
+        def call(self: object, *args: object, **more: object) -> object:
+            strikes = next(calls) % every == 0
+            if strikes and not lost:
+                raise ConnectionResetError(104, "reset by peer")
+            result = plain(self, *args, **more)
+            if strikes:
+                raise ConnectionResetError(104, "reset by peer")
+            return result
+
+        monkeypatch.setattr(MemoryFileSystem, name, call)
+
+    for name in ("pipe_file", "cat_file", "info", "find", "ls", "rm_file", "modified"):
+        failing(name)
+    for _ in range(6):
+        with suppress(StoreError):
+            prepare_root(root)
+        with suppress(OSError, StoreError):
+            leases.living_keys(root)
+    monkeypatch.undo()
+    assert paths(root, "staging") == []
+
+
+def left_probe(root: str, **said: object) -> str:
+    location = locations.join(root, "staging", ".probe-0badcafe")
+    locations.write(location, json.dumps(said).encode())
+    return location
+
+
+def test_old_probes_are_swept_and_young_ones_of_others_are_not(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with started(root) as staging:
+        promote(staging, fill(staging))
+    gone = _gone()
+    for clear in (lambda: sweep_store(root, KEY), lambda: started(root).close(), lambda: clean(cache_root=root, yes=True)):
+        left_probe(root, pid=1, where="elsewhere 1")
+        clear()
+        assert paths(root, "staging") == [".probe-0badcafe"], "who wrote it may be waiting for an answer"
+        left_probe(root, **{**identity_of_process(), "pid": gone})
+        clear()
+        assert paths(root, "staging") == [], "its process is gone"
+        old, plain = left_probe(root, pid=1, where="elsewhere 1"), locations.modified
+        with monkeypatch.context() as patched:
+            patched.setattr(locations, "modified", lambda path, old=old, plain=plain: plain(path) - timedelta(hours=2 * (path == old)))
+            clear()
+        assert paths(root, "staging") == [], "an hour is over"
+
+
+def test_a_hit_sweeps_what_a_run_left_that_was_killed_at_its_end(root: str) -> None:
+    with started(root) as staging:
+        promote(staging, fill(staging))
+    sweep_store(root, KEY)
+    living = strange_lease(root)
+    dead = strange_lease(root, attempt="0badbeef", **{**identity_of_process(), "pid": _gone()})
+    part = locations.join(root, "resume", KEY.name, "dataset-train-00000", "part.json")
+    locations.write(part, b"half a record")
+    sweep_store(root, KEY)
+    assert {path.partition("/")[0] for path in paths(root, "staging")} == {locations.basename(living)} != {locations.basename(dead)}
+    assert paths(root, "resume") == []
+    assert find(root, KEY).manifest is not None
+
+
+def _gone() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 def test_ages_are_by_the_stores_clock(root: str, monkeypatch: pytest.MonkeyPatch) -> None:

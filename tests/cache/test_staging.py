@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from refinery_beam.cache import InstanceKey, Staging, sweep
+from refinery_beam.cache import InstanceKey, Staging, prepare_root, sweep
 from refinery_beam.cache.address import resume_dir
 from refinery_beam.cache.attempts import locks as locks_module
 from refinery_beam.cache.attempts.locks import take
@@ -106,6 +106,18 @@ def test_half_born_attempts_are_left_a_minute(tmp_path: Path) -> None:
     os.utime(young, (old, old))
     assert sweep(str(tmp_path), KEY) == [young.name]
     assert not young.exists()
+
+
+def test_probes_are_gone_and_those_of_killed_runs_are_left_a_minute(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    prepare_root(str(root))
+    folder = root / "staging"
+    assert list(folder.iterdir()) == []
+    for age, stays in ((0, True), (61, False)):
+        (folder / ".probe-1-0badcafe").touch()
+        os.utime(folder / ".probe-1-0badcafe", (time.time() - age,) * 2)
+        sweep(str(root), KEY)
+        assert (folder / ".probe-1-0badcafe").exists() is stays
 
 
 def test_a_beginner_that_lost_its_directory_begins_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ The law
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 import time
@@ -27,6 +26,7 @@ from datetime import datetime
 
 from refinery_beam import locations
 from refinery_beam.cache.attempts.locks import identity_of_process, process_is_gone
+from refinery_beam.cache.attempts.probes import PROBE, dead_probes, time_there
 from refinery_beam.errors import StoreError
 
 LEASE_SECONDS = 180.0
@@ -51,6 +51,7 @@ class Lease:
         self._state = SWEEPING
         self._written = 0.0
         self._dead: list[str] = []
+        self._probes: list[str] = []
         self._over = threading.Event()
         self._writing = threading.Lock()
 
@@ -60,10 +61,13 @@ class Lease:
         return _clock() - self._written > LEASE_SECONDS / 2
 
     def begin(self, clear: Callable[[], None]) -> list[str]:
-        """Write the first lease, call `clear` if the law allows it, and return when work may start. Gives the folders of dead attempts."""
+        """Write the first lease, call `clear` if the law allows it, and return when work may start. Removes dead probes, and gives the
+        folders of dead attempts.
+        """
         self._say(SWEEPING)
         threading.Thread(target=self._renew, name="refinery-lease", daemon=True).start()
         dead = self.sweep(clear)
+        locations.remove_all(self._probes)
         self._say(READY)
         while any(state == SWEEPING for state in self.others().values()):
             time.sleep(POLL_SECONDS)
@@ -82,14 +86,16 @@ class Lease:
         return self._dead
 
     def others(self) -> dict[str, str]:
-        """The states of the other living runs of the key, by attempt. Also remembers the dead runs."""
+        """The states of the other living runs of the key, by attempt. Also remembers dead runs and dead probes."""
         if _clock() - self._written > FRESH_SECONDS:
             self._say(self._state)
         # Read back: its time is "now" by the store's clock.
         now = locations.modified(self._location)
         living: dict[str, str] = {}
         self._dead = []
-        for name in locations.names(self.staging):
+        names = locations.names(self.staging)
+        self._probes = dead_probes(self.staging, names, now)
+        for name in names:
             folder = locations.join(self.staging, name)
             if not name.startswith(f"{self.key}-") or folder == self.folder:
                 continue
@@ -129,14 +135,21 @@ def living_keys(root: str) -> set[str]:
     names = [name for name in locations.names(staging) if _ATTEMPT.fullmatch(name)]
     if not names:
         return set()
-    # Only the store knows what time it is there.
-    probe = locations.join(staging, f".time-{os.urandom(4).hex()}")
-    locations.write(probe, b"")
-    try:
-        now = locations.modified(probe)
-    finally:
-        locations.remove(probe)
+    now = time_there(staging)
     return {name.rpartition("-")[0] for name in names if _state_of(locations.join(staging, name, "lease"), now) is not None}
+
+
+def is_left(root: str, key: str) -> bool:
+    """Whether a run of a key that is dead, or a dead probe, left something below ``staging/``, in a cache root on a store. One listing
+    where nothing is there.
+    """
+    staging = locations.join(locations.absolute(root), "staging")
+    names = locations.names(staging)
+    mine = [name for name in names if _ATTEMPT.fullmatch(name) and name.startswith(f"{key}-")]
+    if not mine and not any(name.startswith(PROBE) for name in names):
+        return False
+    now = time_there(staging)
+    return bool(dead_probes(staging, names, now)) or any(_state_of(locations.join(staging, name, "lease"), now) is None for name in mine)
 
 
 def _state_of(location: str, now: datetime) -> str | None:

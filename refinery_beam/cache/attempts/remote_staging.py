@@ -16,14 +16,14 @@ from types import TracebackType
 
 from refinery_beam import locations
 from refinery_beam.cache.address import InstanceKey, instance_dir, lookup_at, resume_dir, staging_root
-from refinery_beam.cache.attempts.leases import Lease
+from refinery_beam.cache.attempts.leases import Lease, is_left
 from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.listed import is_rendered, is_sink_file
 from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.cache.stores.home import home
 from refinery_beam.cache.stores.remote import RemoteStore, prepare_remote_root
 from refinery_beam.errors import RefineryError, StoreError
-from refinery_beam.resume.parts import files_of_parts
+from refinery_beam.resume.parts import discard, files_of_parts
 
 
 class RemoteStaging:
@@ -121,3 +121,13 @@ class RemoteStaging:
         # Files of sinks never differ between runs: each was created only if absent, and compared.
         strangers = [p for p in self.store.sizes(self.output) if p not in known and not is_sink_file(p) and not is_rendered(p)]
         self.store.remove([locations.join(self.output, path) for path in strangers])
+
+
+def sweep_store(root: str, key: InstanceKey) -> None:
+    """Remove what a run left that was killed when its instance was there already, and dead probes. Never fails: a later run, or `clean`,
+    removes what cannot be removed now. Costs one listing where nothing is left behind.
+    """
+    with suppress(OSError, RefineryError):
+        if is_left(root, key.name):
+            with RemoteStaging.open(root, key):
+                discard(resume_dir(root, key))

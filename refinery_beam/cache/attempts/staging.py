@@ -37,6 +37,7 @@ ATTEMPT_NAME = re.compile(r"([0-9a-f]{16}-[0-9a-f]{16}--?\d+)-[0-9a-f]{8}")
 
 REMOVED = ".removed-"
 YOUNG = ".new-"
+PROBE = ".probe-"
 TRASH = "trash"
 """The folder of broken and removed things below ``staging/``."""
 _YOUNG_SECONDS = 60.0
@@ -162,8 +163,8 @@ class Staging:
 
 
 def sweep(root: str, key: InstanceKey) -> list[str]:
-    """Remove the attempts of dead runs of this key, those of other keys whose instance is there or that are a day old, half-born ones older
-    than a minute, and the trash; gives the attempts' names.
+    """Remove the attempts of dead runs of this key, those of other keys whose instance is there or that are a day old, half-born ones and
+    probes older than a minute, and the trash; gives their names.
 
     Living attempts, of this key or another, are never touched, and nothing below ``resume/`` is. Never fails: a later run removes what
     cannot be removed now. Where nothing is left behind it costs two listings.
@@ -180,7 +181,11 @@ def _sweep_dead(root: str, key: InstanceKey) -> list[str]:
     removed = []
     for name in _names(folder):
         path = os.path.join(folder, name)
-        if name.startswith(YOUNG):
+        if name.startswith(PROBE):
+            dead = _older(path, _YOUNG_SECONDS)
+            if dead:
+                _remove(path)
+        elif name.startswith(YOUNG):
             # Its lock may be a moment away, hence the age. Taking a living one by mistake is harmless: `open` begins again.
             dead = _older(path, _YOUNG_SECONDS) and _sweep_attempt(root, path)
         elif _is_attempt_of(name, key.name):

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from refinery_beam import locations
 from refinery_beam.cache.address import staging_root
 from refinery_beam.cache.attempts.leases import living_keys
-from refinery_beam.cache.attempts.staging import ATTEMPT_NAME, REMOVED, TRASH, YOUNG, is_living
+from refinery_beam.cache.attempts.probes import dead_probes, time_there
+from refinery_beam.cache.attempts.staging import ATTEMPT_NAME, PROBE, REMOVED, TRASH, YOUNG, is_living
 from refinery_beam.cache.cleaning.policy import Item
 from refinery_beam.cache.instances import list_instances, location_of
 from refinery_beam.cache.manifest import MANIFEST_NAME, Manifest
@@ -101,7 +102,7 @@ def _local_leftovers(root: str, now: datetime) -> Iterator[Item]:
             for inside in locations.names(path):
                 at = os.path.join(path, inside)
                 yield Item(kind="trash", name=inside, location=at, bytes=_size(at), used=_time(at))
-        elif name.startswith((REMOVED, YOUNG)):
+        elif name.startswith((REMOVED, YOUNG, PROBE)):
             # Half made, or half removed: whoever does that needs a moment.
             if (at_last := _time(path)) is None or now - at_last > _MOMENT:
                 yield Item(kind="trash", name=name, location=path, bytes=_size(path), used=at_last)
@@ -112,7 +113,11 @@ def _local_leftovers(root: str, now: datetime) -> Iterator[Item]:
 
 def _remote_leftovers(root: str, living: set[str], instances: set[str]) -> Iterator[Item]:
     folder = staging_root(root)
-    for name in locations.names(folder):
+    names = locations.names(folder)
+    now = time_there(folder) if any(name.startswith(PROBE) for name in names) else datetime.now(UTC)
+    for at in dead_probes(folder, names, now):
+        yield Item(kind="trash", name=locations.basename(at), location=at, bytes=locations.size(at) or 0, used=_time(at))
+    for name in names:
         if (named := ATTEMPT_NAME.fullmatch(name)) is not None:
             at = locations.join(folder, name)
             yield Item(kind="attempt", name=named[1], location=at, bytes=_size(at), running=named[1] in living)

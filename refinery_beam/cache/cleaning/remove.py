@@ -29,6 +29,9 @@ def remove_item(root: str, item: Item) -> str:
         return _instance(root, item)
     if item.kind == "parts":
         return _parts(root, item)
+    if item.kind == "trash" and locations.is_url(item.location):
+        RemoteStore().remove([item.location])
+        return ""
     if locations.is_url(item.location):
         return _objects(root, item)
     if item.kind == "attempt":

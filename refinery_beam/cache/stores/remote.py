@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Set
 
 from refinery_beam import locations
+from refinery_beam.cache.attempts.probes import probe
 from refinery_beam.cache.manifest import MANIFEST_NAME
 from refinery_beam.errors import EngineError, StoreError
 
@@ -124,10 +125,9 @@ def prepare_remote_root(root: str) -> str:
     StoreError ``store-missing``, ``store-permission``, ``store-unreachable``, ``store-extra``, ..., or ``store-create-only``.
     """
     location = locations.absolute(root)
-    probe = locations.join(location, "staging", f".probe-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        first, second = locations.put_if_absent(probe, b"refinery-beam\n"), locations.put_if_absent(probe, b"again\n")
-        locations.remove(probe)
+        with probe(locations.join(location, "staging")) as (path, text):
+            first, second = locations.put_if_absent(path, text), locations.put_if_absent(path, b"again\n")
     except OSError as error:
         raise locations.fault(error, "prepare the cache root", location) from error
     if not first or second:
