@@ -14,19 +14,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refinery_beam.cache.journal import RunJournal, note_event
+from refinery_beam.cache.journal import compact as compacting
 from refinery_beam.cache.journal import read as reading
 from refinery_beam.cache.journal import write as writing
 from refinery_beam.cache.journal.ask import newest_variables
 from refinery_beam.cache.journal.compact import compact_journal
 from refinery_beam.cache.journal.one_row import row_bytes
 from refinery_beam.cache.journal.read import read_journal
-from refinery_beam.cache.journal.schema import COLUMNS, NAMES, arrow_schema
+from refinery_beam.cache.journal.schema import COLUMNS, LONG, NAMES, arrow_schema
 
 VALUES = {
     "text": st.text(max_size=20),
@@ -41,7 +43,8 @@ VALUES = {
 @given(st.fixed_dictionaries({c.name: st.none() | VALUES[c.form] for c in COLUMNS}))
 def test_a_row_is_what_parquet_readers_read(row: dict[str, Any]) -> None:
     table = pq.read_table(io.BytesIO(row_bytes(row)))
-    assert table.schema.equals(arrow_schema())
+    stored = [(f.name, pa.string() if f.name in LONG else f.type) for f in arrow_schema()]
+    assert table.schema.equals(pa.schema(stored))
     (found,) = table.to_pylist()
     for column in COLUMNS:
         value = found[column.name]
@@ -168,9 +171,39 @@ def test_only_the_newest_are_read_where_that_is_enough(tmp_path: Path, monkeypat
         journal.end(status="built", exit_code=0)
     opened: list[str] = []
     real = reading.read_file
-    monkeypatch.setattr(reading, "read_file", lambda location, columns: opened.append(location) or real(location, columns))
+    monkeypatch.setattr(reading, "read_file", lambda location, *more: opened.append(location) or real(location, *more))
     assert [row["seed"] for row in rows(tmp_path, newest=5)[:5]] == [19, 18, 17, 16, 15]
     assert len(opened) == 10
+
+
+def test_one_run_is_found_without_reading_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "GROUP_ROWS", 4)
+    for n in range(20):
+        journal = RunJournal(str(tmp_path))
+        journal.end(status="built", exit_code=0, seed=n, recipe_text=f"text {n % 3}")
+    compact_journal(str(tmp_path))
+    RunJournal(str(tmp_path)).end(status="hit", exit_code=0, seed=20)
+    groups: list[int] = []
+    real = pq.ParquetFile.read_row_groups
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", lambda file, n, **more: groups.extend(n) or real(file, n, **more))
+    for row in rows(tmp_path):
+        groups.clear()
+        assert rows(tmp_path, run=row["run"]) == [row]
+        assert len(groups) == 1, "one group of one file holds it"
+    assert rows(tmp_path, run="none") == []
+
+
+def test_long_texts_are_held_once(tmp_path: Path) -> None:
+    """33 runs of three recipes of a megabyte each."""
+    texts = [str(n) * 1_000_000 for n in range(3)]
+    for n in range(30):
+        RunJournal(str(tmp_path)).end(status="built", exit_code=0, seed=n, recipe_text=texts[n % 3])
+    compact_journal(str(tmp_path))
+    for n in range(3):
+        RunJournal(str(tmp_path)).end(status="built", exit_code=0, seed=30 + n, recipe_text=texts[n % 3])
+    table = read_journal(str(tmp_path)).table
+    assert table.nbytes < 5_000_000
+    assert [(row["seed"], row["recipe_text"]) for row in table.to_pylist()] == [(n, texts[n % 3]) for n in reversed(range(33))]
 
 
 # -- compaction

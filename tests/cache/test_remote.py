@@ -325,14 +325,28 @@ def test_a_hit_sweeps_what_a_run_left_that_was_killed_at_its_end(root: str) -> N
     with started(root) as staging:
         promote(staging, fill(staging))
     sweep_store(root, KEY)
-    living = strange_lease(root)
-    dead = strange_lease(root, attempt="0badbeef", **{**identity_of_process(), "pid": _gone()})
     part = locations.join(root, "resume", KEY.name, "dataset-train-00000", "part.json")
     locations.write(part, b"half a record")
+    strange_lease(root, attempt="0badbeef", **{**identity_of_process(), "pid": _gone()})
     sweep_store(root, KEY)
-    assert {path.partition("/")[0] for path in paths(root, "staging")} == {locations.basename(living)} != {locations.basename(dead)}
-    assert paths(root, "resume") == []
+    assert paths(root, "staging") == paths(root, "resume") == []
+    strange_lease(root, attempt="0badbeef", **{**identity_of_process(), "pid": _gone()})
+    living = strange_lease(root)
+    sweep_store(root, KEY)
+    assert {path.partition("/")[0] for path in paths(root, "staging")} == {locations.basename(living)}
     assert find(root, KEY).manifest is not None
+
+
+def test_an_attempt_that_ends_where_the_instance_is_there_leaves_no_parts(root: str) -> None:
+    """Ctrl-C between the manifest and the end of a run."""
+    part = locations.join(root, "resume", KEY.name, "dataset-train-00000", "part.json")
+    with started(root) as staging:
+        locations.write(part, b"half a record")
+    assert locations.size(part), "without an instance the next run goes on from there"
+    with started(root) as staging:
+        promote(staging, fill(staging))
+        locations.write(part, b"half a record")
+    assert paths(root, "resume") == []
 
 
 def _gone() -> int:

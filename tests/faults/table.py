@@ -1,7 +1,7 @@
 """The table of faults: every fault at every point of a run, on disks and on real store servers; prints what came of it.
 
-    python tests/faults/table.py                     everything (`make test-faults`; an hour and more on two cores)
-    python tests/faults/table.py --seconds 300       a sample that is drawn anew with --seed, as many as fit
+    python tests/faults/table.py                     everything (`make test-faults`; about an hour on two cores)
+    python tests/faults/table.py --seconds 300       as many as fit, some of every row, others with another --seed
     python tests/faults/table.py --only SIGKILL --stores local
 
 A case is one run of the command line that something happens to, and then a run of the same recipe that nothing happens to. It counts
@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -311,19 +312,26 @@ WHO = {
     "group": "the process group, as a terminal does",
     "all": "every process of the run",
 }
+ALONE = ("driver", "here")
+"""Victims that are one process, whatever the others do."""
 
 
 def every_case(stores: list[str], *, can_mount: bool) -> Iterator[Case]:
-    """All cases, in a fixed order."""
-    for store in stores:
-        for signal_name in SIGNALS:
-            for who in WHO:
-                for mode in ("threads", "processes"):
-                    for point in POINTS:
-                        if store != "local" and (mode == "processes" or who in ("group", "all")):
-                            continue  # who is struck and how workers run is no matter of the store
-                        name = f"{store} {mode} {signal_name} {who}: {point.name}"
-                        yield Case(f"{signal_name} at {who}, {mode}, {store}", name, store, struck(point, signal_name, who, mode))
+    """All cases, in a fixed order.
+
+    Every signal strikes every victim at every point once. How the workers run is dealt out among these so that it meets every pair of
+    point, signal and victim: the three numbers are added, and odd sums are processes. Groups and whole runs are no matter of a store, so
+    there every signal strikes at every point once, at one of the two other victims in turn, on S3 at the one and on GCS at the other.
+    """
+    for which, store in enumerate(stores):
+        for i, signal_name in enumerate(SIGNALS):
+            for k, who in enumerate(WHO if store == "local" else ALONE):
+                for n, point in enumerate(POINTS):
+                    if store != "local" and (i + k + n + which) % 2:
+                        continue
+                    mode = "processes" if store == "local" and (i + k + n) % 2 else "threads"
+                    name = f"{store} {mode} {signal_name} {who}: {point.name}"
+                    yield Case(f"{signal_name} at {who}, {store}", name, store, struck(point, signal_name, who, mode))
         if store == "local" and can_mount:
             for kilobytes in (8, 16, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 448, 512):
                 yield Case("a full disk, local", f"a disk of {kilobytes} kB", store, full_disk(kilobytes))
@@ -337,6 +345,14 @@ def every_case(stores: list[str], *, can_mount: bool) -> Iterator[Case]:
                     said = "refuses requests" if how == "refused" else "loses answers"
                     yield Case(f"a store that {said}, {store}", f"{store}: {how}, every {every}", store, faulty_store(how, every))
         yield Case(f"8 writers, {store}", f"{store}: 8 writers", store, writers(8))
+
+
+def dealt(cases: list[Case], seed: int) -> list[Case]:
+    """The cases in an order by chance, one of each row of the table in turn: whatever there is time for holds something of all rows."""
+    rows: dict[str, list[Case]] = {}
+    for case in random.Random(seed).sample(cases, len(cases)):
+        rows.setdefault(case.group, []).append(case)
+    return [case for turn in zip_longest(*rows.values()) for case in turn if case is not None]
 
 
 @contextmanager
@@ -358,7 +374,8 @@ def may_mount() -> bool:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=0, help="a sample: as many cases as fit into so many seconds")
-    options.add_argument("--seed", type=int, default=int(time.time()), help="which sample")
+    options.add_argument("--seed", type=int, default=int(time.time()), help="which order, and so which sample")
+    options.add_argument("--skip", type=int, default=0, help="leave out so many of that order, which an earlier sample had")
     options.add_argument("--only", default="", help="cases whose name holds this text")
     options.add_argument("--stores", default="local,s3,gs")
     options.add_argument("--jobs", type=int, default=2, help="cases at a time")
@@ -368,8 +385,9 @@ def main() -> int:
         stores.remove("gs")
         print("gs: left out, fake-gcs-server is not there (launchers/engines.sh gcs)")
     cases = [case for case in every_case(stores, can_mount=may_mount()) if given.only in case.name]
-    if given.seconds:
-        random.Random(given.seed).shuffle(cases)
+    every = len(cases)
+    cases = dealt(cases, given.seed)[given.skip :]
+    print(f"{len(cases)} of {every} cases, in the order of --seed {given.seed}", flush=True)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, all_servers(stores, Path(name)) as servers:
         bench = Bench(Path(name), servers)
@@ -391,10 +409,10 @@ def main() -> int:
                     done.append((case, outcome))
                     if outcome.faults:
                         print(f"FAULT {case.name}: {'; '.join(outcome.faults)}", flush=True)
-    return report(done, seed=given.seed if given.seconds else None, seconds=time.monotonic() - begun)
+    return report(done, of=every, seed=given.seed, seconds=time.monotonic() - begun)
 
 
-def report(done: list[tuple[Case, Outcome]], *, seed: int | None, seconds: float) -> int:
+def report(done: list[tuple[Case, Outcome]], *, of: int, seed: int, seconds: float) -> int:
     """Print the table; gives the exit code."""
     groups: dict[str, Counter[str]] = {}
     for case, outcome in done:
@@ -412,8 +430,7 @@ def report(done: list[tuple[Case, Outcome]], *, seed: int | None, seconds: float
     print(f"{'fault'.ljust(width)}  " + "  ".join(words))
     for name, row in [*sorted(groups.items()), ("all", total)]:
         print(f"{name.ljust(width)}  " + "  ".join(f"{row[word]:>{len(word)},}" for word in words))
-    sample = f"a sample (--seed {seed})" if seed is not None else "everything"
-    print(f"{len(POINTS)} points; {sample}; {seconds / 60:.0f} minutes")
+    print(f"{len(done)} of {of} cases at {len(POINTS)} points in {seconds / 60:.0f} minutes, in the order of --seed {seed}")
     return 1 if any(total[word] for word in ("broken", "hangs", "left", "wrong codes")) else 0
 
 

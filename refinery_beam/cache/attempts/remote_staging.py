@@ -109,14 +109,15 @@ class RemoteStaging:
         self.close()
 
     def _clear(self) -> None:
-        """Remove files at the instance's location that belong to no instance and to no finished part of one. Call it only where the law of
-        leases allows it.
+        """Remove files at the instance's location that belong to no instance and to no finished part of one, and the parts of an instance
+        that is there. Call it only where the law of leases allows it.
         """
         found = lookup_at(self.output)
         if found.manifest is None:
             kept = files_of_parts(resume_dir(self.root, self.key))
             self.store.clear(self.output, keep=kept, allowed=lambda: not self._lease.lost)
             return
+        discard(resume_dir(self.root, self.key))
         known = {MANIFEST_NAME, *(entry.path for entry in (*found.manifest.files, *found.manifest.annexes))}
         # Files of sinks never differ between runs: each was created only if absent, and compared.
         strangers = [p for p in self.store.sizes(self.output) if p not in known and not is_sink_file(p) and not is_rendered(p)]
@@ -129,5 +130,4 @@ def sweep_store(root: str, key: InstanceKey) -> None:
     """
     with suppress(OSError, RefineryError):
         if is_left(root, key.name):
-            with RemoteStaging.open(root, key):
-                discard(resume_dir(root, key))
+            RemoteStaging.open(root, key).close()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam import locations
 from refinery_beam.cache.journal.old_lines import line_files, line_rows
-from refinery_beam.cache.journal.schema import NAMES, arrow_schema
+from refinery_beam.cache.journal.schema import LONG, NAMES, arrow_schema
 from refinery_beam.cache.journal.write import journal_folder, process_name
 from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import StoreError
@@ -40,24 +40,23 @@ class Journal:
     unreadable: int = 0
 
 
-def read_journal(root: str, *, columns: Sequence[str] | None = None, newest: int | None = None) -> Journal:
+def read_journal(root: str, *, columns: Sequence[str] | None = None, newest: int | None = None, run: str | None = None) -> Journal:
     """Every run and event below a cache root, the newest first; an empty table where there is none.
 
     A run that has not ended has the status ``running`` while its process lives, ``died`` when it does not, and ``unknown`` where another
     machine would have to say. ``columns`` are those that are wanted, and ``newest`` how many rows at least, of which fewer files are then
-    read. StoreError for a store that does not answer.
+    read; ``run`` is the one run that is. StoreError for a store that does not answer.
     """
     wanted = list(dict.fromkeys((*_NEEDED, *(columns if columns is not None else NAMES))))
-    tables, unreadable = read_files(root, wanted, newest=newest)
+    tables, unreadable = read_files(root, wanted, newest=newest, run=run)
     table = _merged(tables, wanted)
     if columns is not None:
         table = table.select(list(columns))
     return Journal(table, unreadable)
 
 
-def read_files(root: str, columns: Sequence[str], *, newest: int | None = None) -> tuple[list[pa.Table], int]:
-    """The tables of all files, and how many cannot be read."""
-
+def read_files(root: str, columns: Sequence[str], *, newest: int | None = None, run: str | None = None) -> tuple[list[pa.Table], int]:
+    """The rows of all files, or of one run, as tables, and how many files cannot be read."""
     folder = journal_folder(root)
     have: dict[str, pa.Table | None] = {}
     for _ in range(_ROUNDS):
@@ -67,11 +66,11 @@ def read_files(root: str, columns: Sequence[str], *, newest: int | None = None) 
             # The newest runs wrote the newest files, two at most each.
             parts = parts[-2 * newest :]
         files = [*(name for name in names if name.startswith(COMPACT)), *parts]
-        vanished = _read_missing(folder, [name for name in files if name not in have], columns, have)
+        vanished = _read_missing(folder, [name for name in files if name not in have], columns, run, have)
         if not vanished:
             break
     tables = [table for name in files if (table := have.get(name)) is not None]
-    rows = [row for path in line_files(root) for row in line_rows(path)]
+    rows = [row for path in line_files(root) for row in line_rows(path) if run in (None, row.get("run"))]
     if rows:
         schema = arrow_schema()
         tables.append(rows_table(rows, schema).select(list(columns)))
@@ -83,7 +82,7 @@ def rows_table(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
 
     every = list(rows)
-    return pa.table([pa.array([row.get(f.name) for row in every], _bare(f.type)).cast(f.type) for f in schema], schema=schema)
+    return pa.table([_typed(pa.array([row.get(f.name) for row in every], _bare(f.type)), f.type) for f in schema], schema=schema)
 
 
 def journal_files(folder: str) -> list[str]:
@@ -98,31 +97,50 @@ def journal_files(folder: str) -> list[str]:
     return [path for path in paths if path.endswith(".parquet") and not path.rpartition("/")[2].startswith(".")]
 
 
-def read_file(location: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """One file with the columns of this release: those that it lacks are null. FileNotFoundError where it is gone."""
+def read_file(location: str, columns: Sequence[str] | None = None, run: str | None = None) -> pa.Table:
+    """One file, or its rows of one run, with the columns of this release: those that it lacks are null. FileNotFoundError where it is
+    gone.
+    """
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     schema = arrow_schema()
-    with locations.opened(location) as source, pq.ParquetFile(source) as file:
-        have = set(file.schema_arrow.names)
-        names = [name for name in (columns if columns is not None else schema.names) if name in have]
-        table = file.read(columns=names, use_threads=False)
     every = columns if columns is not None else schema.names
+    with locations.opened(location) as source:
+        file = pq.ParquetFile(source)
+        have = set(file.schema_arrow.names)
+        if file.metadata.num_rows > 1:
+            file = pq.ParquetFile(source, metadata=file.metadata, read_dictionary=sorted(LONG & have))
+        names = [name for name in every if name in have]
+        groups = [*range(file.num_row_groups)]
+        if run is not None:
+            groups = [i for i in groups if pc.any(pc.equal(file.read_row_group(i, columns=["run"]).column(0), run)).as_py()]
+        table = file.read_row_groups(groups, columns=names, use_threads=False)
+    if run is not None:
+        table = table.filter(pc.equal(table.column("run"), run))
     arrays = [
-        table.column(name).cast(schema.field(name).type) if name in have else pa.nulls(len(table), schema.field(name).type)
+        _typed(table.column(name), schema.field(name).type) if name in have else pa.nulls(len(table), schema.field(name).type)
         for name in every
     ]
     return pa.table(arrays, schema=pa.schema([schema.field(name) for name in every]))
 
 
-def _read_missing(folder: str, names: Sequence[str], columns: Sequence[str], have: dict[str, pa.Table | None]) -> bool:
+def _typed(array: Any, kind: pa.DataType) -> Any:
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(kind) or pa.types.is_dictionary(array.type):
+        return array.cast(kind)
+    return array.cast(pa.string()).dictionary_encode()
+
+
+def _read_missing(folder: str, names: Sequence[str], columns: Sequence[str], run: str | None, have: dict[str, pa.Table | None]) -> bool:
     """Read files into `have`, None for one that cannot be read; whether one has vanished."""
     import pyarrow as pa
 
     def read(name: str) -> tuple[str, pa.Table | None, bool]:
         try:
-            return name, read_file(locations.join(folder, *name.split("/")), columns), False
+            return name, read_file(locations.join(folder, *name.split("/")), columns, run), False
         except FileNotFoundError:
             return name, None, True
         except (OSError, pa.ArrowException, StoreError):
@@ -157,7 +175,7 @@ def once(table: pa.Table, *, newest_first: bool) -> pa.Table:
     import pyarrow.compute as pc
 
     order = "descending" if newest_first else "ascending"
-    table = table.combine_chunks()
+    table = table.unify_dictionaries().combine_chunks()
     table = table.take(pc.sort_indices(table, sort_keys=[("time", order), ("event_id", order)]))
     ids, events, runs = (table.column(name).to_pylist() for name in ("event_id", "event", "run"))
     ended = {run for run, event in zip(runs, events, strict=True) if event == "run:end"}
@@ -186,7 +204,7 @@ def _bare(kind: pa.DataType) -> pa.DataType:
     """The type that a stored value has in Python: times are microseconds."""
     import pyarrow as pa
 
-    return pa.int64() if pa.types.is_timestamp(kind) else kind
+    return pa.int64() if pa.types.is_timestamp(kind) else pa.string() if pa.types.is_dictionary(kind) else kind
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -84,10 +84,17 @@ NAMES = tuple(column.name for column in COLUMNS)
 FORMS: dict[str, Form] = {column.name: column.form for column in COLUMNS}
 
 
+LONG = frozenset(column.name for column in COLUMNS if column.form == "json") | {"recipe_text"}
+"""Columns of long texts that most rows share: Arrow holds each of their texts once. A hundred thousand copies of a recipe would not fit
+into a plain column of text.
+"""
+
+
 def arrow_schema() -> pa.Schema:
     """The columns as PyArrow knows them."""
     import pyarrow as pa
 
+    long = pa.dictionary(pa.int32(), pa.string())
     types = {
         "text": pa.string(),
         "json": pa.string(),
@@ -96,4 +103,4 @@ def arrow_schema() -> pa.Schema:
         "bool": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
     }
-    return pa.schema([pa.field(column.name, types[column.form]) for column in COLUMNS])
+    return pa.schema([pa.field(column.name, long if column.name in LONG else types[column.form]) for column in COLUMNS])

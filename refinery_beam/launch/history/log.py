@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from refinery_beam import locations
 from refinery_beam.cache.instances import short_key
-from refinery_beam.cache.journal.read import Journal, moment, read_journal
+from refinery_beam.cache.journal.read import moment, read_journal
 from refinery_beam.cache.journal.schema import FORMS, NAMES
 from refinery_beam.errors import UsageError
 from refinery_beam.launch.options import Options, keywords, option
@@ -186,9 +186,8 @@ def find_run(root: str, run: str) -> LogEntry | None:
         raise UsageError(f"{run} begins {len(known)} runs", code="ambiguous-run", value=run, known=known[:5])
     if not known:
         return None
-    found: Journal = read_journal(root)
-    rows = found.table.filter(pc.equal(found.table.column("run"), known[0])).to_pylist()
-    return _entry(rows[0])
+    rows = read_journal(root, run=known[0]).table.to_pylist()
+    return _entry(rows[0]) if rows else None
 
 
 def pc_values(values: Sequence[Any]) -> Any:
