@@ -14,7 +14,7 @@ from refinery_beam.facts.histograms import Histograms, lines_schema
 from refinery_beam.identity import record_key
 from refinery_beam.plugins.base import FieldType, Kind
 from refinery_beam.plugins.fact_columns import with_scales
-from refinery_beam.plugins.measures import Measures, Sketch
+from refinery_beam.plugins.measures import Measures, Sketch, Thumbnail
 from refinery_beam.record.columns import arrow_type
 from refinery_beam.record.lineage import file_record_id
 from refinery_beam.records import LedgerRow, Ref
@@ -28,9 +28,10 @@ the record stands for its file where each file counts once.
 """
 
 BATCH = 64
-"""Records that are measured together."""
+"""Records that are measured together: their sketches are in memory."""
 
-_BATCH_BYTES = 1 << 20
+UNDEVELOPED = 128
+"""So many pictures of an album stay sketches until thumbnails are made. Waiting saves those whose position another record takes."""
 
 
 class Fact(NamedTuple):
@@ -54,7 +55,6 @@ class FactsPart:
         self._kind = kind
         self._types = fact_types(kind)
         self._waiting: list[Fact] = []
-        self._bytes = 0
         self._rows: list[tuple[Any, ...]] = []
         self._album, self._lost = Album(seed=seed), LostAlbum()
         self._histograms = Histograms(seed=seed)
@@ -62,8 +62,7 @@ class FactsPart:
     def add(self, fact: Fact) -> None:
         """Take the facts of a row that was appended to the shard."""
         self._waiting.append(fact)
-        self._bytes += getattr(fact.sketch, "nbytes", 0)
-        if len(self._waiting) >= BATCH or self._bytes >= _BATCH_BYTES:
+        if len(self._waiting) >= BATCH:
             self._measure()
 
     def lose(self, ref: Ref, row: LedgerRow, sketch: Sketch | None) -> None:
@@ -74,7 +73,7 @@ class FactsPart:
 
     def _measure(self) -> None:
         measures, waiting = self._kind.measures, self._waiting
-        self._waiting, self._bytes = [], 0
+        self._waiting = []
         measured: dict[int, Mapping[str, Any]] = {}
         if measures is not None:
             sketched = [i for i, fact in enumerate(waiting) if fact.sketch is not None]
@@ -84,7 +83,8 @@ class FactsPart:
             for fact in standing:
                 self._album.add(fact.ref.key, fact.ref.record_id, fact.ref.label, fact.sketch)
             self._album.trim()
-            _develop(self._album, measures)
+            if sum(not isinstance(picture.content, Thumbnail) for picture in self._album) > UNDEVELOPED:
+                _develop(self._album, measures)
         for i, fact in enumerate(waiting):
             ref, values = fact.ref, {**fact.stated, **measured.get(i, {})}
             key = record_key(file_record_id(ref)) if ref.lineage else ref.key
@@ -107,6 +107,8 @@ class FactsPart:
         import pyarrow as pa
 
         self._measure()
+        if self._kind.measures is not None:
+            _develop(self._album, self._kind.measures)
         schema = part_schema(self._kind)
         columns = [list(column) for column in zip(*self._rows, strict=True)] if self._rows else [[] for _ in schema]
         _put(pa.table(columns, schema=schema), location, temporary)
@@ -121,8 +123,8 @@ PICTURES, HISTOGRAMS = "pictures", "histograms"
 def _develop(album: Album | LostAlbum, measures: Measures) -> None:
     """Make thumbnails of the sketches in an album."""
     for picture in list(album):
-        if not isinstance(picture.content, tuple):
-            album.replace(picture, tuple(measures.thumbnail(picture.content)))
+        if not isinstance(picture.content, Thumbnail):
+            album.replace(picture, measures.thumbnail(picture.content))
 
 
 def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

@@ -17,15 +17,18 @@ fact                unit      what it is
                               contrast that there is; None where ``sharpness`` is, or where Y does not vary
 ``entropy``         1/1000    -sum(h/n log2(h/n)) in bits (C. Shannon, 1948), rounded down; logarithms are rounded to 2**-20
 ``byte_values``     1         how many of the 256 values occur
-``chroma``          1         the greatest difference between the greatest and the least channel of a pixel; None of a grey sketch
-``phash``           64 bits   `ops.phash` of the sketch, as a signed number
+``chroma``          1         the greatest difference between the greatest and the least channel of a pixel of the small sketch; None
+                              of a grey one
+``phash``           64 bits   `ops.phash` of the small sketch, as a signed number
 ==================  ========  =====================================================================================================
+
+The small sketch has the means of squares of 2 x 2 pixels, where the sketch has more than 64 a side; histograms by channel are of it too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +36,7 @@ from PIL import Image
 
 from refinery_beam.plugins.image_classification.codecs.encode import encode
 from refinery_beam.plugins.image_classification.measures.findings import ONE_TONE, OUTLIERS, PROPERTIES, RULES
-from refinery_beam.plugins.image_classification.measures.sketch import SIDE, sketch
+from refinery_beam.plugins.image_classification.measures.sketch import SIDE, Sketched, sketch
 from refinery_beam.plugins.image_classification.ops.filters import NEAR_DISTANCE
 from refinery_beam.plugins.image_classification.ops.phash import phashes
 from refinery_beam.plugins.image_classification.pixels import Pixels
@@ -73,9 +76,11 @@ pixels alone.
 _BATCH = 1 << 16
 """Pixels that are measured at once: what a processor's cache holds."""
 
+_CHANNELS = {"RGB": ("red", "green", "blue"), "L": ("grey",)}
+
 
 class Quality:
-    """The `plugins.measures.Measures` of images. A sketch is a uint8 array, (h, w) or (h, w, 3)."""
+    """The `plugins.measures.Measures` of images."""
 
     types: Mapping[str, str] = TYPES
     scales: Mapping[str, int] = SCALES
@@ -93,23 +98,23 @@ class Quality:
 
         return sketch_fingerprint()
 
-    def sketch(self, content: Pixels, policy: DecodePolicy) -> Array | None:
+    def sketch(self, content: Pixels, policy: DecodePolicy) -> Sketched | None:
         """The image reduced to at most 128 pixels a side."""
         return sketch(content, policy)
 
-    def measure(self, sketches: Sequence[Array]) -> list[dict[str, int | None]]:
+    def measure(self, sketches: Sequence[Sketched]) -> list[dict[str, int | None]]:
         """The facts of each sketch."""
-        found: list[dict[str, int | None]] = [{}] * len(sketches)
-        by_shape: dict[tuple[int, ...], list[int]] = {}
-        for i, one in enumerate(sketches):
-            by_shape.setdefault(one.shape, []).append(i)
-        for (height, width, *_), members in by_shape.items():
-            many = max(1, _BATCH // (height * width))
-            for start in range(0, len(members), many):
-                part = members[start : start + many]
-                for i, facts in zip(part, _measured([sketches[i] for i in part]), strict=True):
-                    found[i] = facts
-        return found
+        import numpy as np
+
+        if not sketches:
+            return []
+        greys = [one.picture.convert("L") for one in sketches]  # no copy of what is grey
+        counts = np.array([grey.histogram() for grey in greys], np.int64)
+        lumas = [np.asarray(grey) for grey in greys]
+        edges = _in_batches(lumas, _edges)
+        chroma = _in_batches([one.small for one in sketches], _chroma)
+        hashes = _in_batches([_grey(one.small) for one in sketches], phashes)
+        return _facts([luma.shape for luma in lumas], counts, edges, chroma, hashes)
 
     def comparable(self, facts: Mapping[str, Array]) -> Array:
         """Pictures of one tone have a signature of noise."""
@@ -126,102 +131,130 @@ class Quality:
         agreed: Array = (np.abs(one["mean"] - other["mean"]) <= 1600) & (2 * high <= 3 * low)
         return agreed
 
-    def histograms(self, sketches: Sequence[Array], groups: Sequence[int]) -> Mapping[str, npt.NDArray[np.int64]]:
+    def histograms(self, sketches: Sequence[Sketched], groups: Sequence[int]) -> Mapping[str, npt.NDArray[np.int64]]:
         """Byte values by channel and group."""
         import numpy as np
 
         found: dict[str, npt.NDArray[np.int64]] = {}
         many = max(groups, default=-1) + 1
-        by_form: dict[tuple[int, bool], list[Array]] = {}
+        by_form: dict[tuple[int, str], list[Array]] = {}
         for one, group in zip(sketches, groups, strict=True):
-            by_form.setdefault((group, one.ndim == 3), []).append(one)
-        for (group, colour), members in by_form.items():
-            flat = np.concatenate([one.reshape(-1, 3) if colour else one.reshape(-1) for one in members])
-            image = Image.frombuffer("RGB" if colour else "L", (len(flat), 1), flat, "raw", "RGB" if colour else "L", 0, 1)
-            counts = np.array(image.histogram(), np.int64).reshape(-1, 256)
-            for channel, row in zip(self.channels_of(members[0]), counts, strict=True):
+            by_form.setdefault((group, one.picture.mode), []).append(one.small)
+        for (group, mode), members in by_form.items():
+            flat = np.concatenate([small.reshape(-1, len(mode)) for small in members])
+            counts = np.array(_image(flat[None], mode).histogram(), np.int64).reshape(-1, 256)
+            for channel, row in zip(_CHANNELS[mode], counts, strict=True):
                 found.setdefault(channel, np.zeros((many, 256), np.int64))[group] += row
         return found
 
-    def channels_of(self, sketch: Array) -> Sequence[str]:
+    def channels_of(self, sketch: Sketched) -> Sequence[str]:
         """Red, green and blue, or grey."""
-        return ("red", "green", "blue") if sketch.ndim == 3 else ("grey",)
+        return _CHANNELS[sketch.picture.mode]
 
-    def thumbnail(self, sketch: Array) -> Thumbnail:
-        """A JPEG file of quality 90."""
-        height, width = sketch.shape[:2]
-        return Thumbnail(width, height, encode(sketch, "jpeg", quality=90))
+    def thumbnail(self, sketch: Sketched) -> Thumbnail:
+        """A JPEG file of quality 90: what the encoder makes is part of the codec fingerprint."""
+        return Thumbnail(*sketch.picture.size, encode(sketch.picture, "jpeg", quality=90))
 
 
 QUALITY = Quality()
 
 
-def _measured(sketches: Sequence[Array]) -> list[dict[str, int | None]]:
-    """The facts of sketches of one shape."""
+def _image(rows: Array, mode: str) -> Image.Image:
+    """(h, w) or (h, w, channels) as an image that shares its memory where Pillow can."""
+    height, width = rows.shape[:2]
+    return Image.frombuffer(mode, (width, height), rows, "raw", mode, 0, 1)
+
+
+def _in_batches(arrays: Sequence[Array], work: Callable[[Array], Sequence[int | None]]) -> list[int | None]:
+    """What `work` says of each array. It gets stacks of arrays of one shape."""
     import numpy as np
 
-    many, (height, width) = len(sketches), sketches[0].shape[:2]
-    stacked = np.stack(sketches)
-    luma, chroma = stacked, [None] * many
-    if stacked.ndim == 4:
-        image = Image.frombuffer("RGB", (width, many * height), stacked, "raw", "RGB", 0, 1)
-        luma = np.asarray(image.convert("L")).reshape(many, height, width)
-        red, green, blue = stacked[..., 0], stacked[..., 1], stacked[..., 2]
-        spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-        chroma = spread.reshape(many, -1).max(axis=1).tolist()
-    counts = _counts(luma)
+    found: list[int | None] = [None] * len(arrays)
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, array in enumerate(arrays):
+        by_shape.setdefault(array.shape, []).append(i)
+    for shape, members in by_shape.items():
+        many = max(1, _BATCH // math.prod(shape))
+        for start in range(0, len(members), many):
+            part = members[start : start + many]
+            for i, value in zip(part, work(np.stack([arrays[i] for i in part])), strict=True):
+                found[i] = value
+    return found
+
+
+def _facts(
+    shapes: Sequence[tuple[int, int]],
+    counts: npt.NDArray[np.int64],
+    edges: Sequence[int | None],
+    chroma: Sequence[int | None],
+    hashes: Sequence[int | None],
+) -> list[dict[str, int | None]]:
+    """The facts of sketches of such shapes and histograms (n, 256) of luma."""
+    import numpy as np
+
     values = np.arange(256, dtype=np.int64)
-    n, inner = height * width, (height - 2) * (width - 2)
+    pixels = np.array([height * width for height, width in shapes], np.int64)
     sums, squares = (counts @ values).tolist(), (counts @ (values * values)).tolist()
     reached = counts.cumsum(axis=1)
-    low, high = ((reached * 100 < percent * n).sum(axis=1).tolist() for percent in (5, 99))
+    low, high = ((reached * 100 < (percent * pixels)[:, None]).sum(axis=1).tolist() for percent in (5, 99))
     dark, bright = counts[:, :4].sum(axis=1).tolist(), counts[:, 252:].sum(axis=1).tolist()
     logs = _logs()
     spread_bits = (counts * logs[counts]).sum(axis=1).tolist()
+    whole_bits = logs[pixels].tolist()
     different = np.count_nonzero(counts, axis=1).tolist()
-    edges = _edges(luma)
-    hashes = phashes(luma)
-    return [
-        {
-            "mean": (200 * sums[i] + n) // (2 * n),
-            "std": math.isqrt(10_000 * (n * squares[i] - sums[i] * sums[i])) // n,
-            "low": low[i],
-            "high": high[i],
-            "clipped_dark": (20_000 * dark[i] + n) // (2 * n),
-            "clipped_bright": (20_000 * bright[i] + n) // (2 * n),
-            "sharpness": None if edges is None else 100 * edges[i] // inner**2,
-            "detail": _detail(None if edges is None else edges[i], inner, n * squares[i] - sums[i] * sums[i], n),
-            "entropy": 1000 * (n * int(logs[n]) - spread_bits[i]) // (n * LOG_UNIT),
-            "byte_values": different[i],
-            "chroma": chroma[i],
-            "phash": hashes[i],
-        }
-        for i in range(many)
-    ]
+    found: list[dict[str, int | None]] = []
+    for i, (height, width) in enumerate(shapes):
+        n, inner, edge = height * width, (height - 2) * (width - 2), edges[i]
+        spread = n * squares[i] - sums[i] * sums[i]
+        found.append(
+            {
+                "mean": (200 * sums[i] + n) // (2 * n),
+                "std": math.isqrt(10_000 * spread) // n,
+                "low": low[i],
+                "high": high[i],
+                "clipped_dark": (20_000 * dark[i] + n) // (2 * n),
+                "clipped_bright": (20_000 * bright[i] + n) // (2 * n),
+                "sharpness": None if edge is None else 100 * edge // inner**2,
+                "detail": _detail(edge, inner, spread, n),
+                "entropy": 1000 * (n * whole_bits[i] - spread_bits[i]) // (n * LOG_UNIT),
+                "byte_values": different[i],
+                "chroma": chroma[i],
+                "phash": hashes[i],
+            }
+        )
+    return found
 
 
-def _counts(luma: Array) -> npt.NDArray[np.int64]:
-    """The histograms of luma (n, h, w): (n, 256)."""
+def _grey(small: Array) -> Array:
+    """The luma of a small sketch."""
     import numpy as np
 
-    many = len(luma)
-    if many == 1:
-        image = Image.frombuffer("L", (luma.shape[2], luma.shape[1]), np.ascontiguousarray(luma), "raw", "L", 0, 1)
-        return np.array([image.histogram()], np.int64)
-    numbered = luma.reshape(many, -1) + (np.arange(many, dtype=np.int64) * 256)[:, None]
-    return np.bincount(numbered.reshape(-1), minlength=256 * many).reshape(many, 256)
+    return small if small.ndim == 2 else np.asarray(_image(small, "RGB").convert("L"))
 
 
-def _edges(luma: Array) -> list[int] | None:
+def _chroma(colours: Array) -> Sequence[int | None]:
+    """Of each of (n, h, w, 3) the greatest difference between the greatest and the least channel of a pixel; None of (n, h, w)."""
+    import numpy as np
+
+    if colours.ndim == 3:
+        return [None] * len(colours)
+    red, green, blue = (np.ascontiguousarray(colours[..., i]) for i in range(3))
+    spread = np.maximum(np.maximum(red, green), blue)
+    spread -= np.minimum(np.minimum(red, green), blue)
+    greatest: list[int] = spread.reshape(len(colours), -1).max(axis=1).tolist()
+    return greatest
+
+
+def _edges(luma: Array) -> Sequence[int | None]:
     """The variance of the Laplacian of each of (n, h, w), times the square of the inner pixels; None where there are none.
 
     The Laplacian lies within 1020 of zero, so 16 bits hold it and 32 its square.
     """
     import numpy as np
 
-    _, height, width = luma.shape
+    many, height, width = luma.shape
     if min(height, width) < 3:
-        return None
+        return [None] * many
     wide = luma.astype(np.int16)
     edges = wide[:, 1:-1, 1:-1] * 4
     edges -= wide[:, :-2, 1:-1]
