@@ -10,7 +10,7 @@ from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Line, Table, Words, display, next_command, print_json, print_remarks, show
 
 if TYPE_CHECKING:
-    from refinery_beam.launch.diff_result import DiffResult, RecordDiff
+    from refinery_beam.launch.diff_result import DiffResult, Moved, RecordDiff
 
 Limit = Annotated[int | None, typer.Option(metavar="N", help="How many records are named of each kind, 0 for all. [default: 20]")]
 Content = Annotated[bool, typer.Option("--content/--no-content", help="Whether stored content is compared, which reads all of it.")]
@@ -32,7 +32,7 @@ def diff(
     html: Html = None,
     options: Options,
 ) -> None:
-    """Say what differs: recipes field by field, the files that went in, records by split and label, what rows hold, fitted statistics."""
+    """Say what differs: recipes, files, records by split and label, what rows hold, fitted statistics, and how far facts moved."""
     from refinery_beam.launch.diff import diff_with
 
     result = diff_with(a, b, options.settings(), limit=limit, content=content)
@@ -66,6 +66,12 @@ def blocks(result: DiffResult) -> list[Block]:
     if any(count.a != count.b for count in result.counts):
         counts = [(c.split, "all" if c.label is None else c.label, c.a, c.b) for c in result.counts if c.a != c.b]
         found += [Line(""), Line("counts", "strong"), Table(("split", "label", "a", "b"), counts)]
+    if result.moved:
+        found += [
+            Line(""),
+            Line("drift", "strong"),
+            Table(("what", "mean in a", "mean in b", "moved by"), [_numbers(m) for m in result.moved]),
+        ]
     for kind, records in result.records.items():
         if records.total:
             found += [Line(""), Line(f"{WORDS[kind]}: {records.total:,}", "strong"), _table(kind, records)]
@@ -86,6 +92,11 @@ def _table(kind: str, changes: RecordDiff) -> Table:
     if kind == "moved":
         return Table(("record", "split a", "split b", "label"), [(c.b or c.a, c.split_a, c.split_b, c.label_b) for c in first])
     return Table(("record", "label", "split"), [(c.b or c.a, c.label_b or c.label_a, c.split_b or c.split_a) for c in first])
+
+
+def _numbers(moved: Moved) -> tuple[Any, ...]:
+    """A line of drift; Jensen-Shannon and the like are words."""
+    return (moved.what, Words(moved.a), Words(moved.b), Words(moved.by))
 
 
 def _short(value: Any) -> Any:

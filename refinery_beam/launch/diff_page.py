@@ -59,6 +59,14 @@ code, td { font-size: .92rem } .muted { color: var(--muted) } img { image-render
 <td class="number">{{ row.b }}</td></tr>
 {% endfor %}</tbody></table></div>
 {% endif %}
+{% if moved %}
+<h2>drift</h2>
+<div class="wide"><table><thead><tr><th scope="col">what</th><th scope="col">mean in a</th><th scope="col">mean in b</th>
+<th scope="col">moved by</th></tr></thead><tbody>
+{% for row in moved %}<tr><td>{{ row.what }}</td><td class="number">{{ row.a }}</td><td class="number">{{ row.b }}</td>
+<td>{{ row.by }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% endif %}
 {% for section in records %}
 <h2>{{ section.title }}: {{ section.total }}</h2>
 <div class="wide"><table><thead><tr><th scope="col">record</th><th scope="col">label</th><th scope="col">split</th>
@@ -100,6 +108,7 @@ def diff_page(result: DiffResult) -> str:
             for c in result.counts
             if c.a != c.b
         ],
+        moved=[{"what": _text(m.what), "a": _text(m.a), "b": _text(m.b), "by": _text(m.by)} for m in result.moved],
         records=list(_records(result, left)),
         through_steps=f"{result.through_steps:,}" if result.through_steps else "",
         notes=[_text(note) for note in result.notes],
