@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -35,6 +35,16 @@ def counted(count: int, words: str) -> str:
     """
     noun, _, rest = words.partition(" ")
     return f"{count:,} {noun if count != 1 else noun.removesuffix('s')}{' ' + rest if rest else ''}"
+
+
+def telling(changes: Sequence[ValueChange]) -> Sequence[ValueChange]:
+    """Of the numbers that differ those that say something: numbers inside of lists, as the exact sums of channels, are what the others were
+    made of.
+
+    >>> telling([ValueChange("normalize.channels[0].sum", 1, 2), ValueChange("normalize.mean", [1.5], [2.5])])
+    [ValueChange(at='normalize.mean', a=[1.5], b=[2.5])]
+    """
+    return [change for change in changes if "[" not in change.at] or changes
 
 
 @dataclass(frozen=True, kw_only=True)

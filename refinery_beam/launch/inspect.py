@@ -183,7 +183,7 @@ def _records(instance: Instance, asked: InspectOptions, limit: int) -> InspectRe
     rows = tuple(tuple(row[name] for name in found.columns) for row in found.rows)
     table = InspectTable(title="records", columns=found.columns, rows=rows, total=found.matched)
     facts = (("matching", found.matched), ("of", found.of))
-    tiles = [(stored_pixels(instance, one), one.record_id) for one in found.found[:PICTURES]] if asked.out is not None else []
+    tiles = [(stored_pixels(instance, one), _file_name(one.record_id)) for one in found.found[:PICTURES]] if asked.out is not None else []
     words = " ".join(word for word in (asked.split, asked.label, asked.where) if word)
     picture = _sheet(words, manifest, found.matched, tiles)
     return InspectResult(
@@ -204,15 +204,20 @@ def _sheet(title: str, manifest: Manifest, total: int, tiles: Sequence[tuple[Any
     return png(contact_sheet(title, f"{len(tiles):,} of {total:,}, {manifest.location}", tiles))
 
 
+def _file_name(record_id: str) -> str:
+    """The end of an id, which tells records of a folder apart."""
+    return record_id.rpartition("/")[2]
+
+
 def _ledger(manifest: Manifest, split: str | None, limit: int, out: StrPath | None) -> InspectResult:
     columns, rows, total = ledger_rows(manifest, split, limit)
     reasons = tuple(sorted(manifest.ledger.items(), key=lambda item: (-item[1], item[0])))
     table = InspectTable(title="ledger", columns=columns, rows=rows, total=total)
     picture, notes = None, tuple[str, ...]()
     if out is not None:
-        listed = [(row[columns.index("record_id")], row[columns.index("reason")]) for row in rows]
-        kept = thumbnails_of(manifest, {record_id for record_id, _ in listed})
-        tiles = [(kept[record_id], f"{reason}: {record_id}") for record_id, reason in listed if record_id in kept][:PICTURES]
+        listed = [row[columns.index("record_id")] for row in rows]
+        kept = thumbnails_of(manifest, set(listed))
+        tiles = [(kept[record_id], _file_name(record_id)) for record_id in listed if record_id in kept][:PICTURES]
         picture = _sheet("ledger", manifest, total, tiles)
         if len(kept) < len(listed):
             notes = (f"{len(listed) - len(kept):,} of the listed records have no thumbnail: no picture, or one beyond the bound",)
