@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from refinery_beam.visible import name, shorten, visible
 
@@ -28,7 +29,7 @@ class Words(str):
     __slots__ = ()
 
 
-Cell = str | int | float | bool | None
+Cell = str | int | float | Decimal | bool | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def numeric_columns(table: Table) -> set[int]:
     found = set()
     for k in range(len(table.columns)):
         values = [row[k] for row in table.rows if row[k] is not None]
-        if values and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        if values and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in values):
             found.add(k)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Line, Table, Words, display, next_command, print_json, print_remarks, show
 
 if TYPE_CHECKING:
+    from refinery_beam.inspection.values import ValueChange
     from refinery_beam.launch.diff_result import DiffResult, RecordDiff
 
 Limit = Annotated[int | None, typer.Option(metavar="N", help="How many records are named of each kind, 0 for all. [default: 20]")]
@@ -32,7 +34,7 @@ def diff(
     html: Html = None,
     options: Options,
 ) -> None:
-    """Say what differs: recipes field by field, the files that went in, records by split and label, what rows hold, fitted statistics."""
+    """Say what differs: recipes, files, records by split and label, what rows hold, fitted statistics, and how far facts moved."""
     from refinery_beam.launch.diff import diff_with
 
     result = diff_with(a, b, options.settings(), limit=limit, content=content)
@@ -54,15 +56,10 @@ def diff(
 
 def blocks(result: DiffResult) -> list[Block]:
     """What `diff` says to a person."""
-    from refinery_beam.launch.diff_result import WORDS
+    from refinery_beam.launch.diff_result import WORDS, telling
 
     found: list[Block] = [Line(str(result), "good" if result.same else "warning")]
-    for title, changes in (("recipe", result.recipe), ("versions", result.identity), ("fitted statistics", result.statistics)):
-        if changes:
-            rows = [(change.at, _short(change.a), _short(change.b)) for change in changes[:FIELDS]]
-            found += [Line(""), Line(title, "strong"), Table(("field", "a", "b"), rows)]
-            if len(changes) > FIELDS:
-                found.append(Line(f"{len(changes) - FIELDS:,} more: --json has all"))
+    found += _values("recipe", result.recipe, len(result.recipe))
     if any(count.a != count.b for count in result.counts):
         counts = [(c.split, "all" if c.label is None else c.label, c.a, c.b) for c in result.counts if c.a != c.b]
         found += [Line(""), Line("counts", "strong"), Table(("split", "label", "a", "b"), counts)]
@@ -70,10 +67,23 @@ def blocks(result: DiffResult) -> list[Block]:
         if records.total:
             found += [Line(""), Line(f"{WORDS[kind]}: {records.total:,}", "strong"), _table(kind, records)]
             if records.total > len(records.first):
-                found.append(Line(f"{records.total - len(records.first):,} more: --limit 0 names all"))
+                found.append(Line(f"{records.total - len(records.first):,} more: --limit 0 names all", "quiet"))
     if result.through_steps:
         found += [Line(""), Line(f"{result.through_steps:,} rows of equal files hold other content, because the steps differ", "strong")]
+    found += _values("fitted statistics", telling(result.statistics), len(result.statistics))
+    found += _values("versions", result.identity, len(result.identity))
+    if result.moved:
+        moved = Table(("what", "mean in a", "mean in b", "moved by"), [tuple(map(Words, m)) for m in result.moved])
+        found += [Line(""), Line("drift", "strong"), moved]
     return found
+
+
+def _values(title: str, changes: Sequence[ValueChange], total: int) -> list[Block]:
+    if not changes:
+        return []
+    rows = [(change.at, _short(change.a), _short(change.b)) for change in changes[:FIELDS]]
+    more = [Line(f"{total - len(rows):,} more: --json has all", "quiet")] if total > len(rows) else []
+    return [Line(""), Line(title, "strong"), Table(("field", "a", "b"), rows), *more]
 
 
 def _table(kind: str, changes: RecordDiff) -> Table:
@@ -95,4 +105,6 @@ def _short(value: Any) -> Any:
         return Words("null")
     if isinstance(value, float):
         return Words(repr(value))
+    if isinstance(value, list) and value and all(isinstance(one, float) for one in value):
+        return Words(f"[{', '.join(f'{one:.6g}' for one in value)}]")
     return value if isinstance(value, str | int) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,12 +16,19 @@ if TYPE_CHECKING:
 
 Split = Annotated[str | None, typer.Option(metavar="NAME", help="Records of this split.", autocompletion=offers.splits)]
 Label = Annotated[str | None, typer.Option(metavar="LABEL", help="Records with this label.")]
-Where = Annotated[str | None, typer.Option(metavar="CONDITION", help="Records that it holds for, as \"width < 100 and format = 'png'\".")]
+Where = Annotated[
+    str | None, typer.Option(metavar="CONDITION", help="Records that it holds for, as \"sharpness < 10 and format = 'jpeg'\".")
+]
 Record = Annotated[str | None, typer.Option(metavar="ID", help="One record: its facts, and a strip of pictures with --out.")]
 View = Annotated[str | None, typer.Option(metavar="NAME", help="A picture of the recipe's Visualizations.", autocompletion=offers.pictures)]
 Ledger = Annotated[bool, typer.Option("--ledger", help="The records that did not come out, and why.")]
 Limit = Annotated[int | None, typer.Option(metavar="N", help="How many rows are listed, 0 for all. [default: 20]")]
-Out = Annotated[str | None, typer.Option(metavar="FILE", help="Where the picture of a record or view is written, as PNG.")]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Where the pictures are written, as one PNG: of a record, of listed records, of the ledger, of a view."
+    ),
+]
 
 
 @shared
@@ -86,4 +94,4 @@ def _cut(table: InspectTable) -> bool:
 
 
 def _cell(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value if isinstance(value, str | int | float | Decimal | bool | None) else str(value)

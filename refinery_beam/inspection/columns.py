@@ -1,18 +1,20 @@
 """What is known of the stored rows of an instance, as aligned columns: their fields without content, and the facts about their files.
 
 Facts have a row for every stored row, in the order of splits, shards and rows, so both are read side by side, a bounded number of rows at a
-time. Numbers stay as they are stored.
+time. Numbers stay as they are stored: whole ones in the units of `plugins.fact_columns`, which also has the facts that follow from others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest
 from refinery_beam.inspection.where import Column, Kind
+from refinery_beam.plugins.fact_columns import DERIVED, arrays, scales
 from refinery_beam.reading.faults import damaged, unreadable
 
 if TYPE_CHECKING:
@@ -25,10 +27,13 @@ BATCH_ROWS = 16_384
 
 
 class Known(NamedTuple):
-    """The columns of an instance by name, and which of them are facts; the others are fields of the rows."""
+    """The columns of an instance by name; which of them are facts (the others are fields of the rows), and which of these follow from
+    stored ones.
+    """
 
     columns: Mapping[str, Column]
     facts: frozenset[str]
+    derived: frozenset[str] = frozenset()
 
 
 def known_columns(manifest: Manifest) -> Known:
@@ -39,23 +44,33 @@ def known_columns(manifest: Manifest) -> Known:
         kind = _kind(field.type)
         if field.name != manifest.image_field and kind is not None:
             columns[field.name] = Column(kind, exact=not _floats(field.type))
-    facts = set()
-    for field in _schema(manifest, FACTS if manifest.file(FACTS) else None) or ():
-        kind = _kind(field.type)
-        if field.name not in columns and kind is not None:
-            columns[field.name] = Column(kind, scale_of(field.name), not _floats(field.type))
-            facts.add(field.name)
-    return Known(columns, frozenset(facts))
+    facts = facts_schema(manifest)
+    units = scales(facts) if facts is not None else {}
+    stored, derived = set(), set()
+    for fact in facts or ():
+        kind = _kind(fact.type)
+        if fact.name not in columns and kind is not None:
+            columns[fact.name] = Column(kind, units.get(fact.name, 1), not _floats(fact.type))
+            stored.add(fact.name)
+    for name in DERIVED:
+        if name in units and name not in columns:
+            columns[name] = Column("number", units[name])
+            derived.add(name)
+    return Known(columns, frozenset(stored | derived), frozenset(derived))
 
 
-def scale_of(name: str) -> int:
-    """The scale of a fact that is a fraction, stored as a whole number."""
-    return 1
+def facts_schema(manifest: Manifest) -> pa.Schema | None:
+    """The schema of the facts; None where an instance keeps none."""
+    return _schema(manifest, FACTS if manifest.file(FACTS) else None)
 
 
-def shown_value(name: str, value: Any) -> Any:
-    """A value as people read it."""
-    return value
+def shown_value(value: Any, scale: int) -> Any:
+    """A value as people read it: a fact with a scale as an exact decimal.
+
+    >>> shown_value(1230, 100), shown_value("cat", 1)
+    (Decimal('12.30'), 'cat')
+    """
+    return value if scale == 1 or value is None else Decimal(value).scaleb(1 - len(str(scale)))
 
 
 def each_table(
@@ -63,7 +78,10 @@ def each_table(
 ) -> Iterator[tuple[str, int, Any]]:
     """(split, position of its first row in the split, table) for all rows of the splits, with these columns. StoreError ``damaged``."""
     wanted = manifest.splits if splits is None else splits
-    facts = [name for name in names if name in known.facts]
+    derived = [name for name in names if name in known.derived]
+    facts = [name for name in names if name in known.facts and name not in known.derived]
+    facts += [need for name in derived for need in DERIVED[name].needs if need not in facts]
+    facts = list(dict.fromkeys(facts))
     fields = [name for name in names if name not in known.facts and name != SPLIT]
     with ExitStack() as stack:
         rows = _Rows(opened(stack, manifest, FACTS), facts, locations.join(manifest.location, FACTS)) if facts else None
@@ -75,12 +93,26 @@ def each_table(
             position = 0
             for shard in manifest.shards(split):
                 for table in _of_shard(manifest, shard.path, fields, shard.records or 0):
-                    for name, column in (rows.take(table.num_rows) if rows is not None else {}).items():
-                        table = table.append_column(name, column)
+                    for name, column in _of_facts(rows, table.num_rows, derived).items():
+                        if name in names:
+                            table = table.append_column(name, column)
                     if SPLIT in names:
                         table = table.append_column(SPLIT, _constant(split, table.num_rows))
                     yield split, position, table
                     position += table.num_rows
+
+
+def _of_facts(rows: _Rows | None, count: int, derived: Sequence[str]) -> dict[str, Any]:
+    """The facts of the next rows, and those that follow from them."""
+    import pyarrow as pa
+
+    if rows is None:
+        return {}
+    stored = rows.take(count)
+    if not derived or not stored:
+        return stored
+    computed = arrays(pa.table(stored), derived)
+    return stored | {name: pa.chunked_array([pa.array(values, mask=~there)]) for name, (values, there) in computed.items()}
 
 
 def _of_shard(manifest: Manifest, path: str, fields: Sequence[str], records: int) -> Iterator[pa.Table]:

@@ -7,20 +7,24 @@ from typing import Any, NamedTuple
 
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import UsageError, closest
-from refinery_beam.inspection.columns import FACTS, Known, each_table, known_columns
-from refinery_beam.inspection.ledger import reason_lost
+from refinery_beam.inspection.columns import FACTS, Known, each_table, known_columns, shown_value
+from refinery_beam.inspection.ledger import lost_row
 from refinery_beam.inspection.where import Column, Condition, parse_condition
 from refinery_beam.visible import display
+
+_POSITION = " position"
+"""A column of ours, which no field is called."""
 
 NEAR_NAMES = 2_000
 """Ids that are kept to find the closest one to what was asked for."""
 
 
 class Matches(NamedTuple):
-    """The first records that match, as dicts of `columns`, and how many do."""
+    """The first records that match, as dicts of `columns` with values as people read them, and where they lie; and how many do."""
 
     columns: tuple[str, ...]
     rows: tuple[dict[str, Any], ...]
+    found: tuple[Found, ...]
     matched: int
     of: int
 
@@ -37,6 +41,7 @@ def matching(
     manifest: Manifest, *, splits: Sequence[str], label: str | None, where: str | None, limit: int, shown: Sequence[str]
 ) -> Matches:
     """The records of the splits with the label that the condition holds for, in stored order; `shown` are more columns to give."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     known = known_columns(manifest)
@@ -49,9 +54,11 @@ def matching(
             "the records of this instance have no label", code="where-column", at="--label", value=label, columns=sorted(known.columns)
         )
     rows: list[dict[str, Any]] = []
+    found: list[Found] = []
     matched = of = 0
-    for _, _, table in each_table(manifest, columns, known=known, splits=splits):
+    for split, start, table in each_table(manifest, columns, known=known, splits=splits):
         of += table.num_rows
+        table = table.append_column(_POSITION, pa.array(range(start, start + table.num_rows), pa.int64()))
         if label is not None:
             # As text: a label that is a number is asked for by its digits.
             table = table.filter(pc.equal(_as_text(table.column(label_field)), label))
@@ -59,13 +66,15 @@ def matching(
             table = table.filter(condition.mask(table))
         matched += table.num_rows
         if len(rows) < limit and table.num_rows:
-            rows += table.slice(0, limit - len(rows)).select(columns).to_pylist()
-    return Matches(tuple(columns), tuple(rows), matched, of)
+            for row in table.slice(0, limit - len(rows)).select([*columns, _POSITION]).to_pylist():
+                found.append(Found(split, row[_POSITION], row["record_id"]))
+                rows.append({name: shown_value(row[name], known.columns[name].scale) for name in columns})
+    return Matches(tuple(columns), tuple(rows), tuple(found), matched, of)
 
 
 def find_record(manifest: Manifest, record_id: str) -> list[Found]:
     """The stored rows of a record: its own, and those that were made of it. The end of an id, from a slash on, is enough where it fits one.
-    UsageError ``unknown-record``, with the closest id.
+    [] for a record of the ledger. UsageError ``unknown-record``, with the closest id.
     """
     known = Known({"record_id": Column("text"), "split": Column("text")}, frozenset())
     own: list[Found] = []
@@ -81,11 +90,8 @@ def find_record(manifest: Manifest, record_id: str) -> list[Found]:
                 names.append(name)
     if own:
         return own
-    lost = reason_lost(manifest, record_id)
-    if lost is not None:
-        raise UsageError(
-            "this record did not come out", code="unknown-record", at="--record", value=record_id, rule=lost, remedy="inspect --ledger"
-        )
+    if lost_row(manifest, record_id) is not None:
+        return []
     if len(ending) == 1:
         return find_record(manifest, ending[0].record_id)
     if ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -30,8 +31,8 @@ def ledger_rows(manifest: Manifest, split: str | None, limit: int) -> tuple[tupl
     return tuple(columns), tuple(rows), total
 
 
-def reason_lost(manifest: Manifest, record_id: str) -> str | None:
-    """Why a record did not come out, in words; None for one that is not in the ledger."""
+def lost_row(manifest: Manifest, record_id: str) -> Mapping[str, Any] | None:
+    """The row of a record in the ledger; None for one that is not there."""
     import pyarrow.compute as pc
 
     with ExitStack() as stack:
@@ -39,6 +40,6 @@ def reason_lost(manifest: Manifest, record_id: str) -> str | None:
         for batch in batches(file, list(file.schema_arrow.names), locations.join(manifest.location, LEDGER)):
             found = batch.filter(pc.equal(batch.column("record_id"), record_id))
             if found.num_rows:
-                row = found.to_pylist()[0]
-                return f"{row['stage']}{' ' + row['op'] if row['op'] else ''}: {row['reason']}: {row['detail']}"
+                row: Mapping[str, Any] = found.to_pylist()[0]
+                return row
     return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam.errors import RefineryError
 from refinery_beam.inspection.find import Found
+from refinery_beam.inspection.thumbnails import thumbnails_of
 from refinery_beam.reading.instance import Instance
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Strip(NamedTuple):
 
 def strip_of(instance: Instance, rows: Sequence[Found], file: str | None) -> Strip:
     """The frames of a record: `rows` are its own stored row and those made of it; `file` is where its raw file is, None where that is not
-    known. Nothing is written.
+    known: then its thumbnail stands for it, where there is one. Nothing is written.
     """
     notes: list[str] = []
     frames: list[Frame] = []
@@ -46,7 +47,7 @@ def strip_of(instance: Instance, rows: Sequence[Found], file: str | None) -> Str
         return Strip((), ("this dataset stores no content",))
     own = next((row for row in rows if "#" not in row.record_id), rows[0])
     try:
-        frames += _from_file(instance, own.split, file) if file is not None else []
+        frames += _from_file(instance, own.split, file) if file is not None else _thumbnail(instance, own.record_id)
     except RefineryError as error:
         notes.append(f"the file is not shown: {error.message}")
     stored = instance.split(own.split, raw=True, columns=[content])
@@ -71,12 +72,38 @@ def strip_of(instance: Instance, rows: Sequence[Found], file: str | None) -> Str
     return Strip(tuple(frames), tuple(notes))
 
 
-def drawn_strip(title: str, note: str, frames: Sequence[Frame]) -> Image.Image:
-    """The frames side by side, six in a row."""
+def strip_of_lost(instance: Instance, record_id: str, split: str, file: str | None) -> Strip:
+    """The frames of a record of the ledger: its file decoded, or its thumbnail."""
+    notes: list[str] = []
+    frames: list[Frame] = []
+    try:
+        if file is not None:
+            frames += _decoded(instance, split, file)
+    except RefineryError as error:
+        notes.append(f"the file is not shown: {error.message}")
+    return Strip(tuple(frames or _thumbnail(instance, record_id)), tuple(notes))
+
+
+def contact_sheet(title: str, note: str, tiles: Sequence[tuple[Any, str]]) -> Image.Image:
+    """Pictures of several records with their captions, six in a row; pixels of None are an empty tile."""
     from refinery_beam.plugins.common.canvas import Band, Tile, sheet, shown
 
-    tiles = [Tile(shown(frame.pixels), frame.caption) for frame in frames]
-    return sheet(title, note, [Band("", tiles[start : start + 6]) for start in range(0, len(tiles), 6)])
+    drawn = [Tile(None if pixels is None else shown(pixels), caption) for pixels, caption in tiles]
+    return sheet(title, note, [Band("", drawn[start : start + 6]) for start in range(0, len(drawn), 6)])
+
+
+def stored_pixels(instance: Instance, found: Found) -> Any:
+    """The stored content of a row, where it is an array of pixels, else None."""
+    content = instance.manifest.image_field
+    if content is None:
+        return None
+    pixels = instance.split(found.split, raw=True, columns=[content])[found.position][content]
+    return pixels if getattr(pixels, "ndim", 0) in (2, 3) else None
+
+
+def drawn_strip(title: str, note: str, frames: Sequence[Frame]) -> Image.Image:
+    """The frames side by side, six in a row."""
+    return contact_sheet(title, note, [(frame.pixels, frame.caption) for frame in frames])
 
 
 def _from_file(instance: Instance, split: str, file: str) -> Iterator[Frame]:
@@ -91,6 +118,18 @@ def _from_file(instance: Instance, split: str, file: str) -> Iterator[Frame]:
     for step in chain.steps:
         content = recorded.run(content, Chain((step,)), record=file)
         yield from _frame(f"after {step.bound.name}", recorded.kind.plain(content))
+
+
+def _decoded(instance: Instance, split: str, file: str) -> Iterator[Frame]:
+    from refinery_beam import locations
+
+    content = instance.recorded.decode(locations.read(file), split, location=file)
+    yield from _frame("decoded", instance.recorded.kind.plain(content))
+
+
+def _thumbnail(instance: Instance, record_id: str) -> Iterator[Frame]:
+    for pixels in thumbnails_of(instance.manifest, {record_id}).values():
+        yield from _frame("thumbnail", pixels)
 
 
 def _frame(caption: str, pixels: Any) -> Iterator[Frame]:

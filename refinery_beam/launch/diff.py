@@ -15,6 +15,7 @@ from refinery_beam.errors import RefineryError, StoreError, UsageError
 from refinery_beam.inspection.compare import RecordChanges, compare_records
 from refinery_beam.inspection.values import ABSENT, ValueChange, value_changes
 from refinery_beam.launch.diff_result import CountChange, DiffResult, RecordDiff
+from refinery_beam.launch.drift import drift_of
 from refinery_beam.launch.opening import open_instance
 from refinery_beam.launch.options import Options, keywords_of_two, option
 from refinery_beam.launch.own_recipe import instance_named, is_gone
@@ -62,8 +63,9 @@ class _Side:
 @keywords_of_two(DiffOptions)
 def diff(a: StrPath, b: StrPath, options: DiffOptions) -> DiffResult:
     """Say what differs between two instances, each named by its directory or URL or by its recipe: the recipes field by field, the files
-    that went in, the records by id, split and label, what rows hold, and the fitted statistics. Of a recipe that was not run the recipe
-    alone is compared. Memory is bounded, however many records there are. The result is true where nothing differs.
+    that went in, the records by id, split and label, what rows hold, the fitted statistics, and how far labels, channels and facts moved.
+    Of a recipe that was not run the recipe alone is compared. Memory is bounded, however many records there are. The result is true where
+    nothing differs.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> [change.b for change in rb.diff("old.yaml", "new.yaml").records["added"].first]    # doctest: +SKIP
@@ -104,6 +106,7 @@ def _compared(result: DiffResult, one: _Side, other: _Side, limit: int, content:
         through_steps=found.through_steps,
         content_compared=alike,
         statistics=statistics,
+        drift=drift_of(one.opened, other.opened),
         notes=(*notes, *found.notes),
         instances=(one.opened, other.opened),
     )

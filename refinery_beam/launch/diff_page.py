@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.errors import RefineryError
 from refinery_beam.inspection.compare import Where
-from refinery_beam.launch.diff_result import WORDS, DiffResult
+from refinery_beam.inspection.values import ValueChange
+from refinery_beam.launch.diff_result import WORDS, DiffResult, telling
 from refinery_beam.locations import StrPath
 from refinery_beam.reading.instance import Instance
 from refinery_beam.visible import name, shorten, visible
@@ -36,33 +37,35 @@ _PAGE = """\
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; padding: 1rem; max-width: 72rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 .wide { overflow-x: auto } table { border-collapse: collapse }
-th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
-th { background: var(--soft) } td.number { text-align: right; }
+th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top }
+th, td { min-width: 4.5rem; max-width: 26rem; overflow-wrap: anywhere }
+th { background: var(--soft) } td.number { text-align: right; min-width: 0; white-space: nowrap }
 code, td { font-size: .92rem } .muted { color: var(--muted) } img { image-rendering: auto; max-width: 128px; background: var(--soft) }
-</style></head><body>
-<h1>What differs</h1>
-<p>{{ summary }}</p>
-<div class="wide"><table><tbody><tr><th scope="row">a</th><td><code>{{ a }}</code></td></tr>
-<tr><th scope="row">b</th><td><code>{{ b }}</code></td></tr></tbody></table></div>
-{% for section in values %}{% if section.rows %}
+@media (max-width: 40rem) { th, td { min-width: 3rem; padding: .3rem .4rem } img { max-width: 72px } }
+</style></head><body><main>
+{% macro table(title, heads) %}<div class="wide" tabindex="0" role="region" aria-label="{{ title }}"><table><thead><tr>
+{% for head in heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead><tbody>{% endmacro %}
+{% macro changes(section) %}{% if section.rows %}
 <h2>{{ section.title }}</h2>
-<div class="wide"><table><thead><tr><th scope="col">field</th><th scope="col">a</th><th scope="col">b</th></tr></thead><tbody>
+{{ table(section.title, ["field", "a", "b"]) }}
 {% for row in section.rows %}<tr><td><code>{{ row.at }}</code></td><td>{{ row.a }}</td><td>{{ row.b }}</td></tr>
 {% endfor %}</tbody></table></div>
 {% if section.more %}<p class="muted">{{ section.more }} more: refinery-beam diff --json has all.</p>{% endif %}
-{% endif %}{% endfor %}
+{% endif %}{% endmacro %}
+<h1>What differs</h1>
+<p>{{ summary }}</p>
+<p>a: <code>{{ a }}</code><br>b: <code>{{ b }}</code></p>
+{{ changes(recipe) }}
 {% if counts %}
 <h2>counts</h2>
-<div class="wide"><table><thead><tr><th scope="col">split</th><th scope="col">label</th><th scope="col">a</th><th scope="col">b</th></tr>
-</thead><tbody>
+{{ table("counts", ["split", "label", "a", "b"]) }}
 {% for row in counts %}<tr><td>{{ row.split }}</td><td>{{ row.label }}</td><td class="number">{{ row.a }}</td>
 <td class="number">{{ row.b }}</td></tr>
 {% endfor %}</tbody></table></div>
 {% endif %}
 {% for section in records %}
 <h2>{{ section.title }}: {{ section.total }}</h2>
-<div class="wide"><table><thead><tr><th scope="col">record</th><th scope="col">label</th><th scope="col">split</th>
-{% if section.pictures %}<th scope="col">a</th><th scope="col">b</th>{% endif %}</tr></thead><tbody>
+{{ table(section.title, ["record", "label", "split", "a", "b"] if section.pictures else ["record", "label", "split"]) }}
 {% for row in section.rows %}<tr><td>{{ row.record }}</td><td>{{ row.label }}</td><td>{{ row.split }}</td>
 {% if section.pictures %}{% for picture in row.pictures %}
 <td>{% if picture %}<img alt="{{ row.record }} in {{ 'ab'[loop.index0] }}" src="{{ picture }}">{% endif %}</td>{% endfor %}{% endif %}</tr>
@@ -70,8 +73,17 @@ code, td { font-size: .92rem } .muted { color: var(--muted) } img { image-render
 {% if section.more %}<p class="muted">{{ section.more }} more: --limit 0 names all.</p>{% endif %}
 {% endfor %}
 {% if through_steps %}<p>{{ through_steps }} rows of equal files hold other content, because the steps differ.</p>{% endif %}
+{{ changes(statistics) }}
+{{ changes(versions) }}
+{% if moved %}
+<h2>drift</h2>
+{{ table("drift", ["what", "mean in a", "mean in b", "moved by"]) }}
+{% for row in moved %}<tr><td>{{ row.what }}</td><td class="number">{{ row.a }}</td><td class="number">{{ row.b }}</td>
+<td>{{ row.by }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% endif %}
 {% if notes %}<h2>notes</h2><ul>{% for note in notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}
-</body></html>
+</main></body></html>
 """
 
 FIELDS = 500
@@ -91,15 +103,15 @@ def diff_page(result: DiffResult) -> str:
         summary=_text(str(result)),
         a=_text(result.a),
         b=_text(result.b),
-        values=[
-            _section(title, changes)
-            for title, changes in (("recipe", result.recipe), ("versions", result.identity), ("fitted statistics", result.statistics))
-        ],
+        recipe=_section("recipe", result.recipe),
+        statistics=_section("fitted statistics", telling(result.statistics), len(result.statistics)),
+        versions=_section("versions", result.identity),
         counts=[
             {"split": c.split, "label": "all" if c.label is None else name(c.label, CHARACTERS), "a": _number(c.a), "b": _number(c.b)}
             for c in result.counts
             if c.a != c.b
         ],
+        moved=[{"what": _text(m.what), "a": _text(m.a), "b": _text(m.b), "by": _text(m.by)} for m in result.moved],
         records=list(_records(result, left)),
         through_steps=f"{result.through_steps:,}" if result.through_steps else "",
         notes=[_text(note) for note in result.notes],
@@ -113,9 +125,10 @@ def write_diff_page(result: DiffResult, path: StrPath) -> str:
     return locations.absolute(location)
 
 
-def _section(title: str, changes: Any) -> dict[str, Any]:
+def _section(title: str, changes: Sequence[ValueChange], total: int | None = None) -> dict[str, Any]:
     rows = [{"at": _text(change.at), "a": _text(change.a), "b": _text(change.b)} for change in changes[:FIELDS]]
-    return {"title": title, "rows": rows, "more": f"{len(changes) - FIELDS:,}" if len(changes) > FIELDS else ""}
+    more = (len(changes) if total is None else total) - len(rows)
+    return {"title": title, "rows": rows, "more": f"{more:,}" if more else ""}
 
 
 def _records(result: DiffResult, left: Iterator[int]) -> Iterator[dict[str, Any]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from refinery_beam.inspection.compare import RecordChange
 from refinery_beam.inspection.values import ValueChange
@@ -37,6 +37,16 @@ def counted(count: int, words: str) -> str:
     return f"{count:,} {noun if count != 1 else noun.removesuffix('s')}{' ' + rest if rest else ''}"
 
 
+def telling(changes: Sequence[ValueChange]) -> Sequence[ValueChange]:
+    """Of the numbers that differ those that say something: numbers inside of lists, as the exact sums of channels, are what the others were
+    made of.
+
+    >>> telling([ValueChange("normalize.channels[0].sum", 1, 2), ValueChange("normalize.mean", [1.5], [2.5])])
+    [ValueChange(at='normalize.mean', a=[1.5], b=[2.5])]
+    """
+    return [change for change in changes if "[" not in change.at] or changes
+
+
 @dataclass(frozen=True, kw_only=True)
 class CountChange:
     """Records of a split on each side, or of one label in it; None where the split is not there."""
@@ -55,6 +65,19 @@ class RecordDiff:
     first: tuple[RecordChange, ...]
 
 
+class Moved(NamedTuple):
+    """How far one thing that is known of all records moved: `what`, its mean on each side ('' for words), and the distance in words."""
+
+    what: str
+    a: str
+    b: str
+    by: str
+
+
+MOST_MOVED = 12
+"""Facts that are said to have moved: those that moved farthest by their means."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiffResult:
     """What differs between `a` and `b`; true where nothing does.
@@ -63,7 +86,7 @@ class DiffResult:
     of ops, codecs, packages). `counts` has a row for each split, and for each label whose count differs. `records` are differences of them
     by kind (`added`, `removed`, `renamed`, `changed`, `relabelled`, `moved`, `gained`, `lost`, `pixels`, `fields`); empty where one of
     the two has no instance. `through_steps` counts rows of equal files whose content differs because the steps do. `statistics` are the
-    fitted numbers that differ.
+    fitted numbers that differ, and `drift` is what `drift` says of the two: how far labels, channels and facts of all records moved.
     """
 
     a: str
@@ -75,6 +98,7 @@ class DiffResult:
     through_steps: int = 0
     content_compared: bool = False
     statistics: tuple[ValueChange, ...] = ()
+    drift: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     instances: tuple[Instance, Instance] | None = field(default=None, repr=False, compare=False)
 
@@ -86,6 +110,11 @@ class DiffResult:
 
     def __bool__(self) -> bool:
         return self.same
+
+    @property
+    def moved(self) -> tuple[Moved, ...]:
+        """What moved of all splits together: labels, texts and channels, then the facts that moved farthest."""
+        return tuple(_moved(self.drift["splits"]["all"])) if self.drift is not None else ()
 
     def to_dict(self) -> dict[str, Any]:
         """The object `diff --json` prints (contract 1)."""
@@ -103,6 +132,7 @@ class DiffResult:
             "through_steps": self.through_steps,
             "content_compared": self.content_compared,
             "statistics": [_value(change) for change in self.statistics],
+            "drift": dict(self.drift) if self.drift is not None else None,
             "notes": list(self.notes),
         }
 
@@ -122,12 +152,38 @@ class DiffResult:
             for name, changes in (("recipe", self.recipe), ("statistics", self.statistics))
             if changes
         ]
+        if self.moved:
+            parts.append(html_table(("drift", "a", "b", "moved by"), self.moved))
         for kind, found in self.records.items():
             if found.total:
                 rows = [(c.a, c.b, c.split_a, c.split_b, c.label_a, c.label_b) for c in found.first]
                 head = ("a", "b", "split a", "split b", "label a", "label b")
                 parts.append(html_table(head, rows, f"{WORDS[kind]}: {found.total:,}"))
         return f"<div>{''.join(parts)}{html_table((), (), str(self))}</div>"
+
+
+def _moved(found: Mapping[str, Any]) -> Iterator[Moved]:
+    words = [("labels", found["labels"]), *found["values"].items()]
+    for name, shares in words:
+        if shares["l_infinity"] not in (None, "0.0000"):
+            by = f"shares differ by at most {shares['l_infinity']}, Jensen-Shannon distance {shares['jensen_shannon']}"
+            yield Moved(name, "", "", by)
+    for name, one in found["channels"].items():
+        if float(one["wasserstein"]):
+            yield _by_mean(f"channel {name}", one)
+    farthest = [(-_relative(one), name, one) for name, one in found["facts"].items() if float(one["wasserstein"])]
+    for _, name, one in sorted(farthest, key=lambda moved: moved[:2])[:MOST_MOVED]:
+        yield _by_mean(name, one)
+
+
+def _by_mean(what: str, one: Mapping[str, Any]) -> Moved:
+    a, b = one["mean"]
+    return Moved(what, a, b, one["wasserstein"])
+
+
+def _relative(moved: Mapping[str, Any]) -> float:
+    """How far a fact moved, by the greater of its means. Only for the order of lines."""
+    return float(moved["wasserstein"]) / max(1e-9, *(abs(float(mean)) for mean in moved["mean"]))
 
 
 def _value(change: ValueChange) -> dict[str, Any]:

@@ -61,7 +61,12 @@ def drift(a: StrPath, b: StrPath, options: Options) -> DriftResult:
 def drift_with(a: StrPath, b: StrPath, settings: Settings) -> DriftResult:
     """`drift`, with the execution context of the call."""
     one, other = opened(a, settings), opened(b, settings)
-    return DriftResult(a=one.path, b=other.path, drift=compare(_document(one), _document(other)))
+    return DriftResult(a=one.path, b=other.path, drift=drift_of(one, other))
+
+
+def drift_of(a: Instance, b: Instance) -> dict[str, Any]:
+    """How two opened instances differ, as `DriftResult.drift` has it."""
+    return compare(_document(a), _document(b))
 
 
 def _document(instance: Instance) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from refinery_beam.launch.html_table import html_table
@@ -50,9 +51,9 @@ class InspectResult:
             "contract": CONTRACT,
             "kind": self.kind,
             "instance": self.instance,
-            "facts": dict(self.facts),
+            "facts": {name: _plain(value) for name, value in self.facts},
             "tables": [
-                {"title": t.title, "total": t.total, "rows": [dict(zip(t.columns, row, strict=True)) for row in t.rows]}
+                {"title": t.title, "total": t.total, "rows": [dict(zip(t.columns, map(_plain, row), strict=True)) for row in t.rows]}
                 for t in self.tables
             ],
             "picture": self.path,
@@ -65,3 +66,8 @@ class InspectResult:
         if self.picture is not None:
             parts.append(f'<img alt="{self.kind}" src="data:image/png;base64,{base64.b64encode(self.picture).decode()}">')
         return f"<div>{''.join(parts)}</div>"
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON, whose numbers are written with as many digits as they need."""
+    return float(value) if isinstance(value, Decimal) else value

@@ -96,6 +96,9 @@ def test_it_names_exactly_what_was_changed() -> None:
     assert (relabelled.label_a, relabelled.label_b, relabelled.split_a) == ("dog", HOSTILE, relabelled.split_b)
     assert result.through_steps == 30 and result.content_compared, "equal files have other pixels, for the steps are others"
     assert not result and not result.identity
+    moved = {m.what: m for m in result.moved}
+    assert {"labels", "channel red", "mean"} <= set(moved) and moved["labels"].by.startswith("shares differ by at most 0.0")
+    assert moved["mean"].a != moved["mean"].b and result.drift == rb.drift("old.yaml", "new.yaml").drift
     assert any(change.at.startswith("normalize.mean") for change in result.statistics)
     counts = {(c.split, c.label): (c.a, c.b) for c in result.counts}
     assert sum(a or 0 for (_, label), (a, _) in counts.items() if label is None) == 40
@@ -117,7 +120,7 @@ def test_an_instance_and_itself(root: Path) -> None:
     path = rb.open_instance("old.yaml", cache_root=root / "cache").path
     for a, b in (("old.yaml", "old.yaml"), (path, "old.yaml"), (path, f"{path}/recipe.yaml")):
         result = rb.diff(a, b)
-        assert result.same and result and str(result) == "nothing differs", result
+        assert result.same and result and result.moved == () and str(result) == "nothing differs", result
 
 
 def test_content_of_another_type_is_not_compared() -> None:
@@ -161,6 +164,7 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     first = out.splitlines()[0]
     assert first.startswith("different: 1 field of the recipe, 3 files added, 10 files changed, 1 record relabelled, ")
     assert re.search(r"^Transformations\.resize\.params\.method +bilinear +bicubic$", out, re.M)
+    assert re.search(r"^mean +[\d.]+ +[\d.]+ +[\d.]+$", out, re.M), "drift"
     assert "6 more: --limit 0 names all" in out and all(name in out for name in (*CHANGED[:4], *ADDED)) and CHANGED[4] not in out
     assert "\x1b" not in out and "<script>alert(1)\\x1b[31m" in out
     assert err.endswith("next: refinery-beam diff old.yaml new.yaml --html diff.html\n")
@@ -173,6 +177,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     body = json.loads(capsys.readouterr().out)
     assert (body["contract"], body["status"], body["through_steps"]) == (1, "different", 30)
     assert [record["b"] for record in body["records"]["changed"]["first"]] == CHANGED
+    assert body["drift"]["splits"]["all"]["records"] == [40, 43]
     assert body["records"]["relabelled"]["first"][0]["label_b"] == HOSTILE
     assert body["recipe"] == [{"at": "Transformations.resize.params.method", "a": "bilinear", "b": "bicubic"}]
 
@@ -184,6 +189,7 @@ def test_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"wrote {page}" in capsys.readouterr().out
     assert all(name in text for name in (*CHANGED, *ADDED))
     assert "<script" not in text and "&lt;script&gt;alert(1)\\x1b[31m" in text and "\x1b" not in text
+    assert "<h2>drift</h2>" in text and "<td>channel red</td>" in text
     assert text.count('src="data:image/png;base64,') == 2 * 11 + 3, "pictures of what changed side by side, and of what was added"
     assert not re.search(r"(src|href)=\"(?!data:)", text) and "default-src 'none'" in text
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -54,7 +56,9 @@ def test_overview(folder: Path) -> None:
     facts = dict(result.facts)
     assert (result.kind, facts["records"], facts["ledger"]) == ("overview", 21, "1 not_an_image")
     assert facts["fields"] == "image uint8[16, 16, 3], label str" and facts["statistics"] == "normalize" and facts["views"] == "examples"
-    assert facts["format"] == "png (21)" and facts["width"] == "9 to 20" and "width" in facts["columns for --where"].split(", ")
+    assert facts["format"] == "png (21)" and facts["width"] == "9 to 20" and facts["clipped_dark"] == "0.00 to 0.00"
+    assert "camera" not in facts, "no record has one"
+    assert "aspect" in facts["columns for --where"] and "width" in facts["columns for --where"].split(", ")
     (table,) = result.tables
     assert table.columns == ("label", "train", "test") and table.rows[0] == ("all", *rb.open_instance("recipe.yaml").counts.values())
     assert {row[0]: sum(row[1:]) for row in table.rows[1:]} == {"circle": 11, "square": 10}
@@ -76,10 +80,26 @@ def test_records_by_condition() -> None:
     assert sum(both) == 11 and all(both)
 
 
+def test_facts_are_compared_and_shown_in_their_units() -> None:
+    """Facts are whole numbers of a unit, as 1/100; conditions and values are in decimals, and nothing is rounded."""
+    everything = rb.inspect("recipe.yaml", where="sharpness >= 0 and aspect > 0", limit=0)
+    assert everything.matched == 21 and {"sharpness", "aspect"} <= set(everything.records[0])
+    (flat,) = rb.inspect("recipe.yaml", where="sharpness < 10").records
+    assert (flat["record_id"], flat["sharpness"]) == ("photos/circle/narrow.png", Decimal("0.00")), "one colour has no edges"
+    (record,) = rb.inspect("recipe.yaml", where="aspect = 0.3 and bytes_per_pixel > 0.1 and pixels = 270").records
+    assert (record["record_id"], str(record["aspect"]), record["pixels"]) == ("photos/circle/narrow.png", "0.300", 270)
+    means = sorted(row["mean"] for row in rb.inspect("recipe.yaml", where="mean > 0", limit=0).records)
+    middle = means[10]
+    assert rb.inspect("recipe.yaml", where=f"mean <= {middle}").matched == sum(mean <= middle for mean in means)
+    assert rb.inspect("recipe.yaml", where=f"mean = {middle}").matched == means.count(middle)
+
+
 def test_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fields and facts stay aligned wherever batches end."""
     whole = rb.inspect("recipe.yaml", where="width > 0 and record_id contains 'circle'", limit=0).records
+    derived = rb.inspect("recipe.yaml", where="aspect > 0.4 and sharpness > 0", limit=0).records
     monkeypatch.setattr(columns, "BATCH_ROWS", 4)
+    assert rb.inspect("recipe.yaml", where="aspect > 0.4 and sharpness > 0", limit=0).records == derived and derived
     assert rb.inspect("recipe.yaml", where="width > 0 and record_id contains 'circle'", limit=0).records == whole
     assert {row["record_id"] for row in whole if row["width"] == 9} == {"photos/circle/narrow.png"}
     test = rb.inspect("recipe.yaml", split="test", where="width > 0", limit=0).records
@@ -109,7 +129,8 @@ def test_a_record_whose_file_is_another_or_gone(folder: Path) -> None:
     try:
         path.write_bytes(data + b"x")
         result = rb.inspect(instance, record="narrow.png")
-        assert result.records[0]["picture"] == "stored" and "is not the one that was prepared" in result.notes[0]
+        assert [row["picture"] for row in result.records[:2]] == ["thumbnail", "stored"]
+        assert result.records[0]["shape"] == "30 x 9 x 3" and "is not the one that was prepared" in result.notes[0]
         path.unlink()
         assert "its file is not here any more" in rb.inspect(instance, record="narrow.png").notes[0]
     finally:
@@ -120,7 +141,6 @@ def test_a_record_whose_file_is_another_or_gone(folder: Path) -> None:
     ("record", "says"),
     [
         ("photos/circle/narow.png", "did you mean 'photos/circle/narrow.png'?"),
-        ("photos/circle/words.png", "inspect --ledger"),
         ("zzz", "inspect without --record lists ids"),
     ],
 )
@@ -128,8 +148,33 @@ def test_a_record_that_is_not_there(record: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         rb.inspect("recipe.yaml", record=record)
     assert caught.value.code == "unknown-record" and says in caught.value.remedy
-    if "words" in record:
-        assert "not_an_image" in caught.value.rule
+
+
+def test_a_record_of_the_ledger() -> None:
+    result = rb.inspect("recipe.yaml", record="photos/circle/words.png")
+    facts = dict(result.facts)
+    assert (facts["reason"], facts["in the ledger"], facts["bytes"]) == ("not_an_image", "it did not come out", 10)
+    assert facts["detail"].startswith("its first bytes are of no known image format") and facts["file"].endswith("words.png")
+    assert result.picture is None and "its first bytes are of no known image format" in result.notes[0]
+
+
+def test_pictures_of_what_is_listed(tmp_path: Path, folder: Path) -> None:
+    """Records that match are drawn as they are stored; those of the ledger as their thumbnails, the raw data gone."""
+    result = rb.inspect("recipe.yaml", label="square", out=tmp_path / "squares.png")
+    assert result.path == str(tmp_path / "squares.png") and Image.open(tmp_path / "squares.png").size[1] > 2 * 112
+    assert rb.inspect("recipe.yaml", where="width > 1000", out=tmp_path / "none.png").path is None
+    recipe = tmp_path / "few.yaml"
+    shutil.copytree(folder / "my-images/circle", tmp_path / "my-images/class")
+    crop = "  - {name: crop, op: center_crop, params: {size: 15}, splits: [train, test]}"
+    recipe.write_text(RECIPE.replace("Transformations:", f"Transformations:\n{crop}"))
+    rb.run(recipe, cache_root=tmp_path / "cache", workers=1)
+    shutil.rmtree(tmp_path / "my-images")
+    instance = str(next((tmp_path / "cache").glob("instances/*/*/*")))
+    result = rb.inspect(instance, ledger=True, out=tmp_path / "lost.png")
+    assert result.matched == 2 and Image.open(tmp_path / "lost.png").size[1] > 112
+    assert result.notes == ("1 of the listed records have no thumbnail: no picture, or one beyond the bound",)
+    one = rb.inspect(instance, record="photos/class/narrow.png")
+    assert [row["picture"] for row in one.records] == ["thumbnail"] and dict(one.facts)["op"] == "crop"
 
 
 def test_the_ledger(capsys: pytest.CaptureFixture[str]) -> None:
