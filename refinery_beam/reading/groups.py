@@ -69,7 +69,12 @@ class SplitGroups:
         at = None if locations.is_url(recorded.manifest.location) else key_name_of(recorded.manifest.location)
         # Of an instance in a root that is only read nothing was noted, and nothing is renewed; a copy in another process knows it too.
         self._noted = at if at is not None and is_noted(*at) else None
+        self._starts: dict[int, array[int]] = {}
         self._fresh()
+
+    def know(self, other: SplitGroups) -> None:
+        """Take over what a reader of the same split knows of its row groups, so that no footer is read again."""
+        self._starts = other._starts
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _OWN}
@@ -84,7 +89,6 @@ class SplitGroups:
         self._lock = threading.Lock()
         self._cache: OrderedDict[tuple[int, int], Group] = OrderedDict()
         self._held = 0
-        self._starts: dict[int, array[int]] = {}
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._files = threading.local()
         self._touched: Counter[int] = Counter()
@@ -264,4 +268,4 @@ class SplitGroups:
                 return pq.ParquetFile(local, metadata=footer, memory_map=True)
 
 
-_OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})
+_OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_footers", "_files"})
