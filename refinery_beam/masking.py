@@ -167,17 +167,31 @@ def holds_secret(location: str) -> bool:
     return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", location)) and _URL.sub(_masked_url, location) != location
 
 
+def holds_user(location: str) -> bool:
+    """Whether a URL has user info.
+
+    >>> holds_user("sftp://me@host/a"), holds_user("abfss://container@account/a"), holds_user("s3://bucket/a@b")
+    (True, False, False)
+    """
+    scheme, _, rest = location.partition("://")
+    return scheme.lower() not in _CONTAINERS and _without_user(rest) != rest
+
+
+def _without_user(rest: str) -> str:
+    """What follows ``://`` without user info. A password may hold a slash or a ?, though it should not."""
+    authority = re.match(r"[^/?#]*", rest)
+    head = authority[0] if authority else ""
+    if "@" in head:
+        return head.rpartition("@")[2] + rest[len(head) :]
+    user = re.match(r"[^/@\s]*:[^@\s]*@", rest)
+    return rest[user.end() :] if user is not None and not re.match(r"[^/:]*:\d+(/|$)", rest) else rest
+
+
 def _masked_url(match: re.Match[str]) -> str:
     scheme, rest = match["scheme"], match["rest"]
     kind = scheme.lower()
     if kind not in _CONTAINERS:
-        authority = re.match(r"[^/?#]*", rest)
-        head = authority[0] if authority else ""
-        # A password may hold a slash or a ?, though it should not: what precedes the last @ of a URL with a colon is user info.
-        if "@" in head:
-            rest = head.rpartition("@")[2] + rest[len(head) :]
-        elif (user := re.match(r"[^/@\s]*:[^@\s]*@", rest)) and not re.match(r"[^/:]*:\d+(/|$)", rest):
-            rest = rest[user.end() :]
+        rest = _without_user(rest)
     if kind in _KEYS:
         rest = _PAIR.sub(lambda m: m["name"] + HIDDEN if _SECRET_QUERY.search(unquote(m["name"])) else m[0], rest)
     elif found := re.search(r"[?#]", rest):

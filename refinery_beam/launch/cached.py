@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from refinery_beam import locations
+from refinery_beam.cache import note_event
 from refinery_beam.cache.instances import CachedInstance, key_name_of, list_instances, short_key
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.cache.tags import check_tag_name, read_tag, read_tags, write_tag
@@ -199,6 +200,7 @@ def tag_with(target: StrPath, name: str, settings: Settings, *, move: bool = Fal
         if was is not None and not move:
             raise UsageError(f"the tag {name!r} is that of {short_key(was)}", code="tag-exists", value=name)
         write_tag(root, name, key_name, after=before)
+        _note(settings, root, "tag", status="tagged" if was is None else "moved", tag=name, key=key_name, before=was)
     return TagResult(status="tagged" if was is None else "moved", tag=name, instance=location, before=was)
 
 
@@ -223,7 +225,15 @@ def untag_with(name: str, settings: Settings) -> TagResult:
         if before.key_name is None:
             raise UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=sorted(read_tags(root)) or "none")
         write_tag(root, name, None, after=before)
+        _note(settings, root, "untag", status="removed", tag=name, key=before.key_name)
     return TagResult(status="removed", tag=name, instance="", before=before.key_name)
+
+
+def _note(settings: Settings, root: str, event: str, **facts: Any) -> None:
+    """Put a tag into the journal, and warn where that cannot be written."""
+    problem = note_event(root, event, verb=event, **facts)
+    if problem:
+        settings.warn(f"the journal could not be written: {problem}")
 
 
 def _location(target: StrPath, settings: Settings) -> str:

@@ -28,7 +28,7 @@ from refinery_beam.locations.faults import fault
 from refinery_beam.locations.objects import Entry, Listed
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.locations.storage_options import use_options
-from refinery_beam.masking import remember_variable
+from refinery_beam.masking import holds_user, mask, remember_variable
 
 __all__ = [
     "Entry",
@@ -69,7 +69,6 @@ VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}(?=/|\Z)")
 """How a location begins whose first part is the value of an environment variable."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_USER_INFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:[^/\s@]*@")
 
 
 def is_url(location: str) -> bool:
@@ -84,7 +83,8 @@ def is_url(location: str) -> bool:
 def absolute(location: str) -> str:
     """A location that means the same in every process: an absolute path, or a URL without a slash at its end.
 
-    UsageError for a URL with a password in it: URLs are printed.
+    UsageError for a URL with user info in it, be it a password or a user alone: URLs are printed and stored. (In abfss://container@account
+    the word before the @ is none.)
 
     >>> absolute("s3://bucket/a/"), absolute("file:///data/x")
     ('s3://bucket/a', '/data/x')
@@ -93,9 +93,9 @@ def absolute(location: str) -> str:
         return os.path.abspath(location[len("file://") :])
     if not is_url(location):
         return os.path.abspath(location)
-    if _USER_INFO.match(location):
-        shown = re.sub(r"://[^/]*@", "://***@", location)
-        raise UsageError(f"{shown} holds a password", code="secret-in-url", at=shown)
+    if holds_user(location):
+        shown = mask(location)
+        raise UsageError(f"{shown} was given with user info", code="secret-in-url", at=shown)
     scheme, _, rest = location.partition("://")
     return f"{scheme}://{rest.strip('/')}"
 

@@ -117,9 +117,9 @@ USAGE = {
         "for example --storage-option s3.endpoint_url=http://127.0.0.1:9000",
     ),
     "secret-in-url": Rule(
-        "a location with a password in it",
-        "a location is printed and written to journals; secrets are storage options",
-        "give the secret by --storage-option, or by the environment",
+        "a location with a user or a password in it",
+        "a location is printed and written to journals; who reads it is said by storage options",
+        "give user and password by --storage-option, or by the environment",
     ),
     "epoch-number": Rule("an epoch below 0", "epochs are counted from 0", "pass 0 or more"),
     "unknown-source": Rule("replay: no such source", "sources are those of the recipe", "name a source of the recipe"),

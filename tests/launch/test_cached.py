@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import refinery_beam as rb
+from refinery_beam import locations
 from refinery_beam.cache.used import last_used
 from refinery_beam.cli.app import call
 from support.recipes import SMALL, write_recipe
@@ -93,6 +98,9 @@ def test_moving_a_tag_is_asked_for(bench: Path, capsys: pytest.CaptureFixture[st
     moved = printed(capsys, "tag", second, "best", "--move")
     assert (moved["status"], moved["instance"], moved["before"]) == ("moved", second, rb.ls(sort="key") and first_key(first.instance))
     assert rb.open_instance("best").path == second
+    untagged, moved_event = rb.untag("best") and rb.log()[:2]
+    assert [(e.values["event"], e.status) for e in (moved_event, untagged)] == [("tag", "moved"), ("untag", "removed")]
+    assert rb.log_show(moved_event.run).values["facts"] == {"before": first_key(first.instance), "tag": "best"}
 
 
 def first_key(path: str) -> str:
@@ -155,6 +163,58 @@ def test_a_team_cache_is_found_and_never_written(bench: Path, capsys: pytest.Cap
     assert (built.status, built.path.startswith(str(bench / "own"))) == ("built", True)
     assert states(team) == before
     assert rb.run("shapes.yaml", seed=4, **roots).path == built.path
+
+
+def test_a_team_cache_on_a_store_is_never_written(bench: Path) -> None:
+    team = "memory://team-of-a-test"
+    path = rb.run("shapes.yaml", cache_root=team, workers=1).path
+    rb.tag(path, name="v1", cache_root=team)
+    before = locations.walk(team)
+    roots: dict[str, Any] = {"cache_root": "own", "cache_root_read": [team]}
+    assert rb.run("shapes.yaml", **roots).path == path
+    assert rb.open_instance("v1", **roots).counts == {"train": 27, "test": 9}
+    assert rb.run("shapes.yaml", seed=8, workers=1, **roots).status == "built"
+    assert locations.walk(team) == before
+
+
+AS_NOBODY = """\
+import os, sys
+from refinery_beam.cli.app import call
+if os.geteuid() == 0:
+    call([*sys.argv[1:], "--cache-root", "own/warm", "--cache-root-read", "team", "-q"])  # imports what nobody may not read
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.exit(call(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_team_cache_without_the_right_to_write(built: Path) -> None:
+    """Another user, who may read it and no more: as nobody where root runs this, else as oneself without the right."""
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        top.chmod(0o755)
+        shutil.copytree(built / "cache", top / "team")
+        (top / "shapes.yaml").write_bytes((built / "shapes.yaml").read_bytes())
+        source = re.search(r"path: (\S+?)[,}]", (built / "shapes.yaml").read_text())
+        assert source is not None
+        shutil.copytree(source[1], top / "my-images")
+        (top / "shapes.yaml").write_text((top / "shapes.yaml").read_text().replace(source[1], "my-images"))
+        (top / "own").mkdir()
+        (top / "own").chmod(0o777)
+        for path in (top / "team", *(top / "team").rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        before = states(top / "team")
+        for words in (["--cache-root", "own/c", "--cache-root-read", "team"], ["--cache-root", "team"]):
+            done = subprocess.run(
+                [sys.executable, "-c", AS_NOBODY, "run", "shapes.yaml", "--json", *words],
+                cwd=top, env={**os.environ, "HOME": str(top / "own")}, capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0 and json.loads(done.stdout.splitlines()[-1])["status"] == "hit", done.stderr
+            # A cache that cannot be written is no failure as the own root either: the run says that it is not in its journal.
+            assert ("the journal could not be written" in done.stderr) is (words == ["--cache-root", "team"])
+        assert states(top / "team") == before
+        for path in (top / "team").rglob("*"):
+            path.chmod(0o755)
 
 
 def test_pictures_of_a_team_cache_are_drawn_at_home(class_folders: Path, tmp_path: Path) -> None:

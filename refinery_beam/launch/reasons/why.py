@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from refinery_beam import __version__, locations
 from refinery_beam.cache import Found
 from refinery_beam.cache.instances import key_name_of, short_key
+from refinery_beam.cache.journal.ask import newest_rows
 from refinery_beam.errors import RefineryError
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.job.versions import RECORDED, package_version
@@ -21,6 +22,7 @@ from refinery_beam.launch.reasons.nearest import Stored, find_nearest
 from refinery_beam.launch.run import CONTRACT
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
+from refinery_beam.masking import mask
 from refinery_beam.recipe import canonical, load_recipe
 
 
@@ -43,7 +45,6 @@ class WhyResult:
     nearest: str = ""
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
-    remark: str = field(default="", compare=False)
 
     def sentences(self) -> list[str]:
         """The differences in words, and then the notes."""
@@ -117,7 +118,8 @@ def reasons(prepared: Prepared, found: Found) -> WhyResult:
     }
     if found.manifest is not None:
         at = key_name_of(found.manifest.location)
-        return WhyResult(status="hit", instance=found.manifest.location, nearest=short_key(at[1]) if at else "", **head)
+        hit: dict[str, Any] = {"instance": found.manifest.location, "nearest": short_key(at[1]) if at else ""}
+        return WhyResult(status="hit", notes=_only_words(prepared, at), **hit, **head)
     if found.damage:
         return WhyResult(status="damaged", notes=(found.damage,), **head)
     stored = find_nearest(prepared)
@@ -131,6 +133,19 @@ def reasons(prepared: Prepared, found: Found) -> WhyResult:
     return WhyResult(
         status="miss", instance=stored.manifest.location, nearest=nearest, differences=tuple(differences), notes=tuple(notes), **head
     )
+
+
+def _only_words(prepared: Prepared, at: tuple[str, str] | None) -> tuple[str, ...]:
+    """Of a hit: that the recipe's text is another than when the instance was built, if the journal knows that."""
+    if at is None or not prepared.recipe.text:
+        return ()
+    for row in newest_rows(at[0], at[1], ["status", "recipe_text", "started"]):
+        if row["status"] == "built" and row["recipe_text"]:
+            if row["recipe_text"] == mask(prepared.recipe.text):
+                return ()
+            when = row["started"].strftime("%Y-%m-%d %H:%M UTC")
+            return (f"the recipe's text is another than that of {when}, and means the same: comments, order or spelling changed",)
+    return ()
 
 
 def compare(prepared: Prepared, stored: Stored) -> tuple[list[Difference], list[str]]:
