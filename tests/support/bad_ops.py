@@ -102,7 +102,10 @@ class Hashing(Good):
     """Builtin hash() of text differs between processes."""
 
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
-        return as_array(pixels) ^ np.uint8(hash("a word") % 251)
+        # All of its bits: one byte would be the same in two processes once in some hundred times.
+        word = np.frombuffer(hash("a word").to_bytes(8, "little", signed=True), np.uint8)
+        array = as_array(pixels)
+        return array ^ np.resize(word, array.shape)
 
 
 class FloatSum:
