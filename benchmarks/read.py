@@ -104,10 +104,10 @@ def all_epochs(images: Path, count: int, size: int, work: Path) -> dict[str, Epo
         shutil.copyfile(path, folder / path.parent.name / path.name)
     paths = [str(p) for p in photographs]
 
-    ours = prepared(work, "lz4", folder, size)["train"]
-    plain = prepared(work, "none", folder, size, "compression: none")["train"]
-    jpeg = prepared(work, "jpeg", folder, size, "encoding: jpeg")["train"]
-    raw, raw_plain, raw_jpeg = (r._with(raw=True) for r in (ours, plain, jpeg))
+    ours = prepared(work, "lz4", folder, size)
+    raw = ours.split("train", raw=True)
+    plain = prepared(work, "none", folder, size, "compression: none").split("train", raw=True)
+    jpeg = prepared(work, "jpeg", folder, size, "encoding: jpeg").split("train", raw=True)
     (work / "jpegs").mkdir()
     shards = sorted(glob.glob(f"{Path(jpeg.manifest.location)}/dataset/train/*.parquet"))
     cells = [cell for shard in shards for cell in pq.read_table(shard, columns=["image"])["image"].to_pylist()]
@@ -136,13 +136,13 @@ def all_epochs(images: Path, count: int, size: int, work: Path) -> dict[str, Epo
 
     return {
         "refinery-beam, stream": ours_of(raw),
-        "refinery-beam, stream, compression none": ours_of(raw_plain),
+        "refinery-beam, stream, compression none": ours_of(plain),
         "refinery-beam, rows (map-style)": loader(
             rbt.Rows(raw.columns("image", "label"), channels_first=False), shuffle=True, collate_fn=rbt.collate
         ),
         "refinery-beam, in order": ours_of(raw, shuffle=False),
-        "refinery-beam, stream, normalized float32": ours_of(ours),
-        "refinery-beam, stream, JPEG": ours_of(raw_jpeg),
+        "refinery-beam, stream, normalized float32": ours_of(ours["train"]),
+        "refinery-beam, stream, JPEG": ours_of(jpeg),
         "the same JPEG, decoded bare": loader(Files(jpegs, None), shuffle=True, collate_fn=stacked),
         "litdata": lambda workers: litdata.StreamingDataLoader(
             litdata.StreamingDataset(str(work / "litdata"), shuffle=True), batch_size=BATCH, num_workers=workers, collate_fn=stacked

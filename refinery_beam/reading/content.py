@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from refinery_beam.plugins.base import ArrayType, BadRecord, Cell
@@ -119,9 +119,10 @@ class Content:
         assert type is not None
         shape = tuple(int(n or 0) for n in type.shape)
         dtype = np.dtype(type.dtype) if lookup is None else lookup.dtype
+        values_each = math.prod(shape)
         found = (allocate or np.empty)((len(cells), *shape), dtype)
-        each = max(1, BLOCK_BYTES // max(1, cells[0].nbytes if len(cells) else 1))
-        flat = found.reshape(len(cells), -1)
+        flat = found.reshape(len(cells), values_each)
+        each = max(1, BLOCK_BYTES // max(1, values_each * np.dtype(type.dtype).itemsize))
 
         def fill(first: int) -> None:
             part, into = cells[first : first + each], flat[first : first + each]
@@ -162,8 +163,7 @@ class Lookup:
             # As a little-endian number of 16 bits the first byte of a pair is the low one.
             pairs[k, :, :, 0], pairs[k, :, :, 1] = table[None, :, low], table[:, None, high]
         self._pairs = pairs.reshape(-1, 2).view(f"V{2 * table.dtype.itemsize}").reshape(-1)
-        self._starts = np.arange(len(sides), dtype=np.intp) * 65536
-        self._tiled = self._starts
+        self._sides = len(sides)
 
     def into(self, values: Array, found: Array) -> None:
         """Put what stands for each of the uint8 `values` of whole images into `found`; both are flat and contiguous."""
@@ -171,10 +171,16 @@ class Lookup:
 
         whole = len(values) // 2
         index = values[: 2 * whole].view("<u2").astype(np.intp)
-        if len(self._starts) > 1:
-            if len(self._tiled) < whole:
-                self._tiled = np.resize(self._starts, whole)
-            index += self._tiled[:whole]
+        if self._sides > 1:
+            index += _starts(self._sides, whole)
         np.take(self._pairs, index, out=found[: 2 * whole].view(self._pairs.dtype), mode="clip")
         if whole * 2 < len(values):
             found[-1] = self.table[values[-1], (len(values) - 1) % self.table.shape[1]]
+
+
+@lru_cache(maxsize=8)
+def _starts(sides: int, count: int) -> Array:
+    """Where the table of each of `count` pairs of values begins, if `sides` tables follow each other in turn."""
+    import numpy as np
+
+    return np.resize(np.arange(sides, dtype=np.intp) * 65536, count)

@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,10 +56,9 @@ class SplitGroups:
     least.
     """
 
-    def __init__(self, recorded: Recorded, split: str, fields: Sequence[str], *, cache_bytes: int, shard_cache: ShardCache) -> None:
+    def __init__(self, recorded: Recorded, split: str, fields: Sequence[str], *, cache_bytes: int, shard_cache: ShardCache | None) -> None:
         self._recorded = recorded
-        self.remote = locations.is_url(recorded.manifest.location)
-        self._shard_cache = shard_cache
+        self._shard_cache = (shard_cache or ShardCache()) if locations.is_url(recorded.manifest.location) else None
         self._fields = tuple(fields)
         self._content = recorded.manifest.image_field if recorded.manifest.image_field in fields else None
         self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
@@ -83,6 +83,11 @@ class SplitGroups:
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._files = threading.local()
         self._touched: Counter[int] = Counter()
+
+    @property
+    def remote(self) -> bool:
+        """Whether shards lie on a store."""
+        return self._shard_cache is not None
 
     @property
     def rows(self) -> int:
@@ -145,7 +150,7 @@ class SplitGroups:
 
     def fetch(self, shard: int) -> None:
         """Have a shard of a store in the local cache of shards."""
-        if self.remote:
+        if self._shard_cache is not None:
             self._shard_cache.fetch(self.location(shard), self._shards[shard])
 
     def read(self, shard: int, number: int, *, whole: bool = True) -> Group:
@@ -172,8 +177,7 @@ class SplitGroups:
 
         # One thread: callers bring their own, and Arrow's pool does not survive every fork.
         wanted: dict[str, Any] = {"columns": list(self._fields), "use_threads": False}
-        entry = self._shards[shard]
-        if not self.remote or whole or self._shard_cache.held(entry):
+        if self._shard_cache is None or whole or self._shard_cache.held(self._shards[shard]):
             return self._file(shard).read_row_group(number, **wanted)
         with locations.opened(self.location(shard)) as source, pq.ParquetFile(source, metadata=self._footer(shard)) as file:
             return file.read_row_group(number, **wanted)
@@ -213,7 +217,7 @@ class SplitGroups:
         import pyarrow.parquet as pq
 
         location = self.location(shard)
-        local = self._shard_cache.held(self._shards[shard]) if self.remote else None
+        local = self._shard_cache.held(self._shards[shard]) if self._shard_cache is not None else None
         try:
             with locations.opened(local or location) as source:
                 metadata = pq.read_metadata(source)
@@ -243,15 +247,14 @@ class SplitGroups:
     def _mapped(self, shard: int) -> pq.ParquetFile:
         import pyarrow.parquet as pq
 
-        footer = self._footer(shard)
-        if not self.remote:
-            return pq.ParquetFile(self.location(shard), metadata=footer, memory_map=True)
-        local = self._shard_cache.fetch(self.location(shard), self._shards[shard])
-        try:
-            return pq.ParquetFile(local, metadata=footer, memory_map=True)
-        except FileNotFoundError:  # another process made room meanwhile
-            local = self._shard_cache.fetch(self.location(shard), self._shards[shard])
-            return pq.ParquetFile(local, metadata=footer, memory_map=True)
+        location, footer = self.location(shard), self._footer(shard)
+        if self._shard_cache is None:
+            return pq.ParquetFile(location, metadata=footer, memory_map=True)
+        while True:
+            local = self._shard_cache.fetch(location, self._shards[shard])
+            # Another process may have removed it meanwhile.
+            with suppress(FileNotFoundError):
+                return pq.ParquetFile(local, metadata=footer, memory_map=True)
 
 
 _OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})

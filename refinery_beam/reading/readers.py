@@ -17,13 +17,13 @@ from typing import Any, TypeAlias, overload
 from refinery_beam.cache import Manifest
 from refinery_beam.errors import UsageError, did_you_mean
 from refinery_beam.plugins.base import Cell
-from refinery_beam.reading.ahead import one_ahead
 from refinery_beam.reading.content import Allocate, Content
 from refinery_beam.reading.groups import Group, SplitGroups
 from refinery_beam.reading.labels import LABEL_ID, LabelIds, classes_of
 from refinery_beam.reading.recorded import Recorded
 from refinery_beam.reading.shard_cache import ShardCache
 from refinery_beam.reading.stream import EpochStream, Share, order_of
+from refinery_beam.record.readahead import WINDOW_BYTES, ordered_map
 
 Row: TypeAlias = dict[str, Any]
 
@@ -71,7 +71,7 @@ class SplitReader(Sequence[Row]):
         self.label_field = str(manifest.raw.get("label_field", ""))
         self.adds_label_ids = label_ids and self.label_field in self.fields and LABEL_ID not in self.fields
         self._ids = LabelIds(manifest) if self.adds_label_ids else None
-        self.shard_cache = shard_cache or ShardCache()
+        self.shard_cache = shard_cache
         self._groups = SplitGroups(recorded, split, self.fields, cache_bytes=cache_bytes, shard_cache=self.shard_cache)
         self._serve = Content(recorded, split, raw=raw, epoch=epoch_number if augment else None)
 
@@ -119,7 +119,9 @@ class SplitReader(Sequence[Row]):
     def _each_group(self, shards: Iterable[int]) -> Iterator[Group]:
         """Every row group of some shards once, the next one on its way. A pass does not put groups into the cache of random access."""
         numbers = ((shard, number) for shard in shards for number in range(self._groups.groups_of(shard)))
-        return one_ahead(lambda key: self._groups.read(*key), numbers)
+        with ThreadPoolExecutor(1, thread_name_prefix="refinery-ahead") as pool:
+            # As large as the whole window: just the next group waits.
+            yield from ordered_map(lambda key: self._groups.read(*key), numbers, pool=pool, threads=1, item_bytes=WINDOW_BYTES)
 
     def batches(self, size: int, *, drop_last: bool = False, stored: bool = False) -> Iterator[dict[str, Any]]:
         """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).

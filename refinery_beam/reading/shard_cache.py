@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,14 +18,16 @@ from refinery_beam import locations
 from refinery_beam.cache.attempts import locks
 from refinery_beam.cache.files import file_sha256
 from refinery_beam.cache.manifest import FileEntry
+from refinery_beam.cache.stores.local import store_error
 from refinery_beam.errors import UsageError
-from refinery_beam.locations.space import is_full, no_space
+from refinery_beam.locations.space import is_full
 from refinery_beam.reading.faults import damaged, unreadable
 
 LIMIT_BYTES = 16 << 30
 FOLDER_VARIABLE, LIMIT_VARIABLE = "REFINERY_BEAM_SHARD_CACHE", "REFINERY_BEAM_SHARD_CACHE_BYTES"
 
-_SHARD = ".parquet"
+_SHARD = re.compile(r"[0-9a-f]{64}\.parquet")
+_PART = re.compile(r"\.([0-9a-f]{64}\.parquet)\..+\.tmp")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
@@ -58,23 +61,23 @@ class ShardCache:
 
     def path(self, entry: FileEntry) -> str:
         """Where a shard lies once it was fetched."""
-        return os.path.join(self.folder, f"{entry.sha256}{_SHARD}")
+        return os.path.join(self.folder, f"{entry.sha256}.parquet")
 
     def held(self, entry: FileEntry) -> str | None:
         """The local file of a shard, if it is there."""
         path = self.path(entry)
-        try:
-            if os.stat(path).st_size == entry.bytes:
-                os.utime(path)
-                return path
-        except OSError:
-            pass
-        return None
+        if locations.size(path) != entry.bytes:
+            return None
+        # Another process may remove it now, and a folder that is only read notes no use.
+        with suppress(OSError):
+            os.utime(path)
+        return path
 
     def fetch(self, location: str, entry: FileEntry) -> str:
         """The local file of the shard at `location`, fetched if it is not there.
 
-        StoreError ``damaged`` for bytes that are not those of the manifest, ``no-space``, and what the store says.
+        StoreError ``damaged`` for bytes that are not those of the manifest, ``no-space`` or ``cache-not-writable`` for the folder, and what
+        the store says.
         """
         found = self.held(entry)
         if found is not None:
@@ -87,12 +90,10 @@ class ShardCache:
                 return self.held(entry) or self._fetched(location, entry)
             finally:
                 if lock is not None:
-                    os.unlink(lock.path)
+                    locations.remove(lock.path)
                     lock.release()
         except OSError as error:
-            if is_full(error):
-                raise no_space(error, self.folder) from error
-            raise
+            raise store_error(error, "keep shards in", self.folder) from error
 
     def _fetched(self, location: str, entry: FileEntry) -> str:
         self._make_room(entry.bytes)
@@ -109,11 +110,13 @@ class ShardCache:
                 raise damaged(location, f"its {os.stat(part).st_size:,} bytes are not those that the manifest lists")
             os.replace(part, path)
         finally:
-            _forget(part)
+            locations.remove(part)
         return path
 
     def _make_room(self, wanted: int) -> None:
-        """Remove the shards that were not used for the longest time, until `wanted` more bytes fit, and what killed processes left."""
+        """Remove the shards that were not used for the longest time, until `wanted` more bytes fit, and what killed processes left. Files
+        of other names are none of its own, and stay.
+        """
         held, coming = [], 0
         for name in os.listdir(self.folder):
             path = os.path.join(self.folder, name)
@@ -121,29 +124,29 @@ class ShardCache:
                 facts = os.stat(path)
             except OSError:
                 continue  # another process removed it
-            if name.endswith(_SHARD):
+            if _SHARD.fullmatch(name):
                 held.append(_Held(facts.st_mtime_ns, facts.st_size, path))
-            elif name.endswith(".tmp"):
-                if self._is_abandoned(path):
-                    _forget(path)
+            elif part := _PART.fullmatch(name):
+                if self._is_abandoned(part[1]):
+                    locations.remove(path)
                 else:
                     coming += facts.st_size
         total = coming + sum(one.bytes for one in held)
         for one in sorted(held):
             if total + wanted <= self.limit_bytes:
                 break
-            _forget(one.path)
+            locations.remove(one.path)
             total -= one.bytes
 
-    def _is_abandoned(self, part: str) -> bool:
-        """Whether nobody fetches into a file: its lock is free, or gone."""
-        shard = os.path.basename(part)[1:].partition(_SHARD)[0] + _SHARD
+    def _is_abandoned(self, shard: str) -> bool:
+        """Whether nobody fetches a shard: its lock is free, or gone."""
         path = os.path.join(self.folder, f"{shard}.lock")
         lock = locks.take(path, create=False)
-        if lock is not None:
-            lock.release()
-            return True
-        return not os.path.exists(path)
+        if lock is None:
+            return not os.path.exists(path)
+        locations.remove(path)
+        lock.release()
+        return True
 
 
 def bytes_of(text: str) -> int:
@@ -159,10 +162,3 @@ def bytes_of(text: str) -> int:
     if match[3]:
         unit = 1024 ** (list(_UNITS).index(match[2]))
     return int(float(match[1]) * unit)
-
-
-def _forget(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -169,9 +169,9 @@ class EpochStream:
                     batch[PADDED] = [False] * len(mine) + [True] * padded
                 yield step, batch
         finally:
-            for threads in (pool, fetching):
-                if threads is not None:
-                    threads.shutdown(wait=True, cancel_futures=True)
+            for executor in (pool, fetching):
+                if executor is not None:
+                    executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _Cursor:
@@ -212,7 +212,7 @@ class _Cursor:
         # The next batch of this lane ends in the coming window.
         if self._pool is not None and self._coming is None and before + 2 * (self._order.batch_size // streams) >= self._last:
             self._coming = next(self._windows, None)
-            self._order_groups()
+            self._request_groups()
 
     def _next(self) -> None:
         self._rows = self._coming if self._coming is not None else next(self._windows)
@@ -221,15 +221,16 @@ class _Cursor:
         # A group at the edge of two windows is decoded once.
         needed = set(self._rows.groups.tolist())
         self._groups = {number: group for number, group in self._groups.items() if number in needed}
-        self._order_groups()
+        self._request_groups()
         if self._fetching is not None:
             # The shard after those of this window.
             reached = max(self._shards.index(self._sizes[number][0]) for number in needed)
             self._shards = self._shards[reached:]
             for shard in self._shards[1:2]:
+                # A failure is met again, and raised, when the shard is read.
                 self._fetching.submit(self._reader.fetch, shard)
 
-    def _order_groups(self) -> None:
+    def _request_groups(self) -> None:
         """Have the groups of this window and of the coming one decoded by the pool."""
         if self._pool is None:
             return

@@ -139,6 +139,34 @@ def test_what_a_killed_process_left_is_removed(remote: rb.Instance, tmp_path: Pa
     lock.release()
 
 
+def test_files_of_other_names_stay(remote: rb.Instance, tmp_path: Path) -> None:
+    first = remote.manifest.shards("train")[0]
+    cache = cache_of(tmp_path, 1)
+    os.makedirs(cache.folder)
+    others = [
+        Path(cache.folder) / name for name in ("mine.parquet", "part-00000-of-00001-0123456789ab.parquet", ".mine.parquet.1.tmp", "a.tmp")
+    ]
+    for other in others:
+        other.write_bytes(b"x" * 1000)
+    for shard in remote.manifest.shards("train")[:3]:
+        cache.fetch(locations.join(remote.path, shard.path), shard)
+    assert all(other.exists() for other in others)
+    assert cache.held(first) is None
+
+
+def test_a_folder_that_cannot_be_written_is_said(remote: rb.Instance, tmp_path: Path) -> None:
+    shard = remote.manifest.shards("train")[0]
+    (tmp_path / "shards").write_text("a file")
+    with pytest.raises(rb.StoreError) as caught:
+        cache_of(tmp_path).fetch(locations.join(remote.path, shard.path), shard)
+    assert (caught.value.code, caught.value.at) == ("cache-not-a-directory", str(tmp_path / "shards"))
+
+
+def test_a_local_instance_asks_for_no_cache(local: rb.Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFINERY_BEAM_SHARD_CACHE_BYTES", "much")
+    assert len(list(local["train"])) == 90
+
+
 def test_a_full_disk_is_said(remote: rb.Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(url: str, local: str) -> None:
         raise OSError(28, "No space left on device", local)

@@ -6,6 +6,7 @@ import multiprocessing
 import pickle
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 import refinery_beam as rb
 from refinery_beam.errors import DataError, StoreError, UsageError
 from refinery_beam.reading import SplitReader
+from refinery_beam.reading.content import Lookup
 from refinery_beam.reading.order import LANES, WINDOW_BYTES
 from refinery_beam.reading.stream import EpochStream, Share
 from support.recipes import SMALL, write_recipe
@@ -127,6 +129,20 @@ def test_a_restart_in_the_middle_on_other_ranks(train: SplitReader) -> None:
     with pytest.raises(UsageError) as caught:
         train.stream(batch_size=16).load_state_dict(state)
     assert caught.value.code == "other-stream"
+
+
+@pytest.mark.parametrize(("channels", "values"), [(1, 7), (2, 6), (3, 3 * 4001), (3, 3 * 4000), (4, 4 * 9)])
+def test_threads_share_a_lookup(channels: int, values: int) -> None:
+    """Parts of several lengths at once."""
+    table = np.random.default_rng(0).normal(size=(256, channels)).astype(np.float32)
+    images = [np.random.default_rng(k).integers(0, 256, values * (1 + k % 3), np.uint8) for k in range(60)]
+    for _ in range(5):
+        lookup = Lookup(table)
+        found = [np.empty(image.shape, np.float32) for image in images]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lookup.into, images, found))
+        for image, one in zip(images, found, strict=True):
+            assert np.array_equal(one, table[image, np.arange(len(image)) % channels])
 
 
 def in_child(data: bytes, out: Any) -> None:

@@ -189,6 +189,7 @@ def _counts(job: DataflowJob) -> dict[str, int]:
         for found in job.result.metrics().query(MetricsFilter().with_namespace(COUNTERS))["counters"]:
             counts[found.key.metric.name] = counts.get(found.key.metric.name, 0) + int(found.attempted or 0)
     except Exception:
+        # Counters are for the progress line: whatever the service or its library raises, the job goes on without them.
         return {}
     return counts
 
