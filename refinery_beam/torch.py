@@ -14,14 +14,17 @@ dataset behind it, for a DataLoader of your own; a `SplitReader` itself is a map
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+from refinery_beam.reading.blocks import Allocator, Block, Blocks
 from refinery_beam.reading.readers import SplitReader
 from refinery_beam.reading.stream import EpochStream, Share
 
@@ -156,6 +159,8 @@ class Batches(IterableDataset[Batch]):
         }
         self.channels_first, self.transform = channels_first, transform
         self.epoch = epoch
+        self.blocks: Blocks | None = None
+        """Where a worker of `Loader` puts its batches."""
         self._from: dict[str, Any] | None = None
         self._reading: EpochStream | None = None
         self.stream()  # what does not fit is an error here, not in a worker
@@ -176,14 +181,18 @@ class Batches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         stream, info = self.stream(), get_worker_info()
+        allocator: Allocator | None = None
         if info is not None:
             share = Share(**{name: self.options[name] for name in ("rank", "world_size")}, worker=info.id, workers=info.num_workers)
             # The loader makes batches ahead, and the workers share the processors.
-            stream = stream.shared(share, allocate=shared_memory)
+            if self.blocks is not None:
+                allocator = self.blocks.allocator(info.id, shared_memory)
+            stream = stream.shared(share, allocate=allocator or shared_memory)
         self._reading = stream
         for batch in stream:
             made = tensors(batch, channels_first=self.channels_first)
-            yield made if self.transform is None else self.transform(made)
+            made = made if self.transform is None else self.transform(made)
+            yield made if allocator is None or self.blocks is None else _Sent(made, allocator, self.blocks.name)  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """Where this copy stands; in a worker, that of the worker."""
@@ -195,9 +204,72 @@ class Batches(IterableDataset[Batch]):
         self.epoch = int(state["epoch"])
 
 
+_BLOCKS: WeakValueDictionary[int, Blocks] = WeakValueDictionary()
+"""The blocks of the loaders of this process, by name."""
+
+_SMALL = 64 << 10
+"""Tensors of at most so many bytes are cheaper to send than to share."""
+
+_NOT_IN_NUMPY = (torch.bfloat16,)
+
+
+class _InBlock(NamedTuple):
+    """A tensor that lies in a block."""
+
+    block: Block
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+
+class _Sent:
+    """A batch on its way from a worker, without the bytes that lie in blocks. No mapping, so a DataLoader hands it on as it is."""
+
+    def __init__(self, batch: Batch, allocator: Allocator, blocks: int) -> None:
+        self._blocks = blocks
+        found: dict[int, Block | None] = {}
+        self._values = {name: self._packed(value, allocator, found) for name, value in batch.items()}
+
+    @staticmethod
+    def _packed(value: Any, allocator: Allocator, found: dict[int, Block | None]) -> Any:
+        if type(value) is not torch.Tensor or value.device.type != "cpu" or value.layout != torch.strided or value.requires_grad:
+            return value
+        storage = value.untyped_storage()
+        address = storage.data_ptr()
+        if address not in found:
+            found[address] = allocator.sent(address, storage.nbytes())
+        block = found[address]
+        if block is not None:
+            return _InBlock(block, value.dtype, tuple(value.shape), value.stride(), value.storage_offset())
+        small = storage.nbytes() <= _SMALL and value.is_contiguous() and value.dtype not in _NOT_IN_NUMPY
+        return value.numpy() if small else value
+
+    def batch(self) -> Batch:
+        """The batch, whose blocks are free when its tensors are gone."""
+        blocks = _BLOCKS[self._blocks]
+        return {name: self._unpacked(value, blocks) for name, value in self._values.items()}
+
+    @staticmethod
+    def _unpacked(value: Any, blocks: Blocks) -> Any:
+        if isinstance(value, np.ndarray):
+            return torch.from_numpy(value)
+        if not isinstance(value, _InBlock):
+            return value
+        whole = torch.from_numpy(blocks.opened(value.block)).view(value.dtype)
+        return whole.as_strided(value.shape, value.stride, value.offset)
+
+    def pin_memory(self, device: Any = None) -> Batch:
+        """What a DataLoader that pins memory asks of what it does not know."""
+        return {name: value.pin_memory() if isinstance(value, torch.Tensor) else value for name, value in self.batch().items()}
+
+
 class Loader:
     """Batches of tensors, epoch by epoch: a DataLoader over `Batches` that counts. ``workers`` processes make them ahead; 0 leaves it to
     threads of this one. `options` are those of `Batches`, `more` those of DataLoader (``pin_memory``, ``prefetch_factor``, ...).
+
+    Workers write images where this process reads them, and fill the memory of a batch again when all its tensors are gone: ``workers`` x
+    (``prefetch_factor`` + 3) batches at most. Batches that are kept cost memory of their own, and nothing else.
     """
 
     def __init__(
@@ -205,6 +277,7 @@ class Loader:
     ) -> None:
         self.batches = Batches(split, batch_size=batch_size, **options)
         self.workers, self._more = workers, dict(more or {})
+        self._blocks: Blocks | None = None
         self._state: dict[str, Any] = self.batches.state_dict()
 
     def set_epoch(self, epoch: int) -> None:
@@ -216,12 +289,32 @@ class Loader:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        step = int(self._state["step"])
-        made = DataLoader(self.batches, batch_size=None, num_workers=self.workers, **self._more)
-        for count, batch in enumerate(made, start=1):
-            self._state = {**self._state, "step": step + count}
-            yield batch
+        # An iteration that was given up counts for nothing: the next one begins where it did.
+        step = self.batches.stream().start
+        batches, blocks = copy.copy(self.batches), self._take_blocks()
+        batches.blocks = blocks
+        made = iter(DataLoader(batches, batch_size=None, num_workers=self.workers, **self._more))
+        try:
+            while (batch := next(made, None)) is not None:
+                step += 1
+                self._state = {**self._state, "step": step}
+                yield batch.batch() if isinstance(batch, _Sent) else batch
+        finally:
+            # The workers end with their iterator.
+            del made
+            if blocks is not None:
+                blocks.reclaim()
+                self._blocks = blocks
         self.set_epoch(self.batches.epoch)
+
+    def _take_blocks(self) -> Blocks | None:
+        """Those of the last epoch, where no other iteration has them."""
+        blocks, self._blocks = self._blocks, None
+        if blocks is None and self.workers:
+            blocks = Blocks.make(self.workers, int(self._more.get("prefetch_factor") or 2) + 3)
+            if blocks is not None:
+                _BLOCKS[blocks.name] = blocks
+        return blocks
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch stands after the last batch that was given, as plain data."""

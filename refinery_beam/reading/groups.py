@@ -64,7 +64,12 @@ class SplitGroups:
         self._shards: tuple[FileEntry, ...] = recorded.manifest.shards(split)
         self._ends = list(accumulate(shard.records or 0 for shard in self._shards))
         self.cache_bytes = cache_bytes
+        self._starts: dict[int, array[int]] = {}
         self._fresh()
+
+    def know(self, other: SplitGroups) -> None:
+        """Take over what a reader of the same split knows of its row groups, so that no footer is read again."""
+        self._starts = other._starts
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in _OWN}
@@ -79,7 +84,6 @@ class SplitGroups:
         self._lock = threading.Lock()
         self._cache: OrderedDict[tuple[int, int], Group] = OrderedDict()
         self._held = 0
-        self._starts: dict[int, array[int]] = {}
         self._footers: OrderedDict[int, pq.FileMetaData] = OrderedDict()
         self._files = threading.local()
         self._touched: Counter[int] = Counter()
@@ -257,4 +261,4 @@ class SplitGroups:
                 return pq.ParquetFile(local, metadata=footer, memory_map=True)
 
 
-_OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_starts", "_footers", "_files"})
+_OWN = frozenset({"_touched", "_pid", "_lock", "_cache", "_held", "_footers", "_files"})

@@ -117,11 +117,12 @@ class SplitReader(Sequence[Row]):
                 yield self._row(group, row, stored=stored)
 
     def _each_group(self, shards: Iterable[int]) -> Iterator[Group]:
-        """Every row group of some shards once, the next one on its way. A pass does not put groups into the cache of random access."""
+        """Every row group of some shards once, the next ones on their way. A pass does not put groups into the cache of random access."""
         numbers = ((shard, number) for shard in shards for number in range(self._groups.groups_of(shard)))
-        with ThreadPoolExecutor(1, thread_name_prefix="refinery-ahead") as pool:
-            # As large as the whole window: just the next group waits.
-            yield from ordered_map(lambda key: self._groups.read(*key), numbers, pool=pool, threads=1, item_bytes=WINDOW_BYTES)
+        threads = usual_threads()
+        with ThreadPoolExecutor(threads, thread_name_prefix="refinery-ahead") as pool:
+            # As large as the whole window: no more groups than two a thread wait.
+            yield from ordered_map(lambda key: self._groups.read(*key), numbers, pool=pool, threads=threads, item_bytes=WINDOW_BYTES)
 
     def batches(self, size: int, *, drop_last: bool = False, stored: bool = False) -> Iterator[dict[str, Any]]:
         """Consecutive rows as columns: {field: list of `size` values}; images of equal shape are stacked into one array (size, h, w, c).
@@ -176,8 +177,8 @@ class SplitReader(Sequence[Row]):
             batch_size=batch_size,
             drop_last=drop_last,
         )
-        many = min(4, os.cpu_count() or 1) if threads is None else threads
-        return EpochStream(reader, order, Share(rank=rank, world_size=world_size), prefetch=prefetch, threads=many)
+        share = Share(rank=rank, world_size=world_size)
+        return EpochStream(reader, order, share, prefetch=prefetch, threads=usual_threads() if threads is None else threads)
 
     def to_hf(self, *, streaming: bool = False, cache_dir: str | None = None) -> Any:
         """The rows that this reader serves, in Hugging Face `datasets` (extra ``hf``): a Dataset whose Arrow file is written once, into the
@@ -236,7 +237,9 @@ class SplitReader(Sequence[Row]):
             "label_ids": self.label_ids,
             "shard_cache": self.shard_cache,
         }
-        return SplitReader(self._recorded, self.split, **{**settings, **changes})
+        made = SplitReader(self._recorded, self.split, **{**settings, **changes})
+        made._groups.know(self._groups)
+        return made
 
     def __repr__(self) -> str:
         return f"<split {self.split!r} of {self.manifest.location}: {len(self)} rows of {', '.join(self.fields)}>"
@@ -330,7 +333,7 @@ class SplitReader(Sequence[Row]):
             else:
                 ids, shards = batch["record_id"], [self._groups.location(group.shard) for group, _ in slots]
                 each = map if pool is None else pool.map
-                batch[name] = stacked(list(each(self._serve_one, values, ids, shards)))
+                batch[name] = stacked(list(each(self._serve_one, values, ids, shards)), allocate)
         if self._ids is not None:
             import numpy as np
 
@@ -341,13 +344,21 @@ class SplitReader(Sequence[Row]):
         return self._serve.one(cell, record_id=record_id, location=location)
 
 
-def stacked(values: list[Any]) -> Any:
-    """Arrays of one shape and dtype as one array; everything else as it is."""
+def usual_threads() -> int:
+    """How many threads a reader uses where nobody says: one a processor, at most 4."""
+    return min(4, os.cpu_count() or 1)
+
+
+def stacked(values: list[Any], allocate: Allocate | None = None) -> Any:
+    """Arrays of one shape and dtype as one array, in memory of `allocate` where that is given; everything else as it is."""
     if len({(getattr(value, "shape", None), getattr(value, "dtype", None)) for value in values}) != 1:
         return values
     import numpy as np
 
-    return np.stack(values) if isinstance(values[0], np.ndarray) else values
+    if not isinstance(values[0], np.ndarray):
+        return values
+    out = None if allocate is None else allocate((len(values), *values[0].shape), values[0].dtype)
+    return np.stack(values, out=out)
 
 
 def _select(manifest: Manifest, columns: Sequence[str] | None) -> tuple[str, ...]:

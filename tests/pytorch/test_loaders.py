@@ -77,13 +77,68 @@ def test_every_number_of_workers_gives_the_same_batches(data: rb.Instance) -> No
 
 def test_workers_share_the_memory_of_images(data: rb.Instance) -> None:
     raw = data.split("train", raw=True)
-    for batch in rbt.Loader(raw, batch_size=32, workers=1):
+    for batch in DataLoader(rbt.Batches(raw, batch_size=32), batch_size=None, num_workers=1):
         assert batch["image"].is_shared()
     rows = DataLoader(rbt.Rows(raw), batch_size=32, num_workers=1, collate_fn=rbt.collate)
     single = DataLoader(rbt.Rows(raw), batch_size=32, collate_fn=rbt.collate)
     for batch, same in zip(rows, single, strict=True):
         assert batch["image"].is_shared() and not same["image"].is_shared()
         assert torch.equal(batch["image"], same["image"])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_memory_of_batches_is_used_again(data: rb.Instance, method: str) -> None:
+    loader = rbt.Loader(data["train"], batch_size=8, workers=2, more={"multiprocessing_context": method})
+    places = {batch["image"].data_ptr() for epoch in range(2) for batch in loader}
+    assert len(loader) * 2 == 46 and len(places) <= 2 * (2 + 3)
+
+
+def test_batches_that_are_kept_stay_as_they_are(data: rb.Instance) -> None:
+    """More of them than there are blocks, and over the end of an epoch and an epoch that is given up."""
+    expected = {epoch: digests(rbt.Loader(data["train"], batch_size=8, epoch=epoch)) for epoch in range(3)}
+    loader = rbt.Loader(data["train"], batch_size=8, workers=2)
+    kept = list(loader)
+    loader.set_epoch(1)
+    begun = iter(loader)
+    some = [next(begun) for _ in range(5)]
+    beside = list(loader)
+    del begun
+    loader.set_epoch(2)
+    assert digests(loader) == expected[2]
+    assert (digests(kept), digests(some), digests(beside)) == (expected[0], expected[1][:5], expected[1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_iteration_that_is_given_up_counts_for_nothing(data: rb.Instance, workers: int) -> None:
+    loader = rbt.Loader(data["train"], batch_size=32, workers=workers)
+    whole = digests(loader)
+    for _ in zip(range(2), loader, strict=False):
+        pass
+    begun = iter(loader)
+    first = next(begun)
+    state = loader.state_dict()
+    assert state["step"] == 1 and digests([first]) == whole[:1]
+    other = rbt.Loader(data["train"], batch_size=32)
+    other.load_state_dict(state)
+    assert digests(other) == whole[1:]
+
+
+def two_views(batch: dict[str, Any]) -> dict[str, Any]:
+    return {"record_id": batch["record_id"], "image": batch["image"], "part": batch["image"][2:, :, 1:3], "mean": batch["image"].mean()}
+
+
+def another(batch: dict[str, Any]) -> dict[str, Any]:
+    return {"record_id": batch["record_id"], "image": (batch["image"] * 2).to(torch.bfloat16), "nested": [batch["image"]]}
+
+
+def test_what_a_transform_makes_of_a_batch_comes_as_it_is(data: rb.Instance) -> None:
+    for transform in (two_views, another):
+        one, other = (list(rbt.Loader(data["train"], batch_size=16, workers=workers, transform=transform)) for workers in (0, 2))
+        assert [batch.keys() for batch in one] == [batch.keys() for batch in other]
+        for a, b in zip(one, other, strict=True):
+            for name in a.keys() - {"record_id", "nested"}:
+                assert torch.equal(a[name], b[name]) and a[name].stride() == b[name].stride()
+            assert all(torch.equal(x, y) for x, y in zip(a.get("nested", []), b.get("nested", []), strict=True))
 
 
 def test_a_loader_goes_on_in_the_middle_with_other_workers(data: rb.Instance) -> None:
