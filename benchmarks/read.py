@@ -130,9 +130,10 @@ def all_epochs(images: Path, count: int, size: int, work: Path) -> dict[str, Epo
         return lambda workers: DataLoader(dataset, batch_size=BATCH, num_workers=workers, **options)
 
     def ours_of(reader: Any, **options: Any) -> Epoch:
-        return lambda workers: rbt.Loader(
-            reader.columns("image", "label"), batch_size=BATCH, workers=workers, channels_first=False, **options
-        )
+        columns = reader.columns("image", "label")
+        # One loader for all epochs, as in training.
+        loaders = {n: rbt.Loader(columns, batch_size=BATCH, workers=n, channels_first=False, **options) for n in WORKERS}
+        return lambda workers: loaders[workers]
 
     return {
         "refinery-beam, stream": ours_of(raw),
