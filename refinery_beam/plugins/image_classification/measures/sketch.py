@@ -29,6 +29,7 @@ class Sketched(NamedTuple):
     picture: Image.Image
     small: npt.NDArray[np.uint8]
 
+
 _SIXTEEN = ("I;16", "I")
 
 
