@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from hypothesis import given, settings
@@ -26,7 +27,9 @@ def album_of(records: Records, *, seed: int = 3, trim: bool = True) -> Album:
 
 def plainly(records: Records, *, seed: int = 3) -> list[str]:
     """What the module's docstring says, word by word."""
-    labels = sorted({label for _, label in records}, key=lambda label: (rank("thumbnail", seed, "class", (label or "").encode()), label or ""))
+    labels = sorted(
+        {label for _, label in records}, key=lambda label: (rank("thumbnail", seed, "class", (label or "").encode()), label or "")
+    )
     found = []
     for label in sorted(labels, key=lambda label: (label is not None, label or "")):
         c = labels.index(label) + 1
@@ -38,7 +41,7 @@ def plainly(records: Records, *, seed: int = 3) -> list[str]:
 @given(records=RECORDS, cuts=st.lists(st.integers(0, 60), max_size=4), back=st.booleans(), trims=st.booleans())
 def test_parts_in_any_order_make_the_whole(records: Records, cuts: list[int], back: bool, trims: bool) -> None:
     edges = [0, *sorted(cuts), 60]
-    parts = [album_of(records[a:b], trim=trims) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [album_of(records[a:b], trim=trims) for a, b in itertools.pairwise(edges)]
     joined = Album(seed=3)
     for part in reversed(parts) if back else parts:
         for picture in part:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from fractions import Fraction
@@ -34,7 +35,7 @@ def test_a_bin_holds_what_shares_five_bits(value: int) -> None:
 def test_summaries_of_parts_make_the_whole(values: list[int | None], cuts: list[int], back: bool) -> None:
     edges = [0, *sorted(cuts), 40]
     parts = []
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in itertools.pairwise(edges):
         part = Summary()
         part.add(pa.table({"fact": pa.array(values[a:b], pa.int32())}), ["fact"])
         parts.append(part)
