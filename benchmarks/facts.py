@@ -44,7 +44,7 @@ Transformations:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, default=os.environ.get("REFINERY_BENCH_IMAGES"))
-    parser.add_argument("--draw", type=int, default=500, help="pictures that are drawn without --images (500)")
+    parser.add_argument("--draw", type=int, default=500, help="how many pictures to draw when there is no folder (500)")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--repeat", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
@@ -52,7 +52,9 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        folder = args.images or images.write(work / "images", args.draw)
+        folder = args.images or work / "images"
+        if not args.images:
+            images.class_folders(folder, per_class=-(-args.draw // 3), size=(500, 375), formats=("jpg",))
         workers = {facts: _worker(Path(folder), work / facts, facts, args.size) for facts in ("on", "off")}
         if args.profile:
             profile = cProfile.Profile()

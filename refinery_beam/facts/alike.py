@@ -147,11 +147,11 @@ def groups_of(kind: str, roots: Array, compared: Compared, columns: Mapping[str,
     found = Groups(kind)
     order = np.argsort(roots, kind="stable")
     edges = np.flatnonzero(np.diff(roots[order], prepend=-1, append=-1))
-    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if end - start > 1:
-            members = np.sort(order[start:end])
-            if kind == "exact" or len(np.unique(exact[members])) > 1:
-                _add(found, members, compared, columns, measures, exact)
+    several = np.flatnonzero(np.diff(edges) > 1)
+    for start, end in zip(edges[several].tolist(), edges[several + 1].tolist(), strict=True):
+        members = np.sort(order[start:end])
+        if kind == "exact" or len(np.unique(exact[members])) > 1:
+            _add(found, members, compared, columns, measures, exact)
     return found
 
 

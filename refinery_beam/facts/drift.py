@@ -33,7 +33,7 @@ MOST_PAIRS = 45
 
 NOTES = (
     "numbers are counted in bins of five significant bits, named by their low end, in units of 1/scale",
-    "channels are counted on pictures reduced to at most 128 pixels a side",
+    "channels are counted on pictures reduced to at most 64 pixels a side",
 )
 
 _BITS = 5

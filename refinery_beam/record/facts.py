@@ -5,7 +5,9 @@ The driver joins these files to input.parquet and to the files below facts/.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
@@ -30,6 +32,9 @@ the record stands for its file where each file counts once.
 BATCH = 64
 """Records that are measured together: their sketches are in memory."""
 
+BATCHES = 2
+"""Batches of a shard that are being measured at a time."""
+
 UNDEVELOPED = 128
 """So many pictures of an album stay sketches until thumbnails are made. Waiting saves those whose position another record takes."""
 
@@ -49,12 +54,15 @@ def fact_types(kind: Kind) -> dict[str, str]:
 
 
 class FactsPart:
-    """Gathers the facts of the rows of one shard, in their order. Sketches live until so many are measured together."""
+    """Gathers the facts of the rows of one shard, in their order. Sketches live until so many are measured together: in the pool, if there
+    is one, so that the thread that writes does not wait.
+    """
 
-    def __init__(self, kind: Kind, *, seed: int) -> None:
-        self._kind = kind
+    def __init__(self, kind: Kind, *, seed: int, pool: ThreadPoolExecutor | None = None) -> None:
+        self._kind, self._pool = kind, pool
         self._types = fact_types(kind)
         self._waiting: list[Fact] = []
+        self._measuring: deque[tuple[list[Fact], Future[_Measured]]] = deque()
         self._rows: list[tuple[Any, ...]] = []
         self._album, self._lost = Album(seed=seed), LostAlbum()
         self._histograms = Histograms(seed=seed)
@@ -72,41 +80,41 @@ class FactsPart:
             _develop(self._lost, self._kind.measures)
 
     def _measure(self) -> None:
-        measures, waiting = self._kind.measures, self._waiting
-        self._waiting = []
-        measured: dict[int, Mapping[str, Any]] = {}
-        if measures is not None:
-            sketched = [i for i, fact in enumerate(waiting) if fact.sketch is not None]
-            measured = dict(zip(sketched, measures.measure([waiting[i].sketch for i in sketched]), strict=True))
-            standing = [waiting[i] for i in sketched if waiting[i].stands]
-            self._count(standing, measures)
-            for fact in standing:
-                self._album.add(fact.ref.key, fact.ref.record_id, fact.ref.label, fact.sketch)
+        waiting, self._waiting = self._waiting, []
+        if self._pool is None:
+            self._take(waiting, _measured(self._kind.measures, waiting))
+            return
+        self._measuring.append((waiting, self._pool.submit(_measured, self._kind.measures, waiting)))
+        if len(self._measuring) > BATCHES:
+            self._finish(BATCHES)
+
+    def _finish(self, left: int) -> None:
+        """Take what is measured, in order, until only `left` batches are being measured."""
+        while len(self._measuring) > left:
+            facts, future = self._measuring.popleft()
+            self._take(facts, future.result())
+
+    def _take(self, facts: Sequence[Fact], measured: _Measured) -> None:
+        if self._kind.measures is not None:
+            self._histograms.add(measured.labels, measured.counted, measured.records)
+            for fact in facts:
+                if fact.sketch is not None and fact.stands:
+                    self._album.add(fact.ref.key, fact.ref.record_id, fact.ref.label, fact.sketch)
             self._album.trim()
             if sum(not isinstance(picture.content, Thumbnail) for picture in self._album) > UNDEVELOPED:
-                _develop(self._album, measures)
-        for i, fact in enumerate(waiting):
-            ref, values = fact.ref, {**fact.stated, **measured.get(i, {})}
+                _develop(self._album, self._kind.measures)
+        for i, fact in enumerate(facts):
+            ref, values = fact.ref, {**fact.stated, **measured.facts.get(i, {})}
             key = record_key(file_record_id(ref)) if ref.lineage else ref.key
             own = (key, ref.digest, fact.stands, ref.record_id, ref.label, ref.size)
             self._rows.append((*own, *(values.get(name) for name in self._types)))
-
-    def _count(self, standing: Sequence[Fact], measures: Measures) -> None:
-        labels = sorted({fact.ref.label for fact in standing}, key=lambda label: (label is not None, label or ""))
-        number = {label: i for i, label in enumerate(labels)}
-        groups = [number[fact.ref.label] for fact in standing]
-        counted = measures.histograms([fact.sketch for fact in standing], groups)
-        records = {channel: [0] * len(labels) for channel in counted}
-        for fact, group in zip(standing, groups, strict=True):
-            for channel in measures.channels_of(fact.sketch):
-                records[channel][group] += 1
-        self._histograms.add(labels, counted, records)
 
     def write(self, location: str, *, temporary: str) -> None:
         """Write everything as Parquet files, through a `temporary` one on a local disk."""
         import pyarrow as pa
 
         self._measure()
+        self._finish(0)
         if self._kind.measures is not None:
             _develop(self._album, self._kind.measures)
         schema = part_schema(self._kind)
@@ -118,6 +126,33 @@ class FactsPart:
 
 
 PICTURES, HISTOGRAMS = "pictures", "histograms"
+
+
+class _Measured(NamedTuple):
+    """The measured facts of a batch by position; the histograms of its labels by channel, and how many records of each have the channel."""
+
+    facts: Mapping[int, Mapping[str, Any]]
+    labels: Sequence[str | None]
+    counted: Mapping[str, Any]
+    records: Mapping[str, Sequence[int]]
+
+
+def _measured(measures: Measures | None, facts: Sequence[Fact]) -> _Measured:
+    """What is measured of a batch. Records that do not stand for their file have facts, and count in no histogram."""
+    if measures is None:
+        return _Measured({}, (), {}, {})
+    sketched = [i for i, fact in enumerate(facts) if fact.sketch is not None]
+    found = dict(zip(sketched, measures.measure([facts[i].sketch for i in sketched]), strict=True))
+    standing = [facts[i] for i in sketched if facts[i].stands]
+    labels = sorted({fact.ref.label for fact in standing}, key=lambda label: (label is not None, label or ""))
+    number = {label: i for i, label in enumerate(labels)}
+    groups = [number[fact.ref.label] for fact in standing]
+    counted = measures.histograms([fact.sketch for fact in standing], groups)
+    records = {channel: [0] * len(labels) for channel in counted}
+    for fact, group in zip(standing, groups, strict=True):
+        for channel in measures.channels_of(fact.sketch):
+            records[channel][group] += 1
+    return _Measured(found, labels, counted, records)
 
 
 def _develop(album: Album | LostAlbum, measures: Measures) -> None:

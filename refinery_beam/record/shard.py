@@ -233,7 +233,7 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     notes: Tally = {}
     digests: list[bytes] = []
-    part = FactsPart(worker.kind, seed=worker.plan.seed) if facts else None
+    part = FactsPart(worker.kind, seed=worker.plan.seed, pool=pool) if facts else None
     bad: list[DataError] = []
     try:
         for ref, result, observed in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
