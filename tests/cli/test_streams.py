@@ -113,6 +113,7 @@ def test_a_few_of_them(made: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # 47 programs, one after the other
 @pytest.mark.parametrize("name", CALLS)
 def test_every_combination(made: Path, name: str) -> None:
     for out in STDOUT:
