@@ -21,10 +21,9 @@ class Pair(NamedTuple):
     moved: Sequence[tuple[str, str]]
 
 
-def compared_view(drift: Mapping[str, Any]) -> list[Pair]:
-    """The variable `compared` of the template: the pairs of splits, those of train first."""
-    splits = list(drift.get("splits", {}))
-    pairs = [(a, b) for i, a in enumerate(splits) for b in splits[i + 1 :] if f"{a},{b}" in drift.get("distances", {})]
+def compared_view(drift: Mapping[str, Any], splits: Sequence[str]) -> list[Pair]:
+    """The variable `compared` of the template: the pairs of splits, in their order."""
+    pairs = [(a, b) for a in splits for b in splits if f"{a},{b}" in drift.get("distances", {})]
     found = []
     for a, b in pairs[: bounds.ROWS]:
         distances = drift["distances"][f"{a},{b}"]

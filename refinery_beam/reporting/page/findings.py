@@ -150,12 +150,12 @@ def _conflicts(found: Mapping[str, Any]) -> Iterator[Finding]:
 def _shortcuts(found: Mapping[str, Any]) -> Iterator[Shortcut]:
     rows: Sequence[Mapping[str, Any]] = found.get("shortcuts", ())
     for entry in sorted(rows, key=lambda one: not one.get("warned"))[: bounds.SHORTCUTS]:
-        tested, fitted_on, measured_on = entry.get("tested"), entry.get("fitted_on"), entry.get("measured_on")
-        where = f" of {tested:,} records of {measured_on}, by what {fitted_on} says" if tested and fitted_on and measured_on else ""
+        tested, measured_on = entry.get("tested"), entry.get("measured_on")
+        where = f"right of {tested:,} in {plain(measured_on)}" if tested and measured_on else "right"
         numbers = [("Cramér's V", str(entry.get("cramers_v") or "-")), ("values", f"{entry.get('values', 0):,}")]
         if entry.get("accuracy") is not None:
             numbers = [
-                ("right guesses", f"{_percent(entry['accuracy'])}{where}"),
+                (where, _percent(entry["accuracy"])),
                 ("by the commonest label", _percent(entry.get("most_frequent"))),
                 *numbers,
             ]

@@ -40,7 +40,7 @@ def view(facts: PageFacts) -> dict[str, Any]:
         "contracts": _contracts(facts),
         "fitted": _fitted(facts),
         "findings": found,
-        "compared": compared_view(facts.drift),
+        "compared": compared_view(facts.drift, splits),
         "selection": _selection(facts.selection),
         "environment": _environment(facts),
         "warnings": [(code, message) for code, message in report.warnings if code not in found["codes"]][: bounds.ROWS],
