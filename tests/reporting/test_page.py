@@ -31,6 +31,7 @@ from refinery_beam.reporting.page import (
     bounds,
     render_page,
 )
+from refinery_beam.reporting.page.compared import compared_view
 from refinery_beam.reporting.page.funnel import funnel
 from refinery_beam.reporting.page.words import shortened
 from refinery_beam.reporting.page_key import HEAD_BYTES, key_in
@@ -152,6 +153,11 @@ def filled(name: str) -> PageFacts:
                  "measured_on": "test", "warned": True, "sentence": name, "table": [[name, name, 3]]}
             ],
         },
+        drift={
+            "splits": {"train": {}, "test": {}},
+            "distances": {"train,test": {"labels": {"l_infinity": name, "jensen_shannon": name}, "facts": {name: {"wasserstein": "0.5"}}}},
+            "feature_summary": {split: {"facts": {name: {"scale": 1, "records": 5, "sum": 10}}} for split in ("train", "test")},
+        },
         selection={
             "sources": [
                 {"source": name, "selected": 12, "left_out": 1, "more_kinds": 0,
@@ -212,6 +218,44 @@ def test_the_numbers_are_those_of_the_report() -> None:
     text = " ".join(" ".join(Elements(PLAIN).text).split())
     assert "10 images of 1 class in 2 splits, from 12 files" in text
     assert "train 0.7" not in text and "train 7 70.0%" in text
+
+
+def test_splits_are_compared_in_their_order() -> None:
+    def fact(total: int) -> dict[str, int]:
+        return {"scale": 10, "records": 5, "sum": total}
+
+    totals = {"test": {"mean": fact(500), "std": fact(50)}, "train": {"mean": fact(510), "std": fact(5)}, "val": {}}
+    moved = {"mean": {"wasserstein": "2.0000"}, "std": {"wasserstein": "0.9000"}, "entropy": {"wasserstein": "0.0000"}}
+    drift = {
+        "distances": {
+            "train,test": {"labels": {"l_infinity": "0.1000", "jensen_shannon": "0.2000"}, "facts": moved},
+            "train,val": {"labels": {"l_infinity": None, "jensen_shannon": None}, "facts": {}},
+        },
+        "feature_summary": {split: {"facts": facts} for split, facts in totals.items()},
+    }
+    # Means are 10.1 and 0.55: contrast moved farther for its size.
+    assert compared_view(drift, ["train", "val", "test"]) == [
+        ("train", "val", "-", "-", []),
+        ("train", "test", "0.1000", "0.2000", [("std", "0.9000"), ("mean", "2.0000")]),
+    ]
+    assert compared_view({}, ["train"]) == []
+
+
+def test_what_the_rules_say_is_set_as_code() -> None:
+    quality = {
+        "dark": {"rule": "high < 48", "what": "are dark", "remedy": "a filter on `high` leaves them out", "records": 2, "splits": {}}
+    }
+    text = render_page(page(findings={"records": 4, "quality": quality}))
+    assert "They are dark; high &lt; 48" in text
+    assert "A filter on <code>high</code> leaves them out.</p>" in text
+
+
+def test_a_share_is_told_in_percent() -> None:
+    shortcut = {"words": "the camera", "values": 2, "cramers_v": "0.9958", "accuracy": "0.0467", "most_frequent": "0.0500", "tested": 300,
+                "measured_on": "test", "fitted_on": "train", "warned": False}  # fmt: skip
+    text = " ".join(" ".join(Elements(render_page(page(findings={"records": 4, "shortcuts": [shortcut]}))).text).split())
+    assert "right of 300 in test 4.7% by the commonest label 5.0% Cramér's V 0.9958" in text
+    assert "None tells the label by more than chance." in text
 
 
 def test_the_way_of_the_records() -> None:

@@ -77,6 +77,7 @@ def page_facts(
         channels=channels_of(manifest),
         drawn=_drawn(pictures, absent),
         findings=findings,
+        drift=_json(manifest, "report/drift.json"),
         selection=_json(manifest, SELECTION_NAME),
         absent=absent,
     )

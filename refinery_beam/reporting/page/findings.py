@@ -54,7 +54,7 @@ class Shortcut(NamedTuple):
 def findings_view(facts: PageFacts) -> dict[str, Any]:
     """The variable `findings` of the template."""
     found = facts.findings
-    quality = [one for one in _quality(found) if one.found]
+    quality = [one for one in _quality(found, list(facts.report.counts)) if one.found]
     leaks = [one for one in (*_duplicates(found), *_conflicts(found)) if one.found]
     shortcuts = list(_shortcuts(found))
     return {
@@ -72,14 +72,14 @@ def shown_records(findings: Mapping[str, Any]) -> list[Record]:
     """The records of which a page shows pictures beside its findings, each once."""
     every = (
         record
-        for one in (*_duplicates(findings), *_conflicts(findings), *_quality(findings))
+        for one in (*_duplicates(findings), *_conflicts(findings), *_quality(findings, ()))
         for group in one.groups
         for record, _ in group
     )
     return list(dict.fromkeys(every))
 
 
-def _quality(found: Mapping[str, Any]) -> Iterator[Finding]:
+def _quality(found: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Finding]:
     total = found.get("records", 0)
     for name, entry in sorted(found.get("quality", {}).items(), key=lambda pair: (-pair[1].get("records", 0), pair[0])):
         if not entry.get("of_interest", True):
@@ -93,8 +93,8 @@ def _quality(found: Mapping[str, Any]) -> Iterator[Finding]:
             found=count,
             unit=share(count, total),
             said="; ".join(said for said in (f"They {entry['what']}" if entry.get("what") else "", str(entry.get("rule", ""))) if said),
-            why=_sentence(str(entry.get("remedy", ""))),
-            splits=sorted(entry.get("splits", {}).items()),
+            why=f"{_sentence(str(entry.get('remedy', '')))}." if entry.get("remedy") else "",
+            splits=sorted(entry.get("splits", {}).items(), key=lambda pair: (splits.index(pair[0]) if pair[0] in splits else -1, pair[0])),
             groups=[[(_record(row), str(row.get("value", "")))] for row in first[: bounds.EXAMPLES]],
             more=count - min(len(first), bounds.EXAMPLES),
         )
@@ -150,13 +150,13 @@ def _conflicts(found: Mapping[str, Any]) -> Iterator[Finding]:
 def _shortcuts(found: Mapping[str, Any]) -> Iterator[Shortcut]:
     rows: Sequence[Mapping[str, Any]] = found.get("shortcuts", ())
     for entry in sorted(rows, key=lambda one: not one.get("warned"))[: bounds.SHORTCUTS]:
-        tested, fitted_on, measured_on = entry.get("tested"), entry.get("fitted_on"), entry.get("measured_on")
-        where = f" of {tested:,} in {measured_on}, fitted on {fitted_on}" if tested and fitted_on and measured_on else ""
+        tested, measured_on = entry.get("tested"), entry.get("measured_on")
+        where = f"right of {tested:,} in {plain(measured_on)}" if tested and measured_on else "right"
         numbers = [("Cramér's V", str(entry.get("cramers_v") or "-")), ("values", f"{entry.get('values', 0):,}")]
         if entry.get("accuracy") is not None:
             numbers = [
-                ("right by this alone", f"{entry['accuracy']}{where}"),
-                ("by the most frequent label", str(entry.get("most_frequent") or "-")),
+                (where, _percent(entry["accuracy"])),
+                ("by the commonest label", _percent(entry.get("most_frequent"))),
                 *numbers,
             ]
         yield Shortcut(
@@ -166,6 +166,15 @@ def _shortcuts(found: Mapping[str, Any]) -> Iterator[Shortcut]:
             numbers=numbers,
             rows=[(str(value), str(label), int(n)) for value, label, n in list(entry.get("table", ()))[: bounds.VALUES]],
         )
+
+
+def _percent(decimal: str | None) -> str:
+    """A share of four decimals in percent.
+
+    >>> _percent("0.0467"), _percent("1.0000"), _percent(None)
+    ('4.7%', '100.0%', '-')
+    """
+    return share(int(decimal.replace(".", "")), 10_000) if decimal else "-"
 
 
 def _sentence(text: str) -> str:

@@ -61,6 +61,7 @@ def _environment() -> jinja2.Environment:
         name=words.name,
         plain=words.plain,
         sentence=words.sentence,
+        coded=words.coded,
         size=words.size,
         parameters=words.parameters,
         lines=words.lines,

@@ -9,6 +9,7 @@ from typing import Any
 from refinery_beam.records import ASKED_FOR
 from refinery_beam.reporting.opening import snippets, torch_snippet
 from refinery_beam.reporting.page import bounds
+from refinery_beam.reporting.page.compared import compared_view
 from refinery_beam.reporting.page.findings import findings_view
 from refinery_beam.reporting.page.funnel import funnel
 from refinery_beam.reporting.page.model import PageFacts
@@ -39,6 +40,7 @@ def view(facts: PageFacts) -> dict[str, Any]:
         "contracts": _contracts(facts),
         "fitted": _fitted(facts),
         "findings": found,
+        "compared": compared_view(facts.drift, splits),
         "selection": _selection(facts.selection),
         "environment": _environment(facts),
         "warnings": [(code, message) for code, message in report.warnings if code not in found["codes"]][: bounds.ROWS],

@@ -53,6 +53,16 @@ def sentence(text: object, most: int = TEXT_CHARACTERS) -> Markup:
     return _NAME.format(_fitted(str(text), most, _visible))
 
 
+def coded(text: str) -> Markup:
+    """A sentence of ours, in which names of facts and options stand between backticks.
+
+    >>> str(coded("a filter on `std` < 3"))
+    'a filter on <code>std</code> &lt; 3'
+    """
+    pieces = _fitted(text, TEXT_CHARACTERS, _visible).split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(piece) if i % 2 else escape(piece) for i, piece in enumerate(pieces))
+
+
 def _visible(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else display(c) for c in text)
 
