@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from refinery_beam.cache.cleaning.policy import Item
+from refinery_beam.cache.instances import short_key
 from refinery_beam.cli.ls import size
 from refinery_beam.cli.options import HELP, Options, shared
 from refinery_beam.cli.output import Block, Line, Table, display, next_command, print_json, show
@@ -72,7 +74,7 @@ def blocks(result: CleanResult) -> list[Block]:
     if result.removed:
         rows = [(one.kind, one.recipe or "-", size(one.bytes), one.location) for one in result.removed]
         said.append(Table(("removed" if result.done else "would go", "recipe", "size", "where"), rows))
-    said += [Line(f"kept: {one.item.kind} {display(one.item.recipe or one.item.name)}: {one.reason}") for one in result.kept]
+    said += [Line(f"kept: {_named(one.item)}: {one.reason}") for one in result.kept]
     verb = "freed" if result.done else "would free"
     said.append(Line(f"{verb} {size(result.bytes)} in {display(result.root)}; {size(result.left)} stay", "good"))
     if result.over:
@@ -80,3 +82,9 @@ def blocks(result: CleanResult) -> list[Block]:
     if result.removed and not result.done:
         said.append(Line("nothing was changed: --yes removes it"))
     return said
+
+
+def _named(item: Item) -> str:
+    """A thing as people tell it from others: several instances have a recipe of one name."""
+    has_key = item.kind in ("instance", "parts", "attempt", "objects")
+    return " ".join(filter(None, (item.kind, display(item.recipe), short_key(item.name) if has_key else display(item.name))))

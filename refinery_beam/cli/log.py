@@ -83,7 +83,8 @@ def show(run: Run, *, recipe: Text = False, options: Options) -> None:
 
 def _line(values: dict[str, Any], now: datetime) -> tuple[str, ...]:
     what = values.get("recipe", "") if values["event"].startswith("run:") else values["event"]
-    status = values.get("status", "") + (f": {values['error']}" if values.get("error") else "")
+    about = values.get("error") or values.get("facts", {}).get("tag")
+    status = values.get("status", "") + (f": {about}" if about else "")
     records = f"{values['records_out']:,}" if "records_out" in values else "-"
     seconds = f"{values['seconds']:,.1f}" if "seconds" in values else "-"
     return (values["run"], ago(values["time"], now), what or "-", status, records, seconds, values.get("key", "-"))

@@ -228,6 +228,15 @@ def test_compaction_keeps_every_row(tmp_path: Path) -> None:
     assert rows(tmp_path)[1:] == before
 
 
+def test_many_files_are_taken_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacting, "BATCH", 7)
+    for n in range(40):
+        RunJournal(str(tmp_path)).end(status="built", exit_code=0, seed=n, recipe_text=f"text {n % 3}", error=None if n % 2 else "x")
+    before = rows(tmp_path)
+    assert compact_journal(str(tmp_path)).rows == 40
+    assert rows(tmp_path) == before
+
+
 def test_compaction_that_is_killed_at_any_point_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from refinery_beam.cache.journal import compact
 

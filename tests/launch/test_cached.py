@@ -103,6 +103,9 @@ def test_moving_a_tag_is_asked_for(bench: Path, capsys: pytest.CaptureFixture[st
     untagged, moved_event = rb.untag("best") and rb.log()[:2]
     assert [(e.values["event"], e.status) for e in (moved_event, untagged)] == [("tag", "moved"), ("untag", "removed")]
     assert rb.log_show(moved_event.run).values["facts"] == {"before": first_key(first.instance), "tag": "best"}
+    assert call(["log"]) == 0
+    said = capsys.readouterr().out
+    assert "untag   removed: best " in said and "tag     moved: best " in said
 
 
 def first_key(path: str) -> str:

@@ -17,6 +17,7 @@ import pytest
 import refinery_beam as rb
 from refinery_beam.cache.address import InstanceKey
 from refinery_beam.cache.attempts.staging import Staging
+from refinery_beam.cache.instances import short_key
 from refinery_beam.cache.used import last_used
 from refinery_beam.errors import UsageError
 from support.recipes import RESIZE, write_recipe
@@ -171,6 +172,10 @@ def test_the_command_line(three: list[rb.RunResult], root: Path) -> None:
     assert "would go" in dry.stdout and "nothing was changed: --yes removes it" in dry.stdout
     body = json.loads(subprocess.run([*command, "--keep", "1", "--yes", "--json"], capture_output=True, text=True, check=True).stdout)
     assert (body["contract"], body["status"], [i["recipe"] for i in body["removed"]]) == (1, "cleaned", ["cats"])
+    rb.tag(three[-1].path, name="v1", cache_root=root)
+    kept = subprocess.run([*command, "--everything"], capture_output=True, text=True, check=True).stdout
+    (one,) = rb.clean(cache_root=root, everything=True).kept
+    assert f"kept: instance {one.item.recipe} {short_key(one.item.name)}: it has the tag v1\n" in kept
     wrong = subprocess.run([*command, "--older-than", "soon"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "length of time" in wrong.stderr
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP_ROWS = 1 << 14
+BATCH = 1000
+"""Tables of one row take far more memory than one table of as many rows: so many are held at most."""
 GONE = -1
 LARGE = 32 << 20
 """Bytes from which on a compacted file stays as it is."""
@@ -61,6 +63,8 @@ def compact_journal(root: str) -> Compaction:
             continue  # another compaction has its rows
         except (OSError, pa.ArrowException, StoreError):
             unreadable += 1
+        if len(tables) > BATCH:
+            tables = [pa.concat_tables(tables).unify_dictionaries().combine_chunks()]
     rows = []
     for path in line_files(root):
         found = line_rows(path)

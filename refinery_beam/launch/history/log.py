@@ -37,6 +37,7 @@ LISTED = (
     "message",
     "host",
     "user",
+    "facts",
 )
 """The columns that `log` shows or filters by."""
 
