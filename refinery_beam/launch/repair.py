@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from refinery_beam.cache.verify import NotRepaired, broken_files
 from refinery_beam.errors import RefineryError, StoreError
 from refinery_beam.launch.own_recipe import own_of
 from refinery_beam.launch.prepare import Prepared, prepare
+from refinery_beam.launch.report import PAGE, page_of
 from refinery_beam.launch.roots import is_own
 from refinery_beam.launch.settings import Settings
 from refinery_beam.locations import StrPath
@@ -126,9 +129,23 @@ def _rebuild(prepared: Prepared) -> None:
 
 
 def _draw(prepared: Prepared, manifest: Manifest) -> None:
-    """Draw the recipe's pictures again: nothing lists them, so nothing says whether they are whole."""
-    if prepared.recipe.model.Visualizations and lookup_at(manifest.location).manifest is not None:
+    """Draw the recipe's pictures and the page again: nothing lists them, so nothing says whether they are whole."""
+    if lookup_at(manifest.location).manifest is None:
+        return
+    if prepared.recipe.model.Visualizations:
         from refinery_beam.launch.pictures import INDEX, draw_pictures
 
-        locations.remove(locations.join(manifest.location, "report", "pictures", INDEX))
+        drawn = [f"{one.name}.png" for one in prepared.recipe.model.Visualizations if one.mode == "reporting"]
+        for name in (INDEX, *drawn):
+            _clear(locations.join(manifest.location, "report", "pictures", name))
         draw_pictures(prepared.recipe, prepared.plugin, manifest, prepared.settings)
+    _clear(locations.join(manifest.location, PAGE))
+    page_of(prepared.recipe, manifest, prepared.settings)
+
+
+def _clear(location: str) -> None:
+    """Remove a file, or whatever is in its place."""
+    if not locations.is_url(location) and os.path.isdir(location) and not os.path.islink(location):
+        shutil.rmtree(location, ignore_errors=True)
+    else:
+        locations.remove(location)

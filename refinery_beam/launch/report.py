@@ -132,7 +132,7 @@ def _rendered(manifest: Manifest, settings: Settings, sources: Mapping[str, str]
 
 def _head_key(location: str) -> str | None:
     try:
-        with locations.opened(location) if locations.is_url(location) else open(location, "rb") as file:
+        with locations.opened(location) if locations.is_url(location) else locations.open_plain(location) as file:
             return key_in(file.read(HEAD_BYTES))
     except OSError:
         return None

@@ -60,6 +60,10 @@ class Instance:
         """The absolute directory, or the URL."""
         return self.manifest.location
 
+    def __fspath__(self) -> str:
+        """Its path or URL: where a verb or a library takes the path of an instance, it takes the instance."""
+        return self.path
+
     @property
     def splits(self) -> tuple[str, ...]:
         """The splits in the recipe's order."""

@@ -118,7 +118,8 @@ def test_steps_that_are_the_same_change_no_pixel_of_equal_files() -> None:
 
 def test_an_instance_and_itself(root: Path) -> None:
     path = rb.open_instance("old.yaml", cache_root=root / "cache").path
-    for a, b in (("old.yaml", "old.yaml"), (path, "old.yaml"), (path, f"{path}/recipe.yaml")):
+    opened = rb.open_instance(path)
+    for a, b in (("old.yaml", "old.yaml"), (path, "old.yaml"), (path, f"{path}/recipe.yaml"), (opened, "old.yaml"), (opened, opened)):
         result = rb.diff(a, b)
         assert result.same and result and result.moved == () and str(result) == "nothing differs", result
 

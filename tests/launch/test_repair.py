@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import refinery_beam as rb
+from refinery_beam.cache.listed import is_rendered
 from support.recipes import write_recipe
 
 MORE = {
@@ -85,7 +86,7 @@ def test_two_shards_and_a_file_of_a_sink(built: rb.RunResult, tmp_path: Path, mo
     assert report.repaired == tuple(sorted([one.path, two.path, lost]))
     after = contents(built.path)
     assert {p: data for p, (data, _) in after.items()} == {p: data for p, (data, _) in before.items()}
-    touched = {p for p in before if after[p][1] != before[p][1] and not p.startswith("report/pictures/")}
+    touched = {p for p in before if after[p][1] != before[p][1] and not is_rendered(p)}
     assert touched == set(report.repaired)
     assert one.records and two.records and len(decoded) < sum(built.counts.values())
     assert rb.verify(built.path, cache_root=tmp_path / "cache", repair=True).repaired == ()
@@ -96,7 +97,7 @@ def test_two_shards_and_a_file_of_a_sink(built: rb.RunResult, tmp_path: Path, mo
 def test_every_file_of_an_instance(built: rb.RunResult, tmp_path: Path, how: str) -> None:
     before = {path: data for path, (data, _) in contents(built.path).items()}
     for path in before:
-        if path == "manifest.json" or path.startswith("report/pictures"):
+        if path == "manifest.json" or is_rendered(path):
             continue
         shutil.copytree(built.path, tmp_path / "whole")
         DAMAGE[how](Path(built.path) / path)
@@ -105,6 +106,23 @@ def test_every_file_of_an_instance(built: rb.RunResult, tmp_path: Path, how: str
         assert (report.ok, report.repaired, report.not_repaired) == (True, (path,), ()), path
         assert {p: data for p, (data, _) in contents(built.path).items()} == before
         shutil.rmtree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_what_is_rendered_is_made_again(built: rb.RunResult, tmp_path: Path, how: str) -> None:
+    """No manifest lists it; no run hangs on it; and a repair of anything else draws it again."""
+    before = {path: data for path, (data, _) in contents(built.path).items()}
+    rendered = [path for path in before if is_rendered(path)]
+    assert {"report/report.html", "report/pictures/grid.png", "report/pictures/pictures.json"} <= set(rendered)
+    for path in rendered:
+        DAMAGE[how](Path(built.path) / path)
+    if how != "folder":  # which says that it is one
+        assert rb.run(tmp_path / "recipe.yaml", cache_root=tmp_path / "cache").status == "hit"
+    shard = built.manifest.shards("train")[0].path
+    flip(Path(built.path) / shard)
+    report = rb.verify(tmp_path / "recipe.yaml", cache_root=tmp_path / "cache", repair=True)
+    assert (report.ok, report.repaired, report.not_repaired) == (True, (shard,), ())
+    assert {p: data for p, (data, _) in contents(built.path).items()} == before
 
 
 def test_by_the_folder_of_the_instance(built: rb.RunResult, tmp_path: Path) -> None:
@@ -172,5 +190,5 @@ def test_statistics_have_all_their_rows(built: rb.RunResult, tmp_path: Path) -> 
     report = rb.verify(tmp_path / "recipe.yaml", cache_root=tmp_path / "cache", repair=True)
     assert (report.ok, report.repaired) == (True, tuple(sorted([path, shard])))
     after = contents(built.path)
-    assert {p for p in before if after[p] != before[p] and "pictures" not in p} == {path, shard}
+    assert {p for p in before if after[p] != before[p] and not is_rendered(p)} == {path, shard}
     assert pq.read_metadata(Path(built.path) / shard).num_rows
