@@ -158,6 +158,9 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
         "from time import monotonic": "how often progress is told",
         'self._path = locations.join(folder, "progress", f"{name}-{os.getpid()}-{os.urandom(4).hex()}")': "a message to the driver",
     },
+    "pipeline/peek.py": {
+        'temporary = os.path.join(scratch, f"filtered-{os.urandom(8).hex()}")': "renamed for its group when whole",
+    },
     "record/shard.py": {
         'temporary = os.path.join(scratch, f"{split}-{shard:05d}-{os.urandom(8).hex()}")': "renamed for its content when whole"
     },

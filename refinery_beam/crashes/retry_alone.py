@@ -22,6 +22,7 @@ from typing import Any
 
 from refinery_beam.crashes.endings import NO_END, name_of_end
 from refinery_beam.crashes.markers import Marker
+from refinery_beam.record.observed import Observed
 from refinery_beam.record.peek import Peek
 from refinery_beam.record.worker import Worker
 
@@ -74,7 +75,7 @@ def _decode(worker: Worker, marker: Marker) -> None:
     """The part of the work that is the same for every record made from the file. A peek has no other part."""
     if marker.task.kind == "peek":
         steps = [step for step in (*worker.plan.pre_filters, *worker.plan.post_filters) if step.name == marker.task.name]
-        Peek(worker, steps[0] if steps else None)(marker.ref)
+        Peek(worker, steps[0] if steps else None)(marker.ref, observed=Observed())
         return
     data = worker.files.read(marker.ref)
     if marker.task.kind == "fit" or worker.plan.decodes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from refinery_beam.errors import display
 from refinery_beam.facts.drift import compare
+from refinery_beam.launch.html_table import html_table
 from refinery_beam.launch.opening import opened
 from refinery_beam.launch.options import Options, keywords_of_two
 from refinery_beam.launch.run import CONTRACT
@@ -41,6 +42,17 @@ class DriftResult:
             if only := self.drift[f"only_in_{name}"]:
                 lines.append(f"splits only in {name}: {', '.join(map(display, only))}")
         return "\n".join([*lines, *(f"missing: {text}" for text in self.drift["missing"])])
+
+    def _repr_html_(self) -> str:
+        """A table for each split: what moved, its means, and how far."""
+        tables = []
+        for split, found in self.drift["splits"].items():
+            labels, (first, second) = found["labels"], found["records"]
+            rows = [("labels", "", "", _of_shares(labels))] if labels["l_infinity"] is not None else []
+            rows += [(name, "", "", _of_shares(shares)) for name, shares in found["values"].items() if shares["l_infinity"] is not None]
+            rows += [(name, *moved["mean"], moved["wasserstein"]) for name, moved in (*found["channels"].items(), *found["facts"].items())]
+            tables.append(html_table((split, "a", "b", "moved by"), rows, f"{split}: {first:,} records in a, {second:,} in b"))
+        return f"<div>{''.join(tables)}</div>"
 
 
 @keywords_of_two(Options)
@@ -79,6 +91,10 @@ def _document(instance: Instance) -> dict[str, Any]:
     return {"splits": splits, "feature_summary": {}}
 
 
+def _of_shares(shares: dict[str, Any]) -> str:
+    return f"shares differ by at most {shares['l_infinity']}, Jensen-Shannon distance {shares['jensen_shannon']}"
+
+
 _SHOWN = 8
 """Facts that are shown of one split: those that moved farthest, by their mean."""
 
@@ -87,13 +103,13 @@ def _words(found: dict[str, Any]) -> list[str]:
     labels = found["labels"]
     lines = []
     if labels["l_infinity"] is not None:
-        lines.append(f"  labels    shares differ by at most {labels['l_infinity']}, Jensen-Shannon distance {labels['jensen_shannon']}")
+        lines.append(f"  labels    {_of_shares(labels)}")
     for name in ("a", "b"):
         if only := labels[f"only_in_{name}"]:
             lines.append(f"  labels    only in {name}: {', '.join(map(display, only))}")
     for name, shares in found["values"].items():
         if shares["l_infinity"] not in (None, "0.0000"):
-            lines.append(f"  {name}  shares differ by at most {shares['l_infinity']}, Jensen-Shannon distance {shares['jensen_shannon']}")
+            lines.append(f"  {name}  {_of_shares(shares)}")
     for name, moved in found["channels"].items():
         lines.append(f"  {name}  mean {moved['mean'][0]} in a, {moved['mean'][1]} in b, moved by {moved['wasserstein']}")
     ranked = sorted(found["facts"].items(), key=lambda pair: (-_relative(pair[1]), pair[0]))

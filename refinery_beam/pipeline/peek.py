@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
+from refinery_beam import locations
 from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
@@ -16,6 +18,8 @@ from refinery_beam.pipeline.outputs import LOST, lost, typed
 from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.record.bad import lost as lost_row
+from refinery_beam.record.facts import FilteredPart
+from refinery_beam.record.observed import Observed
 from refinery_beam.record.peek import Peek
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.worker import Worker
@@ -59,6 +63,7 @@ class PeekGroup(beam.DoFn):
     def setup(self) -> None:
         self._worker = Worker(self._job.plan)
         self._peek = Peek(self._worker, self._step)
+        self._name = digest("filtered", (self._step.name if self._step is not None else "").encode()).hex()[:12]
         self._heartbeat = Heartbeat(self._job.work, _pass_name(self._step), enabled=self._job.heartbeat)
         self._markers = Markers(self._job, Task("peek", self._step.name if self._step is not None else ""))
 
@@ -68,18 +73,25 @@ class PeekGroup(beam.DoFn):
     def process(self, group: tuple[int, Iterable[Ref]]) -> Iterable[Any]:
         job = self._job
 
-        def one(ref: Ref) -> Any:
+        def one(ref: Ref) -> tuple[Ref, Any, Observed]:
+            observed = Observed()
             try:
                 with self._markers.on(ref):
-                    return self._peek(ref)
+                    return ref, self._peek(ref, observed=observed), observed
             except BadRecord as error:
-                return lost_row(job.plan, ref, error)
+                return ref, lost_row(job.plan, ref, error), observed
 
-        found = []
+        found, part = [], FilteredPart(self._worker.kind.measures if job.plan.output.facts else None)
         with working(job):
-            for result in ordered_map(one, group[1], pool=shared_pool(job.threads), threads=job.threads):
+            for ref, result, observed in ordered_map(one, group[1], pool=shared_pool(job.threads), threads=job.threads):
                 found.append(result)
+                if isinstance(result, LedgerRow):
+                    part.lose(ref, result, observed.sketch)
                 self._heartbeat.done()
+            with locations.scratch(f"{job.work}/scratch") as scratch:
+                # Random, because two attempts at one group may run at the same time.
+                temporary = os.path.join(scratch, f"filtered-{os.urandom(8).hex()}")
+                part.write(f"{job.work}/facts", f"{self._name}-{group[0]:05d}", temporary=temporary)
         self._heartbeat.flush()
         for result in found:
             yield lost(result) if isinstance(result, LedgerRow) else result

@@ -6,7 +6,7 @@ The driver joins these files to input.parquet and to the files below facts/.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,8 +120,7 @@ class FactsPart:
         schema = part_schema(self._kind)
         columns = [list(column) for column in zip(*self._rows, strict=True)] if self._rows else [[] for _ in schema]
         _put(pa.table(columns, schema=schema), location, temporary)
-        pictures = [(p.rank.to_bytes(8, "big"), p.key, p.record_id, p.label, p.reason, *p.content) for p in (*self._album, *self._lost)]
-        _put(_table(pictures, pictures_schema()), extra_location(location, PICTURES), temporary)
+        _put(_pictures(*self._album, *self._lost), extra_location(location, PICTURES), temporary)
         _put(_table(list(self._histograms), lines_schema(split=False)), extra_location(location, HISTOGRAMS), temporary)
 
 
@@ -160,6 +159,43 @@ def _develop(album: Album | LostAlbum, measures: Measures) -> None:
     for picture in list(album):
         if not isinstance(picture.content, Thumbnail):
             album.replace(picture, measures.thumbnail(picture.content))
+
+
+class FilteredPart:
+    """Pictures of the records that a filter by facts drops, of one group of them: it decodes every file, so they can be shown."""
+
+    def __init__(self, measures: Measures | None) -> None:
+        self._measures, self._lost = measures, LostAlbum()
+
+    def lose(self, ref: Ref, row: LedgerRow, sketch: Sketch | None) -> None:
+        """Take the sketch of a record that is dropped."""
+        if sketch is not None and self._measures is not None:
+            self._lost.join(Picture(0, ref.key, ref.record_id, ref.label, sketch, row.reason))
+            _develop(self._lost, self._measures)
+
+    def write(self, folder: str, name: str, *, temporary: str) -> None:
+        """Write the pictures below a folder of facts, if there are any. Two attempts at one group write the same."""
+        if pictures := list(self._lost):
+            _put(_pictures(*pictures), locations.join(folder, f"{FILTERED}{name}.parquet"), temporary)
+
+
+FILTERED = "filtered-"
+"""What the names of parts of dropped records begin with. No split begins with it and ends like a shard."""
+
+
+def filtered_pictures(folder: str) -> Iterator[pa.Table]:
+    """The pictures of dropped records in a folder of facts, part by part."""
+    import pyarrow.parquet as pq
+
+    for name in sorted(locations.names(folder)):
+        if name.startswith(FILTERED) and "-of-" not in name:
+            with locations.opened(locations.join(folder, name)) as source, pq.ParquetFile(source) as file:
+                yield file.read()
+
+
+def _pictures(*pictures: Picture) -> pa.Table:
+    rows = [(p.rank.to_bytes(8, "big"), p.key, p.record_id, p.label, p.reason, *p.content) for p in pictures]
+    return _table(rows, pictures_schema())
 
 
 def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

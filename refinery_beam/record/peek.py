@@ -9,6 +9,7 @@ from typing import Any
 
 from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.plugins.base import BoundOp, DuplicatesOp, HeaderFilterOp, MeasuredFilterOp, Use
+from refinery_beam.record.observed import Observed
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import LedgerRow, Ref
 
@@ -29,8 +30,10 @@ class Peek:
             near = Use("keep_duplicates_together", worker.plan.split.near_op, {})
             self._duplicates = worker.plugin.bind(step if step is not None else near, DuplicatesOp)
 
-    def __call__(self, ref: Ref) -> tuple[bytes, Ref] | LedgerRow:
-        """(signature, ref), or for a filter by header or facts (b'', ref) or its ledger row. Raises BadRecord, PluginError."""
+    def __call__(self, ref: Ref, *, observed: Observed) -> tuple[bytes, Ref] | LedgerRow:
+        """(signature, ref), or for a filter by header or facts (b'', ref) or its ledger row. `observed` gets what a filter by facts finds
+        out. Raises BadRecord, PluginError.
+        """
         worker = self._worker
         with worker.plugin.named(ref.record_id):
             data = worker.files.read(ref)
@@ -39,7 +42,7 @@ class Peek:
             if self._measured is not None:
                 bound: BoundOp[HeaderFilterOp] | BoundOp[MeasuredFilterOp] = self._measured
                 facts: Mapping[str, Any]
-                facts = worker.files.facts(ref, data)
+                facts = worker.files.facts(ref, data, observed=observed)
             else:
                 assert self._header is not None
                 bound, facts = self._header, worker.files.decoder.header(data)

@@ -143,11 +143,11 @@ class SourceFiles:
         """The facts in the header of a ref's file; none where a loader reads it. Raises BadRecord."""
         return {} if self._loaders[ref.source] is not None else self.decoder.header(data)
 
-    def facts(self, ref: Ref, data: bytes) -> dict[str, Any]:
+    def facts(self, ref: Ref, data: bytes, *, observed: Observed) -> dict[str, Any]:
         """Everything that is known of a ref's file and its decoded content, by name, and the ``bytes`` of the file. The file is decoded in
-        full, whatever shortcuts the policy allows. Raises BadRecord, PluginFailed.
+        full, whatever shortcuts the policy allows. `observed` gets what that is known from. Raises BadRecord, PluginFailed.
         """
-        observed, measures = Observed(), self.decoder.kind.measures
+        measures = self.decoder.kind.measures
         self.decoder.decode(data, loader=self._loaders[ref.source], observed=observed)
         measured = measures.measure([observed.sketch])[0] if measures is not None and observed.sketch is not None else {}
         return {"bytes": ref.size, **observed.facts, **measured}

@@ -105,6 +105,10 @@ def test_a_filter_by_facts_takes_what_they_say(planted: tuple[Path, Planted], tm
     result = run(recipe)
     ledger = pq.read_table(Path(result.path) / "report" / "ledger.parquet").to_pylist()
     assert {row["record_id"] for row in ledger} == made.dark
+    thumbnails = pq.read_table(Path(result.path) / "facts" / "thumbnails.parquet").to_pylist()
+    dropped = {row["record_id"]: row for row in thumbnails if row["ledger"]}
+    assert set(dropped) == made.dark, "who drops pictures wants to look at them"
+    assert all((row["reason"], row["split"], row["width"], row["height"]) == ("filtered", "", 96, 96) for row in dropped.values())
     assert all(row["detail"].startswith("high ") and row["detail"].endswith("is below min 48") for row in ledger)
     assert "decodes every file once more" in str(refinery_beam.plan(recipe))
     facts = pq.read_table(Path(result.path) / "facts" / "records.parquet").to_pylist()

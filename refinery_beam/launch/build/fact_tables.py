@@ -17,7 +17,7 @@ from refinery_beam.launch.build.collected.collect import Collected
 from refinery_beam.launch.build.tables import GROUP_ROWS, read_parts, table_writer
 from refinery_beam.plugins.base import Kind
 from refinery_beam.record.facts import HISTOGRAMS as HISTOGRAM_PART
-from refinery_beam.record.facts import PICTURES, fact_types, facts_schema
+from refinery_beam.record.facts import PICTURES, fact_types, facts_schema, filtered_pictures
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,6 +106,10 @@ def _write_thumbnails(instance: str, collected: Collected, parts: str, *, seed: 
             if reason:
                 splits[key] = split
         albums[split].trim()
+    for table in filtered_pictures(parts):
+        for _, key, record_id, label, reason, *picture in zip(*(c.to_pylist() for c in table.columns), strict=True):
+            lost.join(Picture(0, key, record_id, label, tuple(picture), reason))
+            splits[key] = ""
     rows = [(split, False, *row) for split, album in albums.items() for row in _numbered(album)]
     rows += [(splits[p.key], True, p.record_id, p.label, p.reason, n, *p.content) for n, p in enumerate(lost, 1)]
     schema = pa.schema(

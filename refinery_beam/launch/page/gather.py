@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,7 +48,8 @@ def page_facts(
     }
     findings = _json(manifest, "facts/findings.json")
     ledger = ledger_page(manifest)
-    shown = shown_records(findings)
+    beside = shown_records(findings)
+    shown = list(dict.fromkeys(record for records in beside for record in records))
     properties, positions = read_properties(manifest, [record.record_id for record in shown])
     thumbnails = read_thumbnails(manifest, {*(row.record_id for row in ledger.rows), *(record.record_id for record in shown)})
     samples, found = list(thumbnails.samples), dict(thumbnails.pictures)
@@ -57,7 +58,8 @@ def page_facts(
         if manifest.image_field is not None:
             if not samples:
                 samples = _first_rows(instance, found)
-            _stored_rows(instance, {name: at for name, at in positions.items() if name not in found}, found)
+            stored = _without_thumbnail(beside, found)
+            _stored_rows(instance, {name: at for name, at in positions.items() if name in stored}, found)
             chain = chain_of(instance, sources)
     if "manifest_digest" not in raw:
         absent.append("This instance was built by an older release: it states less than one of today.")
@@ -114,6 +116,14 @@ def _stored_rows(instance: Instance, positions: Mapping[str, tuple[str, int]], f
         picture = picture_of(instance.split(split, raw=True, columns=[content])[position][content])
         if picture is not None:
             found[record_id] = picture
+
+
+def _without_thumbnail(beside: Sequence[Sequence[Record]], found: Mapping[str, Picture]) -> set[str]:
+    """The records that are shown as they are stored: all of a finding where one of them has no thumbnail. Who compares pictures wants them
+    made in one way: a stored row may be stretched.
+    """
+    wanting = (records for records in beside if any(record.record_id not in found for record in records))
+    return {record.record_id for records in wanting for record in records}
 
 
 def _within(found: Mapping[str, Picture], samples: list[Record]) -> dict[str, Picture]:

@@ -68,15 +68,10 @@ def findings_view(facts: PageFacts) -> dict[str, Any]:
     }
 
 
-def shown_records(findings: Mapping[str, Any]) -> list[Record]:
-    """The records of which a page shows pictures beside its findings, each once."""
-    every = (
-        record
-        for one in (*_duplicates(findings), *_conflicts(findings), *_quality(findings, ()))
-        for group in one.groups
-        for record, _ in group
-    )
-    return list(dict.fromkeys(every))
+def shown_records(findings: Mapping[str, Any]) -> list[list[Record]]:
+    """The records of which a page shows pictures beside each of its findings."""
+    found = (*_duplicates(findings), *_conflicts(findings), *_quality(findings, ()))
+    return [list(dict.fromkeys(record for group in one.groups for record, _ in group)) for one in found]
 
 
 def _quality(found: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Finding]:
