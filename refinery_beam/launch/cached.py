@@ -12,7 +12,7 @@ from refinery_beam.cache import note_event
 from refinery_beam.cache.instances import CachedInstance, key_name_of, list_instances, short_key
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.cache.tags import check_tag_name, read_tag, read_tags, write_tag
-from refinery_beam.errors import StoreError, UsageError, did_you_mean
+from refinery_beam.errors import StoreError, UsageError, did_you_mean, display
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
@@ -244,7 +244,7 @@ def _location(target: StrPath, settings: Settings) -> str:
     manifest = prepare(target, settings).lookup().manifest
     if manifest is None:
         raise StoreError(
-            f"{target} has no instance in {settings.root}",
+            f"there is no instance of it in {display(settings.root)}",
             code="instance-missing",
             at=str(target),
             rule="a tag is the name of an instance that is there",

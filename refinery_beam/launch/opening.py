@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from refinery_beam import locations, reading
-from refinery_beam.errors import StoreError
+from refinery_beam.errors import StoreError, display
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import instance_named
 from refinery_beam.launch.prepare import prepare
@@ -55,7 +55,7 @@ def _of_recipe(recipe: str, settings: Settings) -> str:
     manifest = prepared.lookup().manifest
     if manifest is None:
         raise StoreError(
-            f"{recipe} has no instance below {locations.absolute(settings.root)}",
+            f"there is no instance of it below {display(locations.absolute(settings.root))}",
             code="instance-missing",
             at=recipe,
             value=locations.absolute(settings.root),

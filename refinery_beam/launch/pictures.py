@@ -17,7 +17,7 @@ from refinery_beam.cache import Manifest
 from refinery_beam.cache.instances import key_name_of
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.cache.stores.local import store_error
-from refinery_beam.errors import RecipeError, StoreError, UsageError, did_you_mean
+from refinery_beam.errors import RecipeError, StoreError, UsageError, did_you_mean, display
 from refinery_beam.identity import value_digest
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.own_recipe import instance_named
@@ -81,7 +81,7 @@ def draw_with(target: StrPath, settings: Settings, *, names: Collection[str] = (
         found = prepared.lookup()
         if found.manifest is None:
             raise StoreError(
-                f"{target} has no instance below {settings.root}",
+                f"there is no instance of it below {display(settings.root)}",
                 code="instance-missing",
                 at=str(target),
                 value=prepared.location,

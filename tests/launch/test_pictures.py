@@ -135,7 +135,7 @@ def test_the_verb(class_folders: Path, tmp_path: Path, capsys: pytest.CaptureFix
     recipe = str(write_recipe(class_folders, tmp_path, pictures=[BARS, LADDER]))
     location = ["--cache-root", str(tmp_path / "cache")]
     assert call(["draw", recipe, *location]) == 3, "nothing is built"
-    assert "has no instance" in capsys.readouterr().err
+    assert "there is no instance" in capsys.readouterr().err
     assert call(["run", recipe, *location]) == 0
     assert "/0/report/pictures  (bars)\n" in capsys.readouterr().out
     assert call(["draw", recipe, "ladder", "--json", *location]) == 0
