@@ -34,6 +34,7 @@ Filters:
   - {{name: once, op: drop_duplicates, params: {{kind: exact}}}}
   - {{name: wide, op: image_size, params: {{min_width: 32}}}}
   - {{name: most, op: sample_per_class_fractional, params: {{n_per_class_base: 16, fractions: {{triangle: 0.75}}}}, seed: 4}}
+  - {{name: dim, op: fact_range, params: {{fact: mean, min: 60}}}}
 Splits:
   ratios: {{train: 0.7, val: 0.15, test: 0.15}}
   seed: 11

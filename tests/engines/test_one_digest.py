@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def expected(recipe: Path) -> RunResult:
     result = rb.run(recipe, cache_root=recipe.parent / "reference", workers=1, mode="threads")
-    assert result.counts == {"train": 66, "val": 7, "test": 18}
-    assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 19, "truncated": 1}
+    assert result.counts == {"train": 66, "val": 6, "test": 18}
+    assert result.manifest.raw["ledger"] == {"duplicate": 9, "filtered": 20, "truncated": 1}
     assert result.manifest.raw["generated"] == {"balance": 3, "flip": 66, "foggy": 18}
     assert [step["name"] for step in result.manifest.raw["replay"]["steps"]] == ["resize", "normalize", "bytes"], (
         "fitted before it is stored"

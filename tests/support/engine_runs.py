@@ -18,7 +18,15 @@ def same(result: RunResult, expected: RunResult, reported: list[tuple[str, str, 
     reported.append((name, result.manifest.raw["files_digest"], result.seconds, sum(result.counts.values())))
     assert result.status == "built"
     assert (Path(result.path) / "manifest.json").read_bytes() == (Path(expected.path) / "manifest.json").read_bytes()
+    made, wanted = (_facts(Path(one.path)) for one in (result, expected))
+    assert set(wanted) >= {"records.parquet", "thumbnails.parquet", "histograms.parquet", "findings.json", "flagged.parquet", "drift.json"}
+    assert made == wanted
     assert not list(Path(result.path).parents[3].glob("staging/*-*-*-*"))
+
+
+def _facts(instance: Path) -> dict[str, bytes]:
+    """Everything that was measured, as it lies on disk: a manifest states what was meant to be written."""
+    return {path.name: path.read_bytes() for path in (*(instance / "facts").iterdir(), instance / "report" / "drift.json")}
 
 
 def manifest_of_a_hostile_run(seed: int, recipe: Path, folder: Path) -> bytes:
