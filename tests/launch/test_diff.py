@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +21,7 @@ from PIL import Image, ImageOps
 import refinery_beam as rb
 from refinery_beam import sorting
 from refinery_beam.cli.app import call
-from refinery_beam.inspection import compare, scan
+from refinery_beam.inspection import columns, compare, scan
 from refinery_beam.inspection.compare import KINDS, Changes, RecordChanges
 from refinery_beam.inspection.scan import InputFact, RowFact
 from refinery_beam.testing import images
@@ -256,3 +261,46 @@ def test_a_row_that_lost_a_cell_is_noticed(root: Path) -> None:
     rows = list(scan.scan_rows(manifest, content=True))
     assert len(rows) == 40 and len({row.content for row in rows}) == 40 and [row.base for row in rows] == sorted(row.base for row in rows)
     assert all(not row.content for row in scan.scan_rows(manifest, content=False))
+
+
+class Synthetic:
+    """As much of a manifest as a comparison reads: records of one split in Parquet files, a hundredth of them changed on one side."""
+
+    splits, image_field, raw, logical_digest = ("train",), None, {"label_field": "label"}, ""
+
+    def __init__(self, folder: Path, count: int, *, changed: bool) -> None:
+        folder.mkdir(parents=True)
+        self.location = str(folder)
+        names = [f"photos/class/IMG_{k:08}.jpg" for k in range(count)]
+        digests = [hashlib.sha256(f"{name}{changed and k % 100 == 0}".encode()).digest() for k, name in enumerate(names)]
+        inputs = {"record_id": names, "digest": digests, "label": ["class"] * count}
+        pq.write_table(pa.table(inputs), folder / "input.parquet", row_group_size=1_024)
+        # Shards have rows in another order than ids.
+        pq.write_table(pa.table({"record_id": sorted(names, key=hash_of), "label": inputs["label"]}), folder / "rows.parquet")
+        self._shards = (SimpleNamespace(path="rows.parquet", records=count),)
+
+    def shards(self, split: str) -> tuple[SimpleNamespace, ...]:
+        return self._shards
+
+    def file(self, path: str) -> bool:
+        return path == "input.parquet"
+
+
+def hash_of(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "IN_MEMORY", 2_000)
+    monkeypatch.setattr(sorting, "_BLOCK", 4)  # a block of every run is in memory, which with runs of so few rows is no small part
+    monkeypatch.setattr(columns, "BATCH_ROWS", 1_024)
+    peaks = []
+    for count in (10_000, 40_000):
+        a, b = (Synthetic(tmp_path / f"{side}{count}", count, changed=side == "b") for side in "ab")
+        tracemalloc.start()
+        found = compare.compare_records(a, b, limit=20, content=False, same_steps=True)  # type: ignore[arg-type]
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert {kind: changes.total for kind, changes in found.kinds.items() if changes.total} == {"changed": count // 100}
+    assert peaks[1] < 1.5 * peaks[0], peaks

@@ -101,6 +101,21 @@ def test_a_hit_imports_no_engine(images: Path, tmp_path: Path, run: Run) -> None
     assert out[1] == "0 []"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
+def test_a_build_imports_the_engine_in_its_child_alone(images: Path, tmp_path: Path) -> None:
+    """The parent is told of the end by values: importing Beam again would cost as much as the run of a few records, and say things."""
+    recipe = write_recipe(images, tmp_path)
+    code = (
+        "import sys\n"
+        "from refinery_beam.cli.app import call\n"
+        f"code = call(['run', {str(recipe)!r}, '--cache-root', {str(tmp_path / 'cache')!r}, '--json', '--workers', '1'])\n"
+        "print(code, 'apache_beam' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    out = done.stdout.splitlines()
+    assert (json.loads(out[0])["status"], out[1]) == ("built", "0 False")
+
+
 SETTINGS: dict[str, dict[str, object]] = {
     "one thread": {"workers": 1, "mode": "threads"},
     "two threads": {"workers": 2, "mode": "threads"},

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from refinery_beam import locations
-from refinery_beam.cache import Attempt, Manifest, open_attempt, promote, resume_dir
+from refinery_beam.cache import Attempt, open_attempt, promote, resume_dir
 from refinery_beam.crashes.poison import Poison
 from refinery_beam.errors import RefineryError
 from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
+from refinery_beam.launch.build.built import Built
 from refinery_beam.launch.build.collected.collect import collect
 from refinery_beam.launch.build.engine import Engine
 from refinery_beam.launch.build.environment import environment
@@ -23,18 +24,10 @@ from refinery_beam.pipeline.translate import translate
 from refinery_beam.planning.splits.refs import make_refs
 from refinery_beam.resume.keys import law_of
 from refinery_beam.resume.parts import discard, folders_of_other_inputs
-from refinery_beam.resume.reused import Reused, read_reused
+from refinery_beam.resume.reused import read_reused
 
 UNTRUSTED = ("nondeterminism", "incomplete-output", "manifest-inconsistent", "unaccounted")
 """Errors after which the finished parts of the key are not kept: one of them may be what is wrong."""
-
-
-class Built(NamedTuple):
-    """How an attempt ended: ``built``, or ``hit`` when another run of the same key was first; and what it did not make again."""
-
-    status: Literal["built", "hit"]
-    manifest: Manifest
-    reused: Reused = Reused()
 
 
 def attempt(prepared: Prepared, poison: Poison) -> Built:

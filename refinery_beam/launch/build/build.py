@@ -18,7 +18,7 @@ from refinery_beam.launch.prepare import Prepared
 from refinery_beam.runners.quiet import import_beam
 
 if TYPE_CHECKING:
-    from refinery_beam.launch.build.attempt import Built
+    from refinery_beam.launch.build.built import Built
 
 T = TypeVar("T")
 
