@@ -144,7 +144,7 @@ def _draw(prepared: Prepared, manifest: Manifest) -> None:
 
 
 def _clear(location: str) -> None:
-    """Remove a file, or whatever is in its place."""
+    """Remove a file, or whatever has its name."""
     if not locations.is_url(location) and os.path.isdir(location) and not os.path.islink(location):
         shutil.rmtree(location, ignore_errors=True)
     else:

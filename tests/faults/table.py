@@ -312,7 +312,7 @@ WHO = {
     "group": "the process group, as a terminal does",
     "all": "every process of the run",
 }
-ALONE = ("driver", "here")
+ONE_VICTIM = ("driver", "here")
 """Victims that are one process, whatever the others do."""
 
 
@@ -325,7 +325,7 @@ def every_case(stores: list[str], *, can_mount: bool) -> Iterator[Case]:
     """
     for which, store in enumerate(stores):
         for i, signal_name in enumerate(SIGNALS):
-            for k, who in enumerate(WHO if store == "local" else ALONE):
+            for k, who in enumerate(WHO if store == "local" else ONE_VICTIM):
                 for n, point in enumerate(POINTS):
                     if store != "local" and (i + k + n + which) % 2:
                         continue

@@ -89,8 +89,8 @@ def test_workers_share_the_memory_of_images(data: rb.Instance) -> None:
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_the_memory_of_batches_is_used_again(data: rb.Instance, method: str) -> None:
     loader = rbt.Loader(data["train"], batch_size=8, workers=2, more={"multiprocessing_context": method})
-    places = {batch["image"].data_ptr() for epoch in range(2) for batch in loader}
-    assert len(loader) * 2 == 46 and len(places) <= 2 * (2 + 3)
+    addresses = {batch["image"].data_ptr() for epoch in range(2) for batch in loader}
+    assert len(loader) * 2 == 46 and len(addresses) <= 2 * (2 + 3)
 
 
 def test_batches_that_are_kept_stay_as_they_are(data: rb.Instance) -> None:
@@ -101,11 +101,11 @@ def test_batches_that_are_kept_stay_as_they_are(data: rb.Instance) -> None:
     loader.set_epoch(1)
     begun = iter(loader)
     some = [next(begun) for _ in range(5)]
-    beside = list(loader)
+    meanwhile = list(loader)
     del begun
     loader.set_epoch(2)
     assert digests(loader) == expected[2]
-    assert (digests(kept), digests(some), digests(beside)) == (expected[0], expected[1][:5], expected[1])
+    assert (digests(kept), digests(some), digests(meanwhile)) == (expected[0], expected[1][:5], expected[1])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -1,4 +1,4 @@
-"""How an attempt at an instance ended. Apart from the attempt, which needs Beam: a process that is told of the end does not."""
+"""How an attempt at an instance ended. Apart from the attempt, which needs Beam: the process that only reads of the end does not."""
 
 from __future__ import annotations
 

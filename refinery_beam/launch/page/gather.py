@@ -48,8 +48,8 @@ def page_facts(
     }
     findings = _json(manifest, "facts/findings.json")
     ledger = ledger_page(manifest)
-    beside = shown_records(findings)
-    shown = list(dict.fromkeys(record for records in beside for record in records))
+    compared = shown_records(findings)
+    shown = list(dict.fromkeys(record for records in compared for record in records))
     properties, positions = read_properties(manifest, [record.record_id for record in shown])
     thumbnails = read_thumbnails(manifest, {*(row.record_id for row in ledger.rows), *(record.record_id for record in shown)})
     samples, found = list(thumbnails.samples), dict(thumbnails.pictures)
@@ -58,7 +58,7 @@ def page_facts(
         if manifest.image_field is not None:
             if not samples:
                 samples = _first_rows(instance, found)
-            stored = _without_thumbnail(beside, found)
+            stored = _without_thumbnail(compared, found)
             _stored_rows(instance, {name: at for name, at in positions.items() if name in stored}, found)
             chain = chain_of(instance, sources)
     if "manifest_digest" not in raw:
@@ -118,11 +118,11 @@ def _stored_rows(instance: Instance, positions: Mapping[str, tuple[str, int]], f
             found[record_id] = picture
 
 
-def _without_thumbnail(beside: Sequence[Sequence[Record]], found: Mapping[str, Picture]) -> set[str]:
+def _without_thumbnail(compared: Sequence[Sequence[Record]], found: Mapping[str, Picture]) -> set[str]:
     """The records that are shown as they are stored: all of a finding where one of them has no thumbnail. Who compares pictures wants them
     made in one way: a stored row may be stretched.
     """
-    wanting = (records for records in beside if any(record.record_id not in found for record in records))
+    wanting = (records for records in compared if any(record.record_id not in found for record in records))
     return {record.record_id for records in wanting for record in records}
 
 
