@@ -23,7 +23,7 @@ READY_BROWSER := .venv-browser/.browser
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-browser test-313 python-313 lint-stages lint format docs-errors docs-splits docs-page bench bench-scale bench-storage bench-read bench-shuffle lock clean help
+.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-browser test-313 python-313 lint-stages lint format docs-errors docs-splits docs-page bench bench-scale bench-storage bench-read bench-shuffle bench-facts lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -104,6 +104,9 @@ bench-storage: $(READY)  ## codecs and row groups on photographs, which PHOTOS=f
 
 bench-read: $(READY_PEERS)  ## epochs of photographs, which PHOTOS=folder names, beside those of other libraries
 	.venv-peers/bin/python benchmarks/read.py "$(PHOTOS)"
+
+bench-facts: $(READY)  ## what facts cost in the pass that writes, on photographs, which PHOTOS=folder names
+	$(BIN)/python benchmarks/facts.py $(if $(PHOTOS),--images "$(PHOTOS)")
 
 bench-shuffle: $(READY)  ## how close shuffled epochs come to full permutations
 	$(BIN)/python benchmarks/shuffle.py

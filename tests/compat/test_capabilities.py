@@ -70,13 +70,14 @@ IN_TESTS = {
     "ops of plugins by path": "plugin_kit/test_discovery.py::test_a_path_plugin_runs_and_reads",
     "loaders of plugins": "plugin_kit/test_discovery.py::test_a_loader_lists_labels_and_decodes",
     "init writes a recipe that runs": "test_scaffold.py::test_it_runs_as_written",
+    "clean": "launch/test_clean.py::test_by_recipe_age_number_and_size",
+    "resuming": "faults/test_resume.py::test_a_killed_run_goes_on",
+    "drift between splits and datasets": "launch/test_drift.py::test_what_moved_and_by_how_much",
     "near duplicates": "launch/test_filters.py::test_pictures_that_look_alike",
 }
 
 # What the older systems had, or promised, and this one has not.
 NOT_HERE = {
-    "clean": "instances are folders; remove one like any folder",
-    "resuming from a stage": "a run starts over; what is finished is a hit",
     "partial runs of single stages": "`plan` says what would be done; a dataset is whole or is none",
 }
 

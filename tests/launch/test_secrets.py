@@ -184,8 +184,6 @@ def bench(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     hidden = folder / CANARY
     hidden.mkdir()
     shutil.copytree(class_folders, folder / "photos")
-    for path in (folder / "photos").rglob("*.*"):
-        os.utime(path, (time.time() - 3600,) * 2)  # files of just now get no hint
     os.symlink(folder / "photos", hidden / "photos")
     write_recipe("${env:DATA}/photos", folder, base=SMALL, name="recipe.yaml", input={"follow_links": "outside"})
     write_recipe(f"http://user:{CANARY}@127.0.0.1:9/photos?sig={CANARY}", folder, base=SMALL, name="source.yaml")
@@ -196,6 +194,7 @@ def bench(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     write_recipe("${env:DATA}/photos", folder, base=SMALL, name="borrowed.yaml", transformations=[*SMALL["Transformations"], borrowed])
     write_recipe("${env:DATA}/gone", folder, base=SMALL, name="gone.yaml")
     (folder / "driver.py").write_text(DRIVER)
+    time.sleep(2.1)  # files of just now get no hint
     return folder
 
 
