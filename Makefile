@@ -44,7 +44,7 @@ test-stores: $(READY)  ## cache roots on real store servers (S3: moto; GCS: fake
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs prism
 	$(PYTEST) tests/stores tests/dataflow -m stores
 
-test-faults: $(READY)  ## the table of faults, whole (about an hour); SECONDS_OF_FAULTS=300 is a sample
+test-faults: $(READY)  ## the table of faults, whole (hours); SECONDS_OF_FAULTS=300 is a sample
 	PYTHON="$(CURDIR)/$(BIN)/python" launchers/engines.sh gcs || true
 	$(BIN)/python tests/faults/table.py $(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS))
 

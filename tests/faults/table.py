@@ -1,6 +1,6 @@
 """The table of faults: every fault at every point of a run, on disks and on real store servers; prints what came of it.
 
-    python tests/faults/table.py                     everything (`make test-faults`; about an hour on two cores)
+    python tests/faults/table.py                     everything (`make test-faults`; hours)
     python tests/faults/table.py --seconds 300       as many as fit, some of every row, others with another --seed
     python tests/faults/table.py --only SIGKILL --stores local
 
