@@ -183,7 +183,7 @@ def test_a_team_cache_on_a_store_is_never_written(bench: Path) -> None:
 
 
 AS_NOBODY = """\
-import os, sys
+import os, sqlite3, sys  # hints are written, and sqlite3 is imported, only where files are old enough
 from refinery_beam.cli.app import call
 if os.geteuid() == 0:
     call([*sys.argv[1:], "--cache-root", "own/warm", "--cache-root-read", "team", "-q"])  # imports what nobody may not read
