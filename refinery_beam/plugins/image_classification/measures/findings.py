@@ -52,7 +52,7 @@ RULES: tuple[Rule, ...] = (
         what="are grey among pictures in colour",
         conditions=(Condition("chroma", "below", 9),),
         remedy="decode with mode: L where colour does not matter",
-        source="set on photographs; told where at most one in ten is grey",
+        source="set on photographs; a finding where at most one in ten is grey",
         order=("chroma", "least"),
         minority=10,
     ),
