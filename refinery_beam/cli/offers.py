@@ -71,6 +71,7 @@ def _recipe(ctx: Any) -> Any:
 
         return load_recipe(os.path.join(path, "recipe.yaml") if os.path.isdir(path) else path)
     except Exception:
+        # Whatever keeps a half-written recipe from being read: completion then offers nothing, and says nothing on somebody's prompt.
         return None
 
 

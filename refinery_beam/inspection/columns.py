@@ -211,3 +211,17 @@ def _constant(text: str, rows: int) -> Any:
     import pyarrow as pa
 
     return pa.chunked_array([pa.array([text] * rows, pa.string())])
+
+
+def row_of(manifest: Manifest, path: str, record_id: str) -> Mapping[str, Any] | None:
+    """The row of one record in a table of an instance; None where there is none. StoreError ``damaged``."""
+    import pyarrow.compute as pc
+
+    with ExitStack() as stack:
+        file = opened(stack, manifest, path)
+        for batch in batches(file, list(file.schema_arrow.names), locations.join(manifest.location, path)):
+            found = batch.filter(pc.equal(batch.column("record_id"), record_id))
+            if found.num_rows:
+                row: Mapping[str, Any] = found.to_pylist()[0]
+                return row
+    return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.cache import Manifest
-from refinery_beam.inspection.columns import batches, opened
+from refinery_beam.inspection.columns import batches, opened, row_of
 
 LEDGER = "report/ledger.parquet"
 
@@ -33,13 +33,4 @@ def ledger_rows(manifest: Manifest, split: str | None, limit: int) -> tuple[tupl
 
 def lost_row(manifest: Manifest, record_id: str) -> Mapping[str, Any] | None:
     """The row of a record in the ledger; None for one that is not there."""
-    import pyarrow.compute as pc
-
-    with ExitStack() as stack:
-        file = opened(stack, manifest, LEDGER)
-        for batch in batches(file, list(file.schema_arrow.names), locations.join(manifest.location, LEDGER)):
-            found = batch.filter(pc.equal(batch.column("record_id"), record_id))
-            if found.num_rows:
-                row: Mapping[str, Any] = found.to_pylist()[0]
-                return row
-    return None
+    return row_of(manifest, LEDGER, record_id)
