@@ -303,4 +303,5 @@ def test_memory_does_not_grow_with_the_records(tmp_path: Path, monkeypatch: pyte
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert {kind: changes.total for kind, changes in found.kinds.items() if changes.total} == {"changed": count // 100}
-    assert peaks[1] < 1.5 * peaks[0], peaks
+    # More sorted runs are merged, each with a block and a file's buffer. A row that is kept has several hundred bytes.
+    assert (peaks[1] - peaks[0]) / 30_000 < 40, peaks
