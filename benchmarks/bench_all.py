@@ -16,6 +16,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Callable
@@ -247,7 +248,7 @@ def compared(bench: Bench, section: Section, turns: int, limit: float) -> dict[s
             except OSError as error:
                 got = Turn(0, 0, 0, str(error))
             shutil.rmtree(out / "to/data.scratch", ignore_errors=True)
-            rows[name].append({**got._asdict(), "disk_mb": disk_mb(out / "to")})
+            rows[name].append({**got._replace(last="")._asdict(), "disk_mb": disk_mb(out / "to")})
             print(
                 f"  {section.name}, turn {turn + 1}, {name}: {got.failed or f'{got.seconds:.1f} s, {got.cpu:.1f} s of processors'}",
                 flush=True,
@@ -382,6 +383,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "build/bench")
     parser.add_argument("--page", type=Path, help="write the table between the markers of this page")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what is being measured ends too
     bench = Bench(args.out.resolve(), args.photos and args.photos.resolve(), args.count)
     sections = bench.sections()
     wanted = args.only.split(",") if args.only else list(sections)

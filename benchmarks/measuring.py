@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -22,12 +23,13 @@ EVERY = 0.1
 
 
 class Turn(NamedTuple):
-    """One run of a command. `failed` is the last line of what it said if it failed."""
+    """One run of a command, and the last line of what it said. `failed` is the last line of its error."""
 
     seconds: float
     cpu: float
     peak_mb: float
     failed: str = ""
+    last: str = ""
 
 
 def family(root: int) -> list[int]:
@@ -63,26 +65,31 @@ def measured(command: list[str | Path], *, limit: float = 3600, env: dict[str, s
 
         def sample() -> None:
             nonlocal peak
-            while not done.wait(EVERY):
+            while True:
                 peak = max(peak, memory_mb(family(process.pid)))
+                if done.wait(EVERY):
+                    return
 
         sampler = threading.Thread(target=sample)
         sampler.start()
         try:
             code: int | str = process.wait(limit)
         except subprocess.TimeoutExpired:
-            for pid in reversed(family(process.pid)):
-                os.kill(pid, signal.SIGKILL)
-            code = process.wait() and f"took longer than {limit:.0f} seconds"
-        seconds = time.perf_counter() - begun
-        done.set()
-        sampler.join()
+            code = f"took longer than {limit:.0f} seconds"
+        finally:
+            seconds = time.perf_counter() - begun
+            done.set()
+            sampler.join()
+            if process.poll() is None:
+                end(family(process.pid))
+                process.wait()
         reap_others()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         said.seek(0)
         lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Turn(seconds, cpu, peak, "" if not code else code if isinstance(code, str) else last_error(lines) or f"exit code {code}")
+    failed = "" if not code else code if isinstance(code, str) else last_error(lines) or f"exit code {code}"
+    return Turn(seconds, cpu, peak, failed, lines[-1] if lines else "")
 
 
 def last_error(lines: list[str]) -> str:
@@ -102,8 +109,13 @@ def reap_others(patience: float = 5.0) -> None:
         if not pid:
             time.sleep(0.05)
             if time.monotonic() > until:
-                for orphan in family(os.getpid())[1:]:
-                    os.kill(orphan, signal.SIGKILL)
+                end(family(os.getpid())[1:])
+
+
+def end(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def disk_mb(path: Path) -> float:
