@@ -72,9 +72,9 @@ class Cheaper:
 class Cost:
     """About what a run would cost. ``files`` were probed for it; ``rows`` will be stored, as far as no filter takes records out.
     ``passes`` decode files, the one that writes among them. ``seconds`` is the time of the run with so many ``workers`` of the ``mode``
-    (threads, processes); None on an engine that is not local, where ``processor_seconds`` are divided among its workers. ``memory`` is that
-    of all processes. ``disk`` has the bytes of the dataset by part: content, fields, facts, sinks, others; ``free`` is what the disk of the
-    cache has left, None on a store.
+    (threads, processes, or the name of another engine). ``seconds`` and ``workers`` are None on an engine that is not local, where
+    ``processor_seconds`` are divided among its workers. ``memory`` is that of all processes, or there of one worker. ``disk`` has the bytes
+    of the dataset by part: content, fields, facts, sinks, others; ``free`` is what the disk of the cache has left, None on a store.
     """
 
     files: int
@@ -82,7 +82,7 @@ class Cost:
     passes: int
     seconds: float | None
     processor_seconds: float
-    workers: int
+    workers: int | None
     mode: str
     memory: int
     disk: Mapping[str, int]
@@ -108,13 +108,13 @@ class Cost:
 
     def lines(self) -> list[str]:
         """The cost in words."""
-        time = f"about {duration(self.processor_seconds)} of one processor"
+        time, owner = f"about {duration(self.processor_seconds)} of one processor", " of a worker"
         if self.seconds is not None:
-            time = f"about {duration(self.seconds)} with {self.workers} {self.mode}"
+            time, owner = f"about {duration(self.seconds)} with {self.workers} {self.mode}", ""
         room = "" if self.free is None else f" ({size(self.free)} are free)"
         basis = f"{self.files} probed file{'s' * (self.files != 1)}: {self.rows:,} rows, {self.passes} pass{'es' * (self.passes != 1)}"
         return [
-            f"Cost: {time}, {size(self.memory)} of memory, {size(self.disk_bytes)} on disk{room}",
+            f"Cost: {time}, {size(self.memory)} of memory{owner}, {size(self.disk_bytes)} on disk{room}",
             f"  from {basis}" + (", records that filters take out included" if self.filtered else ""),
             *(f"  {_said(one)}" for one in self.cheaper),
         ]
@@ -194,6 +194,7 @@ class _Probe:
         records = len(prepared.index.entries)
         self.local = local_options(prepared.settings, records)
         self.engine = read_options(prepared.settings.runner, prepared.settings.beam_options).runner
+        self.is_local = self.engine == "direct"
         self.rows = self._rows(varied=True)
         self.records = self._rows(varied=False)
         self.refs: list[Ref] = []
@@ -244,8 +245,8 @@ class _Probe:
             passes=1 + len(own) + len(self._decoding_passes()),
             seconds=seconds[0],
             processor_seconds=seconds[1],
-            workers=self.local.workers,
-            mode=self.local.mode,
+            workers=self.local.workers if self.is_local else None,
+            mode=self.local.mode if self.is_local else self.engine,
             memory=self._memory(trial),
             disk=disk,
             free=free,
@@ -381,7 +382,7 @@ class _Probe:
             at_once = min(self.local.workers, max(1.0, trial.cpu / trial.wall))
             work = trial.wall * rows + others / at_once
         processors = START_SECONDS + others + (trial.cpu + ROW_SECONDS) * rows
-        return START_SECONDS + work + ROW_SECONDS * rows if self.engine == "direct" else None, processors
+        return START_SECONDS + work + ROW_SECONDS * rows if self.is_local else None, processors
 
     def _disk(self, trial: _Trial) -> dict[str, int]:
         rows = sum(self.rows.values())
@@ -392,10 +393,10 @@ class _Probe:
 
     def _memory(self, trial: _Trial) -> int:
         """What runs without records, refs in the local engine, decoded files in work, and rows that wait to be written."""
-        plan, workers = self.plan, self.local.workers
+        plan, workers = self.plan, self.local.workers if self.is_local else 1
         cut = plan.pre_filters and plan.split.mode == "ratios" and plan.split.method != "hash"
-        refs = round(sum(self.rows.values())) * (CUT_REF_BYTES if cut else REF_BYTES) if self.engine == "direct" else 0
-        processes = workers * WORKER_BYTES if self.local.mode == "processes" else 0
+        refs = round(sum(self.rows.values())) * (CUT_REF_BYTES if cut else REF_BYTES) if self.is_local else 0
+        processes = workers * WORKER_BYTES if self.is_local and self.local.mode == "processes" else 0
         waiting = 4 * plan.output.storage.row_group_bytes + round(8 * trial.bytes["content"])
         return DRIVER_BYTES + processes + refs + workers * (2 * self.decoded_bytes + waiting)
 
