@@ -111,7 +111,7 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
     cost = None
     if found.manifest is None:
         # A door: a hit costs nothing, and imports nothing for it.
-        from refinery_beam.launch.cost import estimate
+        from refinery_beam.launch.estimate import estimate
 
         cost = estimate(prepared)
     short = [("disk-short", cost.short(locations.absolute(settings.root)))] if cost is not None and cost.is_short else []

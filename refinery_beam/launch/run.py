@@ -187,7 +187,7 @@ def _found_or_built(prepared: Prepared, record: Record) -> tuple[Status, Manifes
     record.building()
     # The door behind a miss: a hit pays for nothing that is imported there.
     from refinery_beam.launch.build.build import build
-    from refinery_beam.launch.cost import warn_of_short_disk
+    from refinery_beam.launch.estimate import warn_of_short_disk
 
     warn_of_short_disk(prepared)
     try:
