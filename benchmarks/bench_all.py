@@ -111,7 +111,7 @@ class Bench(NamedTuple):
 
     def folder(self, name: str, count: int, draw: Callable[[Path, int], None]) -> Path:
         """A folder of so many pictures; it is kept, and made but once."""
-        folder = self.out / "images" / f"{name}-{count}"
+        folder = self.out / "images" / (self.photos.name if self.photos else "drawn") / f"{name}-{count}"
         if not folder.exists():
             print(f"drawing {count:,} {name} ...", flush=True)
             shutil.rmtree(partial := folder.with_suffix(".partial"), ignore_errors=True)
@@ -255,8 +255,8 @@ def compared(bench: Bench, section: Section, turns: int, limit: float) -> dict[s
             )
             shutil.rmtree(out, ignore_errors=True)
     shutil.rmtree(bench.out / "hits", ignore_errors=True)
-    load = f"{os.getloadavg()[0]:.1f}"
-    return {"name": section.name, "records": section.records, "date": str(datetime.date.today()), "load": load, "turns": rows}
+    about = {"name": section.name, "records": section.records, "date": str(datetime.date.today()), "load": f"{os.getloadavg()[0]:.1f}"}
+    return {**about, "photographs": "real" if bench.photos else "drawn", "turns": rows}
 
 
 class Line(NamedTuple):
@@ -299,10 +299,11 @@ def table(found: dict[str, Any]) -> str:
     sections = found["sections"].values()
     dates = sorted({section["date"] for section in sections})
     turns = sorted({len(rows) for section in sections for rows in section["turns"].values() if not any(row["failed"] for row in rows)})
+    photographs = " and ".join(sorted({section["photographs"] for section in sections}, reverse=True))
     text = [
-        f"Measured on {' to '.join([dates[0], dates[-1]][: len(dates)])} with {found['versions']}; {found['machine']}. Medians of"
-        f" {' to '.join(map(str, turns[:: max(1, len(turns) - 1)]))} turns; ratios to the"
-        " first row of each section, turn by turn, with the least and the most.",
+        f"Measured on {' to '.join([dates[0], dates[-1]][: len(dates)])} with {found['versions']}; {found['machine']}."
+        f" Photographs are {photographs}. Medians of {' to '.join(map(str, turns[:: max(1, len(turns) - 1)]))} turns;"
+        " ratios to the first row of each section, turn by turn, with the least and the most.",
         "",
         "| | | seconds | ratio | processor time, s | ratio | peak MB | MB on disk |",
         "|---|---|---|---|---|---|---|---|",
