@@ -3,7 +3,7 @@
 usage: bench_all.py [--photos DIR] [--count N] [--turns N] [--only NAME,...] [--out DIR] [--page FILE]
 
 Within a section everybody does the same work on the same files, taking turns; every turn is a whole process, start-up included, into an
-empty folder. All files are read once before. `--count` is the number of photographs, and the other sections follow it; DIR holds one folder
+empty folder. All files are read before every turn. `--count` is the number of photographs, and the other sections follow it; DIR holds one folder
 a class, and without it noisy pictures are drawn. OUT gets bench.json (all raw figures; sections that are not measured again stay), bench.md
 and bench.svg; `--page` writes the table between the two markers of a page, and the plot below its folder `pictures`.
 """
@@ -230,8 +230,6 @@ class Bench(NamedTuple):
 def compared(bench: Bench, section: Section, turns: int, limit: float) -> dict[str, Any]:
     """All turns of a section. Whoever fails is not asked again."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("REFINERY_BEAM_")} | {"HF_HUB_OFFLINE": "1"}
-    for file in listed(section.folder):
-        file.read_bytes()
     if section.before:
         measured(section.before, limit=limit, env=env)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in section.commands}
@@ -243,6 +241,8 @@ def compared(bench: Bench, section: Section, turns: int, limit: float) -> dict[s
             out = bench.out / "scratch"
             shutil.rmtree(out, ignore_errors=True)
             (out / "to").mkdir(parents=True)
+            for file in listed(section.folder):  # so that everybody finds them in memory
+                file.read_bytes()
             try:
                 got = measured(section.commands[name](out / "to"), limit=limit, env=env | {"TMPDIR": str(out), "HF_HOME": str(out / "hf")})
             except OSError as error:
