@@ -3,9 +3,9 @@
 usage: bench_all.py [--photos DIR] [--count N] [--turns N] [--only NAME,...] [--out DIR] [--page FILE]
 
 Within a section everybody does the same work on the same files, taking turns; every turn is a whole process, start-up included, into an
-empty folder. All files are read before every turn. `--count` is the number of photographs, and the other sections follow it; DIR holds one folder
-a class, and without it noisy pictures are drawn. OUT gets bench.json (all raw figures; sections that are not measured again stay), bench.md
-and bench.svg; `--page` writes the table between the two markers of a page, and the plot below its folder `pictures`.
+empty folder, on files that were read just before. `--count` is the number of photographs, and the other sections follow it; DIR holds one
+folder a class, and without it noisy pictures are drawn. OUT gets bench.json (all raw figures; sections that are not measured again stay),
+bench.md and bench.svg; `--page` writes the table between the two markers of a page, and the plot below its folder `pictures`.
 """
 
 from __future__ import annotations
