@@ -83,12 +83,13 @@ class PlanResult:
         }
 
     def __str__(self) -> str:
-        lines = [self.explain(), "", f"{self.status}: {self.path}", *([f"      ({self.damage})"] if self.damage else [])]
+        cost = [] if self.cost is None else self.cost.lines()
+        lines = [self.explain(), *cost, "", f"{self.status}: {self.path}", *([f"      ({self.damage})"] if self.damage else [])]
         sentences = self.why.sentences() if self.why is not None else []
         if self.why is not None and sentences and not self.damage:
             more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
             lines.append(f"      {sentences[0]}{more}: refinery-beam why {self.prepared.recipe.path}")
-        return "\n".join([*lines, *([] if self.cost is None else ["", *self.cost.lines()])])
+        return "\n".join(lines)
 
 
 @keywords(Options)
