@@ -323,12 +323,13 @@ def table(found: dict[str, Any]) -> str:
 
 
 def plot(found: dict[str, Any]) -> str:
-    """Seconds of everybody as ratios to the baseline, on a logarithmic axis, with the least and the most as whiskers; as SVG."""
+    """Everybody's ratios to the baseline, logarithmic, as SVG: dots are seconds, with the least and the most, rings processor time."""
     lines = [line for section in found["sections"].values() for line in lines_of(section)[1:] if line.wall[0] == line.wall[0]]
     names = list(dict.fromkeys(line.name for line in lines))
     colours = dict(zip(names, ("#c2410c", "#f59e0b", "#2563eb", "#16a34a", "#9333ea", "#6b7280", "#0891b2"), strict=False))
     sections = list(dict.fromkeys(line.section for line in lines))
-    least, most = min([0.5, *(line.wall[1] for line in lines)]), max([4.0, *(line.wall[2] for line in lines)])
+    every = [0.5, 4.0, *(ratio for line in lines for ratio in (*line.wall, *line.work))]
+    least, most = min(every), max(every)
     left, width, row = 190, 640, 16
 
     def at(ratio: float) -> float:
@@ -342,11 +343,10 @@ def plot(found: dict[str, Any]) -> str:
         parts.append(f'<text x="10" y="{y + row}">{section}</text>')
         for line in (line for line in lines if line.section == section):
             y += row
-            middle, low, high = line.wall
-            parts.append(f'<path d="M{at(low):.1f} {y - 4}H{at(high):.1f}" stroke="{colours[line.name]}" stroke-width="2"/>')
-            parts.append(
-                f'<circle cx="{at(middle):.1f}" cy="{y - 4}" r="4" fill="{colours[line.name]}"><title>{middle:.2f}</title></circle>'
-            )
+            (middle, low, high), colour = line.wall, colours[line.name]
+            parts.append(f'<path d="M{at(low):.1f} {y - 4}H{at(high):.1f}" stroke="{colour}" stroke-width="2"/>')
+            parts.append(f'<circle cx="{at(middle):.1f}" cy="{y - 4}" r="4" fill="{colour}"><title>{middle:.2f}</title></circle>')
+            parts.append(f'<circle cx="{at(line.work[0]):.1f}" cy="{y - 4}" r="6" fill="none" stroke="{colour}"/>')
         y += 8
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if least <= tick <= most]
     for tick in ticks:
@@ -354,7 +354,9 @@ def plot(found: dict[str, Any]) -> str:
             f'<path d="M{at(tick):.1f} 40V{y}" stroke="{"#111" if tick == 1 else "#ddd"}" stroke-width="{1 if tick == 1 else 0.5}"/>'
         )
         parts.append(f'<text x="{at(tick):.1f}" y="{y + 14}" text-anchor="middle">{tick:g}</text>')
-    parts.append(f'<text x="{left}" y="{y + 30}">seconds, as a ratio to the first of each section (bare loop; logarithmic)</text>')
+    parts.append(
+        f'<text x="{left}" y="{y + 30}">ratio to the first of each section (bare loop), logarithmic: dots are seconds, least to most, rings processor time</text>'
+    )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 20} {y + 40}" font-family="sans-serif" font-size="11">'
     return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(parts) + "</svg>\n"
 
