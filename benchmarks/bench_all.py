@@ -354,9 +354,7 @@ def plot(found: dict[str, Any]) -> str:
             f'<path d="M{at(tick):.1f} 40V{y}" stroke="{"#111" if tick == 1 else "#ddd"}" stroke-width="{1 if tick == 1 else 0.5}"/>'
         )
         parts.append(f'<text x="{at(tick):.1f}" y="{y + 14}" text-anchor="middle">{tick:g}</text>')
-    parts.append(
-        f'<text x="{left}" y="{y + 30}">ratio to the first of each section (bare loop), logarithmic: dots are seconds, least to most, rings processor time</text>'
-    )
+    parts.append(f'<text x="{left}" y="{y + 30}">ratios to the first of each section: dots are seconds, rings processor time</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 20} {y + 40}" font-family="sans-serif" font-size="11">'
     return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(parts) + "</svg>\n"
 
