@@ -15,6 +15,7 @@ import refinery_beam as rb
 from refinery_beam.launch import estimate as costs
 from refinery_beam.launch.cost import Cost, duration
 from refinery_beam.testing import images
+from support.everything import write_everything
 from support.recipes import NORMALIZE, RESIZE, SMALL, quarantine, write_recipe
 
 ROW = 32 * 32 * 3
@@ -85,6 +86,12 @@ def test_the_files_of_sinks_count(photos: Path, tmp_path: Path) -> None:
     cost = cost_of(recipe, tmp_path)
     built = rb.run(recipe, cache_root=tmp_path / "cache")
     assert cost.disk["sinks"] == sum(file.stat().st_size for file in Path(built.path, "sinks").rglob("*.png"))
+
+
+def test_the_whole_language_has_a_cost(photos: Path, tmp_path: Path) -> None:
+    cost = cost_of(write_everything(photos, tmp_path), tmp_path)
+    assert (cost.files, cost.rows, cost.filtered) == (60, 36 * 2 + 24 * 3, True)
+    assert all(cost.disk[part] > 0 for part in ("content", "fields", "facts", "others"))
 
 
 def test_bad_files_are_no_error_of_plan(photos: Path, tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ def test_a_dataset_of_texts_is_built_reported_verified_and_served(recipe: Path) 
     assert caught.value.code == "not_utf8"
 
 
+def test_plan_says_what_texts_cost(recipe: Path) -> None:
+    cost = rb.plan(recipe, cache_root=recipe.parent / "cache", plugin_paths=[TEXT]).cost
+    assert cost is not None and (cost.files, cost.rows, cost.passes) == (24, 25, 2) and cost.disk["content"] > 0
+
+
 def test_a_second_run_is_a_hit(recipe: Path) -> None:
     assert [run(recipe, "cache").status for _ in range(2)] == ["built", "hit"]
 
