@@ -12,6 +12,7 @@ from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
+from refinery_beam.pipeline.elsewhere import Elsewhere
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
 from refinery_beam.planning.nodes import FitPoint
@@ -121,6 +122,7 @@ class ShardWriter(beam.DoFn):
                 gather=gather,
                 markers=self._markers,
                 facts=facts,
+                elsewhere=Elsewhere.of(job),
             )
         finished = FinishedShard.of(written)
         self._parts.keep(name, finished, facts=facts)

@@ -5,9 +5,7 @@ The driver joins these files to input.parquet and to the files below facts/.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
@@ -29,12 +27,6 @@ FILE, DIGEST, STANDS = "file", "digest", "stands"
 the record stands for its file where each file counts once.
 """
 
-BATCH = 64
-"""Records that are measured together: their sketches are in memory."""
-
-BATCHES = 2
-"""Batches of a shard that are being measured at a time."""
-
 UNDEVELOPED = 128
 """So many pictures of an album stay sketches until thumbnails are made. Waiting saves those whose position another record takes."""
 
@@ -47,6 +39,12 @@ class Fact(NamedTuple):
     stated: Mapping[str, Any]
     sketch: Sketch | None
 
+    @property
+    def size(self) -> int:
+        """The bytes of the arrays of the sketch."""
+        arrays = {id(part): part for part in self.sketch or ()}
+        return sum(getattr(array, "nbytes", 0) for array in arrays.values())
+
 
 def fact_types(kind: Kind) -> dict[str, str]:
     """All facts of a kind and their dtypes: those of headers, then those that are measured."""
@@ -54,24 +52,14 @@ def fact_types(kind: Kind) -> dict[str, str]:
 
 
 class FactsPart:
-    """Gathers the facts of the rows of one shard, in their order. Sketches live until so many are measured together: in the pool, if there
-    is one, so that the thread that writes does not wait.
-    """
+    """Gathers the facts of the rows of one shard, in their order."""
 
-    def __init__(self, kind: Kind, *, seed: int, pool: ThreadPoolExecutor | None = None) -> None:
-        self._kind, self._pool = kind, pool
+    def __init__(self, kind: Kind, *, seed: int) -> None:
+        self._kind = kind
         self._types = fact_types(kind)
-        self._waiting: list[Fact] = []
-        self._measuring: deque[tuple[list[Fact], Future[_Measured]]] = deque()
         self._rows: list[tuple[Any, ...]] = []
         self._album, self._lost = Album(seed=seed), LostAlbum()
         self._histograms = Histograms(seed=seed)
-
-    def add(self, fact: Fact) -> None:
-        """Take the facts of a row that was appended to the shard."""
-        self._waiting.append(fact)
-        if len(self._waiting) >= BATCH:
-            self._measure()
 
     def lose(self, ref: Ref, row: LedgerRow, sketch: Sketch | None) -> None:
         """Take the sketch of a record that went to the ledger after it was decoded."""
@@ -79,22 +67,8 @@ class FactsPart:
             self._lost.join(Picture(0, ref.key, ref.record_id, ref.label, sketch, row.reason))
             _develop(self._lost, self._kind.measures)
 
-    def _measure(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if self._pool is None:
-            self._take(waiting, _measured(self._kind.measures, waiting))
-            return
-        self._measuring.append((waiting, self._pool.submit(_measured, self._kind.measures, waiting)))
-        if len(self._measuring) > BATCHES:
-            self._finish(BATCHES)
-
-    def _finish(self, left: int) -> None:
-        """Take what is measured, in order, until only `left` batches are being measured."""
-        while len(self._measuring) > left:
-            facts, future = self._measuring.popleft()
-            self._take(facts, future.result())
-
-    def _take(self, facts: Sequence[Fact], measured: _Measured) -> None:
+    def add(self, facts: Sequence[Fact], measured: Measured) -> None:
+        """Take the facts of rows that were appended to the shard, with what is measured of them."""
         if self._kind.measures is not None:
             self._histograms.add(measured.labels, measured.counted, measured.records)
             for fact in facts:
@@ -113,8 +87,6 @@ class FactsPart:
         """Write everything as Parquet files, through a `temporary` one on a local disk."""
         import pyarrow as pa
 
-        self._measure()
-        self._finish(0)
         if self._kind.measures is not None:
             _develop(self._album, self._kind.measures)
         schema = part_schema(self._kind)
@@ -127,7 +99,7 @@ class FactsPart:
 PICTURES, HISTOGRAMS = "pictures", "histograms"
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
     """The measured facts of a batch by position; the histograms of its labels by channel, and how many records of each have the channel."""
 
     facts: Mapping[int, Mapping[str, Any]]
@@ -136,10 +108,10 @@ class _Measured(NamedTuple):
     records: Mapping[str, Sequence[int]]
 
 
-def _measured(measures: Measures | None, facts: Sequence[Fact]) -> _Measured:
+def measured(measures: Measures | None, facts: Sequence[Fact]) -> Measured:
     """What is measured of a batch. Records that do not stand for their file have facts, and count in no histogram."""
     if measures is None:
-        return _Measured({}, (), {}, {})
+        return Measured({}, (), {}, {})
     sketched = [i for i, fact in enumerate(facts) if fact.sketch is not None]
     found = dict(zip(sketched, measures.measure([facts[i].sketch for i in sketched]), strict=True))
     standing = [facts[i] for i in sketched if facts[i].stands]
@@ -151,7 +123,7 @@ def _measured(measures: Measures | None, facts: Sequence[Fact]) -> _Measured:
     for fact, group in zip(standing, groups, strict=True):
         for channel in measures.channels_of(fact.sketch):
             records[channel][group] += 1
-    return _Measured(found, labels, counted, records)
+    return Measured(found, labels, counted, records)
 
 
 def _develop(album: Album | LostAlbum, measures: Measures) -> None:

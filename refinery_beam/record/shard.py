@@ -11,9 +11,9 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,15 +22,13 @@ from refinery_beam.errors import DataError, ErrorGroup, StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
-from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.plugins.base import ArrayType, Encoding
 from refinery_beam.plugins.compression import codec_and_level
 from refinery_beam.plugins.notes import Tally, add_notes, write_notes
-from refinery_beam.record.bad import lost
+from refinery_beam.record.batch import Batch, Markers, batch_records, batches, prepare_batch
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
-from refinery_beam.record.facts import Fact, FactsPart, part_location
-from refinery_beam.record.lineage import stands_for_input
-from refinery_beam.record.observed import Observed
+from refinery_beam.record.facts import FactsPart, part_location
 from refinery_beam.record.partials import joined
 from refinery_beam.record.readahead import ordered_map
 from refinery_beam.record.row import Row
@@ -43,12 +41,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Markers(Protocol):
-    """Writes down which records are being worked on, so that the driver knows them if this process dies; see `crashes.markers`."""
+TRIED = 64
+"""The first records of a shard, which tell what a record costs."""
 
-    def knowing(self, fitted: Fitted) -> None: ...
 
-    def on(self, ref: Ref) -> AbstractContextManager[None]: ...
+class Elsewhere(Protocol):
+    """Other processes that prepare batches; see `pipeline.elsewhere`."""
+
+    lines: ThreadPoolExecutor
+    """A thread for each process."""
+    processes: int
+
+    def clock(self) -> float:
+        """The seconds that this thread has worked."""
+
+    def pays(self, *, seconds: float, size: int, threads: int) -> bool:
+        """Whether the processes are faster than threads for records that take so many seconds, and have so many bytes."""
+
+    def prepare(self, refs: Sequence[Ref], fitted: Fitted, facts: bool) -> Batch:
+        """`prepare_batch` in one of the processes; called on a line."""
 
 
 @dataclass
@@ -211,6 +222,7 @@ def write_shard(
     gather: Gather | None = None,
     markers: Markers | None = None,
     facts: str = "",
+    elsewhere: Elsewhere | None = None,
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, through a temporary file in `scratch`.
 
@@ -219,7 +231,7 @@ def write_shard(
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
     rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
-    on. `facts` is the folder for the facts of the rows; '' for none.
+    on. `facts` is the folder for the facts of the rows; '' for none. `elsewhere` are processes that do the work where that is faster.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))
@@ -233,29 +245,63 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     notes: Tally = {}
     digests: list[bytes] = []
-    part = FactsPart(worker.kind, seed=worker.plan.seed, pool=pool) if facts else None
+    part = FactsPart(worker.kind, seed=worker.plan.seed) if facts else None
     bad: list[DataError] = []
+
+    def prepared(some: Sequence[Ref]) -> Batch:
+        return noting_bad(prepare_batch(worker, some, fitted, markers=markers, facts=bool(facts)))
+
+    def prepared_elsewhere(some: Sequence[Ref]) -> Batch:
+        assert elsewhere is not None
+        return noting_bad(elsewhere.prepare(some, fitted, bool(facts)))
+
+    def noting_bad(batch: Batch) -> Batch:
+        bad.extend(error for error in batch.outcomes if isinstance(error, DataError))
+        return batch
+
+    def done() -> Iterator[tuple[Sequence[Ref], Batch]]:
+        """The batches in order; the first ones say who prepares the others."""
+        ordered, content = sorted(refs, key=lambda r: r.key), _bytes_a_row(worker)
+        if elsewhere is not None and len(ordered) > TRIED:
+            first, ordered = ordered[:TRIED], ordered[TRIED:]
+            begun = elsewhere.clock()
+            tried = [(some, prepared(some)) for some in batches(first, content)]
+            seconds, size = (elsewhere.clock() - begun) / TRIED, sum(batch.size for _, batch in tried) // TRIED
+            yield from tried
+            if elsewhere.pays(seconds=seconds, size=size, threads=threads):
+                some = list(batches(ordered, content))
+                yield from zip(some, ordered_map(prepared_elsewhere, some, pool=elsewhere.lines, threads=elsewhere.processes), strict=True)
+                return
+        some = list(batches(ordered, content))
+        batch_bytes = content * batch_records(content) if content else None
+        yield from zip(some, ordered_map(prepared, some, pool=pool, threads=threads, item_bytes=batch_bytes), strict=True)
+
+    if markers is not None:
+        markers.knowing(fitted)
     try:
-        for ref, result, observed in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
-            if isinstance(result, LedgerRow):
-                ledger.append(result)
-                if part is not None:
-                    part.lose(ref, result, observed.sketch)
-            else:
-                out.append(result)
-                labels[result.ref.label] += 1
-                digests.append(result.digest)
-                if part is not None:
-                    part.add(Fact(ref, stands_for_input(worker.plugin, ref), observed.facts, observed.sketch))
-                add_notes(notes, result.ref.record_id, result.notes)
-                gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
-                for name, partial in result.partials:
-                    if name in partials:
-                        joined(worker.plan, points[name], result.ref.record_id, partials[name].merge, partial)
-                    else:
-                        partials[name] = partial
+        for some, batch in done():
+            for position, (ref, result) in enumerate(zip(some, batch.outcomes, strict=True)):
+                if isinstance(result, DataError):
+                    raise result
+                if isinstance(result, LedgerRow):
+                    ledger.append(result)
+                    if part is not None:
+                        part.lose(ref, result, batch.sketches.get(position))
+                else:
+                    out.append(result)
+                    labels[ref.label] += 1
+                    digests.append(result.digest)
+                    add_notes(notes, ref.record_id, result.notes)
+                    gather.add(ref, result.extras, temporary=f"{temporary}-sink")
+            for name, record_id, partial in batch.partials:
+                if name in partials:
+                    joined(worker.plan, points[name], record_id, partials[name].merge, partial)
+                else:
+                    partials[name] = partial
+            if part is not None and batch.measured is not None:
+                part.add(batch.facts, batch.measured)
             if progress is not None:
-                progress.done()
+                progress.done(len(some))
         out.close()
         if part is not None:
             part.write(part_location(facts, split, shard, shards), temporary=f"{temporary}-facts")
@@ -293,37 +339,6 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
     if is_full(error):
         return no_space(error, folder, "write a shard below")
     return StoreError(f"a shard cannot be written: {error.strerror or error}", code="store-io", at=folder, value=error.errno)
-
-
-def _prepared(
-    worker: Worker,
-    refs: Iterable[Ref],
-    fitted: Fitted,
-    bad: list[DataError],
-    *,
-    pool: ThreadPoolExecutor | None,
-    threads: int,
-    markers: Markers | None,
-) -> Iterator[tuple[Ref, Row | LedgerRow, Observed]]:
-    """The rows, or ledger rows, of refs, and what was observed of their content.
-
-    Errors of bad records that stop the run are added to `bad`, those that were read ahead too."""
-    if markers is not None:
-        markers.knowing(fitted)
-
-    def one(ref: Ref) -> tuple[Ref, Row | LedgerRow, Observed]:
-        observed = Observed()
-        try:
-            with markers.on(ref) if markers is not None else nullcontext():
-                return ref, worker.prepare(ref, fitted, observed=observed), observed
-        except BadRecord as error:
-            try:
-                return ref, lost(worker.plan, ref, error), observed
-            except DataError as fatal:
-                bad.append(fatal)
-                raise
-
-    return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads, item_bytes=_bytes_a_row(worker))
 
 
 def _bytes_a_row(worker: Worker) -> int | None:

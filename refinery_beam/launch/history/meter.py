@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 PHASES = ("prepare", "lookup", "start", "engine", "collect", "promote", "pictures", "report")
-SECONDS_BETWEEN = 0.5
+SECONDS_BETWEEN = 1.0
 """How often memory is read."""
 
 _NUMBER = struct.Struct("<d")

@@ -1,0 +1,144 @@
+"""Processes forked from this one before the engine starts its threads. They prepare small records, for which threads of one process would
+wait for the interpreter's lock most of the time.
+
+Forking costs some milliseconds and shares what is imported already, where a new process would import Beam again. Linux only, and only while
+this process has no other thread. Each process has a line, a thread of this process that waits for its answers.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, NoReturn, TypeVar
+
+from refinery_beam.crashes.endings import name_of_end
+from refinery_beam.crashes.forked_run import ChildDied, can_fork, pickled
+from refinery_beam.crashes.parent_death import die_with_parent
+
+T = TypeVar("T")
+
+
+class ForkedPool:
+    """Some forked processes. ``died`` is called once with how the first of them ended too early."""
+
+    def __init__(self, processes: int, tell: Callable[[str], None]) -> None:
+        self.processes = processes
+        self._tell: Callable[[str], None] | None = tell
+        self.died: Callable[[str], None] = lambda how: None
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._over = False
+        self._children: list[tuple[int, Connection]] = []
+        for _ in range(processes):
+            self._children.append(self._fork())
+        self._free = list(self._children)
+        self.lines = ThreadPoolExecutor(processes, thread_name_prefix="refinery-line")
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in the process of this line; gives what it returns, or raises what it raises. Raises ChildDied if it dies."""
+        pid, connection = self._child()
+        try:
+            connection.send_bytes(pickle.dumps((function, arguments), protocol=5))
+            worked, value = pickle.loads(connection.recv_bytes())  # noqa: S301 - from a child of this process
+        except (EOFError, OSError):
+            raise self._ended(pid) from None
+        if worked:
+            return value  # type: ignore[no-any-return]
+        raise value
+
+    def tell(self, words: str) -> None:
+        """Tell the user of the run, once."""
+        with self._lock:
+            tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(words)
+
+    def close(self) -> None:
+        """End the processes, at once. What waits for an answer fails."""
+        with self._lock:
+            self._over = True
+        for pid, _ in self._children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.lines.shutdown(wait=True, cancel_futures=True)
+        for pid, connection in self._children:
+            connection.close()
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+    def _child(self) -> tuple[int, Connection]:
+        """The process of the line that this thread is."""
+        child: tuple[int, Connection] | None = getattr(self._own, "child", None)
+        if child is None:
+            with self._lock:
+                child = self._own.child = self._free.pop()
+        return child
+
+    def _ended(self, pid: int) -> ChildDied:
+        how = "it was ended"
+        with suppress(ChildProcessError):
+            how = name_of_end(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        with self._lock:
+            first, self._over = not self._over, True
+        if first:
+            self.died(how)
+        return ChildDied(how)
+
+    def _fork(self) -> tuple[int, Connection]:
+        ours, theirs = Pipe()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for _, other in self._children:
+                other.close()
+            _serve(theirs, parent)
+        theirs.close()
+        return pid, ours
+
+
+def _serve(connection: Connection, parent: int) -> NoReturn:
+    """Answer until the other end is gone."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        die_with_parent()
+        while os.getppid() == parent:
+            function, arguments = pickle.loads(connection.recv_bytes())  # noqa: S301 - from the parent
+            try:
+                answer = (True, function(*arguments))
+            except Exception as error:
+                answer = (False, error)
+            connection.send_bytes(pickled(answer))
+    except (EOFError, OSError):
+        pass
+    finally:
+        os._exit(0)
+
+
+_pool: ForkedPool | None = None
+
+
+def forked_pool() -> ForkedPool | None:
+    """The pool of this process, if it has one now."""
+    return _pool
+
+
+@contextmanager
+def forking(processes: int, tell: Callable[[str], None]) -> Iterator[None]:
+    """While the body runs, this process has a pool of so many processes, unless that is less than two or it cannot fork."""
+    global _pool
+    if processes < 2 or not can_fork():
+        yield
+        return
+    pool = _pool = ForkedPool(processes, tell)
+    try:
+        yield
+    finally:
+        _pool = None
+        pool.close()
