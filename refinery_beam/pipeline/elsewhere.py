@@ -9,6 +9,7 @@ from time import thread_time
 
 from refinery_beam.crashes.forked_pool import ForkedPool, forked_pool
 from refinery_beam.crashes.markers import Markers, Task
+from refinery_beam.facts.album import Bounds
 from refinery_beam.job.job import Job
 from refinery_beam.plugins.base import PluginFailed
 from refinery_beam.record.batch import Batch, prepare_batch
@@ -23,7 +24,7 @@ the time, and its bytes cross the processes for little. Larger images spend thei
 
 
 class Elsewhere:
-    """The `record.shard.Elsewhere` of a job."""
+    """The `record.prepared.Elsewhere` of a job."""
 
     def __init__(self, pool: ForkedPool, job: Job) -> None:
         self._pool, self._job = pool, pickle.dumps(job)
@@ -46,16 +47,16 @@ class Elsewhere:
         self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
         return cheap
 
-    def prepare(self, refs: Sequence[Ref], fitted: Fitted, facts: bool) -> Batch:
+    def prepare(self, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
         """`prepare_batch` in the process of this line."""
-        return self._pool.call(_prepared, self._job, refs, fitted, facts)
+        return self._pool.call(_prepared, self._job, refs, fitted, bounds)
 
 
-def _prepared(job: bytes, refs: Sequence[Ref], fitted: Fitted, facts: bool) -> Batch:
+def _prepared(job: bytes, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
     worker, markers = _known(job)
     markers.knowing(fitted)
     try:
-        return prepare_batch(worker, refs, fitted, markers=markers, facts=facts)
+        return prepare_batch(worker, refs, fitted, markers=markers, bounds=bounds)
     except PluginFailed as failed:
         raise worker.plugin.blame(failed) from failed.error
 

@@ -11,10 +11,11 @@ from typing import Protocol, TypeVar
 
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ExactError, Partial
+from refinery_beam.facts.album import Bounds
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.plugins.measures import Sketch
 from refinery_beam.record.bad import lost
-from refinery_beam.record.facts import Fact, Measured, measured
+from refinery_beam.record.facts import Facts, facts_of
 from refinery_beam.record.lineage import stands_for_input
 from refinery_beam.record.observed import Observed
 from refinery_beam.record.row import Row
@@ -49,20 +50,19 @@ class Batch:
     """What became of the refs of a batch. It holds no decoded content, and may go to another process.
 
     ``outcomes`` has for each ref, in order, a row, a ledger row, or the error that stops the run. ``sketches`` are those of lost records by
-    position. ``facts`` are those of the rows, and ``measured`` is what their sketches say. ``partials`` are (fit point, the first record
-    counted, accumulator), in order: one for each point, and more only where records do not fit together.
+    position, ``facts`` are those of the rows. ``partials`` are (fit point, the first record counted, accumulator), in order: one for each
+    point, and more only where records do not fit together.
     """
 
     outcomes: list[Row | LedgerRow | DataError] = field(default_factory=list)
     sketches: dict[int, Sketch] = field(default_factory=dict)
-    facts: list[Fact] = field(default_factory=list)
-    measured: Measured | None = None
+    facts: Facts | None = None
     partials: list[tuple[str, str, Partial]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        """The bytes of the content and the sketches of its rows."""
-        return sum(row.size for row in self.outcomes if isinstance(row, Row)) + sum(fact.size for fact in self.facts)
+        """The bytes of the content of its rows."""
+        return sum(row.size for row in self.outcomes if isinstance(row, Row))
 
 
 def batches(items: Sequence[T], item_bytes: int | None) -> Iterator[Sequence[T]]:
@@ -80,9 +80,12 @@ def batch_records(item_bytes: int | None) -> int:
     return UNKNOWN if item_bytes is None else max(1, min(RECORDS, BYTES // max(1, item_bytes)))
 
 
-def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, markers: Markers | None, facts: bool) -> Batch:
-    """Prepare each of some refs. Raises what stops the run whatever the record, such as PluginFailed and StoreError."""
-    batch = Batch()
+def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, markers: Markers | None, bounds: Bounds | None) -> Batch:
+    """Prepare each of some refs, with their facts where `bounds` are given, which say whose pictures are of no use.
+
+    Raises what stops the run whatever the record, such as PluginFailed and StoreError.
+    """
+    batch, found = Batch(), []
     try:
         for position, ref in enumerate(refs):
             observed = Observed()
@@ -99,10 +102,9 @@ def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, marker
                 _add(batch.partials, name, ref.record_id, partial)
             row.partials = ()
             batch.outcomes.append(row)
-            if facts:
-                batch.facts.append(Fact(ref, stands_for_input(worker.plugin, ref), observed.facts, observed.sketch))
-        if facts:
-            batch.measured = measured(worker.kind.measures, batch.facts)
+            found.append((ref, stands_for_input(worker.plugin, ref), observed))
+        if bounds is not None:
+            batch.facts = facts_of(worker.plan, worker.kind, found, bounds)
     finally:
         if markers is not None:
             markers.end()

@@ -11,26 +11,24 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam import locations
 from refinery_beam.errors import DataError, ErrorGroup, StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
-from refinery_beam.plugins.base import ArrayType, Encoding
+from refinery_beam.plugins.base import Encoding
 from refinery_beam.plugins.compression import codec_and_level
 from refinery_beam.plugins.notes import Tally, add_notes, write_notes
-from refinery_beam.record.batch import Batch, Markers, batch_records, batches, prepare_batch
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
 from refinery_beam.record.facts import FactsPart, part_location
 from refinery_beam.record.partials import joined
-from refinery_beam.record.readahead import ordered_map
+from refinery_beam.record.prepared import ALONE, Crew, prepared
 from refinery_beam.record.row import Row
 from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
@@ -39,27 +37,6 @@ from refinery_beam.rows import shard_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-TRIED = 64
-"""The first records of a shard, which tell what a record costs."""
-
-
-class Elsewhere(Protocol):
-    """Other processes that prepare batches; see `pipeline.elsewhere`."""
-
-    lines: ThreadPoolExecutor
-    """A thread for each process."""
-    processes: int
-
-    def clock(self) -> float:
-        """The seconds that this thread has worked."""
-
-    def pays(self, *, seconds: float, size: int, threads: int) -> bool:
-        """Whether the processes are faster than threads for records that take so many seconds, and have so many bytes."""
-
-    def prepare(self, refs: Sequence[Ref], fitted: Fitted, facts: bool) -> Batch:
-        """`prepare_batch` in one of the processes; called on a line."""
 
 
 @dataclass
@@ -216,13 +193,10 @@ def write_shard(
     shards: int,
     folder: str,
     scratch: str,
-    pool: ThreadPoolExecutor | None = None,
-    threads: int = 1,
+    crew: Crew = ALONE,
     progress: Any = None,
     gather: Gather | None = None,
-    markers: Markers | None = None,
     facts: str = "",
-    elsewhere: Elsewhere | None = None,
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, through a temporary file in `scratch`.
 
@@ -230,8 +204,8 @@ def write_shard(
     again. `scratch` is local, and on one file system with a local `folder`.
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
-    rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
-    on. `facts` is the folder for the facts of the rows; '' for none. `elsewhere` are processes that do the work where that is faster.
+    rows. `crew` does the work. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `facts` is the folder for the
+    facts of the rows; '' for none.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))
@@ -248,38 +222,8 @@ def write_shard(
     part = FactsPart(worker.kind, seed=worker.plan.seed) if facts else None
     bad: list[DataError] = []
 
-    def prepared(some: Sequence[Ref]) -> Batch:
-        return noting_bad(prepare_batch(worker, some, fitted, markers=markers, facts=bool(facts)))
-
-    def prepared_elsewhere(some: Sequence[Ref]) -> Batch:
-        assert elsewhere is not None
-        return noting_bad(elsewhere.prepare(some, fitted, bool(facts)))
-
-    def noting_bad(batch: Batch) -> Batch:
-        bad.extend(error for error in batch.outcomes if isinstance(error, DataError))
-        return batch
-
-    def done() -> Iterator[tuple[Sequence[Ref], Batch]]:
-        """The batches in order; the first ones say who prepares the others."""
-        ordered, content = sorted(refs, key=lambda r: r.key), _bytes_a_row(worker)
-        if elsewhere is not None and len(ordered) > TRIED:
-            first, ordered = ordered[:TRIED], ordered[TRIED:]
-            begun = elsewhere.clock()
-            tried = [(some, prepared(some)) for some in batches(first, content)]
-            seconds, size = (elsewhere.clock() - begun) / TRIED, sum(batch.size for _, batch in tried) // TRIED
-            yield from tried
-            if elsewhere.pays(seconds=seconds, size=size, threads=threads):
-                some = list(batches(ordered, content))
-                yield from zip(some, ordered_map(prepared_elsewhere, some, pool=elsewhere.lines, threads=elsewhere.processes), strict=True)
-                return
-        some = list(batches(ordered, content))
-        batch_bytes = content * batch_records(content) if content else None
-        yield from zip(some, ordered_map(prepared, some, pool=pool, threads=threads, item_bytes=batch_bytes), strict=True)
-
-    if markers is not None:
-        markers.knowing(fitted)
     try:
-        for some, batch in done():
+        for some, batch in prepared(worker, refs, fitted, crew, bounds=part.bounds if part is not None else None, bad=bad):
             for position, (ref, result) in enumerate(zip(some, batch.outcomes, strict=True)):
                 if isinstance(result, DataError):
                     raise result
@@ -298,8 +242,8 @@ def write_shard(
                     joined(worker.plan, points[name], record_id, partials[name].merge, partial)
                 else:
                     partials[name] = partial
-            if part is not None and batch.measured is not None:
-                part.add(batch.facts, batch.measured)
+            if part is not None and batch.facts is not None:
+                part.add(batch.facts)
             if progress is not None:
                 progress.done(len(some))
         out.close()
@@ -339,15 +283,6 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
     if is_full(error):
         return no_space(error, folder, "write a shard below")
     return StoreError(f"a shard cannot be written: {error.strerror or error}", code="store-io", at=folder, value=error.errno)
-
-
-def _bytes_a_row(worker: Worker) -> int | None:
-    """The size of one record's content in bytes if it is the same for every record, else None."""
-    output = worker.plan.output
-    if output.content_field is None or worker.encoding is None:
-        return None
-    declared = dict(output.fields)[output.content_field]
-    return worker.encoding.estimate(ArrayType(declared.dtype, declared.shape or ()), 0) or None
 
 
 def label_counts(rows: Mapping[str | None, int]) -> str:
