@@ -9,10 +9,10 @@ import apache_beam as beam
 
 from refinery_beam import locations
 from refinery_beam.crashes.markers import Markers, Task
+from refinery_beam.forked.elsewhere import Elsewhere
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
-from refinery_beam.pipeline.elsewhere import Elsewhere
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
 from refinery_beam.planning.nodes import FitPoint

@@ -21,7 +21,7 @@ TRIED = 64
 
 
 class Elsewhere(Protocol):
-    """Other processes that prepare batches; see `pipeline.elsewhere`."""
+    """Other processes that prepare batches; see `forked.elsewhere`."""
 
     lines: ThreadPoolExecutor
     """A thread for each process."""
@@ -49,7 +49,7 @@ class Crew:
     elsewhere: Elsewhere | None = None
 
 
-ALONE = Crew()
+ONE_THREAD = Crew()
 """The calling thread."""
 
 

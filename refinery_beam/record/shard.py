@@ -28,7 +28,7 @@ from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
 from refinery_beam.record.facts import FactsPart, part_location
 from refinery_beam.record.partials import joined
-from refinery_beam.record.prepared import ALONE, Crew, prepared
+from refinery_beam.record.prepared import ONE_THREAD, Crew, prepared
 from refinery_beam.record.row import Row
 from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
@@ -193,7 +193,7 @@ def write_shard(
     shards: int,
     folder: str,
     scratch: str,
-    crew: Crew = ALONE,
+    crew: Crew = ONE_THREAD,
     progress: Any = None,
     gather: Gather | None = None,
     facts: str = "",

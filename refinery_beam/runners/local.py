@@ -21,9 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from refinery_beam.crashes.forked_pool import forked_pool
 from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
+from refinery_beam.forked.pool import forked_pool
 from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.quiet import quiet_beam
 

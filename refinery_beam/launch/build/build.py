@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from refinery_beam.cache import dead_attempts, home, sweep
-from refinery_beam.crashes.forked_pool import forking
 from refinery_beam.crashes.forked_run import can_fork
 from refinery_beam.crashes.poison import Poison, Run, run_without_poison
 from refinery_beam.errors import DataError
-from refinery_beam.launch.build.engine import processes_beside, works_in_threads
+from refinery_beam.forked.pool import forking
+from refinery_beam.launch.build.engine import processes_of_threads, works_in_threads
 from refinery_beam.launch.prepare import Prepared
 from refinery_beam.runners.quiet import import_beam
 
@@ -61,5 +61,5 @@ def _attempt(prepared: Prepared, poison: Poison) -> Built:
         # Imported after the fork, because it imports Beam.
         from refinery_beam.launch.build.attempt import attempt
 
-    with forking(processes_beside(settings, len(prepared.index.entries)), settings.tell):
+    with forking(processes_of_threads(settings, len(prepared.index.entries)), settings.tell):
         return attempt(prepared, poison)

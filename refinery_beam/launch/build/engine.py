@@ -133,7 +133,7 @@ def works_in_threads(settings: Settings, records: int) -> bool:
     return options.environment == "LOOPBACK"
 
 
-def processes_beside(settings: Settings, records: int) -> int:
+def processes_of_threads(settings: Settings, records: int) -> int:
     """How many processes may help the threads of the driver, on the local engine; 0 where there are too few records."""
     if read_options(settings.runner, settings.beam_options).runner != "direct" or records < local.FEW_RECORDS:
         return 0

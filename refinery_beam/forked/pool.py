@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, NoReturn, TypeVar
 
@@ -34,18 +34,19 @@ class ForkedPool:
         self._own = threading.local()
         self._lock = threading.Lock()
         self._over = False
-        self._children: list[tuple[int, Connection]] = []
+        self._ends: dict[int, str] = {}
+        self._forks: list[tuple[int, Connection]] = []
         for _ in range(processes):
-            self._children.append(self._fork())
-        self._free = list(self._children)
+            self._forks.append(self._fork())
+        self._free = list(self._forks)
         self.lines = ThreadPoolExecutor(processes, thread_name_prefix="refinery-line")
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in the process of this line; gives what it returns, or raises what it raises. Raises ChildDied if it dies."""
-        pid, connection = self._child()
+        pid, connection = self._fork_of_line()
         try:
             connection.send_bytes(pickle.dumps((function, arguments), protocol=5))
-            worked, value = pickle.loads(connection.recv_bytes())  # noqa: S301 - from a child of this process
+            worked, value = pickle.loads(connection.recv_bytes())  # noqa: S301 - from a process forked from this one
         except (EOFError, OSError):
             raise self._ended(pid) from None
         if worked:
@@ -63,32 +64,36 @@ class ForkedPool:
         """End the processes, at once. What waits for an answer fails."""
         with self._lock:
             self._over = True
-        for pid, _ in self._children:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            for pid, _ in self._forks:
+                if pid not in self._ends:
+                    os.kill(pid, signal.SIGKILL)
         self.lines.shutdown(wait=True, cancel_futures=True)
-        for pid, connection in self._children:
+        for pid, connection in self._forks:
+            self._end_of(pid)
             connection.close()
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
 
-    def _child(self) -> tuple[int, Connection]:
+    def _fork_of_line(self) -> tuple[int, Connection]:
         """The process of the line that this thread is."""
-        child: tuple[int, Connection] | None = getattr(self._own, "child", None)
-        if child is None:
+        fork: tuple[int, Connection] | None = getattr(self._own, "fork", None)
+        if fork is None:
             with self._lock:
-                child = self._own.child = self._free.pop()
-        return child
+                fork = self._own.fork = self._free.pop()
+        return fork
 
     def _ended(self, pid: int) -> ChildDied:
-        how = "it was ended"
-        with suppress(ChildProcessError):
-            how = name_of_end(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        how = self._end_of(pid)
         with self._lock:
             first, self._over = not self._over, True
         if first:
             self.died(how)
         return ChildDied(how)
+
+    def _end_of(self, pid: int) -> str:
+        """Wait until a process has ended; gives how."""
+        with self._lock:
+            if pid not in self._ends:
+                self._ends[pid] = name_of_end(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            return self._ends[pid]
 
     def _fork(self) -> tuple[int, Connection]:
         ours, theirs = Pipe()
@@ -96,7 +101,7 @@ class ForkedPool:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            for _, other in self._children:
+            for _, other in self._forks:
                 other.close()
             _serve(theirs, parent)
         theirs.close()

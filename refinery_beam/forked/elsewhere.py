@@ -1,4 +1,4 @@
-"""Batches of small records, prepared in the processes that were forked from the driver; see `crashes.forked_pool`."""
+"""Batches of small records, prepared in the processes that were forked from the driver; see `forked.pool`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from time import thread_time
 
-from refinery_beam.crashes.forked_pool import ForkedPool, forked_pool
 from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.facts.album import Bounds
+from refinery_beam.forked.pool import ForkedPool, forked_pool
 from refinery_beam.job.job import Job
 from refinery_beam.plugins.base import PluginFailed
 from refinery_beam.record.batch import Batch, prepare_batch
