@@ -12,7 +12,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, NoReturn, TypeVar
@@ -27,9 +27,9 @@ T = TypeVar("T")
 class ForkedPool:
     """Some forked processes. ``died`` is called once with how the first of them ended too early."""
 
-    def __init__(self, processes: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, processes: int, tell: Callable[[str], None] | None = None) -> None:
         self.processes = processes
-        self._tell: Callable[[str], None] | None = tell
+        self._tell = tell
         self.died: Callable[[str], None] = lambda how: None
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -124,6 +124,26 @@ def _serve(connection: Connection, parent: int) -> NoReturn:
         pass
     finally:
         os._exit(0)
+
+
+class ForkedExecutor:
+    """As much of an executor as those who hash files need, over a pool that it ends."""
+
+    def __init__(self, pool: ForkedPool) -> None:
+        self._pool = pool
+
+    def submit(self, function: Callable[..., T], /, *arguments: Any) -> Future[T]:
+        """Call a function in one of the processes."""
+        return self._pool.lines.submit(self._pool.call, function, *arguments)
+
+    def shutdown(self, *, cancel_futures: bool = False) -> None:
+        """End the processes; what waits is given up in any case."""
+        self._pool.close()
+
+
+def forked_executor(processes: int) -> ForkedExecutor | None:
+    """An executor of so many processes; None for less than two, or where this process cannot fork."""
+    return ForkedExecutor(ForkedPool(processes)) if processes > 1 and can_fork() else None
 
 
 _pool: ForkedPool | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from refinery_beam.errors import RefineryError, display, raise_all
 from refinery_beam.identity import nfc, record_key
-from refinery_beam.index.digests.digest_files import Digested, digest_files
+from refinery_beam.index.digests.digest_files import Digested, HashersFor, digest_files
 from refinery_beam.index.digests.digest_kind import MD5, SHA256, digest_kind
 from refinery_beam.index.digests.hashing import SourceHash, input_hash
 from refinery_beam.index.digests.hints import HintCache
@@ -110,14 +110,15 @@ def build_index(
     threads: int,
     digest: str = "auto",
     remote: Callable[[SourceListing, HintCache], Iterable[Digested]] | None = None,
+    hashers: HashersFor | None = None,
 ) -> Index:
     """List, label and digest everything the recipe's sources select.
 
     The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
     ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read; under
     ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or 'sha256', see
-    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any. Temporary files for what does not fit in
-    memory lie next to the hints.
+    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any, `hashers` that of others. Temporary files
+    for what does not fit in memory lie next to the hints.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)
@@ -134,7 +135,7 @@ def build_index(
         if listing.source.remote:
             assert remote is not None
             return remote(listing, hints)
-        return digest_files(listing, hints=hints, threads=threads)
+        return digest_files(listing, hints=hints, threads=threads, hashers=hashers)
 
     index = assemble(listings, labellings, digester, kind=kind, strict=strict, scratch=scratch)
     return replace(index, run_notes=tuple(hints.notes))
