@@ -23,6 +23,10 @@ the time, and its bytes cross the processes for little. Larger images spend thei
 """
 
 
+_PAYS: dict[bytes, bool] = {}
+"""The decision for each job."""
+
+
 class Elsewhere:
     """The `record.prepared.Elsewhere` of a job."""
 
@@ -40,12 +44,19 @@ class Elsewhere:
         """The seconds that this thread has worked."""
         return thread_time()
 
-    def pays(self, *, seconds: float, size: int, threads: int) -> bool:
-        """Whether a record is cheap enough. The first answer is said."""
+    @property
+    def pays(self) -> bool | None:
+        """Whether a record of the job is cheap enough; None before one was tried."""
+        return _PAYS.get(self._job)
+
+    def tried(self, *, seconds: float, size: int, threads: int) -> None:
+        """Decide by what the first records took, and say so."""
         cheap = seconds < CHEAP_SECONDS and size < CHEAP_BYTES
-        by = f"{self.processes} processes" if cheap else f"{threads} threads"
-        self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
-        return cheap
+        if _PAYS.setdefault(self._job, cheap) is cheap:
+            by = f"{self.processes} processes" if cheap else f"{threads} threads"
+            self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
+            if not cheap:
+                self._pool.close()  # while there is another owner of it, the system copies each page that this process writes to
 
     def prepare(self, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
         """`prepare_batch` in the process of this line."""

@@ -61,7 +61,7 @@ class ForkedPool:
             tell(words)
 
     def close(self) -> None:
-        """End the processes, at once. What waits for an answer fails."""
+        """End the processes, at once; a second call does nothing. What waits for an answer fails."""
         with self._lock:
             self._over = True
             for pid, _ in self._forks:

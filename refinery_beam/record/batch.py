@@ -28,7 +28,7 @@ T = TypeVar("T")
 RECORDS = 64
 """Records of a batch, at most."""
 
-BYTES = 1 << 20
+BYTES = 4 << 20
 """Bytes of content of a batch, about; a larger record is a batch of its own."""
 
 UNKNOWN = 4
@@ -68,8 +68,8 @@ class Batch:
 def batches(items: Sequence[T], item_bytes: int | None) -> Iterator[Sequence[T]]:
     """The items in order, in batches whose content has about `BYTES`; `item_bytes` is None where that is not known.
 
-    >>> [len(some) for some in batches(range(100), 3_072)], [len(some) for some in batches(range(20), 150_528)]
-    ([64, 36], [6, 6, 6, 2])
+    >>> [len(some) for some in batches(range(100), 3_072)], [len(some) for some in batches(range(40), 150_528)]
+    ([64, 36], [27, 13])
     """
     many = batch_records(item_bytes)
     return (items[start : start + many] for start in range(0, len(items), many))

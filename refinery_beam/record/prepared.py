@@ -17,7 +17,7 @@ from refinery_beam.record.worker import Worker
 from refinery_beam.records import Ref
 
 TRIED = 64
-"""The first records of a shard, which tell what a record costs."""
+"""The first records of a job, which tell what a record costs."""
 
 
 class Elsewhere(Protocol):
@@ -30,8 +30,12 @@ class Elsewhere(Protocol):
     def clock(self) -> float:
         """The seconds that this thread has worked."""
 
-    def pays(self, *, seconds: float, size: int, threads: int) -> bool:
-        """Whether the processes are faster than threads for records that take so many seconds, and have so many bytes."""
+    @property
+    def pays(self) -> bool | None:
+        """Whether the processes are faster than threads; None while nobody knows what a record costs."""
+
+    def tried(self, *, seconds: float, size: int, threads: int) -> None:
+        """Records were tried: they take so many seconds, and have so many bytes."""
 
     def prepare(self, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
         """`prepare_batch` in one of the processes; called on a line."""
@@ -62,7 +66,7 @@ def prepared(
     bounds: Callable[[Iterable[str | None]], Bounds] | None,
     bad: list[DataError],
 ) -> Iterator[tuple[Sequence[Ref], Batch]]:
-    """The batches of refs in the order of record keys. The first records say who prepares the others.
+    """The batches of refs in the order of record keys. The first records of a job say who prepares the others.
 
     `bounds` says of labels which pictures are still of use; without it there are no facts. `bad` gets the errors that stop the run, those
     of batches that were prepared ahead too.
@@ -88,16 +92,17 @@ def prepared(
         size = row_bytes * batch_records(row_bytes) if row_bytes else None
         return ordered_map(one, tasks, pool=pool, threads=threads, item_bytes=size)
 
-    if elsewhere is not None and len(ordered) > TRIED:
+    if elsewhere is not None and elsewhere.pays is None and len(ordered) > TRIED:
         first, ordered = ordered[:TRIED], ordered[TRIED:]
         begun = elsewhere.clock()
         tried = list(through(here, first, None, 1))
         seconds, size = (elsewhere.clock() - begun) / TRIED, sum(batch.size for _, batch in tried) // TRIED
+        elsewhere.tried(seconds=seconds, size=size, threads=crew.threads)
         yield from tried
-        if elsewhere.pays(seconds=seconds, size=size, threads=crew.threads):
-            yield from through(elsewhere.prepare, ordered, elsewhere.lines, elsewhere.processes)
-            return
-    yield from through(here, ordered, crew.pool, crew.threads)
+    if elsewhere is not None and elsewhere.pays:
+        yield from through(elsewhere.prepare, ordered, elsewhere.lines, elsewhere.processes)
+    else:
+        yield from through(here, ordered, crew.pool, crew.threads)
 
 
 def _bytes_a_row(worker: Worker) -> int | None:

@@ -191,9 +191,10 @@ class Worker:
         decoded = self.admitted(ref, data, observed=observed)
         if self.contracts.arriving and stands_for_input(self.plugin, ref):
             self.contracts.of_content(ref, self.kind.plain(decoded), extras.tally)
-        content = self.kind.plain(run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted))
+        content = run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted)
         riding = self._riding[ref.split] if is_first_variant(self.plugin, ref) else ()
         partials = tuple((point.name, self._accumulate(point, content)) for point in riding)
+        content = self.kind.plain(content)
         varied, known[AUGMENTATION] = augmented(self.plugin, ref, content)
         stored = call_plugin("Output", f"kind:{self.kind.field}", self.kind.settle, varied, chain.stored)
         # Featurizations see what is stored; of an augmented record, what it was before.

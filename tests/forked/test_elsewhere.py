@@ -36,7 +36,10 @@ class Pool:
     def __init__(self) -> None:
         self.lines, self.processes = ThreadPoolExecutor(2), 2
         self.words: list[str] = []
-        self.calls = 0
+        self.calls, self.closed = 0, False
+
+    def close(self) -> None:
+        self.closed = True
 
     def tell(self, words: str) -> None:
         self.words.append(words)
@@ -53,6 +56,7 @@ def pool() -> Iterator[Pool]:
     yield pool
     pool.lines.shutdown()
     elsewhere._known.cache_clear()
+    elsewhere._PAYS.clear()
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ def test_processes_threads_and_batches_of_any_size_write_the_same(
 def test_what_is_dear_stays_here(made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elsewhere, "CHEAP_SECONDS", 0.0)
     write(made, "here", Crew(elsewhere=Elsewhere(pool, made[2])))  # type: ignore[arg-type]
-    assert pool.calls == 0 and pool.words[-1].endswith("1 threads prepare them")
+    assert pool.calls == 0 and pool.closed and pool.words[-1].endswith("1 threads prepare them")
 
 
 def test_bad_records_stop_a_run_alike(made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
