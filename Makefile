@@ -9,9 +9,11 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo "$$p"; break; }; done)
 
-# A Python 3.13 that runs, from PATH or from pyenv.
-PYTHON_313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python; do \
-	"$$p" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$p"; break; }; done)
+# A Python 3.13, and a 3.12, that run, from PATH or from pyenv.
+pythons = $(shell for p in python3.$(1) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.$(1)*/bin/python; do \
+	"$$p" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, $(1)))' 2>/dev/null && { echo "$$p"; break; }; done)
+PYTHON_313 ?= $(call pythons,13)
+PYTHON_312 ?= $(call pythons,12)
 
 BIN := .venv/bin
 READY := .venv/.stamp
@@ -19,11 +21,12 @@ READY_313 := .venv-313/.stamp
 READY_DATASETS := .venv-datasets-4/.datasets
 READY_TORCH := .venv-torch/.torch
 READY_PEERS := .venv-peers/.peers
+READY_DATAREFINERY := .venv-datarefinery/.datarefinery
 READY_BROWSER := .venv-browser/.browser
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-browser test-313 python-313 lint-stages lint format docs-errors docs-splits docs-page bench bench-scale bench-storage bench-read bench-shuffle bench-facts lock clean help
+.PHONY: demo test engines test-engines test-stores test-faults test-slow test-hostile test-lowest test-datasets test-torch test-browser test-313 python-313 lint-stages lint format docs-errors docs-splits docs-page bench-all bench-scale bench-storage bench-read bench-shuffle bench-facts lock clean help
 
 demo: $(READY)  ## draw a small image set, prepare it, and say what to try next
 	@PATH="$(CURDIR)/$(BIN):$$PATH" examples/demo.sh
@@ -93,8 +96,9 @@ docs-splits: $(READY)  ## draw the pictures of docs/splits.md
 docs-page: $(READY_BROWSER)  ## take the pictures of docs/looking.md and README.md, in Chromium
 	.venv-browser/bin/python docs/draw_page.py docs/pictures
 
-bench: $(READY)  ## this against a bare loop; PHOTOS=folder names your own photographs
-	$(BIN)/python benchmarks/bench.py $(if $(PHOTOS),--images "$(PHOTOS)")
+bench-all: $(READY_PEERS) $(READY_DATAREFINERY)  ## beside a bare loop and other libraries: PHOTOS=folder, ONLY=icons,png, TURNS=3, COUNT=4000, OUT=folder, PAGE=docs/performance.md
+	.venv-peers/bin/python benchmarks/bench_all.py $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(TURNS),--turns $(TURNS)) $(if $(COUNT),--count $(COUNT)) $(if $(OUT),--out "$(OUT)") $(if $(PAGE),--page "$(PAGE)")
 
 bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,000,000 images, exact quotas at 10,000,000
 	$(BIN)/python benchmarks/scale.py
@@ -116,7 +120,7 @@ lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-browser .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-datarefinery .venv-browser .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -153,6 +157,11 @@ $(READY_PEERS): requirements.lock pyproject.toml
 	$(call install,.venv-peers,$(PYTHON))
 	.venv-peers/bin/uv pip install --quiet --python .venv-peers/bin/python 'torch>=2.6' datasets litdata mosaicml-streaming
 	@touch $(READY_PEERS)
+
+# It needs Python 3.12 and dependencies of its own; where there is none, the benchmark says that it failed.
+$(READY_DATAREFINERY):
+	-@test -n "$(PYTHON_312)" && $(PYTHON_312) -m venv --clear .venv-datarefinery && .venv-datarefinery/bin/pip install --quiet ml-datarefinery==0.25.0
+	@mkdir -p .venv-datarefinery && touch $(READY_DATAREFINERY)
 
 $(READY_BROWSER): requirements.lock pyproject.toml
 	$(call install,.venv-browser,$(PYTHON))

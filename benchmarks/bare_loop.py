@@ -1,61 +1,64 @@
-"""The same work without refinery-beam: what a careful person would write by hand. The yardstick of `make bench`.
+"""The same work without refinery-beam: what a careful person would write by hand. The yardstick of `make bench-all`.
 
-Two threads read, hash, decode, resize and count the pixels of every image; the main thread writes them to Parquet, as 8-bit pixels in a
-column of fixed size bytes, zstd level 1. No splits, no identity, no proof, no second process.
+Two threads read, hash, decode, resize, change, encode and count the pixels of every image; the main thread writes them to Parquet with
+LZ4. Floats take two passes, as they must. No exact splits, no identity, no proof, no second process.
 
-usage: bare_loop.py IMAGES OUT.parquet
+usage: bare_loop.py WORKLOAD IMAGES OUT.parquet
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import sys
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, ImageOps
+from by_hand import WORKS, Made, fit, listed, make
 
-SIZE = 224
 THREADS = 2
 CHUNK = 64
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
-def prepare(file: Path) -> tuple[bytes, bytes, np.ndarray]:
-    """The digest, the resized pixels and their histogram."""
-    content = file.read_bytes()
-    with Image.open(io.BytesIO(content)) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
-    return hashlib.sha256(content).digest(), image.tobytes(), np.array(image.histogram(), np.int64)
+def ahead(pool: Executor, work: partial[Made], files: list[Path]) -> Iterator[tuple[list[Path], list[Made]]]:
+    """Chunks of files and what was made of them; the threads work on while the caller writes."""
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    waiting = deque((chunk, pool.map(work, chunk)) for chunk in chunks[:2])
+    for following in [*chunks[2:], None, None][: len(chunks)]:
+        chunk, results = waiting.popleft()
+        made = list(results)
+        if following:
+            waiting.append((following, pool.map(work, following)))
+        yield chunk, made
 
 
-def main(images: Path, out: Path) -> None:
-    files = sorted(f for f in images.rglob("*") if f.suffix.lower() in EXTENSIONS)
-    schema = pa.schema([("path", pa.string()), ("label", pa.string()), ("digest", pa.binary(32)), ("image", pa.binary(SIZE * SIZE * 3))])
-    plain = [name for name in schema.names if name != "image"]
-    histogram = np.zeros(768, np.int64)
+def main(name: str, images: Path, out: Path) -> None:
+    work, files = WORKS[name], listed(images)
+    fields = [("path", pa.string()), ("label", pa.string()), ("digest", pa.binary(32)), ("image", pa.binary(work.row_bytes))]
+    schema, plain = pa.schema(fields), ["path", "label", "digest"]
+    codecs = {"path": "zstd", "label": "zstd", "digest": "zstd", "image": "lz4"}
     with (
         ThreadPoolExecutor(THREADS) as pool,
-        pq.ParquetWriter(out, schema, compression="zstd", compression_level=1, use_dictionary=plain, write_statistics=plain) as writer,
+        pq.ParquetWriter(out, schema, compression=codecs, use_dictionary=plain, write_statistics=plain) as writer,
     ):
-        chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-        ahead = deque((chunk, pool.map(prepare, chunk)) for chunk in chunks[:2])
-        for following in [*chunks[2:], None, None][: len(chunks)]:
-            chunk, results = ahead.popleft()
-            digests, pixels, histograms = zip(*results, strict=True)
-            if following:  # the threads work on while this one writes
-                ahead.append((following, pool.map(prepare, following)))
-            histogram += sum(histograms)
-            columns = [[str(f.relative_to(images)) for f in chunk], [f.parent.name for f in chunk], digests, pixels]
-            writer.write_table(pa.table([pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)], schema=schema))
-    byte_values = np.arange(256)
-    print(len(files), [float((h * byte_values).sum() / h.sum()) for h in histogram.reshape(3, 256)])
+        task, fitted, histograms = partial(make, work=work), None, []
+        if work.floats:
+            fitted = fit(made.histogram for _, chunk in ahead(pool, task, files) for made in chunk)
+            task = partial(make, work=work, fitted=fitted)
+        for chunk, results in ahead(pool, task, files):
+            histograms.append(sum(made.histogram for made in results))
+            rows = [
+                (str(file.relative_to(images)), file.parent.name, made.digest, cell)
+                for file, made in zip(chunk, results, strict=True)
+                for cell in made.cells
+            ]
+            arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+            writer.write_table(pa.table(arrays, schema=schema))
+    print(len(files), fitted or (work.encoding == "source" or fit(histograms)))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -56,34 +56,36 @@ def main() -> None:
         folder = args.images or work / "images"
         if not args.images:
             images.class_folders(folder, per_class=-(-args.draw // 3), size=(500, 375), formats=("jpg",))
-        workers = {facts: _worker(Path(folder), work / facts, facts, args.size) for facts in ("on", "off")}
+        recipes = {facts: RECIPE.format(images=Path(folder).resolve(), size=args.size, facts=facts) for facts in ("on", "off")}
+        workers = {facts: ready(text, work / facts) for facts, text in recipes.items()}
         if args.profile:
             profile = cProfile.Profile()
-            profile.runcall(_write, workers["on"], work / "on", 1, facts=True)
+            profile.runcall(written, workers["on"], work / "on", 1, facts=True)
             pstats.Stats(profile).sort_stats("tottime").print_stats(30)
             return
         for facts, made in workers.items():
-            _write(made, work / facts, args.threads, facts=facts == "on")  # files and code get warm
+            written(made, work / facts, args.threads, facts=facts == "on")  # files and code get warm
         turns = []
         for turn in range(args.repeat):
             order = ("on", "off") if turn % 2 else ("off", "on")
-            turns.append({facts: _write(workers[facts], work / facts, args.threads, facts=facts == "on") for facts in order})
+            turns.append({facts: written(workers[facts], work / facts, args.threads, facts=facts == "on") for facts in order})
         count = len(workers["on"][1])
         for number, name in enumerate(("seconds", "processor time")):
             on, off = (min(turn[facts][number] for turn in turns) * 1000 / count for facts in ("on", "off"))
             print(f"{name}: {off:.3f} ms a record without facts, {on:.3f} with: {100 * (on / off - 1):+.1f}%")
 
 
-def _worker(folder: Path, work: Path, facts: str, size: int) -> tuple[Worker, list[Ref]]:
+def ready(text: str, work: Path) -> tuple[Worker, list[Ref]]:
+    """A worker for a recipe, and the refs of all its files, in train."""
     work.mkdir()
     recipe = work / "recipe.yaml"
-    recipe.write_text(RECIPE.format(images=folder.resolve(), size=size, facts=facts))
+    recipe.write_text(text, encoding="utf-8")
     prepared = prepare(recipe, Settings(cache_root=str(work / "cache")))
     refs, _ = make_refs(prepared.index, prepared.plan, prepared.plugin)
     return Worker(prepared.plan), [ref._replace(split="train") for ref in refs]
 
 
-def _write(made: tuple[Worker, list[Ref]], work: Path, threads: int, *, facts: bool) -> tuple[float, float]:
+def written(made: tuple[Worker, list[Ref]], work: Path, threads: int, *, facts: bool) -> tuple[float, float]:
     """Seconds, and seconds of processor time, of one shard of all records."""
     worker, refs = made
     with tempfile.TemporaryDirectory(dir=work) as scratch, ThreadPoolExecutor(threads) as pool:

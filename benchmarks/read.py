@@ -17,13 +17,11 @@ import gc
 import glob
 import multiprocessing
 import os
-import platform
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import streaming
 import torch
+from measuring import machine, versions
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
@@ -202,10 +201,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     names = ("refinery-beam", "torch", "pyarrow", "numpy", "litdata", "mosaicml-streaming", "datasets", "pillow")
-    print(", ".join(f"{name} {version(name)}" for name in names))
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; {args.count} images of {args.size}x{args.size}x3, batches of {BATCH}"
-    )
+    print(f"{versions(*names)}; {machine()}; {args.count} images of {args.size}x{args.size}x3, batches of {BATCH}")
     with tempfile.TemporaryDirectory(prefix="refinery-bench-") as scratch:
         work = Path(scratch)
         epochs = all_epochs(args.images.absolute(), args.count, args.size, work)

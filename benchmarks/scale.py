@@ -5,9 +5,9 @@ usage: scale.py [--records N ...] [--quotas N ...] [--filtered N ...] [--classes
 Each size is a process of its own. It makes up a listing (class folders, digests, one content in fifty twice, so that groups matter), and
 from there does what a run does before its engine starts: sort, group, find duplicates, hash the input, divide into splits, write index
 parts, translate. `--quotas` divides that many refs by exact quotas within each number of classes and writes nothing; `--filtered` takes
-one class out of that many first, so that the local engine has to cut; `--table` rounds a table of that many strata. Peaks are those of
-`getrusage`. A first row without records shows
-what Python, Beam and PyArrow take by themselves.
+one class out of that many and a tenth of the others first, so that the local engine has to cut, and deals the rest into shards; `--table`
+rounds a table of that many strata. Peaks are those of the process and all that it starts. A first row without records shows what Python,
+Beam and PyArrow take by themselves.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import argparse
 import hashlib
 import json
 import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from measuring import measured
 
 RECIPE = """\
 schema_version: 3
@@ -39,7 +39,11 @@ Transformations:
   - { name: resize, op: resize, params: { size: 224, method: bilinear }, splits: [train, val, test] }
   - { name: normalize, op: normalize, fit_source: train, splits: [train, val, test] }
 """
-FILTER = "Filters: [{ name: most, op: filter_by_label, params: { labels: [class_0001], action: exclude } }]\n"
+FILTER = """\
+Filters:
+  - { name: most, op: filter_by_label, params: { labels: [class_0001], action: exclude } }
+  - { name: nine_tenths, op: random_sample, params: { fraction: 0.9 } }
+"""
 CLASSES = 1000
 
 
@@ -123,8 +127,6 @@ def table(strata: int, _: int, folder: str) -> dict[str, Any]:
 
 def quotas(records: int, classes: int, folder: str) -> dict[str, Any]:
     """Exact quotas of groups within classes, as the driver cuts them."""
-    from collections import Counter
-
     from refinery_beam.planning.build import build_plan
     from refinery_beam.planning.splits.strata import divide
     from refinery_beam.plugins.discovery import find_plugin
@@ -141,14 +143,15 @@ def quotas(records: int, classes: int, folder: str) -> dict[str, Any]:
 
 
 def filtered(records: int, classes: int, folder: str) -> dict[str, Any]:
-    """Exact quotas within classes behind a filter, as the local engine cuts them. Drivers and workers are one process there."""
+    """Exact quotas within classes behind two filters, as the local engine cuts them, and the shards of what is left."""
     import apache_beam as beam
 
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import WORK_FOLDERS, Job
     from refinery_beam.pipeline.filters import carried_out
     from refinery_beam.pipeline.rows.read_index import ReadIndex
-    from refinery_beam.pipeline.split import AssignSplits
+    from refinery_beam.pipeline.split import LEDGER, AssignSplits
+    from refinery_beam.pipeline.write import in_shards
     from refinery_beam.planning.build import build_plan
     from refinery_beam.plugins.discovery import find_plugin
     from refinery_beam.recipe import load_recipe
@@ -163,37 +166,36 @@ def filtered(records: int, classes: int, folder: str) -> dict[str, Any]:
     job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
 
     def build(pipeline: Any) -> None:
-        kept, _ = pipeline | "Index" >> ReadIndex(f"{folder}/index") | "Filter" >> carried_out(job, plan.pre_filters[0])
-        for name, refs in (kept | "Split" >> AssignSplits(plan, grouped=False)).items():
-            counted = refs | f"Count[{name}]" >> beam.combiners.Count.Globally()
-            _ = counted | f"Keep[{name}]" >> beam.Map(keep_count, f"{folder}/count-{name}")
+        kept = pipeline | "Index" >> ReadIndex(f"{folder}/index")
+        for step in plan.pre_filters:
+            kept, _ = kept | step.name >> carried_out(job, step)
+        branches = kept | "Split" >> AssignSplits(plan, grouped=False)
+        _ = branches.pop(LEDGER)
+        every = tuple(branches.values()) | beam.Flatten()
+        _ = in_shards(every, job) | "Count" >> beam.Map(keep_count, f"{folder}/counts")
 
+    os.makedirs(f"{folder}/counts")
     run_local(build, plan_local_workers(records), work=folder)
-    counts = {path.name.removeprefix("count-"): int(path.read_text()) for path in Path(folder).glob("count-?*")}
-    assert sum(counts.values()) == records - records // classes
+    counts: Counter[str] = Counter()
+    for path in Path(folder, "counts").iterdir():
+        counts[path.name.partition("-")[0]] += int(path.read_text())
+    assert sum(counts.values()) == (records - records // classes) * 9 // 10, counts
     return {"counts": counts}
 
 
-def keep_count(count: int, path: str) -> None:
-    Path(path).write_text(str(count))
+def keep_count(group: tuple[tuple[str, int, int], Iterable[Any]], folder: str) -> None:
+    (split, shard, _), refs = group
+    Path(folder, f"{split}-{shard}").write_text(str(sum(1 for _ in refs)))
 
 
 KINDS = {"driver": driver, "table": table, "quotas": quotas, "filtered": filtered}
 
 
-def measured(kind: str, records: int, classes: int) -> None:
-    """One row, as JSON on stdout: for `main` in the process above."""
-    begun = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="refinery-scale-") as folder:
-        found = KINDS[kind](records, classes, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({**found, "peak_mb": peak, "seconds": time.perf_counter() - begun}))
-
-
 def in_process(kind: str, records: int, classes: int = CLASSES) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "--measure", kind, str(records), str(classes)], stdout=subprocess.PIPE, check=True)
-    row: dict[str, Any] = json.loads(done.stdout)
-    return row
+    turn = measured([sys.executable, __file__, "--measure", kind, str(records), str(classes)])
+    if turn.failed:
+        raise SystemExit(turn.failed)
+    return {**json.loads(turn.last), **turn._asdict()}
 
 
 def main() -> None:
@@ -201,12 +203,16 @@ def main() -> None:
     parser.add_argument("--records", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="sizes of indexes")
     parser.add_argument("--table", type=int, nargs="*", default=[100_000, 1_000_000], help="strata of tables to round")
     parser.add_argument("--quotas", type=int, nargs="*", default=[100_000, 10_000_000], help="references to divide")
-    parser.add_argument("--filtered", type=int, nargs="*", default=[1_000_000], help="references to divide behind a filter")
+    parser.add_argument(
+        "--filtered", type=int, nargs="*", default=[100_000, 300_000, 1_000_000], help="references to filter, divide and deal"
+    )
     parser.add_argument("--classes", type=int, nargs="*", default=[CLASSES, 100_000], help="classes of what is divided")
     parser.add_argument("--measure", nargs=3, metavar=("KIND", "N", "CLASSES"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measured(args.measure[0], int(args.measure[1]), int(args.measure[2]))
+        kind, records, classes = args.measure
+        with tempfile.TemporaryDirectory(prefix="refinery-scale-") as folder:
+            print(json.dumps(KINDS[kind](int(records), int(classes), folder)))
         return
     print(f"{'references':>12}{'driver peak MB':>16}{'graph bytes':>13}{'index MB':>10}{'seconds':>9}")
     for records in [0, *args.records]:
@@ -217,13 +223,13 @@ def main() -> None:
         print(f"\ncontrolled rounding: {strata:,} strata, peak {row['peak_mb']:.0f} MB, {row['seconds']:.1f} s", flush=True)
     for kind, counts, where in (
         ("quotas", args.quotas, "in the driver"),
-        ("filtered", args.filtered, "behind a filter, in the local engine"),
+        ("filtered", args.filtered, "behind filters, dealt into shards, in the local engine"),
     ):
         for count in counts:
             for classes in args.classes:
                 row = in_process(kind, count, classes)
                 print(f"\nexact quotas {where}: {count:,} references, {classes:,} classes, ", end="")
-                print(f"peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s")
+                print(f"peak {row['peak_mb']:.0f} MB, {row['seconds']:.0f} s, {row['cpu']:.0f} s of processors")
                 print("  " + ", ".join(f"{name} {number:,}" for name, number in sorted(row["counts"].items())), flush=True)
 
 

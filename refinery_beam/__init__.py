@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from refinery_beam.launch.cached import InstanceInfo, InstanceList, TagResult, ls, tag, untag
     from refinery_beam.launch.check import CheckupResult, check
     from refinery_beam.launch.clean import CleanResult, clean
+    from refinery_beam.launch.cost import Cost
     from refinery_beam.launch.diff import diff
     from refinery_beam.launch.diff_result import DiffResult
     from refinery_beam.launch.drift import DriftResult, drift
@@ -84,6 +85,7 @@ _ROOMS = {
     "launch.cached": "InstanceInfo InstanceList TagResult ls tag untag",
     "launch.check": "CheckupResult check",
     "launch.clean": "CleanResult clean",
+    "launch.cost": "Cost",
     "launch.diff": "diff",
     "launch.diff_result": "DiffResult",
     "launch.drift": "DriftResult drift",
@@ -114,6 +116,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names.split()
 __all__ = [
     "CheckupResult",
     "CleanResult",
+    "Cost",
     "DataError",
     "Dataflow",
     "DiffResult",

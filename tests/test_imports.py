@@ -147,6 +147,8 @@ ALLOWED_LINES: dict[str, dict[str, str]] = {
     "index/digests/hints.py": {"import time": "files modified just now get no hint"},
     "launch/history/log.py": {"from datetime import UTC, datetime": "asks for the runs of the last days"},
     "launch/history/meter.py": {"from time import monotonic": "the seconds of phases, which go into the journal"},
+    "launch/estimate.py": {"from time import perf_counter": "how long a few files take, which plan says and nothing keeps"},
+    "launch/trial.py": {"from time import perf_counter, process_time": "likewise"},
     "launch/run.py": {"from time import monotonic": "the seconds that a run says it took"},
     "job/failures.py": {
         'path = locations.join(work, "failures", f"{os.getpid()}-{os.urandom(4).hex()}.json")': "a message to the driver, in staging",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from refinery_beam import locations
 from refinery_beam.errors import raise_all
@@ -19,6 +19,9 @@ from refinery_beam.planning.explain import class_table, explain
 from refinery_beam.planning.splits.counts import count_classes, count_warnings, decided_by_index, empty_splits, order_warnings
 from refinery_beam.planning.splits.refs import make_refs
 
+if TYPE_CHECKING:
+    from refinery_beam.launch.cost import Cost
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlanResult:
@@ -27,7 +30,7 @@ class PlanResult:
     `classes` are the records by split and label: of a hit those of the instance, of a miss those that the splits will get, before any
     later step; None where filters before the splits decide. `damage` says why an instance that is there does not count; `notes` are what
     listing the sources noticed, and `warnings` (code, message) what of it, of the counts, and of the first files, somebody will miss.
-    `why` is what a miss is made of.
+    `why` is what a miss is made of, and `cost` about what the run would take, from a few files; None where none could be probed.
     """
 
     status: Literal["hit", "miss"]
@@ -43,6 +46,7 @@ class PlanResult:
     notes: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()
     why: WhyResult | None = None
+    cost: Cost | None = field(default=None, compare=False)
     prepared: Prepared = field(repr=False, compare=False)
 
     @property
@@ -75,10 +79,12 @@ class PlanResult:
             "op_versions": dict(plan.op_versions),
             "node_keys": plan.node_keys(self.input_hash),
             "why": None if self.why is None else self.why.sentences(),
+            "cost": None if self.cost is None else self.cost.to_dict(),
         }
 
     def __str__(self) -> str:
-        lines = [self.explain(), "", f"{self.status}: {self.path}", *([f"      ({self.damage})"] if self.damage else [])]
+        cost = [] if self.cost is None else self.cost.lines()
+        lines = [self.explain(), *cost, "", f"{self.status}: {self.path}", *([f"      ({self.damage})"] if self.damage else [])]
         sentences = self.why.sentences() if self.why is not None else []
         if self.why is not None and sentences and not self.damage:
             more = f", and {len(sentences) - 1} more" if len(sentences) > 1 else ""
@@ -88,7 +94,8 @@ class PlanResult:
 
 @keywords(Options)
 def plan(recipe: StrPath, options: Options) -> PlanResult:
-    """Say what `run` would do, without doing it: the key, whether it is a hit, and the plan. Reads files, writes only hints.
+    """Say what `run` would do, without doing it: the key, whether it is a hit, the plan, and about what a miss costs. Reads files; writes
+    only hints, and for a moment the rows of a few files to a temporary folder.
 
     >>> import refinery_beam as rb                                       # doctest: +SKIP
     >>> print(rb.plan("recipe.yaml"))                                    # doctest: +SKIP
@@ -102,6 +109,13 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         prepared = prepare(recipe, settings)
         found = prepared.lookup()
         classes = expected_classes(prepared) if found.manifest is None else found.manifest.raw["classes"]
+    cost = None
+    if found.manifest is None:
+        # A door: a hit costs nothing, and imports nothing for it.
+        from refinery_beam.launch.estimate import estimate
+
+        cost = estimate(prepared)
+    short = [("disk-short", cost.short(locations.absolute(settings.root)))] if cost is not None and cost.is_short else []
     splits = order_warnings(prepared.plan, prepared.index.entries)
     splits += count_warnings(prepared.plan, classes) if classes is not None else []
     return PlanResult(
@@ -116,8 +130,9 @@ def plan_with(recipe: StrPath, settings: Settings) -> PlanResult:
         classes=classes,
         damage=found.damage,
         notes=listing_notes(prepared),
-        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits, *first_remarks(prepared)),
+        warnings=(*prepared.index.warnings, *prepared.index.selection_warnings, *splits, *first_remarks(prepared), *short),
         why=None if found.manifest is not None else reasons(prepared, found),
+        cost=cost,
         prepared=prepared,
     )
 

@@ -189,7 +189,9 @@ def _found_or_built(prepared: Prepared, record: Record) -> tuple[Status, Manifes
     record.building()
     # The door behind a miss: a hit pays for nothing that is imported there.
     from refinery_beam.launch.build.build import build
+    from refinery_beam.launch.estimate import warn_of_short_disk
 
+    warn_of_short_disk(prepared)
     try:
         built = build(prepared)
     except RefineryError as error:

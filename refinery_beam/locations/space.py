@@ -52,12 +52,26 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _disk_of(path: str) -> tuple[str, str]:
-    """The mount point a path is on, and its size. What is free there says little: a run that fails takes away what it wrote."""
+def free_bytes(path: str) -> int | None:
+    """What this user may still write to the disk that a path is on, whether the path is there yet or not; None where nobody says."""
+    try:
+        facts = os.statvfs(_existing(path))
+    except OSError:
+        return None
+    return facts.f_bavail * facts.f_frsize
+
+
+def _existing(path: str) -> str:
+    """The path, or the nearest folder above it that is there."""
     path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
-    disk = path
+    return path
+
+
+def _disk_of(path: str) -> tuple[str, str]:
+    """The mount point a path is on, and its size. What is free there says little: a run that fails takes away what it wrote."""
+    disk = path = _existing(path)
     while not os.path.ismount(disk):
         disk = os.path.dirname(disk)
     try:

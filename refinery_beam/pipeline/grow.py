@@ -16,7 +16,7 @@ from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.splits.quotas import part_of, position
 from refinery_beam.plugins.base import BoundOp, GeneratedRecord, GenerateOp
 from refinery_beam.plugins.discovery import plugin_of_plan
-from refinery_beam.record.lineage import generated_ref, lineage_of
+from refinery_beam.record.lineage import expanded, generated_ref, generated_refs, lineage_of
 from refinery_beam.records import Ref, StepCountRow
 
 
@@ -80,11 +80,7 @@ class GenerateRecords(beam.DoFn):
             self._records = tuple(bound.call(bound.op.generated, bound.params))
 
     def process(self, ref: Ref) -> Iterable[Ref]:
-        if not self._step.replace:
-            yield ref
-        for record in self._records:
-            known = {**record.tags, "source_path": ref.path, "seed": self._step.seed}
-            yield generated_ref(ref, self._step, record.name, record.params, {field: known[word] for word, field in self._step.fields})
+        return generated_refs(ref, self._step, self._records)
 
 
 class Copies(beam.DoFn):
@@ -120,12 +116,6 @@ class ExtraCuts:
 
     def __call__(self, stratum: str, count: int, classes: Mapping[str, int]) -> list[int]:
         return [self.lacking(count, classes) % count]
-
-
-def expanded(ref: Ref, step: AugmentStep) -> Iterable[Ref]:
-    """The variants of a record under one stored augmentation."""
-    for replica in range(step.expansion):
-        yield generated_ref(ref, step, replica, step.params, {})
 
 
 def _bound(plan: Plan, step: GenerateStep) -> BoundOp[GenerateOp]:

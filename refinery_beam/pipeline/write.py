@@ -47,22 +47,8 @@ class WriteShards(beam.PTransform):
         self._job, self._points, self._merged = job, points, merged
 
     def expand(self, refs: beam.PCollection[Ref]) -> Written:
-        counts = (
-            refs
-            | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
-            | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-        )
-        table = beam.pvalue.AsDict(counts)
-        out = (
-            refs
-            | "ShardOf"
-            >> beam.ParDo(Deal(self._job, "write", shard_of), table, self._job.shard_records).with_output_types(
-                tuple[tuple[str, int, int], Ref]
-            )
-            | "Group" >> beam.GroupByKey()
-            | "Write"
-            >> beam.ParDo(WriteShard(self._job, self._points), self._merged).with_outputs(LOST, PARTIALS, *EXTRA_ROWS, main="shards")
-        )
+        write = beam.ParDo(WriteShard(self._job, self._points), self._merged)
+        out = in_shards(refs, self._job) | "Write" >> write.with_outputs(LOST, PARTIALS, *EXTRA_ROWS, main="shards")
         partials = typed(out[PARTIALS], tuple[str, bytes])
         extras = {tag: typed(out[tag], kind) for tag, kind in EXTRA_ROWS.items()}
         return Written(typed(out.shards, ShardRow), typed(out[LOST], LedgerRow), partials, extras)
@@ -150,6 +136,17 @@ class WriteShard(ShardWriter):
             yield beam.pvalue.TaggedOutput(tag, row)
         for pair in written.partials:
             yield beam.pvalue.TaggedOutput(PARTIALS, pair)
+
+
+def in_shards(refs: beam.PCollection[Ref], job: Job) -> beam.PCollection[tuple[tuple[str, int, int], Iterable[Ref]]]:
+    """The refs of every shard, by split, number and how many shards the split has."""
+    counts = (
+        refs
+        | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
+        | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
+    )
+    deal = beam.ParDo(Deal(job, "write", shard_of), beam.pvalue.AsDict(counts), job.shard_records)
+    return refs | "ShardOf" >> deal.with_output_types(tuple[tuple[str, int, int], Ref]) | "Group" >> beam.GroupByKey()
 
 
 def shards_for(records: int, shard_records: int) -> int:

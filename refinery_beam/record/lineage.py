@@ -7,12 +7,12 @@ generating ops are applied to the decoded content, before Transformations; entri
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from refinery_beam.identity import Stream, canonical_bytes, generated_id, record_key
 from refinery_beam.planning.generated import AugmentStep, GenerateStep
-from refinery_beam.plugins.base import AugmentOp, BoundOp, Content, GenerateOp, Plugin, Use
+from refinery_beam.plugins.base import AugmentOp, BoundOp, Content, GeneratedRecord, GenerateOp, Plugin, Use
 from refinery_beam.record.steps import draw
 from refinery_beam.records import Ref, read_fields, write_fields
 
@@ -35,6 +35,21 @@ def generated_ref(
     fields = write_fields({**read_fields(ref), **tags}) if tags else ref.fields
     lineage = canonical_bytes([*lineage_of(ref), entry]).decode()
     return ref._replace(record_id=record_id, key=record_key(record_id), fields=fields, lineage=lineage)
+
+
+def generated_refs(ref: Ref, step: GenerateStep, records: Iterable[GeneratedRecord]) -> Iterator[Ref]:
+    """A record, unless the step replaces it, and the records that the op of the step generates of it."""
+    if not step.replace:
+        yield ref
+    for record in records:
+        known = {**record.tags, "source_path": ref.path, "seed": step.seed}
+        yield generated_ref(ref, step, record.name, record.params, {field: known[word] for word, field in step.fields})
+
+
+def expanded(ref: Ref, step: AugmentStep) -> Iterator[Ref]:
+    """The variants of a record under one stored augmentation."""
+    for replica in range(step.expansion):
+        yield generated_ref(ref, step, replica, step.params, {})
 
 
 def lineage_of(ref: Ref) -> list[dict[str, Any]]:

@@ -35,22 +35,27 @@ class Entries(Protocol):
 
 
 def expected_records(plan: Plan, plugin: Plugin, entries: Entries) -> int:
-    """About as many as are stored: records by split as the ratios say, each multiplied by what generation and stored augmentation make of
-    it. Ignores filters and bad files.
+    """About as many as are stored."""
+    return max(1, round(sum(expected_rows(plan, plugin, entries).values())))
+
+
+def expected_rows(plan: Plan, plugin: Plugin, entries: Entries, *, varied: bool = True) -> dict[str, Fraction]:
+    """The rows of each split: records as the ratios say, each multiplied by what generation and, if they are to be `varied`, stored
+    augmentation make of it. Ignores filters and bad files.
     """
     copies = any(step.kind != "variants" for step in plan.generation)
     classes = Counter(entry.label for entry in entries if entry.label is not None) if copies else Counter[str]()
-    total = Fraction(0)
+    found = {}
     for split, share in _shares(plan, entries).items():
         rows = share
         for step in plan.generation:
             if split in step.splits:
                 rows *= _factor(plugin, step, classes)
-        for varied in aggressive(plan.augmentations):
-            if split in varied.splits:
-                rows *= varied.expansion
-        total += rows
-    return max(1, round(total))
+        for made in aggressive(plan.augmentations):
+            if varied and split in made.splits:
+                rows *= made.expansion
+        found[split] = rows
+    return found
 
 
 def expected_bytes(plan: Plan, plugin: Plugin, entries: Entries, *, source_bytes: int = 0) -> int:

@@ -28,7 +28,7 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
     parts. Where no step comes between the index and the split (`Plan.split_from_index`), refs have their split.
     """
     split, scratch = plan.split, index.scratch
-    refs: Iterable[Ref] = Again(partial(_refs, index, plan, plugin))
+    refs: Iterable[Ref] = Again(partial(undivided_refs, index, plan, plugin))
     if split.group_by is not None and split.keep_duplicates_together:
         refs = join_groups(refs, scratch=scratch)
     grouped = split.group_by is not None or (split.keep_duplicates_together and index.repeats.records > 0)
@@ -116,7 +116,8 @@ def _sorted(refs: Iterable[Ref], scratch: str) -> Sorter[Ref]:
     return found
 
 
-def _refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
+def undivided_refs(index: Index, plan: Plan, plugin: Plugin) -> Iterator[Ref]:
+    """The refs of an index in the order of their keys, before any split."""
     steps = _metadata_steps(plan, plugin)
     split = plan.split
     for entry in index.entries:
