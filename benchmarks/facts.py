@@ -20,6 +20,7 @@ from pathlib import Path
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
 from refinery_beam.planning.splits.refs import make_refs
+from refinery_beam.record.prepared import Crew
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import Ref
@@ -100,8 +101,7 @@ def written(made: tuple[Worker, list[Ref]], work: Path, threads: int, *, facts: 
             shards=1,
             folder=f"{scratch}/dataset",
             scratch=scratch,
-            pool=pool if threads > 1 else None,
-            threads=threads,
+            crew=Crew(pool=pool if threads > 1 else None, threads=threads),
             facts=target,
         )
         return time.perf_counter() - wall, time.process_time() - cpu

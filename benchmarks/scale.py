@@ -95,7 +95,7 @@ def driver(records: int, _: int, folder: str) -> dict[str, Any]:
         )
         refs, grouped = make_refs(index, plan, plugin)
         write_index(f"{folder}/index", refs, count=records)
-        assert grouped == (index.facts.repeats > 0) and len(index.entries) == records
+        assert grouped == (index.repeats.records > 0) and len(index.entries) == records
         index_bytes = sum(f.stat().st_size for f in Path(folder, "index").iterdir())
     job = Job(plan=plan, instance="/nowhere/instance", work=folder, threads=1, records=records, shard_records=1000, grouped=True)
     pipeline = beam.Pipeline(runner="FnApiRunner")

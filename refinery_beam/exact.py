@@ -36,6 +36,12 @@ __all__ = ["ChannelHistogram", "ChannelSums", "ExactError", "FloatMoments", "Par
 
 _BYTE_MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 
+_SMALL = 1 << 14
+"""Images of so many pixels at most are counted together with others."""
+
+_WAITS = 1 << 18
+"""So many bytes of images wait at most until they are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelSums:
@@ -114,7 +120,11 @@ class ChannelHistogram:
 
     def __init__(self) -> None:
         self._count = 0
-        self._bins: list[int] = []
+        self._planes = 0
+        self._counted: list[int] = []
+        self._waiting: list[bytes] = []
+        """Interleaved values of small images. They are counted together: 768 additions cost more than a small image."""
+        self._waits = 0
 
     @property
     def count(self) -> int:
@@ -124,16 +134,20 @@ class ChannelHistogram:
     @property
     def bins(self) -> tuple[tuple[int, ...], ...]:
         """The 256 counts of every channel."""
-        return tuple(tuple(self._bins[i : i + 256]) for i in range(0, len(self._bins), 256))
+        bins = self._bins()
+        return tuple(tuple(bins[i : i + 256]) for i in range(0, len(bins), 256))
 
     def add(self, pixels: Image | Array) -> None:
         """Count the values of one image."""
-        bins = _image_bins(pixels)
-        self._merge(bins, 1)
+        planes = _planes_of(pixels)
+        if math.prod(pixels.size if isinstance(pixels.size, tuple) else pixels.shape[:2]) <= _SMALL:
+            self._merge(planes, [], [pixels.tobytes()], 1)
+        else:
+            self._merge(planes, _image_bins(pixels), [], 1)
 
     def merge(self, other: ChannelHistogram) -> None:
         """Count what `other` counted."""
-        self._merge(other._bins, other._count)
+        self._merge(other._planes, other._counted, other._waiting, other._count)
 
     def channels(self) -> tuple[ChannelSums, ...]:
         """The exact sums of every channel. Raises ExactError if no value was counted."""
@@ -152,8 +166,7 @@ class ChannelHistogram:
         import numpy as np
 
         ramp = np.arange(256, dtype=np.uint8).reshape(256, 1)
-        width = len(self._bins) // 256
-        return ramp if width <= 1 else np.repeat(ramp[:, :, None], width, axis=2)
+        return ramp if self._planes <= 1 else np.repeat(ramp[:, :, None], self._planes, axis=2)
 
     def through(self, mapping: Mapped) -> FloatMoments:
         """The moments of the same images after an elementwise op, without reading them again.
@@ -183,18 +196,31 @@ class ChannelHistogram:
         """The inverse of `dumps`."""
         body = _body(data, "histogram")
         made = cls()
-        made._count = body["count"]
-        made._bins = [n for bins in body["channels"] for n in bins]
+        made._count, made._planes = body["count"], len(body["channels"])
+        made._counted = [n for bins in body["channels"] for n in bins]
         return made
 
-    def _merge(self, bins: list[int], count: int) -> None:
-        if not self._bins:
-            self._bins = list(bins)
-        elif bins:
-            if len(bins) != len(self._bins):
-                raise ExactError(f"an image of {len(bins) // 256} channels among images of {len(self._bins) // 256}")
-            self._bins = list(map(int.__add__, self._bins, bins))
+    def _merge(self, planes: int, counted: list[int], waiting: list[bytes], count: int) -> None:
+        if planes and self._planes and planes != self._planes:
+            raise ExactError(f"an image of {planes} channels among images of {self._planes}")
+        self._planes = self._planes or planes
         self._count += count
+        self._counted = list(map(int.__add__, self._counted, counted)) if self._counted and counted else self._counted or counted
+        self._waiting += waiting
+        self._waits += sum(map(len, waiting))
+        if self._waits > _WAITS:
+            self._bins()
+
+    def _bins(self) -> list[int]:
+        """All counts, channel by channel; counts what waits."""
+        if self._waiting:
+            import numpy as np
+
+            values = np.frombuffer(b"".join(self._waiting), np.uint8)
+            self._waiting, self._waits = [], 0
+            bins = _array_bins(values.reshape(1, -1, self._planes) if self._planes > 1 else values.reshape(1, -1))
+            self._counted = list(map(int.__add__, self._counted, bins)) if self._counted else bins
+        return self._counted
 
 
 class FloatMoments:
@@ -323,16 +349,21 @@ def sqrt_float(value: Fraction) -> float:
     return (2 * root + sticky) / (1 << (shift + 1))
 
 
-def _image_bins(pixels: Image | Array) -> list[int]:
+def _planes_of(pixels: Image | Array) -> int:
+    """How many channels an image has. Raises ExactError for one that is not of bytes."""
     mode = getattr(pixels, "mode", None)
     if mode is not None:
         if mode not in _BYTE_MODES:
             raise ExactError(f"a histogram counts 8-bit images, not Pillow mode {mode}")
-        return cast("Image", pixels).histogram()
+        return _BYTE_MODES[mode]
     array = cast("Array", pixels)
-    if str(array.dtype) != "uint8" or array.ndim not in (2, 3):
+    if array.dtype != "uint8" or array.ndim not in (2, 3):
         raise ExactError(f"a histogram counts uint8 images, not {array.dtype}{list(array.shape)}")
-    return _array_bins(array)
+    return 1 if array.ndim == 2 else int(array.shape[2])
+
+
+def _image_bins(pixels: Image | Array) -> list[int]:
+    return cast("Image", pixels).histogram() if hasattr(pixels, "mode") else _array_bins(pixels)
 
 
 def _array_bins(array: np.ndarray[Any, np.dtype[np.uint8]]) -> list[int]:

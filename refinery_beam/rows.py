@@ -27,6 +27,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from refinery_beam.dtypes import FLOATS, INTEGERS, normal_dtype
@@ -118,7 +119,12 @@ def files_digest(files: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _pixels(dtype: str, shape: Iterable[int], data: bytes) -> bytes:
-    return b"pixels:" + digest("pixels", dtype, canonical_bytes([int(n) for n in shape]), data)
+    return b"pixels:" + digest("pixels", dtype, _shape_text(tuple(shape)), data)
+
+
+@lru_cache(maxsize=1024)
+def _shape_text(shape: tuple[int, ...]) -> bytes:
+    return canonical_bytes([int(n) for n in shape])
 
 
 def _plain(dtype: str, value: Any) -> Any:

@@ -76,7 +76,7 @@ def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn
             except BaseException as error:
                 answer = (False, error)
             with os.fdopen(writer, "wb") as file:
-                file.write(_pickled(answer))
+                file.write(pickled(answer))
             status = 0
     finally:
         for stream in (sys.stdout, sys.stderr):
@@ -85,10 +85,12 @@ def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn
         os._exit(status)
 
 
-def _pickled(answer: tuple[bool, Any]) -> bytes:
+def pickled(answer: tuple[bool, Any]) -> bytes:
+    """(True, a result) or (False, an exception), as bytes that another process can unpickle."""
     try:
-        data = pickle.dumps(answer)
-        pickle.loads(data)  # noqa: S301 - an exception may be pickled and yet not be unpickled
+        data = pickle.dumps(answer, protocol=5)
+        if not answer[0]:
+            pickle.loads(data)  # noqa: S301 - an exception may be pickled and yet not be unpickled
         return data
     except Exception:
         # Some exceptions of libraries cannot be pickled. Their text is passed on, their type is lost.

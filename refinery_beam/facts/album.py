@@ -8,8 +8,8 @@ the records holds whatever is in the album of all of them, so albums of shards a
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from refinery_beam.identity import rank
 
@@ -23,6 +23,10 @@ LOST = 64
 """Records of the ledger with a picture, at most: those with the least record keys."""
 
 
+Bounds: TypeAlias = Mapping[str | None, tuple[int, bytes]]
+"""By class, below which (rank, key) a record must be to get into an album."""
+
+
 class Picture(NamedTuple):
     """One record of an album. ``key`` is its record key, ``content`` what is kept of it. ``reason`` is '' but for records of the ledger."""
 
@@ -32,6 +36,11 @@ class Picture(NamedTuple):
     label: str | None
     content: Any
     reason: str = ""
+
+
+def ranked(seed: int, key: bytes, record_id: str, label: str | None, content: Any) -> Picture:
+    """The picture of a record, with its rank."""
+    return Picture(rank("thumbnail", seed, "record", key), key, record_id, label, content)
 
 
 class Album:
@@ -46,28 +55,45 @@ class Album:
     def __init__(self, *, seed: int) -> None:
         self._seed = seed
         self._classes: dict[str | None, tuple[int, list[Picture]]] = {}
+        self._room: dict[str | None, int] = {}
+        """How many pictures each class had room for when the album was trimmed. It never gets more."""
 
     def add(self, key: bytes, record_id: str, label: str | None, content: Any) -> None:
         """One record more, if its class has room for it."""
-        self.join(Picture(rank("thumbnail", self._seed, "record", key), key, record_id, label, content))
+        self.join(ranked(self._seed, key, record_id, label, content))
 
     def join(self, picture: Picture) -> None:
         """One picture of another album of the same seed."""
+        room = self._room.get(picture.label, A_CLASS)
+        if not room:
+            return
         if picture.label not in self._classes:
             self._classes[picture.label] = (rank("thumbnail", self._seed, "class", (picture.label or "").encode()), [])
         known = self._classes[picture.label][1]
-        if len(known) < A_CLASS or picture[:2] < known[-1][:2]:
+        if len(known) < room or picture[:2] < known[-1][:2]:
             insort(known, picture, key=lambda one: one[:2])
-            del known[A_CLASS:]
+            del known[room:]
+
+    def bounds(self, labels: Iterable[str | None]) -> Bounds:
+        """Below which (rank, key) a record of each class must be to get in, of those classes that have no more room."""
+        found: dict[str | None, tuple[int, bytes]] = {}
+        for label in labels:
+            room, known = self._room.get(label, A_CLASS), self._classes.get(label, (0, []))[1]
+            if not room:
+                found[label] = (-1, b"")
+            elif len(known) >= room:
+                found[label] = known[room - 1][:2]
+        return found
 
     def trim(self) -> None:
         """Drop what the bound on classes leaves no room for. Until then an album may hold more."""
-        ranked = sorted(self._classes, key=lambda label: (self._classes[label][0], label or ""))
-        for position, label in enumerate(ranked, 1):
+        order = sorted(self._classes, key=lambda label: (self._classes[label][0], label or ""))
+        for position, label in enumerate(order, 1):
+            self._room[label] = min(A_CLASS, CLASSES // position)
             if position > CLASSES:
                 del self._classes[label]
             else:
-                del self._classes[label][1][CLASSES // position :]
+                del self._classes[label][1][self._room[label] :]
 
     def replace(self, picture: Picture, content: Any) -> None:
         """Keep other content of a picture."""

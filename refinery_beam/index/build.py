@@ -9,16 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from refinery_beam.errors import RefineryError, display, raise_all
 from refinery_beam.identity import nfc, record_key
-from refinery_beam.index.digests.digest_files import Digested, digest_files
+from refinery_beam.index.digests.digest_files import Digested, HashersFor, digest_files
 from refinery_beam.index.digests.digest_kind import MD5, SHA256, digest_kind
 from refinery_beam.index.digests.hashing import SourceHash, input_hash
 from refinery_beam.index.digests.hints import HintCache
-from refinery_beam.index.duplicates import Member, by_content, find_repeats
+from refinery_beam.index.duplicates import Member, Repeats, by_content, find_repeats
 from refinery_beam.index.faults import ReadingFaults, check_files
 from refinery_beam.index.labels.columns import wanted_fields
 from refinery_beam.index.labels.label_rules import Given, Labelling, label_files
@@ -57,13 +57,11 @@ class Entry(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Facts about all entries together: how many a source has, their bytes, the partitions they name (sorted), and how many of them
-    have the content of another."""
+    """Facts about all entries together: how many a source has, their bytes, and the partitions they name (sorted)."""
 
     files: tuple[int, ...]
     bytes: int
     partitions: tuple[str, ...]
-    repeats: int
 
 
 @dataclass(frozen=True)
@@ -71,10 +69,10 @@ class Index:
     """What is there. ``entries`` come in the order of ``key``; they can be gone through again and again, and are never all in memory when
     there are many. ``input_hash`` (hex) covers every selected file, those in ``bad`` too, and the content of label tables. ``selection``
     is what listing left out, and ``selection_warnings`` (code, message) say what of it somebody will miss: they are no part of the key, so
-    of no file that has a digest. ``notes`` and ``warnings`` (code, message) are about the selected data and the same on every machine;
-    ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what digests are:
-    ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files. ``refused`` are the files behind ``bad``, without a
-    label; the digest of one that cannot be read is empty.
+    of no file that has a digest. ``notes``, ``label_warnings`` and ``warnings`` (code, message) are about the selected data and the same on
+    every machine; ``run_notes`` and ``hashed`` (files really read) are about this run and belong in the journal only. ``kind`` is what
+    digests are: ``sha256``, or the ``md5`` of stores. ``scratch`` is the folder for temporary files. ``refused`` are the files behind
+    ``bad``, without a label; the digest of one that cannot be read is empty.
     """
 
     sources: tuple[Source, ...]
@@ -83,7 +81,7 @@ class Index:
     input_hash: str
     selection: Selection
     notes: tuple[str, ...]
-    warnings: tuple[tuple[str, str], ...]
+    label_warnings: tuple[tuple[str, str], ...]
     hashed: int
     bad: Sorter[LedgerRow]
     refused: Sorter[Entry]
@@ -96,6 +94,19 @@ class Index:
     def records_in(self) -> int:
         """How many files the sources select: entries and bad ones."""
         return len(self.entries) + len(self.bad)
+
+    @cached_property
+    def repeats(self) -> Repeats:
+        """The entries that have the content of another one. They are found when somebody asks: a hit does not."""
+        contents = by_content(self.scratch)
+        for entry in self.entries:
+            contents.add(Member(entry.digest, entry.key, entry.record_id, entry.label, entry.partition))
+        return find_repeats(contents)
+
+    @property
+    def warnings(self) -> tuple[tuple[str, str], ...]:
+        """Those about labels, and about identical files."""
+        return (*self.label_warnings, *self.repeats.warnings)
 
 
 Digester: TypeAlias = Callable[[SourceListing], Iterable[Digested]]
@@ -110,14 +121,15 @@ def build_index(
     threads: int,
     digest: str = "auto",
     remote: Callable[[SourceListing, HintCache], Iterable[Digested]] | None = None,
+    hashers: HashersFor | None = None,
 ) -> Index:
     """List, label and digest everything the recipe's sources select.
 
     The recipe's static checks have passed. Raises DataError (or ErrorGroup) for sources and label tables that cannot be used, for record
     ids that meet, and, under ``on_error: fail``, for files without a label, with names that are not text, or that cannot be read; under
     ``quarantine`` these become ledger rows in ``bad``. Loaders of the plugin list its own source types. `digest` is 'auto' or 'sha256', see
-    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any. Temporary files for what does not fit in
-    memory lie next to the hints.
+    `digest_kind`; `remote` computes the SHA-256 of files on a store, for recipes that have any, `hashers` that of others. Temporary files
+    for what does not fit in memory lie next to the hints.
     """
     scratch = os.path.dirname(hints_path)
     sources = make_sources(recipe, plugin.kind)
@@ -134,7 +146,7 @@ def build_index(
         if listing.source.remote:
             assert remote is not None
             return remote(listing, hints)
-        return digest_files(listing, hints=hints, threads=threads)
+        return digest_files(listing, hints=hints, threads=threads, hashers=hashers)
 
     index = assemble(listings, labellings, digester, kind=kind, strict=strict, scratch=scratch)
     return replace(index, run_notes=tuple(hints.notes))
@@ -180,16 +192,15 @@ def assemble(
         gathered.add_source(listing.source.name, labelling, digest(listing))
     raise_all(gathered.faults.errors(strict=strict))
     sources = [listing.source for listing in listings]
-    repeats = find_repeats(gathered.contents)
     return Index(
         sources=tuple(sources),
         entries=gathered.entries,
-        facts=gathered.facts(repeats.records),
+        facts=gathered.facts(),
         input_hash=input_hash(gathered.hashes, [(s.name, lab.table) for s, lab in zip(sources, labellings, strict=True) if lab.table]),
         selection=Selection(tuple(listing.selection for listing in listings)),
         selection_warnings=tuple(warning for listing in listings for warning in listing.warnings),
         notes=tuple(note for labelling in labellings for note in labelling.notes),
-        warnings=(*(w for lab in labellings for w in lab.warnings), *repeats.warnings),
+        label_warnings=tuple(w for lab in labellings for w in lab.warnings),
         hashed=gathered.hashed,
         bad=gathered.bad,
         refused=gathered.refused,
@@ -199,14 +210,13 @@ def assemble(
 
 
 class Gathered:
-    """Collects digested files: entries by key, contents, lost records, and the hash of each source."""
+    """Collects digested files: entries by key, lost records, and the hash of each source."""
 
     def __init__(self, scratch: str = "", *, kind: str = SHA256) -> None:
         self.kind = kind
         self.entries = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
         self.bad = Sorter(key=lambda row: record_key(row.record_id), make=LedgerRow._make, folder=scratch)
         self.refused = Sorter(key=lambda entry: entry.key, make=Entry._make, folder=scratch)
-        self.contents = by_content(scratch)
         self.hashes: list[SourceHash] = []
         self.faults = ReadingFaults()
         self.hashed = 0
@@ -236,14 +246,13 @@ class Gathered:
             partition = nfc(file.partition) if file.partition else ""
             key = record_key(record_id)
             self.entries.add(Entry(number, file.path, record_id, file.size, sha, given.label, partition, given.fields, key))
-            self.contents.add(Member(sha, key, record_id, given.label, partition))
             self._bytes += file.size
             self._partitions.add(partition)
         self._files.append(len(self.entries) - before)
 
-    def facts(self, repeats: int) -> Facts:
+    def facts(self) -> Facts:
         """The facts about all collected files."""
-        return Facts(tuple(self._files), self._bytes, tuple(sorted(self._partitions - {""})), repeats)
+        return Facts(tuple(self._files), self._bytes, tuple(sorted(self._partitions - {""})))
 
 
 def _collect(steps: Iterable[Callable[[], _T]]) -> list[_T]:

@@ -14,6 +14,7 @@ from refinery_beam.cache import Found, InstanceKey, Manifest, home, instance_dir
 from refinery_beam.errors import PluginError, RecipeError, RefineryError, raise_all
 from refinery_beam.identity import LAW_VERSION, value_digest
 from refinery_beam.index import Index, build_index
+from refinery_beam.index.digests.digest_files import HashersFor
 from refinery_beam.launch.own_recipe import OwnRecipe, find_own
 from refinery_beam.launch.related import NOBODY, Asking, Comparison, find_borrowed, find_comparisons
 from refinery_beam.launch.remote_digests import digest_remote
@@ -126,12 +127,19 @@ def _plugin_of(recipe: Recipe, plugin_paths: Sequence[str]) -> Plugin:
 
 
 def prepare(
-    source: StrPath, settings: Settings, *, asking: Asking = NOBODY, given: GivenText | None = None, own: OwnRecipe | None = None
+    source: StrPath,
+    settings: Settings,
+    *,
+    asking: Asking = NOBODY,
+    given: GivenText | None = None,
+    own: OwnRecipe | None = None,
+    hashers: HashersFor | None = None,
 ) -> Prepared:
     """Load, check, list, digest and key a recipe. Raises the first kind of error found, all of that kind at once.
 
     Reads file contents only where no hint has their digest. `asking` are the recipes that name this one, and wait for it;
     `given` is the recipe's text where it is not that of its file, `own` the instance that it lies in, where the caller knows it.
+    `hashers` are those of `index.build_index`.
     """
     if not asking.recipes:
         settings.check()
@@ -152,6 +160,7 @@ def prepare(
         threads=settings.workers or os.cpu_count() or 1,
         digest=settings.digest,
         remote=partial(digest_remote, settings=settings, scratch=os.path.dirname(hints)),
+        hashers=hashers,
     )
     partitions = [s.partition for s in recipe.model.Input.sources if s.partition]
     found = sorted(set(index.facts.partitions) - set(partitions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -11,6 +12,7 @@ from refinery_beam import locations
 from refinery_beam.cache import Manifest, home, resume_dir, sweep, sweep_store
 from refinery_beam.errors import RefineryError
 from refinery_beam.index import Selection
+from refinery_beam.launch.ahead import while_hashing
 from refinery_beam.launch.history.record import Record
 from refinery_beam.launch.options import Options, keywords
 from refinery_beam.launch.own_recipe import find_own, is_gone
@@ -125,7 +127,7 @@ def run_recipe(
     with record.ends():
         try:
             with settings.phase("prepare"):
-                prepared = prepare(recipe, settings, given=given)
+                prepared = prepare(recipe, settings, given=given, hashers=partial(while_hashing, settings))
         except RefineryError as error:
             if given is not None:
                 raise

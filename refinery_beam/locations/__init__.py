@@ -175,12 +175,23 @@ def read(location: str) -> bytes:
     """The whole file. Safe to call from many threads at once."""
     if is_url(location):
         return objects.read(location)
-    with open_plain(location) as file:
-        return file.read()
+    descriptor = _open_plain(location)
+    try:
+        parts: list[bytes] = []
+        # One byte more than a file says, so that a file that has not grown is read by two calls.
+        while part := os.read(descriptor, min(os.fstat(descriptor).st_size + 1, 1 << 30) if not parts else 1 << 20):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def open_plain(path: str) -> BufferedReader:
     """A local file, opened for reading. OSError for what is no plain file: a pipe that nobody writes to would keep a run for ever."""
+    return os.fdopen(_open_plain(path), "rb")
+
+
+def _open_plain(path: str) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
     try:
         mode = os.fstat(descriptor).st_mode
@@ -188,7 +199,7 @@ def open_plain(path: str) -> BufferedReader:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, f"it is no plain file but {_kind(mode)}", path)
-        return os.fdopen(descriptor, "rb")
+        return descriptor
     except BaseException:
         os.close(descriptor)
         raise

@@ -9,6 +9,7 @@ import apache_beam as beam
 
 from refinery_beam import locations
 from refinery_beam.crashes.markers import Markers, Task
+from refinery_beam.forked.elsewhere import Elsewhere
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
@@ -16,6 +17,7 @@ from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
 from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.record.extras import EXTRA_ROWS, Gather
+from refinery_beam.record.prepared import Crew
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker, derive_before_writing
 from refinery_beam.records import LedgerRow, Ref, ShardRow
@@ -101,11 +103,9 @@ class ShardWriter(beam.DoFn):
                 shards=shards,
                 folder=f"{job.instance}/{self.folder}",
                 scratch=scratch,
-                pool=shared_pool(job.threads),
-                threads=job.threads,
+                crew=Crew(pool=shared_pool(job.threads), threads=job.threads, markers=self._markers, elsewhere=Elsewhere.of(job)),
                 progress=progress,
                 gather=gather,
-                markers=self._markers,
                 facts=facts,
             )
         finished = FinishedShard.of(written)

@@ -5,20 +5,20 @@ The driver joins these files to input.parquet and to the files below facts/.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refinery_beam import locations
-from refinery_beam.facts.album import Album, LostAlbum, Picture
+from refinery_beam.facts.album import Album, Bounds, LostAlbum, Picture, ranked
 from refinery_beam.facts.histograms import Histograms, lines_schema
 from refinery_beam.identity import record_key
+from refinery_beam.planning.nodes import Plan
 from refinery_beam.plugins.base import FieldType, Kind
 from refinery_beam.plugins.fact_columns import with_scales
 from refinery_beam.plugins.measures import Measures, Sketch, Thumbnail
 from refinery_beam.record.columns import arrow_type
 from refinery_beam.record.lineage import file_record_id
+from refinery_beam.record.observed import Observed
 from refinery_beam.records import LedgerRow, Ref
 
 if TYPE_CHECKING:
@@ -29,23 +29,8 @@ FILE, DIGEST, STANDS = "file", "digest", "stands"
 the record stands for its file where each file counts once.
 """
 
-BATCH = 64
-"""Records that are measured together: their sketches are in memory."""
-
-BATCHES = 2
-"""Batches of a shard that are being measured at a time."""
-
 UNDEVELOPED = 128
 """So many pictures of an album stay sketches until thumbnails are made. Waiting saves those whose position another record takes."""
-
-
-class Fact(NamedTuple):
-    """The facts of one row: its ref, whether it stands for its file, what the header states, and its sketch."""
-
-    ref: Ref
-    stands: bool
-    stated: Mapping[str, Any]
-    sketch: Sketch | None
 
 
 def fact_types(kind: Kind) -> dict[str, str]:
@@ -54,24 +39,13 @@ def fact_types(kind: Kind) -> dict[str, str]:
 
 
 class FactsPart:
-    """Gathers the facts of the rows of one shard, in their order. Sketches live until so many are measured together: in the pool, if there
-    is one, so that the thread that writes does not wait.
-    """
+    """Gathers the facts of the rows of one shard, in their order."""
 
-    def __init__(self, kind: Kind, *, seed: int, pool: ThreadPoolExecutor | None = None) -> None:
-        self._kind, self._pool = kind, pool
-        self._types = fact_types(kind)
-        self._waiting: list[Fact] = []
-        self._measuring: deque[tuple[list[Fact], Future[_Measured]]] = deque()
+    def __init__(self, kind: Kind, *, seed: int) -> None:
+        self._kind = kind
         self._rows: list[tuple[Any, ...]] = []
         self._album, self._lost = Album(seed=seed), LostAlbum()
         self._histograms = Histograms(seed=seed)
-
-    def add(self, fact: Fact) -> None:
-        """Take the facts of a row that was appended to the shard."""
-        self._waiting.append(fact)
-        if len(self._waiting) >= BATCH:
-            self._measure()
 
     def lose(self, ref: Ref, row: LedgerRow, sketch: Sketch | None) -> None:
         """Take the sketch of a record that went to the ledger after it was decoded."""
@@ -79,42 +53,25 @@ class FactsPart:
             self._lost.join(Picture(0, ref.key, ref.record_id, ref.label, sketch, row.reason))
             _develop(self._lost, self._kind.measures)
 
-    def _measure(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        if self._pool is None:
-            self._take(waiting, _measured(self._kind.measures, waiting))
-            return
-        self._measuring.append((waiting, self._pool.submit(_measured, self._kind.measures, waiting)))
-        if len(self._measuring) > BATCHES:
-            self._finish(BATCHES)
+    def bounds(self, labels: Iterable[str | None]) -> Bounds:
+        """Which records of the labels may still have a picture; see `Album.bounds`."""
+        return self._album.bounds(labels)
 
-    def _finish(self, left: int) -> None:
-        """Take what is measured, in order, until only `left` batches are being measured."""
-        while len(self._measuring) > left:
-            facts, future = self._measuring.popleft()
-            self._take(facts, future.result())
-
-    def _take(self, facts: Sequence[Fact], measured: _Measured) -> None:
+    def add(self, facts: Facts) -> None:
+        """Take the facts of rows that were appended to the shard."""
+        self._rows += facts.rows
         if self._kind.measures is not None:
-            self._histograms.add(measured.labels, measured.counted, measured.records)
-            for fact in facts:
-                if fact.sketch is not None and fact.stands:
-                    self._album.add(fact.ref.key, fact.ref.record_id, fact.ref.label, fact.sketch)
+            self._histograms.add(facts.labels, facts.counted, facts.records)
+            for picture in facts.pictures:
+                self._album.join(picture)
             self._album.trim()
             if sum(not isinstance(picture.content, Thumbnail) for picture in self._album) > UNDEVELOPED:
                 _develop(self._album, self._kind.measures)
-        for i, fact in enumerate(facts):
-            ref, values = fact.ref, {**fact.stated, **measured.facts.get(i, {})}
-            key = record_key(file_record_id(ref)) if ref.lineage else ref.key
-            own = (key, ref.digest, fact.stands, ref.record_id, ref.label, ref.size)
-            self._rows.append((*own, *(values.get(name) for name in self._types)))
 
     def write(self, location: str, *, temporary: str) -> None:
         """Write everything as Parquet files, through a `temporary` one on a local disk."""
         import pyarrow as pa
 
-        self._measure()
-        self._finish(0)
         if self._kind.measures is not None:
             _develop(self._album, self._kind.measures)
         schema = part_schema(self._kind)
@@ -127,31 +84,51 @@ class FactsPart:
 PICTURES, HISTOGRAMS = "pictures", "histograms"
 
 
-class _Measured(NamedTuple):
-    """The measured facts of a batch by position; the histograms of its labels by channel, and how many records of each have the channel."""
+class Facts(NamedTuple):
+    """The facts of some rows: their rows of a part, pictures that may be worth a thumbnail, and the histograms of their labels by channel
+    with how many records of each have the channel.
+    """
 
-    facts: Mapping[int, Mapping[str, Any]]
-    labels: Sequence[str | None]
-    counted: Mapping[str, Any]
-    records: Mapping[str, Sequence[int]]
+    rows: Sequence[tuple[Any, ...]] = ()
+    pictures: Sequence[Picture] = ()
+    labels: Sequence[str | None] = ()
+    counted: Mapping[str, Any] = {}
+    records: Mapping[str, Sequence[int]] = {}
 
 
-def _measured(measures: Measures | None, facts: Sequence[Fact]) -> _Measured:
-    """What is measured of a batch. Records that do not stand for their file have facts, and count in no histogram."""
-    if measures is None:
-        return _Measured({}, (), {}, {})
-    sketched = [i for i, fact in enumerate(facts) if fact.sketch is not None]
-    found = dict(zip(sketched, measures.measure([facts[i].sketch for i in sketched]), strict=True))
-    standing = [facts[i] for i in sketched if facts[i].stands]
-    labels = sorted({fact.ref.label for fact in standing}, key=lambda label: (label is not None, label or ""))
+def facts_of(plan: Plan, kind: Kind, found: Sequence[tuple[Ref, bool, Observed]], bounds: Bounds) -> Facts:
+    """The facts of records: of each whether it stands for its file, and what was observed of it. Those that do not stand for their file
+    have facts, but count in no histogram and have no picture. Beyond `bounds` a picture is of no use.
+    """
+    measured: dict[int, Mapping[str, Any]] = {}
+    counts: tuple[Any, ...] = ((), (), {}, {})
+    if kind.measures is not None:
+        sketched = [i for i, (_, _, observed) in enumerate(found) if observed.sketch is not None]
+        measured = dict(zip(sketched, kind.measures.measure([found[i][2].sketch for i in sketched]), strict=True))
+        standing = [(found[i][0], found[i][2].sketch) for i in sketched if found[i][1]]
+        pictures = (ranked(plan.seed, ref.key, ref.record_id, ref.label, sketch) for ref, sketch in standing)
+        counts = ([p for p in pictures if p.label not in bounds or p[:2] < bounds[p.label]], *_counted(kind.measures, standing))
+    types, rows = fact_types(kind), []
+    for i, (ref, stands, observed) in enumerate(found):
+        values = {**observed.facts, **measured.get(i, {})}
+        key = record_key(file_record_id(ref)) if ref.lineage else ref.key
+        rows.append((key, ref.digest, stands, ref.record_id, ref.label, ref.size, *map(values.get, types)))
+    return Facts(rows, *counts)
+
+
+def _counted(
+    measures: Measures, standing: Sequence[tuple[Ref, Sketch]]
+) -> tuple[Sequence[str | None], Mapping[str, Any], Mapping[str, Sequence[int]]]:
+    """The last three of `Facts`."""
+    labels = sorted({ref.label for ref, _ in standing}, key=lambda label: (label is not None, label or ""))
     number = {label: i for i, label in enumerate(labels)}
-    groups = [number[fact.ref.label] for fact in standing]
-    counted = measures.histograms([fact.sketch for fact in standing], groups)
+    groups = [number[ref.label] for ref, _ in standing]
+    counted = measures.histograms([sketch for _, sketch in standing], groups)
     records = {channel: [0] * len(labels) for channel in counted}
-    for fact, group in zip(standing, groups, strict=True):
-        for channel in measures.channels_of(fact.sketch):
+    for (_, sketch), group in zip(standing, groups, strict=True):
+        for channel in measures.channels_of(sketch):
             records[channel][group] += 1
-    return _Measured(found, labels, counted, records)
+    return labels, counted, records
 
 
 def _develop(album: Album | LostAlbum, measures: Measures) -> None:

@@ -17,7 +17,7 @@ from refinery_beam.records import Ref
 from refinery_beam.rows import SourceBytes, row_digest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One finished row: stored field values in schema order, its digest, the bytes of its content, and the partials for the riding fit
     points of its split.

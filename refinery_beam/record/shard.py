@@ -11,28 +11,24 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from refinery_beam import locations
 from refinery_beam.errors import DataError, ErrorGroup, StoreError
 from refinery_beam.exact import Partial
 from refinery_beam.locations.space import is_full, no_space
 from refinery_beam.planning.nodes import OutputPlan
-from refinery_beam.plugins.base import ArrayType, BadRecord, Encoding
+from refinery_beam.plugins.base import Encoding
 from refinery_beam.plugins.compression import codec_and_level
 from refinery_beam.plugins.notes import Tally, add_notes, write_notes
-from refinery_beam.record.bad import lost
 from refinery_beam.record.columns import arrow_schema
 from refinery_beam.record.extras import Gather
-from refinery_beam.record.facts import Fact, FactsPart, part_location
-from refinery_beam.record.lineage import stands_for_input
-from refinery_beam.record.observed import Observed
+from refinery_beam.record.facts import FactsPart, part_location
 from refinery_beam.record.partials import joined
-from refinery_beam.record.readahead import ordered_map
+from refinery_beam.record.prepared import ONE_THREAD, Crew, prepared
 from refinery_beam.record.row import Row
 from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
@@ -41,14 +37,6 @@ from refinery_beam.rows import shard_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-class Markers(Protocol):
-    """Writes down which records are being worked on, so that the driver knows them if this process dies; see `crashes.markers`."""
-
-    def knowing(self, fitted: Fitted) -> None: ...
-
-    def on(self, ref: Ref) -> AbstractContextManager[None]: ...
 
 
 @dataclass
@@ -205,11 +193,9 @@ def write_shard(
     shards: int,
     folder: str,
     scratch: str,
-    pool: ThreadPoolExecutor | None = None,
-    threads: int = 1,
+    crew: Crew = ONE_THREAD,
     progress: Any = None,
     gather: Gather | None = None,
-    markers: Markers | None = None,
     facts: str = "",
 ) -> Shard:
     """Write the shard of `refs` below `folder`/`split`, through a temporary file in `scratch`.
@@ -218,8 +204,8 @@ def write_shard(
     again. `scratch` is local, and on one file system with a local `folder`.
 
     Rows are in record_key order whatever order `refs` came in. Bad records stop the run (``on_error: fail``, DataError) or become ledger
-    rows. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `markers` write down which records are being worked
-    on. `facts` is the folder for the facts of the rows; '' for none.
+    rows. `crew` does the work. `gather` takes the extras of rows: evidence, sink files, refs for a sample. `facts` is the folder for the
+    facts of the rows; '' for none.
     """
     locations.make_folder(locations.join(folder, split))
     gather = gather or Gather(worker.plan, instance=locations.parent(folder))
@@ -233,29 +219,33 @@ def write_shard(
     labels: Counter[str | None] = Counter()
     notes: Tally = {}
     digests: list[bytes] = []
-    part = FactsPart(worker.kind, seed=worker.plan.seed, pool=pool) if facts else None
+    part = FactsPart(worker.kind, seed=worker.plan.seed) if facts else None
     bad: list[DataError] = []
+
     try:
-        for ref, result, observed in _prepared(worker, refs, fitted, bad, pool=pool, threads=threads, markers=markers):
-            if isinstance(result, LedgerRow):
-                ledger.append(result)
-                if part is not None:
-                    part.lose(ref, result, observed.sketch)
-            else:
-                out.append(result)
-                labels[result.ref.label] += 1
-                digests.append(result.digest)
-                if part is not None:
-                    part.add(Fact(ref, stands_for_input(worker.plugin, ref), observed.facts, observed.sketch))
-                add_notes(notes, result.ref.record_id, result.notes)
-                gather.add(result.ref, result.extras, temporary=f"{temporary}-sink")
-                for name, partial in result.partials:
-                    if name in partials:
-                        joined(worker.plan, points[name], result.ref.record_id, partials[name].merge, partial)
-                    else:
-                        partials[name] = partial
+        for some, batch in prepared(worker, refs, fitted, crew, bounds=part.bounds if part is not None else None, bad=bad):
+            for position, (ref, result) in enumerate(zip(some, batch.outcomes, strict=True)):
+                if isinstance(result, DataError):
+                    raise result
+                if isinstance(result, LedgerRow):
+                    ledger.append(result)
+                    if part is not None:
+                        part.lose(ref, result, batch.sketches.get(position))
+                else:
+                    out.append(result)
+                    labels[ref.label] += 1
+                    digests.append(result.digest)
+                    add_notes(notes, ref.record_id, result.notes)
+                    gather.add(ref, result.extras, temporary=f"{temporary}-sink")
+            for name, record_id, partial in batch.partials:
+                if name in partials:
+                    joined(worker.plan, points[name], record_id, partials[name].merge, partial)
+                else:
+                    partials[name] = partial
+            if part is not None and batch.facts is not None:
+                part.add(batch.facts)
             if progress is not None:
-                progress.done()
+                progress.done(len(some))
         out.close()
         if part is not None:
             part.write(part_location(facts, split, shard, shards), temporary=f"{temporary}-facts")
@@ -293,46 +283,6 @@ def _cannot_write(error: OSError, folder: str) -> StoreError:
     if is_full(error):
         return no_space(error, folder, "write a shard below")
     return StoreError(f"a shard cannot be written: {error.strerror or error}", code="store-io", at=folder, value=error.errno)
-
-
-def _prepared(
-    worker: Worker,
-    refs: Iterable[Ref],
-    fitted: Fitted,
-    bad: list[DataError],
-    *,
-    pool: ThreadPoolExecutor | None,
-    threads: int,
-    markers: Markers | None,
-) -> Iterator[tuple[Ref, Row | LedgerRow, Observed]]:
-    """The rows, or ledger rows, of refs, and what was observed of their content.
-
-    Errors of bad records that stop the run are added to `bad`, those that were read ahead too."""
-    if markers is not None:
-        markers.knowing(fitted)
-
-    def one(ref: Ref) -> tuple[Ref, Row | LedgerRow, Observed]:
-        observed = Observed()
-        try:
-            with markers.on(ref) if markers is not None else nullcontext():
-                return ref, worker.prepare(ref, fitted, observed=observed), observed
-        except BadRecord as error:
-            try:
-                return ref, lost(worker.plan, ref, error), observed
-            except DataError as fatal:
-                bad.append(fatal)
-                raise
-
-    return ordered_map(one, sorted(refs, key=lambda r: r.key), pool=pool, threads=threads, item_bytes=_bytes_a_row(worker))
-
-
-def _bytes_a_row(worker: Worker) -> int | None:
-    """The size of one record's content in bytes if it is the same for every record, else None."""
-    output = worker.plan.output
-    if output.content_field is None or worker.encoding is None:
-        return None
-    declared = dict(output.fields)[output.content_field]
-    return worker.encoding.estimate(ArrayType(declared.dtype, declared.shape or ()), 0) or None
 
 
 def label_counts(rows: Mapping[str | None, int]) -> str:

@@ -7,7 +7,6 @@ that `Worker.prepare` returns to the shard writer in the same process.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -180,7 +179,8 @@ class Worker:
         if data and observed is not None and self.kind.fact_types and not plan.decodes:
             observed.facts |= self.files.header(ref, data)
         noted = tuple(dict.fromkeys(notes)) if stands_for_input(self.plugin, ref) else ()
-        return replace(row, extras=extras, notes=noted)
+        row.extras, row.notes = extras, noted
+        return row
 
     def _content(
         self, ref: Ref, data: bytes, known: dict[str, Any], fitted: Fitted, extras: Extras, observed: Observed | None
@@ -194,10 +194,11 @@ class Worker:
         content = run(generated(self.plugin, ref, decoded), self.steps(ref.split)[: len(chain.eager)], fitted)
         riding = self._riding[ref.split] if is_first_variant(self.plugin, ref) else ()
         partials = tuple((point.name, self._accumulate(point, content)) for point in riding)
+        content = self.kind.plain(content)
         varied, known[AUGMENTATION] = augmented(self.plugin, ref, content)
         stored = call_plugin("Output", f"kind:{self.kind.field}", self.kind.settle, varied, chain.stored)
         # Featurizations see what is stored; of an augmented record, what it was before.
-        shown = stored if known[AUGMENTATION] is None else self.kind.plain(content)
+        shown = stored if known[AUGMENTATION] is None else content
         for step, bound in self._content_fields:
             if ref.split in step.splits:
                 inputs = [shown if name == self.kind.field else known.get(name) for name in step.inputs]

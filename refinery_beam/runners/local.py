@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
+from refinery_beam.forked.pool import forked_pool
 from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.quiet import quiet_beam
 
@@ -106,6 +107,8 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
         make_runner = options.runner_factory or constructed_runner
         pipeline = make_pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
+        if (pool := forked_pool()) is not None:
+            pool.died = ending.worker_died
         with worker_processes(ending.worker_died) as workers:
             ending.on_interrupt = workers.end
             result = pipeline.run()

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -91,3 +92,27 @@ def import_beam(*, talk: bool = False) -> None:
     with quiet_beam(enabled=not talk):
         import refinery_beam.pipeline.rows.digest_files
         import refinery_beam.pipeline.translate  # noqa: F401
+
+
+_import: threading.Thread | None = None
+
+
+def begin_import(*, talk: bool = False) -> None:
+    """Begin `import_beam` in a thread, while this one waits for something else."""
+    global _import
+    if _import is None and "apache_beam" not in sys.modules:
+        _import = threading.Thread(target=_imported, args=(talk,), name="imports Beam")
+        _import.start()
+
+
+def end_import() -> None:
+    """Wait for what `begin_import` began: a process that forks must have one thread."""
+    global _import
+    if _import is not None:
+        _import.join()
+        _import = None
+
+
+def _imported(talk: bool) -> None:
+    with suppress(Exception):  # whoever needs Beam imports it again, and hears of the error
+        import_beam(talk=talk)

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from refinery_beam.identity import record_key
 from support.deadly import IN_THE_BACKGROUND, finish, spoil, start
 from support.processes import left_over
 
@@ -34,6 +36,8 @@ def nothing_is_left(photos: Path) -> None:
     assert left_over(photos.parent) == []
 
 
+needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
+
 PROCESSES = ("--mode", "processes", "--workers", "2")
 THREADS = ("--mode", "threads", "--workers", "2")
 
@@ -50,6 +54,50 @@ def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     nothing_is_left(photos)
     (photos.parent / bad).unlink()
     assert finish(start(photos, *mode))[0] == 0
+
+
+@pytest.fixture
+def icons(tmp_path: Path) -> Path:
+    """So many small pictures that forked processes prepare them."""
+    root = tmp_path / "photos"
+    for number in range(400):
+        location = root / "ab"[number % 2] / f"{number:03}.png"
+        location.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number % 256, 9, number // 2)).save(location)
+    return root
+
+
+def last_by_key(photos: Path) -> int:
+    """The position of the picture that is prepared last."""
+    names = [f"photos/{file.relative_to(photos)}" for file in sorted(photos.rglob("*.*"))]
+    return max(range(len(names)), key=lambda n: record_key(names[n]))
+
+
+@needs_fork
+def test_a_poison_record_of_a_forked_process_is_named(icons: Path) -> None:
+    """Processes that the driver forked are at work on it, and the driver survives them."""
+    bad = spoil(icons, b"SEGFAULT", last_by_key(icons))
+    code, body = finish(start(icons, "--workers", "2", shard_records=400))
+    (error,) = body["errors"]  # type: ignore[misc]
+    assert (code, error["code"], error["value"]) == (4, "poison-record", "SIGSEGV")
+    assert error["message"] == f"decoding it ends the process, 3 of 3 times alone: SIGSEGV (record {bad})"
+    nothing_is_left(icons)
+
+
+@needs_fork
+@pytest.mark.slow
+def test_a_killed_forked_process_names_what_it_held(icons: Path) -> None:
+    held = spoil(icons, b"KILL-ONCE", last_by_key(icons))
+    code, body = finish(start(icons, "--workers", "2", on_error="quarantine", shard_records=400))
+    (error,) = body["errors"]  # type: ignore[misc]
+    assert (code, error["code"], error["value"]) == (4, "worker-died", "SIGKILL")
+    assert error["message"] == f"the process at work died (SIGKILL); at work on {held}; alone each came through 3 times"
+    nothing_is_left(icons)
+    assert finish(start(icons, "--workers", "2", shard_records=400))[0] == 0
+    bad = spoil(icons, b"SEGFAULT", last_by_key(icons) - 1)
+    code, body = finish(start(icons, "--workers", "2", on_error="quarantine", shard_records=400))
+    assert (code, body["ledger"]) == (0, {"kills_worker": 1}), bad
+    assert left_over(icons.parent) == []
 
 
 @pytest.mark.slow

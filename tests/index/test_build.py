@@ -53,7 +53,7 @@ def test_entries(tmp_path: Path, put: Put) -> None:
     assert [e.key for e in index.entries] == sorted(record_key(i) for i in ("pets/cat/1.PNG", "pets/dog/2 3.jpg"))
     assert [dict(source.counts) for source in index.selection.sources] == [{".txt": 1}]
     assert (index.hashed, index.records_in, list(index.bad), index.warnings, index.notes) == (2, 2, [], (), ())
-    assert index.facts == ((2,), 6, ("train",), 0)
+    assert index.facts == ((2,), 6, ("train",)) and index.repeats.records == 0
     assert index.sources[0].root == str(tmp_path / "images")
 
 
@@ -278,7 +278,7 @@ def test_duplicates(tmp_path: Path, put: Put) -> None:
     put("images/dog/4.png")
     put("test/dog/5.png", b"images/dog/4.png")
     index = build(recipe(tmp_path, source("s", partition="train"), source("t", path="test", partition="test")))
-    assert index.facts.repeats == 5
+    assert index.repeats.records == 5
     assert [code for code, _ in index.warnings] == ["label-conflict", "partition-leak"]
     assert index.warnings[0][1].startswith("1 group of identical files with different labels: ")
     assert "'s/dog/3.png' is 'dog'" in index.warnings[0][1]

@@ -71,7 +71,7 @@ def test_identical_files_are_found_across_places(class_folders: Path, store: str
     sources = [{"name": name, "type": "image_folder", "path": str(root)} for name, root in roots.items()]
     recipe = write_recipe(class_folders, tmp_path, input={"sources": sources})
     index = prepare(recipe, Settings(cache_root=str(tmp_path / "c"))).index
-    assert (index.kind, index.facts.files, index.facts.repeats) == ("sha256", (36, 36), 72)
+    assert (index.kind, index.facts.files, index.repeats.records) == ("sha256", (36, 36), 72)
 
 
 def test_what_is_refused(class_folders: Path, store: str, tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ def alive() -> int:
 def refs_of(*entries: Entry, **parts: Any) -> tuple[list[Ref], bool]:
     """The references of an index of these entries."""
     contents = [entry.digest for entry in entries]
-    facts = SimpleNamespace(repeats=len(contents) - len(set(contents)))
-    index: Any = SimpleNamespace(entries=entries, scratch="", facts=facts, kind="sha256")
+    repeats = SimpleNamespace(records=len(contents) - len(set(contents)))
+    index: Any = SimpleNamespace(entries=entries, scratch="", repeats=repeats, kind="sha256")
     refs, grouped = make_refs(index, plan_of(**{"transformations": None, **parts}), PLUGIN)
     return list(refs), grouped
 

@@ -57,7 +57,7 @@ def test_beside_local_files_all_are_sha256(source: str, class_folders: Path, tmp
     sources = [{"name": name, "type": "image_folder", "path": str(root)} for name, root in roots.items()]
     recipe = write_recipe(source, tmp_path, input={"sources": sources})
     index = prepare(recipe, Settings(cache_root=str(tmp_path / "cache"))).index
-    assert (index.kind, index.facts.repeats) == ("sha256", 72)
+    assert (index.kind, index.repeats.records) == ("sha256", 72)
 
 
 def test_an_object_that_changes_is_noticed(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ Input:
   max_bad_fraction: 0.1
 Output:
   record_schema: {{image: {{dtype: uint8, shape: [24, 24, 3]}}, label: {{dtype: str}}}}
-  shard_records: 5
+  shard_records: {shard_records}
 Labels: {{field: label, source: {{kind: direct}}}}
 Splits: {{ratios: {{train: 0.8, test: 0.2}}, stratify_by: label}}
 Transformations:
@@ -53,12 +53,12 @@ IN_THE_BACKGROUND = ("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """What a script's `&` does to a command that follows: it ignores SIGINT."""
 
 
-def start(photos: Path, *more: str, on_error: str = "fail", before: Sequence[str] = ()) -> subprocess.Popen[str]:
+def start(photos: Path, *more: str, on_error: str = "fail", before: Sequence[str] = (), shard_records: int = 5) -> subprocess.Popen[str]:
     folder = photos.parent
     (folder / "hook").mkdir(exist_ok=True)
     (folder / "hook" / "sitecustomize.py").write_text(HOOK)
     recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(path=photos, on_error=on_error))
+    recipe.write_text(RECIPE.format(path=photos, on_error=on_error, shard_records=shard_records))
     run = ["run", str(recipe), "--cache-root", str(folder / "cache"), "--json", *more]
     command = [*before, sys.executable, "-m", "refinery_beam", *run]
     environment = {"DIED": str(folder / "died"), **os.environ, "PYTHONPATH": str(folder / "hook")}

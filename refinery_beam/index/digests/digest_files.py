@@ -11,13 +11,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from refinery_beam.index.digests.hints import FileState, HintCache, is_settled
 from refinery_beam.index.listing.sources import FileFact, SourceListing
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future
 
 _BATCH = 8192
 _BLOCK = 1 << 20
@@ -40,8 +40,21 @@ _Chunk: TypeAlias = tuple[list[_Todo], Callable[[], list[_Done]]]
 _Batch: TypeAlias = tuple[list[Digested], list[_Chunk]]
 
 
-def digest_files(listing: SourceListing, *, hints: HintCache, threads: int) -> Iterator[Digested]:
-    """Digest the files of a listing, in its order. Reads only what no hint covers, with `threads` threads (hashlib releases the GIL).
+class Hashers(Protocol):
+    """Whoever hashes files: as much of an executor as is needed."""
+
+    def submit(self, function: Callable[[list[_Todo]], list[_Done]], chunk: list[_Todo], /) -> Future[list[_Done]]: ...
+
+    def shutdown(self, *, cancel_futures: bool = False) -> None: ...
+
+
+HashersFor: TypeAlias = "Callable[[int, int], Hashers | None]"
+"""(files, their bytes) that no hint knows -> who hashes them; None leaves it to threads. Called once, before there is any thread."""
+
+
+def digest_files(listing: SourceListing, *, hints: HintCache, threads: int, hashers: HashersFor | None = None) -> Iterator[Digested]:
+    """Digest the files of a listing, in its order. Reads only what no hint covers, with `hashers`, or `threads` threads (hashlib releases
+    the GIL).
 
     Never raises for a file: one that cannot be read is a problem `unreadable`, one whose bytes are not those that were listed is
     `changed_during_run`. Hints are stored as batches end, and only where there is something new: a run that is killed keeps most.
@@ -49,7 +62,7 @@ def digest_files(listing: SourceListing, *, hints: HintCache, threads: int) -> I
     root, hinted = (path.rstrip("/") + "/" for path in (listing.source.root, listing.source.hinted))
     files = iter(listing.files)
     waiting: deque[_Batch] = deque()
-    with _Threads(threads) as pool:
+    with _Threads(threads, hashers) as pool:
         while batch := list(islice(files, _BATCH)):
             waiting.append(_begin(batch, root, hinted, hints, pool))
             if len(waiting) > 1:
@@ -61,9 +74,9 @@ def digest_files(listing: SourceListing, *, hints: HintCache, threads: int) -> I
 class _Threads:
     """Threads that are started when there is something to hash for more than one, and not before: a cache hit hashes nothing."""
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+    def __init__(self, threads: int, hashers: HashersFor | None) -> None:
+        self._threads, self._hashers = threads, hashers
+        self._pool: Hashers | None = None
 
     def __enter__(self) -> _Threads:
         return self
@@ -76,6 +89,9 @@ class _Threads:
         """Each chunk with the call that waits for its digests."""
         if self._threads <= 1 or (len(chunks) <= 1 and self._pool is None):
             return [(chunk, lambda chunk=chunk: _hash_chunk(chunk)) for chunk in chunks]  # type: ignore[misc]
+        if self._pool is None and self._hashers is not None:
+            sizes = [fact.size for chunk in chunks for _, _, fact in chunk]
+            self._pool = self._hashers(len(sizes), sum(sizes))
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 

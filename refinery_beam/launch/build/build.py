@@ -13,9 +13,10 @@ from refinery_beam.cache import dead_attempts, home, sweep
 from refinery_beam.crashes.forked_run import can_fork
 from refinery_beam.crashes.poison import Poison, Run, run_without_poison
 from refinery_beam.errors import DataError
-from refinery_beam.launch.build.engine import works_in_threads
+from refinery_beam.forked.pool import forking
+from refinery_beam.launch.build.engine import processes_of_threads, works_in_threads
 from refinery_beam.launch.prepare import Prepared
-from refinery_beam.runners.quiet import import_beam
+from refinery_beam.runners.quiet import end_import, import_beam
 
 if TYPE_CHECKING:
     from refinery_beam.launch.build.built import Built
@@ -48,15 +49,18 @@ def carried_out(prepared: Prepared, attempt: Callable[[Poison], T]) -> T:
         dead_runs=lambda: dead_attempts(local, prepared.key),
         sweep=lambda: sweep(local, prepared.key),
     )
+    end_import()
     # Worker processes need no fork: the driver outlives them.
     forked = settings.forked and works_in_threads(settings, records) and can_fork()
     return run_without_poison(run, attempt, forked=forked)
 
 
 def _attempt(prepared: Prepared, poison: Poison) -> Built:
-    with prepared.settings.phase("start"):
-        import_beam(talk=prepared.settings.debug)
+    settings = prepared.settings
+    with settings.phase("start"):
+        import_beam(talk=settings.debug)
         # Imported after the fork, because it imports Beam.
         from refinery_beam.launch.build.attempt import attempt
 
-    return attempt(prepared, poison)
+    with forking(processes_of_threads(settings, len(prepared.index.entries)), settings.tell):
+        return attempt(prepared, poison)

@@ -133,6 +133,14 @@ def works_in_threads(settings: Settings, records: int) -> bool:
     return options.environment == "LOOPBACK"
 
 
+def processes_of_threads(settings: Settings, records: int) -> int:
+    """How many processes may help the threads of the driver, on the local engine; 0 where there are too few records."""
+    if read_options(settings.runner, settings.beam_options).runner != "direct" or records < local.FEW_RECORDS:
+        return 0
+    options = local_options(settings, records)
+    return options.workers if options.mode == "threads" else 0
+
+
 def _last_line(error: BaseException) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     return lines[-1].strip() if lines else type(error).__name__

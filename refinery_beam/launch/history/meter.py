@@ -1,8 +1,8 @@
 """Seconds by phase, and the memory of a run with all its processes.
 
 The run may go on in a child process (`crashes.forked_run`), so the numbers are in memory that both share. Memory is what Linux calls the
-resident set, added up over the processes below the one that began: pages that several share count for each, as they do in the limits of
-batch systems. Elsewhere it is what the system says of the largest single process.
+proportional set, added up over the processes below the one that began: of a page that several share each has its part, so it counts once.
+Elsewhere it is what the system says of the largest single process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 
 PHASES = ("prepare", "lookup", "start", "engine", "collect", "promote", "pictures", "report")
-SECONDS_BETWEEN = 0.5
+SECONDS_BETWEEN = 1.0
 """How often memory is read."""
 
 _NUMBER = struct.Struct("<d")
@@ -87,28 +87,35 @@ class Meter:
 
 
 def tree_memory(root: int) -> int:
-    """The resident bytes of a process and of all processes below it, on Linux; 0 where /proc tells nothing.
+    """The bytes in memory of a process and of all processes below it, shared pages once, on Linux; 0 where /proc tells nothing.
 
     >>> tree_memory(os.getpid()) > 0 or sys.platform != "linux"
     True
     """
     parents: dict[int, int] = {}
-    pages: dict[int, int] = {}
     try:
         names = [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return 0
     for name in names:
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                facts = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue  # it ended
-        parents[int(name)], pages[int(name)] = int(facts[1]), int(facts[21])
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # it may have ended
+            parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
     total = 0
-    for pid, count in pages.items():
+    for pid in parents:
         above: int | None = pid
         while above not in (None, 0, root):
             above = parents.get(above)
-        total += count if above == root else 0
-    return total * os.sysconf("SC_PAGE_SIZE")
+        total += _memory(pid) if above == root else 0
+    return total
+
+
+def _memory(pid: int) -> int:
+    """The proportional set of a process, or its resident set where the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith(b"Pss:")) * 1024
+    except (OSError, StopIteration):
+        pass
+    with suppress(OSError), open(f"/proc/{pid}/statm", "rb") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

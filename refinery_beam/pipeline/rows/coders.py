@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_type_hints
 
 from apache_beam import coders
+from apache_beam.coders.coders import FastCoder
 
 from refinery_beam.records import ByteValuesRow, DigestRow, EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
 
@@ -24,5 +25,35 @@ for _row in (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow,
     # it pickles the field, and an engine in Java cannot read it. So the annotations become types again here.
     _row.__annotations__.update({name: _plain(hint) for name, hint in get_type_hints(_row).items()})
     coders.registry.register_coder(_row, coders.RowCoder)
+
+
+class RefCoder(FastCoder):
+    """Writes refs as a row coder does, under a name of its own.
+
+    The local engine reads Beam's own rows to shuffle them, and keeps each as Python objects. What has another coder it keeps as bytes.
+    """
+
+    def _create_impl(self) -> Any:
+        return coders.RowCoder.from_type_hint(Ref, coders.registry).get_impl()
+
+    def is_deterministic(self) -> bool:
+        """Yes: equal refs have equal bytes."""
+        return True
+
+    def to_type_hint(self) -> type:
+        """The type of refs."""
+        return Ref
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is RefCoder
+
+    def __hash__(self) -> int:
+        return hash(RefCoder)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RefCoder, ()
+
+
+coders.registry.register_coder(Ref, RefCoder)
 
 ROW_TYPES = (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow, SinkRow, DigestRow)

@@ -31,7 +31,7 @@ def make_refs(index: Index, plan: Plan, plugin: Plugin) -> tuple[Iterable[Ref], 
     refs: Iterable[Ref] = Again(partial(undivided_refs, index, plan, plugin))
     if split.group_by is not None and split.keep_duplicates_together:
         refs = join_groups(refs, scratch=scratch)
-    grouped = split.group_by is not None or (split.keep_duplicates_together and index.facts.repeats > 0)
+    grouped = split.group_by is not None or (split.keep_duplicates_together and index.repeats.records > 0)
     if plan.split_from_index:
         if grouped:
             refs = _sorted(refs, scratch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from refinery_beam.plugins.image_classification.codecs.container import REMEDIES
@@ -130,7 +131,7 @@ class ImageKind:
         """Dtype, shape and values."""
         from refinery_beam import rows
 
-        return rows.Pixels(str(content.dtype), tuple(int(n) for n in content.shape), content.tobytes())
+        return rows.Pixels(_word(content.dtype), content.shape, content.tobytes())
 
     def accumulator(self, type: ArrayType) -> Partial | None:
         """A histogram of 8-bit values: every statistic of them, and of what elementwise ops make of them, follows."""
@@ -176,6 +177,12 @@ class ImageKind:
         if features.check_feature("libjpeg_turbo"):
             found["libjpeg_turbo"] = features.version_feature("libjpeg_turbo") or ""
         return found
+
+
+@cache
+def _word(dtype: Any) -> str:
+    """NumPy's word for a dtype. It makes it anew each time, of a dozen parts."""
+    return str(dtype)
 
 
 def _used(policy: DecodePolicy, limits: DecodeLimits) -> dict[str, Any]:

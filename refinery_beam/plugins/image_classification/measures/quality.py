@@ -28,7 +28,7 @@ The small sketch has the means of squares of 2 x 2 pixels, where the sketch has 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -109,17 +109,13 @@ class Quality:
 
     def measure(self, sketches: Sequence[Sketched]) -> list[dict[str, int | None]]:
         """The facts of each sketch."""
-        import numpy as np
-
-        if not sketches:
-            return []
-        greys = [one.picture.convert("L") for one in sketches]  # no copy of what is grey
-        counts = np.array([grey.histogram() for grey in greys], np.int64)
-        lumas = [np.asarray(grey) for grey in greys]
-        edges = _in_batches(lumas, _edges)
-        chroma = _in_batches([one.small for one in sketches], _chroma)
-        hashes = _in_batches([_grey(one.small) for one in sketches], phashes)
-        return _facts([luma.shape for luma in lumas], counts, edges, chroma, hashes)
+        found: list[dict[str, int | None]] = [{}] * len(sketches)
+        for members, pictures, smalls in _stacks(sketches):
+            luma = _luma(pictures)
+            hashes = phashes(luma if smalls is pictures else _luma(smalls))
+            for i, facts in zip(members, _facts(luma.shape[1:], _counted(luma), _edges(luma), _chroma(smalls), hashes), strict=True):
+                found[i] = facts
+        return found
 
     def comparable(self, facts: Mapping[str, Array]) -> Array:
         """Of a picture that is nearly plain the signature says where its noise lies, or which way its shade runs."""
@@ -144,7 +140,7 @@ class Quality:
         many = max(groups, default=-1) + 1
         by_form: dict[tuple[int, str], list[Array]] = {}
         for one, group in zip(sketches, groups, strict=True):
-            by_form.setdefault((group, one.picture.mode), []).append(one.small)
+            by_form.setdefault((group, _mode(one.small)), []).append(one.small)
         for (group, mode), members in by_form.items():
             flat = np.concatenate([small.reshape(-1, len(mode)) for small in members])
             counts = np.array(_image(flat[None], mode).histogram(), np.int64).reshape(-1, 256)
@@ -154,11 +150,12 @@ class Quality:
 
     def channels_of(self, sketch: Sketched) -> Sequence[str]:
         """Red, green and blue, or grey."""
-        return _CHANNELS[sketch.picture.mode]
+        return _CHANNELS[_mode(sketch.picture)]
 
     def thumbnail(self, sketch: Sketched) -> Thumbnail:
         """A JPEG file of quality 90: what the encoder makes is part of the codec fingerprint."""
-        return Thumbnail(*sketch.picture.size, encode(sketch.picture, "jpeg", quality=90))
+        height, width = sketch.picture.shape[:2]
+        return Thumbnail(width, height, encode(sketch.picture, "jpeg", quality=90))
 
 
 QUALITY = Quality()
@@ -170,71 +167,83 @@ def _image(rows: Array, mode: str) -> Image.Image:
     return Image.frombuffer(mode, (width, height), rows, "raw", mode, 0, 1)
 
 
-def _in_batches(arrays: Sequence[Array], work: Callable[[Array], Sequence[int | None]]) -> list[int | None]:
-    """What `work` says of each array. It gets stacks of arrays of one shape."""
+def _stacks(sketches: Sequence[Sketched]) -> Iterator[tuple[list[int], Array, Array]]:
+    """Sketches of one shape together, as many as are measured at once: their positions, their pictures (n, h, w) or (n, h, w, 3), and
+    their small pictures, which are the same array where pictures are that small.
+    """
     import numpy as np
 
-    found: list[int | None] = [None] * len(arrays)
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for i, array in enumerate(arrays):
-        by_shape.setdefault(array.shape, []).append(i)
+    for i, one in enumerate(sketches):
+        by_shape.setdefault(one.picture.shape, []).append(i)
     for shape, members in by_shape.items():
         many = max(1, _BATCH // math.prod(shape))
         for start in range(0, len(members), many):
             part = members[start : start + many]
-            for i, value in zip(part, work(np.stack([arrays[i] for i in part])), strict=True):
-                found[i] = value
-    return found
+            pictures = np.stack([sketches[i].picture for i in part])
+            same = sketches[part[0]].small is sketches[part[0]].picture
+            yield part, pictures, pictures if same else np.stack([sketches[i].small for i in part])
+
+
+def _mode(picture: Array) -> str:
+    return "L" if picture.ndim == 2 else "RGB"
+
+
+def _luma(pictures: Array) -> Array:
+    """The luma of (n, h, w, 3) as (n, h, w): they are converted as one high picture. Grey ones stay."""
+    import numpy as np
+
+    if pictures.ndim == 3:
+        return pictures
+    many, height, width, _ = pictures.shape
+    return np.asarray(_image(pictures.reshape(many * height, width, 3), "RGB").convert("L")).reshape(many, height, width)
+
+
+def _counted(luma: Array) -> npt.NDArray[np.int64]:
+    """How often each value occurs in each of (n, h, w): (n, 256)."""
+    import numpy as np
+
+    many = len(luma)
+    numbered = luma.reshape(many, -1) + (np.arange(many) * 256)[:, None]
+    return np.bincount(numbered.ravel(), minlength=many * 256).reshape(many, 256)
 
 
 def _facts(
-    shapes: Sequence[tuple[int, int]],
+    shape: tuple[int, int],
     counts: npt.NDArray[np.int64],
     edges: Sequence[int | None],
     chroma: Sequence[int | None],
     hashes: Sequence[int | None],
-) -> list[dict[str, int | None]]:
-    """The facts of sketches of such shapes and histograms (n, 256) of luma."""
+) -> Iterator[dict[str, int | None]]:
+    """The facts of sketches of one shape, with their histograms of luma, (n, 256)."""
     import numpy as np
 
+    height, width = shape
+    n, inner = height * width, (height - 2) * (width - 2)
     values = np.arange(256, dtype=np.int64)
-    pixels = np.array([height * width for height, width in shapes], np.int64)
     sums, squares = (counts @ values).tolist(), (counts @ (values * values)).tolist()
     reached = counts.cumsum(axis=1)
-    low, high = ((reached * 100 < (percent * pixels)[:, None]).sum(axis=1).tolist() for percent in (5, 99))
+    low, high = ((reached * 100 < percent * n).sum(axis=1).tolist() for percent in (5, 99))
     dark, bright = counts[:, :4].sum(axis=1).tolist(), counts[:, 252:].sum(axis=1).tolist()
     logs = _logs()
-    spread_bits = (counts * logs[counts]).sum(axis=1).tolist()
-    whole_bits = logs[pixels].tolist()
+    spread_bits, whole_bits = (counts * logs[counts]).sum(axis=1).tolist(), int(logs[n])
     different = np.count_nonzero(counts, axis=1).tolist()
-    found: list[dict[str, int | None]] = []
-    for i, (height, width) in enumerate(shapes):
-        n, inner, edge = height * width, (height - 2) * (width - 2), edges[i]
+    for i, edge in enumerate(edges):
         spread = n * squares[i] - sums[i] * sums[i]
-        found.append(
-            {
-                "mean": (200 * sums[i] + n) // (2 * n),
-                "std": math.isqrt(10_000 * spread) // n,
-                "low": low[i],
-                "high": high[i],
-                "clipped_dark": (20_000 * dark[i] + n) // (2 * n),
-                "clipped_bright": (20_000 * bright[i] + n) // (2 * n),
-                "sharpness": None if edge is None else 100 * edge // inner**2,
-                "detail": _detail(edge, inner, spread, n),
-                "entropy": 1000 * (n * whole_bits[i] - spread_bits[i]) // (n * LOG_UNIT),
-                "byte_values": different[i],
-                "chroma": chroma[i],
-                "phash": hashes[i],
-            }
-        )
-    return found
-
-
-def _grey(small: Array) -> Array:
-    """The luma of a small sketch."""
-    import numpy as np
-
-    return small if small.ndim == 2 else np.asarray(_image(small, "RGB").convert("L"))
+        yield {
+            "mean": (200 * sums[i] + n) // (2 * n),
+            "std": math.isqrt(10_000 * spread) // n,
+            "low": low[i],
+            "high": high[i],
+            "clipped_dark": (20_000 * dark[i] + n) // (2 * n),
+            "clipped_bright": (20_000 * bright[i] + n) // (2 * n),
+            "sharpness": None if edge is None else 100 * edge // inner**2,
+            "detail": _detail(edge, inner, spread, n),
+            "entropy": 1000 * (n * whole_bits - spread_bits[i]) // (n * LOG_UNIT),
+            "byte_values": different[i],
+            "chroma": chroma[i],
+            "phash": hashes[i],
+        }
 
 
 def _chroma(colours: Array) -> Sequence[int | None]:

@@ -24,9 +24,9 @@ SIDE = 128
 
 
 class Sketched(NamedTuple):
-    """A picture of mode L or RGB, and the means of its squares of 2 x 2 pixels where it has more than 64 a side: (h, w) or (h, w, 3)."""
+    """A picture, and the means of its squares of 2 x 2 pixels where it has more than 64 a side. Both are (h, w) or (h, w, 3)."""
 
-    picture: Image.Image
+    picture: npt.NDArray[np.uint8]
     small: npt.NDArray[np.uint8]
 
 
@@ -39,8 +39,8 @@ def sketch(pixels: Pixels, policy: DecodePolicy) -> Sketched | None:
     Samples of 16 bits, which ``mode: keep`` leaves as they are, count by their high byte, or by the upper 8 of the ``bits`` that the policy
     states. None for floats and for samples beyond 16 bits, which have no agreed form in 8.
 
-    >>> sketch(Image.new("RGB", (500, 375), (9, 9, 9)), DecodePolicy()).picture.size
-    (125, 94)
+    >>> sketch(Image.new("RGB", (500, 375), (9, 9, 9)), DecodePolicy()).picture.shape
+    (94, 125, 3)
     """
     import numpy as np
 
@@ -49,7 +49,9 @@ def sketch(pixels: Pixels, policy: DecodePolicy) -> Sketched | None:
     if plain is None:
         return None
     picture = _reduced_to(plain, SIDE)
-    return Sketched(picture.copy() if picture is image else picture, np.asarray(_reduced_to(picture, SIDE // 2)))
+    small = _reduced_to(picture, SIDE // 2)
+    array = np.asarray(picture)
+    return Sketched(array, array if small is picture else np.asarray(small))
 
 
 def _reduced_to(image: Image.Image, side: int) -> Image.Image:

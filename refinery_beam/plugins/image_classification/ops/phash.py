@@ -89,13 +89,17 @@ def _up_to_borders(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """The sums of (n, size, m) in each of 32 cells along its second axis, in units of 1/32, as (n, m, 32)."""
     import numpy as np
 
+    if size % GRID == 0:  # no border lies inside a pixel
+        whole_cells = values.reshape(len(values), GRID, size // GRID, values.shape[2]).sum(axis=2, dtype=values.dtype)
+        cells: npt.NDArray[Any] = (whole_cells * GRID).transpose(0, 2, 1)
+        return cells
     whole, rest = np.divmod(np.arange(GRID + 1, dtype=values.dtype) * size, GRID)
     running = np.zeros((values.shape[0], size + 1, values.shape[2]), values.dtype)
     np.cumsum(values, axis=1, out=running[:, 1:])
     # A border inside a pixel takes its share of it; behind the last pixel there is none to share.
     shares = values[:, np.minimum(whole, size - 1)] * rest[:, None]
     borders = running[:, whole] * GRID + shares
-    cells: npt.NDArray[Any] = np.diff(borders, axis=1).transpose(0, 2, 1)
+    cells = np.diff(borders, axis=1).transpose(0, 2, 1)
     return cells
 
 

@@ -1,0 +1,79 @@
+"""Batches of small records, prepared in the processes that were forked from the driver; see `forked.pool`."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from functools import lru_cache
+from time import thread_time
+
+from refinery_beam.crashes.markers import Markers, Task
+from refinery_beam.facts.album import Bounds
+from refinery_beam.forked.pool import ForkedPool, forked_pool
+from refinery_beam.job.job import Job
+from refinery_beam.plugins.base import PluginFailed
+from refinery_beam.record.batch import Batch, prepare_batch
+from refinery_beam.record.steps import Fitted
+from refinery_beam.record.worker import Worker
+from refinery_beam.records import Ref
+
+CHEAP_SECONDS, CHEAP_BYTES = 0.0015, 1 << 15
+"""A record that takes less than this, and has less, is prepared in another process: threads would wait for the interpreter's lock most of
+the time, and its bytes cross the processes for little. Larger images spend their time in codecs, which let other threads run.
+"""
+
+
+_PAYS: dict[bytes, bool] = {}
+"""The decision for each job."""
+
+
+class Elsewhere:
+    """The `record.prepared.Elsewhere` of a job."""
+
+    def __init__(self, pool: ForkedPool, job: Job) -> None:
+        self._pool, self._job = pool, pickle.dumps(job)
+        self.lines, self.processes = pool.lines, pool.processes
+
+    @classmethod
+    def of(cls, job: Job) -> Elsewhere | None:
+        """The processes of this process, if it has any."""
+        pool = forked_pool()
+        return cls(pool, job) if pool is not None else None
+
+    def clock(self) -> float:
+        """The seconds that this thread has worked."""
+        return thread_time()
+
+    @property
+    def pays(self) -> bool | None:
+        """Whether a record of the job is cheap enough; None before one was tried."""
+        return _PAYS.get(self._job)
+
+    def tried(self, *, seconds: float, size: int, threads: int) -> None:
+        """Decide by what the first records took, and say so."""
+        cheap = seconds < CHEAP_SECONDS and size < CHEAP_BYTES
+        if _PAYS.setdefault(self._job, cheap) is cheap:
+            by = f"{self.processes} processes" if cheap else f"{threads} threads"
+            self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
+            if not cheap:
+                self._pool.close()  # while there is another owner of it, the system copies each page that this process writes to
+
+    def prepare(self, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
+        """`prepare_batch` in the process of this line."""
+        return self._pool.call(_prepared, self._job, refs, fitted, bounds)
+
+
+def _prepared(job: bytes, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
+    worker, markers = _known(job)
+    markers.knowing(fitted)
+    try:
+        return prepare_batch(worker, refs, fitted, markers=markers, bounds=bounds)
+    except PluginFailed as failed:
+        raise worker.plugin.blame(failed) from failed.error
+
+
+@lru_cache(maxsize=1)
+def _known(job: bytes) -> tuple[Worker, Markers]:
+    """What a process works with, made at its first batch."""
+    known: Job = pickle.loads(job)  # noqa: S301 - from the process that this one was forked from
+    return Worker(known.plan), Markers(known, Task("write"))
