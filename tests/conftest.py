@@ -8,11 +8,10 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
 
 import pytest
-from apache_beam.transforms import core
+from apache_beam.transforms import userstate
 from hypothesis import HealthCheck, settings
 
 from refinery_beam import masking
@@ -34,21 +33,21 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 
-_arguments: dict[tuple[Any, bool], tuple[list[str], list[Any]]] = {}
-_plain_arguments = core.get_function_args_defaults
+_specs: dict[tuple[Any, Any], tuple[set[Any], set[Any]]] = {}
+_plain_specs = userstate.get_dofn_specs
 
 
-def _remembered_arguments(function: Any) -> tuple[list[str], list[Any]]:
-    """Beam asks for the arguments of every method of every DoFn some ten times a run: a quarter of what small runs cost. They do not change."""
-    if not isinstance(function, FunctionType | MethodType):
-        return _plain_arguments(function)
-    key = (getattr(function, "__func__", function), isinstance(function, MethodType))
-    if key not in _arguments:
-        _arguments[key] = _plain_arguments(function)
-    return list(_arguments[key][0]), list(_arguments[key][1])
+def _remembered_specs(dofn: Any) -> tuple[set[Any], set[Any]]:
+    """Beam reads the signatures of all methods of every DoFn some ten times a run: a quarter of a small run. A class has the same ones."""
+    wrapped = getattr(dofn, "_fn", None)
+    key = (type(dofn), getattr(wrapped, "__func__", wrapped))
+    if key not in _specs:
+        _specs[key] = _plain_specs(dofn)
+    states, timers = _specs[key]
+    return set(states), set(timers)
 
 
-core.get_function_args_defaults = _remembered_arguments
+userstate.get_dofn_specs = _remembered_specs
 
 
 @pytest.fixture(autouse=True)
