@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+import refinery_beam as rb
 from refinery_beam.cli.app import call
 from refinery_beam.errors import DataError, UsageError
 from refinery_beam.launch import Settings
@@ -48,7 +49,9 @@ def uncommented(text: str, named: list[list[int]]) -> str:
     return "\n".join(line[1:] if n in numbers else line for n, line in enumerate(text.splitlines())) + "\n"
 
 
-@pytest.fixture(params=LAYOUTS)
+@pytest.fixture(
+    params=["class_folders", "flat_with_csv", *(pytest.param(name, marks=pytest.mark.slow) for name in ("train_test", "unlabeled"))]
+)
 def laid_out(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
     images: Path = request.getfixturevalue(request.param)
     folder = Path(shutil.copytree(images, tmp_path / "data"))
@@ -355,14 +358,26 @@ ASKED: dict[str, tuple[list[str], dict[str, list[str]], str]] = {
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_layout_is_written_as_a_person_would(name: str, tmp_path: Path) -> None:
+    """`plan` says the records by split and label that a run gives; see `launch/test_splits.py`."""
     pictures, tables, layout, wanted = WRITTEN[name]
     folder, recipe = made(tmp_path / "data", *pictures, **tables), tmp_path / "recipe.yaml"
     result = scaffold(str(folder), str(recipe))
     assert result.layout == layout and result.remarks
     assert all(f"# {remark.verdict}" in recipe.read_text() for remark in result.remarks)
-    built = run_with(recipe, settings(tmp_path))
-    labels = {label: sum(c.get(label, 0) for c in built.manifest.raw["classes"].values()) for label in wanted}
-    assert {word: built.counts.get(word, labels[word]) for word in wanted} == wanted
+    planned = rb.plan(recipe, cache_root=tmp_path / "cache")
+    assert planned.counts and planned.classes
+    labels = {label: sum(c.get(label, 0) for c in planned.classes.values()) for label in wanted}
+    assert {word: planned.counts.get(word, labels[word]) for word in wanted} == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_layout_is_built_as_planned(name: str, tmp_path: Path) -> None:
+    pictures, tables, *_ = WRITTEN[name]
+    scaffold(str(made(tmp_path / "data", *pictures, **tables)), str(tmp_path / "recipe.yaml"))
+    planned = rb.plan(tmp_path / "recipe.yaml", cache_root=tmp_path / "cache")
+    built = run_with(tmp_path / "recipe.yaml", settings(tmp_path))
+    assert (dict(built.counts), built.manifest.raw["classes"]) == (planned.counts, planned.classes)
 
 
 @pytest.mark.parametrize("name", ASKED)
