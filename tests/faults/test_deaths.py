@@ -84,6 +84,7 @@ def test_a_killed_worker_names_what_it_held(photos: Path, before: tuple[str, ...
     assert finish(start(photos, *PROCESSES))[0] == 0
 
 
+@pytest.mark.slow
 def test_the_next_run_tells_what_a_run_of_the_library_died_on(photos: Path) -> None:
     """In threads, without a parent, the first run just dies; the second knows why before it begins."""
     bad = spoil(photos, b"SEGFAULT")
