@@ -13,6 +13,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PYTHON_313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python; do \
 	"$$p" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$p"; break; }; done)
 
+# Tests start hundreds of programs, and pytest rewrites the tests for each worker: what is compiled once stays compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 READY := .venv/.stamp
 READY_313 := .venv-313/.stamp

@@ -105,7 +105,7 @@ def test_all_fourteen_are_here() -> None:
 REFUSED = [name for name in NAMES if "refused" in expectations(name) and "overlays" not in expectations(name)]
 
 
-@pytest.mark.parametrize("verb", ["validate", "run"])
+@pytest.mark.parametrize("verb", ["validate", pytest.param("run", marks=pytest.mark.slow)])
 def test_a_wrong_recipe_is_refused_by_its_exit_code(
     verb: str, kitchen: Kitchen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,8 +48,9 @@ def test_a_poison_record_is_named(photos: Path, mode: tuple[str, ...]) -> None:
     assert error["place"] == str(photos.parent / bad)
     assert error["message"] == f"decoding it ends the process, 3 of 3 times alone: SIGSEGV (record {bad})"
     nothing_is_left(photos)
-    (photos.parent / bad).unlink()
-    assert finish(start(photos, *mode))[0] == 0
+    if mode == PROCESSES:  # among the slow tests
+        (photos.parent / bad).unlink()
+        assert finish(start(photos, *mode))[0] == 0
 
 
 @pytest.mark.slow
