@@ -407,12 +407,13 @@ def test_a_table_of_another_encoding_is_declared(tmp_path: Path) -> None:
     assert "encoding: latin-1 # it is not UTF-8" in (tmp_path / "r.yaml").read_text()
 
 
-def test_what_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import errno
     import os
 
     folder = made(tmp_path / "data", ":*cat,dog:2")
     assert call(["init", str(tmp_path / "none"), "-q"]) == 1
+    assert capsys.readouterr().err.count(str(tmp_path / "none")) == 1
     # Names that are no text.
     (folder / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes((folder / "cat/cat0.png").read_bytes())
     assert call(["init", str(folder), "-o", str(tmp_path / "r.yaml"), "-q"]) == 1
