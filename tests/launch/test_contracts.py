@@ -276,8 +276,8 @@ def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path
         (None, {"path": "nowhere"}, "no finished instance"),
         (None, {"path": "recipe.yaml"}, "compares itself"),
         ({}, {"split": "dev"}, "no split 'dev'"),
-        ({"fields": FLOATS}, {"field": "image"}, "stores float32 content"),
-        (BARE, {"field": "image"}, "no field 'image'"),
+        pytest.param({"fields": FLOATS}, {"field": "image"}, "stores float32 content", marks=pytest.mark.slow),
+        pytest.param(BARE, {"field": "image"}, "no field 'image'", marks=pytest.mark.slow),
     ],
 )
 def test_bad_references(

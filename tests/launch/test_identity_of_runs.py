@@ -102,6 +102,7 @@ def test_a_hit_imports_no_engine(images: Path, tmp_path: Path, run: Run) -> None
     assert out[1] == "0 []"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
 def test_a_build_imports_the_engine_in_its_child_alone(images: Path, tmp_path: Path) -> None:
     """The parent is told of the end by values: importing Beam again would cost as much as the run of a few records, and say things."""
@@ -138,7 +139,7 @@ def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> R
 FLOATS = {"image": {"dtype": "float32"}}
 """Stored normalized: statistics come from a pass of their own."""
 
-# Two of them every time; in processes: every time in test_everything, and here among the slow tests.
+# Two of them every time; in processes among the slow tests.
 MARKED = [name if name in ("two threads", "hostile bundles 0") else pytest.param(name, marks=pytest.mark.slow) for name in SETTINGS]
 
 
