@@ -15,6 +15,9 @@ pythons = $(shell for p in python3.$(1) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions
 PYTHON_313 ?= $(call pythons,13)
 PYTHON_312 ?= $(call pythons,12)
 
+# Tests start hundreds of programs, and pytest rewrites the tests for each worker: what is compiled once stays compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 READY := .venv/.stamp
 READY_313 := .venv-313/.stamp
@@ -73,7 +76,8 @@ python-313:
 	@test -n "$(PYTHON_313)" && echo "$(PYTHON_313)"
 
 test-hostile: $(READY)  ## every pipeline of the tests under a hostile engine; HOSTILE_SEED=N is another hostility
-	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines and not torch and not browser" tests/launch tests/compat tests/plugin_kit tests/reading tests/hostile
+	HOSTILE_SEED=$(or $(HOSTILE_SEED),1) $(PYTEST) -m "not slow and not engines and not torch and not browser" tests/launch tests/plugin_kit tests/reading tests/hostile
+	$(PYTEST) tests/compat
 
 lint-stages: $(READY)  ## how large the elements are that cross stages, as a histogram for every crossing
 	STAGES=1 $(BIN)/python -m pytest -q -m "not slow and not engines and not torch and not browser" tests/launch/test_everything.py tests/hostile/test_recipes.py

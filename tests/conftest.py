@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_beam.transforms import userstate
 from hypothesis import HealthCheck, settings
 
 from refinery_beam import masking
@@ -32,6 +33,28 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 
+_specs: dict[tuple[Any, Any], tuple[set[Any], set[Any]]] = {}
+_plain_specs = userstate.get_dofn_specs
+
+
+def _remembered_specs(dofn: Any) -> tuple[set[Any], set[Any]]:
+    """Beam reads the signatures of all methods of every DoFn some ten times a run: a quarter of a small run. A class has the same ones."""
+    # Of a function that is no method nothing is read: it is an attribute of the DoFn, and no method of it.
+    method = getattr(getattr(dofn, "_fn", None), "__func__", None)
+    key = (type(dofn), method)
+    if key not in _specs:
+        _specs[key] = _plain_specs(dofn)
+    states, timers = _specs[key]
+    return set(states), set(timers)
+
+
+userstate.get_dofn_specs = _remembered_specs
+
+
+# No power cut comes while tests run, and a run of few records waits for the disk thirty times. Programs that tests start do wait.
+os.fsync = lambda handle: None
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the person running the tests reaches them, and no secret of another test."""
@@ -40,6 +63,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def in_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory is the module's `folder`."""
+    monkeypatch.chdir(folder)
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,12 @@ def read_tags(root: str) -> dict[str, str]:
     return found
 
 
+def no_such_tag(name: str, known: Sequence[str]) -> UsageError:
+    """The error of a name that is none of the `known` tags."""
+    remedy = None if known else "there is none yet: refinery-beam tag TARGET NAME gives an instance a name"
+    return UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=sorted(known), remedy=remedy)
+
+
 def write_tag(root: str, name: str, key_name: str | None, *, after: TagState) -> None:
     """Make a tag the name of an instance, or with None of nothing, where it still is as it was read.
 

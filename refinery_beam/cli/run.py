@@ -35,7 +35,7 @@ def run(
         return
     show(*summary(result))
     print_remarks(options, notes=notes, warnings=coded(result.warnings))
-    next_command(options, "verify", str(recipe))
+    next_command(options, "inspect", str(recipe))
 
 
 def summary(result: RunResult) -> list[Block]:

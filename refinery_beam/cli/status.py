@@ -45,7 +45,7 @@ def blocks(result: StatusResult) -> list[Block]:
         ("files", f"{len(files):,}, {sum(f.bytes for f in files) / 1e6:,.1f} MB"),
         *[(split, f"{raw['counts'][split]:,} records") for split in raw["splits"]],
         ("ledger", ", ".join(f"{n:,} {reason}" for reason, n in raw["ledger"].items()) or "empty"),
-        *[("left out", Words(line)) for line in listed],
+        *[("selection", Words(line)) for line in listed],
         ("warnings", len(warnings) or "none"),
     ]
     return [Line("hit", "good"), Facts(facts), *warnings]

@@ -88,7 +88,7 @@ class Compared:
 @dataclass
 class Groups:
     """The groups of one kind. ``number`` is the group of each record that is in one, by position. ``leaks`` are members of groups that lie
-    in several splits, ``first`` of others, as positions.
+    in several splits, and ``leak_sizes`` how many each of these has; ``first`` are members of others. Members are positions.
     """
 
     kind: str
@@ -101,6 +101,7 @@ class Groups:
     number: dict[int, int] = field(default_factory=dict)
     first: list[list[int]] = field(default_factory=list)
     leaks: list[list[int]] = field(default_factory=list)
+    leak_sizes: list[int] = field(default_factory=list)
     conflict_pairs: list[tuple[int, int]] = field(default_factory=list)
 
     def named(self) -> Iterator[int]:
@@ -174,6 +175,7 @@ def _add(found: Groups, members: Array, compared: Compared, columns: Mapping[str
         found.crossing += 1
         if len(found.leaks) < CASES:
             found.leaks.append(_one_of_each_split(members, compared, positions))
+            found.leak_sizes.append(len(members))
     elif len(found.first) < CASES:
         found.first.append(positions[:MEMBERS])
     if len(np.unique(labels[labels >= 0])) > 1:

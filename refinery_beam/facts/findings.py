@@ -27,6 +27,9 @@ VERSION = 1
 NAMED = 5
 """Cases that a warning names."""
 
+NAMED_MEMBERS = 3
+"""Members of each that a warning names."""
+
 Named = tuple[str, str, str | None]
 """A record that is named: its id, its split, its label."""
 
@@ -242,11 +245,12 @@ def warnings(found: Findings) -> list[tuple[str, str]]:
     noun = found.noun
     for kind, groups, what in (("exact", found.exact, "identical files"), ("near", found.near, f"{noun} that look alike")):
         if groups.crossing:
-            cases = [_members(found, members, splits=True) for members in groups.leaks[:NAMED]]
+            sized = zip(groups.leaks[:NAMED], groups.leak_sizes, strict=False)
+            cases = [_members(found, members, size, splits=True) for members, size in sized]
             text = f"{_count(groups.crossing, 'group')} of {what} in several splits, so that scores count what was learnt by heart: "
             said.append((f"{kind}-leak", f"{text}{_listed(cases, groups.crossing)}. {_KEEP[kind]}"))
         if groups.conflicts and kind == "near":  # identical files with different labels are warned of before anything is decoded
-            cases = [_members(found, pair, splits=False) for pair in groups.conflict_pairs[:NAMED]]
+            cases = [_members(found, pair, 2, splits=False) for pair in groups.conflict_pairs[:NAMED]]
             text = f"{_count(groups.conflicts, 'pair')} of {what} have different labels: {_listed(cases, groups.conflicts)}"
             said.append((f"{kind}-label-conflict", text))
     for one in found.shortcuts:
@@ -273,10 +277,14 @@ _KEEP = {
 }
 
 
-def _members(found: Findings, positions: Sequence[int], *, splits: bool) -> str:
-    names = [found.names[position] for position in positions[:4]]
+def _members(found: Findings, positions: Sequence[int], size: int, *, splits: bool) -> str:
+    """The first members of a group of some `size`."""
+    names = [found.names[position] for position in positions[:NAMED_MEMBERS]]
     word = " in " if splits else " is "
-    return ", ".join(f"{display(record_id)!r}{word}{display(split if splits else label or '')!r}" for record_id, split, label in names)
+    more = f" and {size - len(names):,} more" if size > len(names) else ""
+    return (
+        ", ".join(f"{display(record_id)!r}{word}{display(split if splits else label or '')!r}" for record_id, split, label in names) + more
+    )
 
 
 def _listed(cases: Sequence[str], count: int) -> str:

@@ -23,6 +23,11 @@ the time, and its bytes cross the processes for little. Larger images spend thei
 """
 
 
+def is_cheap(seconds: float, size: float) -> bool:
+    """Whether processes are faster than threads for records that take so many seconds of a processor, and have so many bytes."""
+    return seconds < CHEAP_SECONDS and size < CHEAP_BYTES
+
+
 _PAYS: dict[bytes, bool] = {}
 """The decision for each job."""
 
@@ -51,7 +56,7 @@ class Elsewhere:
 
     def tried(self, *, seconds: float, size: int, threads: int) -> None:
         """Decide by what the first records took, and say so."""
-        cheap = seconds < CHEAP_SECONDS and size < CHEAP_BYTES
+        cheap = is_cheap(seconds, size)
         if _PAYS.setdefault(self._job, cheap) is cheap:
             by = f"{self.processes} processes" if cheap else f"{threads} threads"
             self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")

@@ -7,7 +7,7 @@ The job carries the driver's versions. A worker with other versions refuses its 
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib import metadata
 
 from refinery_beam import __version__
@@ -23,7 +23,7 @@ Versions = tuple[tuple[str, str], ...]
 """(name, version) pairs in a fixed order."""
 
 
-@lru_cache(maxsize=1)
+@cache
 def versions_here() -> Versions:
     """The versions of this process: Python's as major.minor, the others in full."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -44,6 +44,7 @@ def refuse_other_versions(driver: Versions) -> None:
     )
 
 
+@cache
 def package_version(name: str) -> str | None:
     """The version of an installed distribution, or None."""
     try:

@@ -11,7 +11,7 @@ from refinery_beam import locations
 from refinery_beam.cache import note_event
 from refinery_beam.cache.instances import CachedInstance, key_name_of, list_instances, short_key
 from refinery_beam.cache.manifest import RECIPE_NAME
-from refinery_beam.cache.tags import check_tag_name, read_tag, read_tags, write_tag
+from refinery_beam.cache.tags import check_tag_name, no_such_tag, read_tag, read_tags, write_tag
 from refinery_beam.errors import StoreError, UsageError, did_you_mean, display
 from refinery_beam.launch.options import Options, keywords, option
 from refinery_beam.launch.own_recipe import instance_named
@@ -223,7 +223,7 @@ def untag_with(name: str, settings: Settings) -> TagResult:
         root = locations.absolute(settings.root)
         before = read_tag(root, name)
         if before.key_name is None:
-            raise UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=sorted(read_tags(root)) or "none")
+            raise no_such_tag(name, [*read_tags(root)])
         write_tag(root, name, None, after=before)
         _note(settings, root, "untag", status="removed", tag=name, key=before.key_name)
     return TagResult(status="removed", tag=name, instance="", before=before.key_name)

@@ -15,7 +15,8 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.errors import RefineryError
-from refinery_beam.launch.build.engine import local_options
+from refinery_beam.forked.elsewhere import is_cheap
+from refinery_beam.launch.build.engine import local_options, processes_of_threads
 from refinery_beam.launch.build.expected import expected_bytes, expected_rows
 from refinery_beam.launch.cost import WORTH, Cheaper, Cost
 from refinery_beam.launch.prepare import Prepared
@@ -129,7 +130,7 @@ class _Probe:
             seconds=seconds[0],
             processor_seconds=seconds[1],
             workers=self.local.workers if self.is_local else None,
-            mode=self.local.mode if self.is_local else self.engine,
+            mode=self.engine if not self.is_local else "processes" if self._forks(tried) else self.local.mode,
             memory=self._memory(tried),
             disk=disk,
             free=free,
@@ -153,13 +154,21 @@ class _Probe:
         others = sum(tried.fits[name] * float(points[name]) for name in tried.fits)
         others += self.decode_seconds * float(sum(self._decoding_passes()))
         rows = float(sum(self.rows.values()))
-        if self.local.mode == "processes":
+        if self._forks(tried):
+            work = (tried.cpu * rows + others) / self.local.workers
+        elif self.local.mode == "processes":
             work = (tried.wall * rows + others) / self.local.workers
         else:
             at_once = min(self.local.workers, max(1.0, tried.cpu / tried.wall))
             work = tried.wall * rows + others / at_once
         processors = START_SECONDS + others + (tried.cpu + ROW_SECONDS) * rows
         return START_SECONDS + work + ROW_SECONDS * rows if self.is_local else None, processors
+
+    def _forks(self, tried: Trial) -> bool:
+        """Whether a run would have its small records prepared by forked processes."""
+        return processes_of_threads(self.prepared.settings, len(self.prepared.index.entries)) > 1 and is_cheap(
+            tried.cpu, tried.bytes["content"]
+        )
 
     def _disk(self, tried: Trial) -> dict[str, int]:
         rows = sum(self.rows.values())

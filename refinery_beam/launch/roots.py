@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from refinery_beam import locations
 from refinery_beam.cache import Found, InstanceKey, find
 from refinery_beam.cache.instances import key_name_of, keys_like, location_of, short_key
-from refinery_beam.cache.tags import PREFIX, is_tag_name, read_tag, read_tags
+from refinery_beam.cache.tags import PREFIX, is_tag_name, no_such_tag, read_tag, read_tags
 from refinery_beam.cache.used import note_used, only_read
 from refinery_beam.errors import StoreError, UsageError
 from refinery_beam.launch.settings import Settings
@@ -78,8 +78,7 @@ def named_in_roots(word: str, settings: Settings) -> str | None:
             raise UsageError(f"{word!r} is a tag, and there is a path of that name", code="ambiguous-target", value=word)
         return _existing(root, key_name, name)
     if asked:
-        known = sorted({tag for root in (settings.root, *settings.read_roots) for tag in read_tags(root)})
-        raise UsageError(f"there is no tag {name!r}", code="tag-missing", value=name, known=known or "none")
+        raise no_such_tag(name, sorted({tag for root in (settings.root, *settings.read_roots) for tag in read_tags(root)}))
     if os.path.lexists(word):
         return None
     for root in (settings.root, *readable_roots(settings)):

@@ -18,6 +18,7 @@ from refinery_beam.plugins.base import ArrayType, BadRecord, FittedFeaturizeOp, 
 from refinery_beam.record.extras import FILES
 from refinery_beam.record.facts import part_location
 from refinery_beam.record.lineage import expanded, generated_refs
+from refinery_beam.record.prepared import Crew
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker, derive_fields, statistics_name
@@ -58,8 +59,7 @@ def trial(plan: Plan, refs: Sequence[Ref], rows_of: Mapping[str, Fraction], *, t
                         shards=1,
                         folder=f"{folder}/dataset",
                         scratch=folder,
-                        pool=pool,
-                        threads=threads,
+                        crew=Crew(pool=pool, threads=threads),
                         facts=f"{folder}/facts" if plan.output.facts else "",
                     )
                     for split, some in given.items()

@@ -101,7 +101,7 @@ def begin_import(*, talk: bool = False) -> None:
     """Begin `import_beam` in a thread, while this one waits for something else."""
     global _import
     if _import is None and "apache_beam" not in sys.modules:
-        _import = threading.Thread(target=_imported, args=(talk,), name="imports Beam")
+        _import = threading.Thread(target=_try_import, args=(talk,), name="imports Beam")
         _import.start()
 
 
@@ -113,6 +113,6 @@ def end_import() -> None:
         _import = None
 
 
-def _imported(talk: bool) -> None:
+def _try_import(talk: bool) -> None:
     with suppress(Exception):  # whoever needs Beam imports it again, and hears of the error
         import_beam(talk=talk)

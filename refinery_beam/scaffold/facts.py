@@ -67,5 +67,5 @@ def undecided(folder: str, why: str, options: list[str] | None = None) -> DataEr
     """No recipe can be written: why, and what there is to decide."""
     listed = "; ".join(f"({k}) {option}" for k, option in enumerate(options or [], 1))
     return DataError(
-        f"init makes nothing of {folder}: {why}", code="init-layout", at=folder, remedy=f"one of: {listed}" if listed else None
+        f"init makes nothing of the folder: {why}", code="init-layout", at=folder, remedy=f"one of: {listed}" if listed else None
     )

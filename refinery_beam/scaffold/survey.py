@@ -69,7 +69,7 @@ def survey(path: str) -> Folder:
     """Everything below a folder, to a depth of `DEPTH`. DataError for what cannot be listed. Hidden names are passed over."""
     if not os.path.isdir(path):
         why = f"it {'is no folder' if os.path.exists(path) else why_absent(path)}"
-        raise DataError(f"init makes nothing of {display(path)}: {why}", code="init-layout", at=path, remedy="correct the path")
+        raise DataError(f"init makes nothing of the folder: {why}", code="init-layout", at=path, remedy="correct the path")
     return _survey(path, "", ())
 
 

@@ -50,7 +50,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(roots(), policies)
 def test_the_law(items: list[Item], policy: Policy) -> None:
     decisions = decide(items, policy, NOW)

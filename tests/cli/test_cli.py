@@ -15,22 +15,17 @@ import pytest
 
 import refinery_beam
 from refinery_beam.cli.app import call
-from refinery_beam.testing import images
+from support import own_folder
 
-RECIPE = """\
-schema_version: 3
-plugin: image_classification
-seed: 0
-Input: {sources: [{name: photos, type: image_folder, path: my-images}], on_error: quarantine, max_bad_fraction: 0.5}
-Labels: {field: label, source: {kind: direct}}
-Output: {record_schema: {image: {dtype: uint8, shape: [16, 16, 3]}, label: {dtype: str}}}
-Splits: {ratios: {train: 0.5, test: 0.4}, stratify_by: label}
-Transformations:
-  - {name: resize, op: resize, params: {size: 16, method: bilinear}, splits: [train, test]}
+RECIPE = (
+    own_folder.RECIPE.replace("test: 0.5", "test: 0.4")
+    + """\
   - {name: standard, op: normalize, fit_source: train, splits: [train, test]}
 variants:
   more: {Splits: {ratios: {train: 0.6, test: 0.4}}}
 """
+)
+pytestmark = pytest.mark.usefixtures("in_folder")
 HEX = set("0123456789abcdef")
 RUN_KEYS = [
     "contract",
@@ -54,17 +49,9 @@ RUN_KEYS = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe, 20 pictures of two classes and one file that is none."""
-    root = tmp_path_factory.mktemp("cli")
-    images.class_folders(root / "my-images", classes=("circle", "square"), per_class=10)
-    (root / "my-images/circle/words.png").write_text("no picture")
+    root = own_folder.drawn(tmp_path_factory.mktemp("cli"), RECIPE)
     (root / "my-images/circle/notes.txt").write_text("not selected")
-    (root / "recipe.yaml").write_text(RECIPE)
     return root
-
-
-@pytest.fixture(autouse=True)
-def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
 
 
 class Said:
@@ -158,6 +145,7 @@ def test_run_for_people(built: dict[str, Any], say: Say) -> None:
     assert rest[-1] == f"report    {built['report']}" and Path(built["report"]).is_file()
     assert "note: source 'photos': left out 1 .txt" in said.err
     assert "warning: " in said.err and "[ratios-below-one]" in said.err
+    assert said.err.splitlines()[-1] == "next: refinery-beam inspect recipe.yaml"
 
 
 def test_quiet_and_verbose(built: dict[str, Any], say: Say) -> None:
@@ -237,6 +225,8 @@ def test_status_of_a_recipe(built: dict[str, Any], say: Say) -> None:
     assert {k: said.body[k] for k in keys} == {k: built[k] for k in keys} | {"status": "hit"}
     text = say("status", "recipe.yaml").out
     assert text.startswith("hit\n") and built["instance"] in text and built["logical_digest"] in text
+    (line,) = [line for line in text.splitlines() if "left out" in line]
+    assert line.startswith("selection  source 'photos': left out 1 .txt")
 
 
 def test_status_of_an_instance(built: dict[str, Any], say: Say) -> None:

@@ -22,6 +22,7 @@ from refinery_beam.cli.app import call
 from refinery_beam.cli.blocks import Facts, Line, Table, Words, plain
 from refinery_beam.cli.output import shell_word
 from refinery_beam.visible import display, json_text, visible
+from support.own_folder import RECIPE
 
 LABELS = (
     "red\x1b[31m",
@@ -38,17 +39,7 @@ LABELS = (
     "l" * 250,
 )
 FILES = ("p\x1b[2J.png", "a\nb.png", "a\\nb.png", "\u202egnp.png")
-RECIPE = """\
-schema_version: 3
-plugin: image_classification
-seed: 0
-Input: {sources: [{name: photos, type: image_folder, path: my-images}], on_error: quarantine, max_bad_fraction: 0.5}
-Labels: {field: label, source: {kind: direct}}
-Output: {record_schema: {image: {dtype: uint8, shape: [16, 16, 3]}, label: {dtype: str}}}
-Splits: {ratios: {train: 0.5, test: 0.5}, stratify_by: label}
-Transformations:
-  - {name: resize, op: resize, params: {size: 16, method: bilinear}, splits: [train, test]}
-"""
+pytestmark = pytest.mark.usefixtures("in_folder")
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +60,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(before)
     return root
-
-
-@pytest.fixture(autouse=True)
-def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
 
 
 def instance(folder: Path) -> str:
@@ -198,7 +184,7 @@ def test_the_next_command_is_one_that_a_shell_takes(folder: Path, tmp_path: Path
     assert said == "a b\x1b\n'$x.yaml"
 
 
-@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize("term", ["xterm-256color", pytest.param("dumb", marks=pytest.mark.slow)])
 def test_on_a_terminal(term: str, folder: Path) -> None:
     """A real process on a pseudo-terminal: the only control sequences are our own colours."""
     for arguments in (["plan", "recipe.yaml"], ["status", instance(folder)], ["validate", "no\x1b]0;title\x07such.yaml"]):

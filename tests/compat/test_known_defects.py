@@ -39,13 +39,13 @@ SHOWN: dict[str, list[str]] = {
     "7 resize and normalize could not meet": ["v3_main", "sink_missing_is_fine"],
     "7 the scaffold's suggestions failed": ["test_scaffold.py::test_each_suggestion_runs_and_all_of_them"],
     "8 whole numbers vanished": ["feature_numbers"],
-    "9 palettes showed their indices": ["plugins/test_decode.py::test_palettes_become_their_colours"],
-    "9 one bit became 0 and 1": ["plugins/test_decode.py::test_one_bit_becomes_black_and_white"],
-    "9 sixteen bits were clipped": ["plugins/test_decode.py::test_sixteen_bits_are_shifted_not_clipped"],
-    "9 CMYK became transparent": ["plugins/test_decode.py::test_cmyk"],
+    "9 palettes showed their indices": ["plugins/test_decode_colours.py::test_palettes_become_their_colours"],
+    "9 one bit became 0 and 1": ["plugins/test_decode_colours.py::test_one_bit_becomes_black_and_white"],
+    "9 sixteen bits were clipped": ["plugins/test_decode_colours.py::test_sixteen_bits_are_shifted_not_clipped"],
+    "9 CMYK became transparent": ["plugins/test_decode_colours.py::test_cmyk"],
     "9 grey and transparent images kept other shapes": [
-        "plugins/test_decode.py::test_grey_is_replicated",
-        "plugins/test_decode.py::test_alpha_is_laid_over_the_ground",
+        "plugins/test_decode_colours.py::test_grey_is_replicated",
+        "plugins/test_decode_colours.py::test_alpha_is_laid_over_the_ground",
     ],
     "9 photographs lay on their side": ["transform_upright", "plugins/test_orientation.py::test_every_orientation_in_every_format"],
     "9 mixed shapes failed without a name": ["launch/test_bad_files.py::test_mixed_channels_are_the_datas_fault"],
@@ -105,7 +105,7 @@ def test_all_fourteen_are_here() -> None:
 REFUSED = [name for name in NAMES if "refused" in expectations(name) and "overlays" not in expectations(name)]
 
 
-@pytest.mark.parametrize("verb", ["validate", "run"])
+@pytest.mark.parametrize("verb", ["validate", pytest.param("run", marks=pytest.mark.slow)])
 def test_a_wrong_recipe_is_refused_by_its_exit_code(
     verb: str, kitchen: Kitchen, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

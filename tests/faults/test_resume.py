@@ -33,12 +33,22 @@ THREADS = ("--mode", "threads", "--workers", "2")
 PROCESSES = ("--mode", "processes", "--workers", "2")
 
 
+def eager(class_folders: Path, folder: Path) -> Counted:
+    """A recipe with statistics that have a pass of their own, and with files of a sink."""
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(EAGER.format(path=class_folders))
+    return Counted(recipe, str(folder / "cache"), folder)
+
+
 @pytest.fixture
 def counted(class_folders: Path, tmp_path: Path) -> Counted:
-    """A recipe with statistics that have a pass of their own, and with files of a sink."""
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(EAGER.format(path=class_folders))
-    return Counted(recipe, str(tmp_path / "cache"), tmp_path)
+    return eager(class_folders, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def once(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], int]:
+    """What a clean run of that recipe gives, and how many files it decodes."""
+    return clean(eager(class_folders, tmp_path_factory.mktemp("once")))
 
 
 def clean(counted: Counted) -> tuple[dict[str, object], int]:
@@ -55,8 +65,8 @@ def parts(counted: Counted) -> list[Path]:
 
 
 @pytest.mark.parametrize("mode", [pytest.param(PROCESSES, marks=pytest.mark.slow, id="processes"), pytest.param(THREADS, id="threads")])
-def test_a_killed_run_goes_on(counted: Counted, mode: tuple[str, ...]) -> None:
-    body, every = clean(counted)
+def test_a_killed_run_goes_on(counted: Counted, once: tuple[dict[str, object], int], mode: tuple[str, ...]) -> None:
+    body, every = once
     at = every * 9 // 10
     code, _, _ = counted.run(*mode, die_at=at)
     assert code == -signal.SIGKILL
@@ -94,9 +104,10 @@ def test_every_kind_of_output_survives(class_folders: Path, tmp_path: Path, at: 
     assert at < 0.5 or again["reused"]["shards"] > 0  # type: ignore[index]
 
 
-def test_damaged_parts_are_made_again(counted: Counted) -> None:
+@pytest.mark.slow
+def test_damaged_parts_are_made_again(counted: Counted, once: tuple[dict[str, object], int]) -> None:
     """Cut, changed, removed, replaced by a pipe or a folder: each is noticed, and the bytes are those of a clean run."""
-    body, every = clean(counted)
+    body, every = once
     assert counted.run(*THREADS, die_at=every * 9 // 10)[0] == -signal.SIGKILL
     damage = [_cut, _flip, _remove, _pipe, _folder, _flip_record, _cut_record, _pipe_record, _elsewhere]
     folders = [p.parent for p in parts(counted) if p.parent.name.startswith("dataset-")]
@@ -174,8 +185,8 @@ def _elsewhere(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_after_ctrl_c(counted: Counted) -> None:
-    body, every = clean(counted)
+def test_after_ctrl_c(counted: Counted, once: tuple[dict[str, object], int]) -> None:
+    body, every = once
     code, failed, _ = counted.run(*THREADS, die_at=every * 8 // 10, die_of="SIGINT")
     assert (code, failed["errors"][0]["code"]) == (130, "interrupted")  # type: ignore[index]
     code, again, _ = counted.run(*THREADS)

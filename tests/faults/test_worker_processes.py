@@ -87,6 +87,7 @@ def test_the_driver_is_killed(photos: Path, moment: float, number: signal.Signal
     assert left_over(photos.parent, seconds=5) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_move_is_ended(photos: Path) -> None:
     """A stopped process answers nothing and hears nothing."""
     process = started(photos, 0.3)

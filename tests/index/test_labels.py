@@ -322,14 +322,14 @@ def test_nothing_loose_names_a_file_twice(tmp_path: Path) -> None:
 
 
 def test_many_columns_and_many_ids_take_no_quadratic_time(tmp_path: Path) -> None:
-    wide = [f"c{k}" for k in range(60_000)]
-    path = table(tmp_path, "id,label," + ",".join(wide) + "\n" + "x,cat," + ",".join("0" * 60_000) + "\n")
+    wide = [f"c{k}" for k in range(20_000)]
+    path = table(tmp_path, "id,label," + ",".join(wide) + "\n" + "x,cat," + ",".join("0" * 20_000) + "\n")
     assert labels(path, ["x.png"]) == ["cat"]
     keys = ", ".join(f'"{name}": 0' for name in wide)
     assert labels(table(tmp_path, '{"id": "x", "label": "cat", ' + keys + "}\n", "w.jsonl"), ["x.png"]) == ["cat"]
-    names = [f"{k:06d}" for k in range(60_000)]
+    names = [f"{k:06d}" for k in range(20_000)]
     path = table(tmp_path, "id,label\n" + "".join(f"folder{k % 999}/{n}.png,cat\n" for k, n in enumerate(names)))
-    assert labels(path, [f"{n}.png" for n in names]).count("cat") == 61  # those of one folder
+    assert labels(path, [f"{n}.png" for n in names]).count("cat") == 21  # those of one folder
 
 
 def test_padded_labels_warn(tmp_path: Path) -> None:

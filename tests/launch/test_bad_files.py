@@ -326,8 +326,8 @@ def test_a_shape_that_never_holds(go: Runner, records: int) -> None:
     assert "schema:image: the image is uint8[72, 96, 3], Output declares uint8[31, 31, 3]" in error.message
 
 
-@pytest.mark.parametrize("on_error", ["fail", "quarantine"])
-@pytest.mark.parametrize("fault", ["truncated", "replaced", "removed"])
+@pytest.mark.parametrize("on_error", [pytest.param("fail", marks=pytest.mark.slow), "quarantine"])
+@pytest.mark.parametrize("fault", ["truncated", pytest.param("replaced", marks=pytest.mark.slow), "removed"])
 def test_a_fault_that_passes_is_no_instance(go: Runner, photos: Path, tmp_path: Path, fault: str, on_error: str) -> None:
     """What is stored follows from the bytes in the key. Once the files are as they were, a run builds what it would have built."""
     own = tmp_path / "photos"

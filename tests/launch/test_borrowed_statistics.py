@@ -54,8 +54,15 @@ def other_images(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("op", ["normalize", "mean_subtract"])
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [
+        ("normalize", "uint8"),
+        ("mean_subtract", "float32"),
+        pytest.param("normalize", "float32", marks=pytest.mark.slow),
+        pytest.param("mean_subtract", "uint8", marks=pytest.mark.slow),
+    ],
+)
 def test_statistics_are_imported(class_folders: Path, other_images: Path, tmp_path: Path, op: str, dtype: str) -> None:
     base = go(tmp_path, written(tmp_path, "base.yaml", class_folders, op=op))
     consumer = written(tmp_path, "consumer.yaml", other_images, op=op, dtype=dtype, stats=borrowed(), ids=borrowed(op_id="ids"))

@@ -90,6 +90,7 @@ def test_a_tag_in_every_verb(bench: Path, capsys: pytest.CaptureFixture[str]) ->
     assert rb.ls()[0].cached.tags == ("v2",)
     assert printed(capsys, "untag", "v1", code=2)["errors"][0]["code"] == "tag-missing"
     assert printed(capsys, "status", "tag:v1", code=2)["errors"][0]["remedy"] == "name one of: v2"
+    assert printed(capsys, "untag", "v1", "--cache-root", "empty", code=2)["errors"][0]["remedy"].startswith("there is none yet: ")
 
 
 def test_moving_a_tag_is_asked_for(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:

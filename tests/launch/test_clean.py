@@ -44,14 +44,23 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.fixture
-def three(class_folders: Path, tmp_path: Path, root: Path) -> list[rb.RunResult]:
-    """Two instances of the recipe `cats`, one of `dogs`; used three, two and one hours ago."""
-    recipes = [named(class_folders, tmp_path, "cats", seed=1), named(class_folders, tmp_path, "cats2", seed=2)]
-    recipes.append(named(class_folders, tmp_path, "dogs", seed=3))
-    first = rb.run(recipes[0], cache_root=root)
+@pytest.fixture(scope="module")
+def three_built(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A cache root with two instances of the recipe `cats` and one of `dogs`, and their folders below it."""
+    folder = tmp_path_factory.mktemp("three")
+    recipes = [named(class_folders, folder, "cats", seed=1), named(class_folders, folder, "cats2", seed=2)]
+    recipes.append(named(class_folders, folder, "dogs", seed=3))
+    first = rb.run(recipes[0], cache_root=folder / "cache")
     shutil.move(recipes[1], recipes[0])
-    found = [first, rb.run(recipes[0], cache_root=root), rb.run(recipes[2], cache_root=root)]
+    found = [first, *(rb.run(recipe, cache_root=folder / "cache") for recipe in (recipes[0], recipes[2]))]
+    return folder / "cache", [os.path.relpath(one.path, folder / "cache") for one in found]
+
+
+@pytest.fixture
+def three(three_built: tuple[Path, list[str]], root: Path) -> list[rb.Instance]:
+    """Two instances of `cats`, one of `dogs`; used three, two and one and a half hours ago."""
+    shutil.copytree(three_built[0], root)
+    found = [rb.open_instance(root / path, cache_root=root) for path in three_built[1]]
     for hours, one in zip((3, 2, 1.5), found, strict=True):
         used_ago(root, one, hours * HOUR)
     return found
@@ -61,7 +70,7 @@ def there(*found: rb.Instance) -> list[bool]:
     return [os.path.exists(f"{one.path}/manifest.json") for one in found]
 
 
-def test_nothing_goes_before_somebody_says_yes(three: list[rb.RunResult], root: Path) -> None:
+def test_nothing_goes_before_somebody_says_yes(three: list[rb.Instance], root: Path) -> None:
     before = sorted(root.rglob("*"))
     result = rb.clean(cache_root=root, everything=True)
     assert (result.done, len(result.removed), result.bytes > 0) == (False, 3, True)
@@ -69,7 +78,7 @@ def test_nothing_goes_before_somebody_says_yes(three: list[rb.RunResult], root: 
     assert rb.clean(cache_root=root, yes=True).removed == (), "without a question only what dead runs left"
 
 
-def test_by_recipe_age_number_and_size(three: list[rb.RunResult], root: Path) -> None:
+def test_by_recipe_age_number_and_size(three: list[rb.Instance], root: Path) -> None:
     old = three[0]
     assert [i.recipe for i in rb.clean(cache_root=root, recipe="cats").removed] == ["cats", "cats"]
     assert [i.location for i in rb.clean(cache_root=root, older_than="150m").removed] == [old.path]
@@ -90,7 +99,7 @@ def test_by_recipe_age_number_and_size(three: list[rb.RunResult], root: Path) ->
         assert caught.value.code == "clean-option"
 
 
-def test_what_stays(three: list[rb.RunResult], class_folders: Path, tmp_path: Path, root: Path) -> None:
+def test_what_stays(three: list[rb.Instance], class_folders: Path, tmp_path: Path, root: Path) -> None:
     old, new, dog = three
     rb.tag(old.path, name="v1", cache_root=root)
     rb.open_instance(new.path, cache_root=root)
@@ -122,7 +131,7 @@ def test_what_another_imports(class_folders: Path, tmp_path: Path, root: Path) -
     assert len(rb.clean(cache_root=root, everything=True, yes=True).removed) == 2
 
 
-def test_orphans(three: list[rb.RunResult], root: Path) -> None:
+def test_orphans(three: list[rb.Instance], root: Path) -> None:
     key = InstanceKey("ab" * 32, "cd" * 32, 7)
     sibling = root / "staging" / f"{key.name}-notanattempt"
     sibling.mkdir(parents=True)
@@ -166,7 +175,7 @@ def test_temporary_folders_of_killed_runs(tmp_path: Path, root: Path, monkeypatc
     assert sorted(os.listdir(folder)) == ["beam-pipeline-tempfull", "beam-pipeline-tempnew", "somebody-elses"]
 
 
-def test_the_command_line(three: list[rb.RunResult], root: Path) -> None:
+def test_the_command_line(three: list[rb.Instance], root: Path) -> None:
     command = [sys.executable, "-m", "refinery_beam", "clean", "--cache-root", str(root)]
     dry = subprocess.run([*command, "--recipe", "cats"], capture_output=True, text=True, check=True)
     assert "would go" in dry.stdout and "nothing was changed: --yes removes it" in dry.stdout

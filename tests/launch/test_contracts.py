@@ -149,7 +149,7 @@ def test_warnings_reach_manifest_and_report(class_folders: Path, tmp_path: Path,
     assert f"`contract`: {text}" in (Path(result.path) / "report/report.md").read_text()
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", pytest.param("float32", marks=pytest.mark.slow)])
 def test_quarantine_sends_records_to_the_ledger(class_folders: Path, tmp_path: Path, run: Run, copy_of: Any, dtype: str) -> None:
     images = copy_of(class_folders)
     victim = sorted((images / "square").iterdir())[0]
@@ -276,8 +276,8 @@ def test_pixels_that_are_no_levels_are_not_counted(class_folders: Path, tmp_path
         (None, {"path": "nowhere"}, "no finished instance"),
         (None, {"path": "recipe.yaml"}, "compares itself"),
         ({}, {"split": "dev"}, "no split 'dev'"),
-        ({"fields": FLOATS}, {"field": "image"}, "stores float32 content"),
-        (BARE, {"field": "image"}, "no field 'image'"),
+        pytest.param({"fields": FLOATS}, {"field": "image"}, "stores float32 content", marks=pytest.mark.slow),
+        pytest.param(BARE, {"field": "image"}, "no field 'image'", marks=pytest.mark.slow),
     ],
 )
 def test_bad_references(
@@ -314,6 +314,7 @@ def test_tails_from_other_than_bytes_are_refused(class_folders: Path, tmp_path: 
     assert caught.value.code == "not-executed-yet"
 
 
+@pytest.mark.slow
 def test_both_forms_of_an_image_agree(class_folders: Path, tmp_path: Path, run: Run) -> None:
     """Stored normalized or normalized by the reader: the same verdict and the same records."""
     near = "{field: image, assertion: {kind: value_range, min: -1.5, max: 1.5}, severity: warning}"

@@ -59,7 +59,7 @@ def test_it_verifies_and_has_its_sample(built: RunResult) -> None:
     assert {row["op"] for row in ledger} == {"ten"}
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name != "hostile" else name for name in SETTINGS])
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, built: RunResult, copy_of: Callable[[Path], Path]) -> None:
     result = run(write_everything(class_folders, tmp_path), **SETTINGS[name])
     assert (Path(result.path) / "manifest.json").read_bytes() == (Path(built.path) / "manifest.json").read_bytes()

@@ -81,7 +81,11 @@ def test_first_seen_is_the_order_of_smallest_keys(class_folders: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "how", [pytest.param({"mode": "processes", "workers": 2}, marks=pytest.mark.slow), {"workers": 2}, {"runner_factory": replayed(1)}]
+    "how",
+    [
+        *(pytest.param(how, marks=pytest.mark.slow) for how in ({"mode": "processes", "workers": 2}, {"workers": 2})),
+        {"runner_factory": replayed(1)},
+    ],
 )
 def test_one_digest_however_it_runs(class_folders: Path, tmp_path: Path, how: dict[str, Any]) -> None:
     digests = set()

@@ -186,7 +186,9 @@ def test_pictures_that_look_alike(alike: Path, tmp_path: Path, run: Run) -> None
     assert result.manifest.raw["op_versions"]["drop_duplicates"] == 1
 
 
-@pytest.mark.parametrize("group", [{}, {"group_by": "label"}], ids=["each alone", "a class a group"])
+@pytest.mark.parametrize(
+    "group", [pytest.param({}, id="each alone", marks=pytest.mark.slow), pytest.param({"group_by": "label"}, id="a class a group")]
+)
 def test_pictures_that_look_alike_stay_together(group: dict[str, str], alike: Path, tmp_path: Path, run: Run) -> None:
     splits = {"ratios": {"train": 0.5, "val": 0.25, "test": 0.25}, "keep_duplicates_together": "near", "allow_empty": True, **group}
     result = run(write_recipe(alike, tmp_path, splits=splits))
@@ -217,18 +219,20 @@ def test_sizes_are_read_from_headers_upright(tmp_path: Path, run: Run) -> None:
     }
 
 
-def test_bad_files_meet_the_error_policy(alike: Path, tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize(
+    "op", ["image_size, params: {min_width: 1}", pytest.param("drop_duplicates, params: {kind: near}", marks=pytest.mark.slow)]
+)
+def test_bad_files_meet_the_error_policy(op: str, alike: Path, tmp_path: Path, run: Run) -> None:
     (alike / "a" / "broken.png").write_bytes((alike / "a" / "0.png").read_bytes()[:200])
     (alike / "a" / "text.png").write_bytes(b"no image at all")
     spare = {"ratios": {"train": 0.7, "val": 0.3, "test": 0}}
-    for op in ("image_size, params: {min_width: 1}", "drop_duplicates, params: {kind: near}"):
-        step = "{name: f, op: " + op + "}"
-        with pytest.raises(RefineryError) as caught:
-            run(write_recipe(alike, tmp_path, name="fail.yaml", filters=[step]))
-        assert {e.code for e in caught.value.errors()} <= {"truncated", "not_an_image"}
-        result = run(write_recipe(alike, tmp_path, name="go.yaml", filters=[step], input=quarantine(0.5), splits=spare))
-        bad = {r["record_id"]: (r["reason"], r["stage"]) for r in ledger(result) if r["stage"] == "Input"}
-        assert bad == {"photos/a/broken.png": ("truncated", "Input"), "photos/a/text.png": ("not_an_image", "Input")}
+    step = "{name: f, op: " + op + "}"
+    with pytest.raises(RefineryError) as caught:
+        run(write_recipe(alike, tmp_path, name="fail.yaml", filters=[step]))
+    assert {e.code for e in caught.value.errors()} <= {"truncated", "not_an_image"}
+    result = run(write_recipe(alike, tmp_path, name="go.yaml", filters=[step], input=quarantine(0.5), splits=spare))
+    bad = {r["record_id"]: (r["reason"], r["stage"]) for r in ledger(result) if r["stage"] == "Input"}
+    assert bad == {"photos/a/broken.png": ("truncated", "Input"), "photos/a/text.png": ("not_an_image", "Input")}
 
 
 @pytest.mark.slow
@@ -288,6 +292,7 @@ def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, ex
     assert json.loads((Path(result.path) / "manifest.json").read_text()) == expected.manifest.raw
 
 
+@pytest.mark.slow
 def test_order_does_not_matter(class_folders: Path, tmp_path: Path, run: Run, expected: RunResult, monkeypatch: pytest.MonkeyPatch) -> None:
     import refinery_beam.launch.build.attempt as build
 

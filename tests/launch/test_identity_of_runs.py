@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import refinery_beam as rb
 from refinery_beam.launch import RunResult
 from refinery_beam.testing.engine import hostile, replayed
 from support.recipes import NORMALIZE, RESIZE, SPLITS, Run, more, write_recipe
@@ -54,11 +55,11 @@ def test_cosmetic_edits_hit_and_meaningful_ones_miss(images: Path, tmp_path: Pat
         (tmp_path / f"{name}.yaml").write_text(edit(plain))
         second = run(tmp_path / f"{name}.yaml")
         assert (name, second.status, second.path) == (name, "hit", first.path)
-    paths = {first.path}
+    keys = {first.manifest.recipe_hash + str(first.manifest.seed)}
     for name, parts in MEANINGFUL.items():
-        second = run(write_recipe(images, tmp_path, name=f"{name}.yaml", **parts))
-        assert (name, second.status, second.path in paths) == (name, "built", False)
-        paths.add(second.path)
+        planned = rb.plan(write_recipe(images, tmp_path, name=f"{name}.yaml", **parts), cache_root=tmp_path / "cache")
+        assert (name, planned.status, planned.recipe_hash + str(planned.seed) in keys) == (name, "miss", False)
+        keys.add(planned.recipe_hash + str(planned.seed))
 
 
 def test_files_decide_by_content(images: Path, tmp_path: Path, run: Run) -> None:
@@ -101,6 +102,7 @@ def test_a_hit_imports_no_engine(images: Path, tmp_path: Path, run: Run) -> None
     assert out[1] == "0 []"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
 def test_a_build_imports_the_engine_in_its_child_alone(images: Path, tmp_path: Path) -> None:
     """The parent is told of the end by values: importing Beam again would cost as much as the run of a few records, and say things."""
@@ -137,8 +139,8 @@ def expected(class_folders: Path, tmp_path_factory: pytest.TempPathFactory) -> R
 FLOATS = {"image": {"dtype": "float32"}}
 """Stored normalized: statistics come from a pass of their own."""
 
-# In processes: every time in test_everything, and here among the slow tests.
-MARKED = [pytest.param(name, marks=pytest.mark.slow) if "processes" in name else name for name in SETTINGS]
+# Two of them every time; in processes among the slow tests.
+MARKED = [name if name in ("two threads", "hostile bundles 0") else pytest.param(name, marks=pytest.mark.slow) for name in SETTINGS]
 
 
 @pytest.mark.parametrize("name", MARKED)

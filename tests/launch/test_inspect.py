@@ -15,40 +15,27 @@ import refinery_beam as rb
 from refinery_beam.cli.app import call
 from refinery_beam.errors import UsageError
 from refinery_beam.inspection import columns
-from refinery_beam.testing import images
+from support import own_folder
 
-RECIPE = """\
-schema_version: 3
-plugin: image_classification
-seed: 0
-Input: {sources: [{name: photos, type: image_folder, path: my-images}], on_error: quarantine, max_bad_fraction: 0.5}
-Labels: {field: label, source: {kind: direct}}
-Output: {record_schema: {image: {dtype: uint8, shape: [16, 16, 3]}, label: {dtype: str}}}
-Splits: {ratios: {train: 0.5, test: 0.5}, stratify_by: label}
-Transformations:
-  - {name: resize, op: resize, params: {size: 16, method: bilinear}, splits: [train, test]}
+RECIPE = (
+    own_folder.RECIPE
+    + """\
   - {name: normalize, op: normalize, fit_source: train, splits: [train, test]}
 Augmentations:
   - {name: flip, op: horizontal_flip, params: {p: 0.5}, splits: [train]}
 Visualizations:
   - {name: examples, op: sample_grid, params: {n: 2}, stage: post_pipeline, mode: exploration}
 """
+)
+pytestmark = pytest.mark.usefixtures("in_folder")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("inspect")
-    images.class_folders(root / "my-images", classes=("circle", "square"), per_class=10, size=(20, 24), formats=("png",))
+    root = own_folder.drawn(tmp_path_factory.mktemp("inspect"), RECIPE, size=(20, 24), formats=("png",))
     Image.new("RGB", (9, 30), (250, 10, 10)).save(root / "my-images/circle/narrow.png")
-    (root / "my-images/circle/words.png").write_text("no picture")
-    (root / "recipe.yaml").write_text(RECIPE)
     rb.run(root / "recipe.yaml", cache_root=root / "cache", workers=1)
     return root
-
-
-@pytest.fixture(autouse=True)
-def _there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
 
 
 def test_overview(folder: Path) -> None:

@@ -56,7 +56,7 @@ def recipe(class_folders: Path, tmp_path: Path) -> Path:
     return write_recipe(class_folders, tmp_path, pictures=[picture])
 
 
-@pytest.mark.parametrize("odd", [pipe, plug, device])
+@pytest.mark.parametrize("odd", [pipe, *(pytest.param(odd, marks=pytest.mark.slow) for odd in (plug, device))])
 def test_the_manifest(recipe: Path, tmp_path: Path, odd: Callable[[Path], None]) -> None:
     root = tmp_path / "cache"
     built = rb.run(recipe, cache_root=root, mode="threads", workers=1)

@@ -49,6 +49,7 @@ def test_a_hit_draws_nothing_and_an_edit_draws_only_itself(class_folders: Path, 
     assert digests(again.pictures) == {"means": before["means"]}
 
 
+@pytest.mark.slow
 def test_workers_and_bundles_change_no_picture(class_folders: Path, tmp_path: Path, run: Run) -> None:
     recipe = write_recipe(class_folders, tmp_path, pictures=[GRID, MEANS, BARS])
     ways = ({"workers": 1}, {"workers": 2, "runner_factory": hostile(5)})

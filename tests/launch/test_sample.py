@@ -45,7 +45,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("selector", CASES)
+QUICK = ("fraction: 0.3, seed: 4", "fraction: 0.25, kind: per_class, seed: {from: master}")
+
+
+@pytest.mark.parametrize("selector", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in CASES])
 def test_ranks_decide(class_folders: Path, tmp_path: Path, run: Run, selector: str) -> None:
     quota, seed, per_class = CASES[selector]
     result = run(write_recipe(class_folders, tmp_path, sample=sample(selector)))
@@ -57,7 +60,7 @@ def test_ranks_decide(class_folders: Path, tmp_path: Path, run: Run, selector: s
     assert verify(result.path, deep=True, recipe_digest=digest_of_recipe).ok
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("dtype", [pytest.param("uint8", marks=pytest.mark.slow), "float32"])
 def test_rows_are_those_of_the_dataset(class_folders: Path, tmp_path: Path, run: Run, dtype: str) -> None:
     """Also where statistics are fitted in a pass of their own, and applied before storing."""
     two = sample("n: 2, kind: per_class, splits: [train]")

@@ -87,22 +87,19 @@ HALVES = "Splits: {{ratios: {{train: 0.5, test: 0.5}}{}}}\n".format
 
 
 def test_identical_files_never_straddle_splits(folder: Path) -> None:
-    for seed in range(3):
-        built = go(folder, FOLDERS + HALVES(f", seed: {seed}"))
-        assert len(built.split) == 42 and not built.ledger
-        found = contents(folder, built)
-        assert len(found) == 36
-        assert {len(splits) for splits in found.values()} == {1}
-        assert "label-conflict" in built.warnings, "the copies have other labels"
+    built = go(folder, FOLDERS + HALVES(""))
+    assert len(built.split) == 42 and not built.ledger
+    found = contents(folder, built)
+    assert len(found) == 36
+    assert {len(splits) for splits in found.values()} == {1}
+    assert "label-conflict" in built.warnings, "the copies have other labels"
 
 
 def test_they_do_when_told_so(folder: Path) -> None:
-    straddling = 0
-    for seed in range(3):
-        built = go(folder, FOLDERS + HALVES(f", keep_duplicates_together: false, seed: {seed}"))
-        assert built.counts == {"train": 21, "test": 21}
-        straddling += sum(len(splits) > 1 for splits in contents(folder, built).values())
-    assert straddling > 0
+    """By any seed nearly: six pairs are in one split by chance once in 64."""
+    built = go(folder, FOLDERS + HALVES(", keep_duplicates_together: false"))
+    assert built.counts == {"train": 21, "test": 21}
+    assert any(len(splits) > 1 for splits in contents(folder, built).values())
 
 
 def test_a_group_is_never_divided(folder: Path) -> None:

@@ -107,7 +107,11 @@ def test_every_engine_gives_the_same_splits(splits: dict[str, Any], run: Run, ma
 
 @pytest.mark.parametrize(
     ("classes", "each", "ratios", "right"),
-    [(40, 4, (0.7, 0.15, 0.15), (112, 24, 24)), (30, 2, (0.7, 0.15, 0.15), (42, 9, 9)), (10, 12, (0.9, 0.05, 0.05), (108, 6, 6))],
+    [
+        (30, 2, (0.7, 0.15, 0.15), (42, 9, 9)),
+        pytest.param(40, 4, (0.7, 0.15, 0.15), (112, 24, 24), marks=pytest.mark.slow),
+        pytest.param(10, 12, (0.9, 0.05, 0.05), (108, 6, 6), marks=pytest.mark.slow),
+    ],
 )
 def test_both_margins_are_kept(
     classes: int, each: int, ratios: tuple[float, ...], right: tuple[int, ...], run: Run, made: Callable[..., Path]

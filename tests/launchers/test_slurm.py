@@ -72,6 +72,7 @@ def submit(folder: Path, environment: dict[str, str], *options: str) -> tuple[in
     return int((folder / "spool" / "exit").read_text()), (folder / "refinery-beam-42.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_job_runs_with_the_cores_it_was_given(tmp_path: Path, slurm: dict[str, str]) -> None:
     code, log = submit(tmp_path, slurm, "--cpus-per-task=2")
     assert code == 0 and '"status": "built"' in log

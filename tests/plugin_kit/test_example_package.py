@@ -36,7 +36,8 @@ def environment(installed: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
 
 
-@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["threads", "processes"])
 def test_the_recipe_runs(installed: Path, class_folders: Path, tmp_path: Path, cli: Callable[..., Any], mode: str) -> None:
     shutil.copy(PACKAGE / "recipe.yaml", tmp_path)
     (tmp_path / "my-images").symlink_to(class_folders)

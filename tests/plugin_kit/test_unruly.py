@@ -231,7 +231,11 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+FEW = ("own: loses", "quota: raises", "signature: negative", "variants: raises", "add: raises", "fit: raises", "assertion: raises")
+"""One of each kind of plugin code; the others among the slow tests."""
+
+
+@pytest.mark.parametrize("way", [way if way in FEW else pytest.param(way, marks=pytest.mark.slow) for way in WAYS])
 def test_it_ends_the_run_with_the_name_of_the_plugin(class_folders: Path, tmp_path: Path, way: str) -> None:
     parts, words = WAYS[way]
     with pytest.raises(PluginError) as caught:

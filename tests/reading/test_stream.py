@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import pickle
 import random
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,8 +47,13 @@ def build(photos: Path, folder: Path, **parts: Any) -> rb.Instance:
 
 
 @pytest.fixture(scope="module")
-def train(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> SplitReader:
-    return build(photos, tmp_path_factory.mktemp("built"), augmentations=[FLIP])["train"]
+def built(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> rb.Instance:
+    return build(photos, tmp_path_factory.mktemp("built"), augmentations=[FLIP])
+
+
+@pytest.fixture(scope="module")
+def train(built: rb.Instance) -> SplitReader:
+    return built["train"]
 
 
 def digest_of(batch: dict[str, Any]) -> str:
@@ -168,7 +174,7 @@ def test_other_processes_and_threads_read_the_same(train: SplitReader, method: s
     assert found == [here] * 4
 
 
-@pytest.mark.parametrize("encoding", ["png", "source"])
+@pytest.mark.parametrize("encoding", ["png", pytest.param("source", marks=pytest.mark.slow)])
 def test_images_that_are_files(photos: Path, tmp_path: Path, encoding: str) -> None:
     parts: dict[str, Any] = (
         {"transformations": [RESIZE]} if encoding == "png" else {"transformations": None, "fields": {"image": {"shape": None}}}
@@ -186,7 +192,7 @@ def test_the_order_is_that_of_the_data_whatever_is_read(train: SplitReader) -> N
     assert [batch["record_id"] for batch in train.columns("label").stream(batch_size=32)] == whole
 
 
-@pytest.mark.parametrize("encoding", ["tensor", "png"])
+@pytest.mark.parametrize("encoding", [pytest.param("tensor", marks=pytest.mark.slow), "png"])
 def test_a_window_is_bounded_by_bytes_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     photos = tmp_path / "photos" / "a"
     photos.mkdir(parents=True)
@@ -215,8 +221,8 @@ def test_a_stopped_iteration_leaves_no_thread(train: SplitReader) -> None:
     assert threading.active_count() == before
 
 
-def test_damage_is_an_error_of_the_loop(photos: Path, tmp_path: Path) -> None:
-    data = build(photos, tmp_path)
+def test_damage_is_an_error_of_the_loop(built: rb.Instance, tmp_path: Path) -> None:
+    data = rb.open_instance(shutil.copytree(built.path, tmp_path / "copy"))
     shard = next(Path(data.path).glob("dataset/train/*.parquet"))
     content = bytearray(shard.read_bytes())
     third = len(content) // 3

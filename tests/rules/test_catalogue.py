@@ -55,6 +55,9 @@ class Site(NamedTuple):
     """False where ``**more`` hides some of the keywords."""
 
 
+Trees = list[tuple[str, ast.Module]]
+
+
 def plain_words(node: ast.expr) -> tuple[str, ...]:
     """The words an expression may give: a word, or a choice between words."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -64,13 +67,8 @@ def plain_words(node: ast.expr) -> tuple[str, ...]:
     return ()
 
 
-def trees() -> Iterator[tuple[str, ast.AST]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        yield file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_bytes())
-
-
-def find_sites() -> Iterator[Site]:
-    for name, tree in trees():
+def find_sites(trees: Trees) -> Iterator[Site]:
+    for name, tree in trees:
         for node in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
             keywords = {k.arg: k.value for k in node.keywords if k.arg}
             codes = plain_words(keywords["code"]) if "code" in keywords else ()
@@ -78,15 +76,15 @@ def find_sites() -> Iterator[Site]:
                 yield Site(f"{name}:{node.lineno}", ast.unparse(node.func), codes, keywords, len(keywords) == len(node.keywords))
 
 
-def find_other_codes() -> Iterator[tuple[str, str]]:
+def find_other_codes(trees: Trees) -> Iterator[tuple[str, str]]:
     """Codes that do not stand in a call: in a dict, as the default of a parameter, assigned to a variable called code."""
-    for name, tree in trees():
+    for name, tree in trees:
         for node in ast.walk(tree):
             found: list[ast.expr | None] = []
             if isinstance(node, ast.Dict):
                 pairs = zip(node.keys, node.values, strict=True)
                 found = [value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "code"]
-            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "code":
+            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "code":
                 found = [node.value]
             elif isinstance(node, ast.FunctionDef):
                 arguments = node.args.args[-len(node.args.defaults) :] if node.args.defaults else []
@@ -98,7 +96,8 @@ def find_other_codes() -> Iterator[tuple[str, str]]:
             yield from ((f"{name}:{node.lineno}", word) for value in found if value is not None for word in plain_words(value))  # type: ignore[attr-defined]
             if (
                 isinstance(node, ast.Call)
-                and ast.unparse(node.func) in ("Refusal", "DataError")
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("Refusal", "DataError")
                 and "code" in {k.arg for k in node.keywords}
             ):
                 derived = next(k.value for k in node.keywords if k.arg == "code")
@@ -106,8 +105,12 @@ def find_other_codes() -> Iterator[tuple[str, str]]:
                     yield from ((f"{name}:{node.lineno}", word) for word in ("changed-during-run", "unreadable"))
 
 
-SITES = tuple(find_sites())
-OTHER_CODES = tuple(find_other_codes())
+def read_package() -> tuple[tuple[Site, ...], tuple[tuple[str, str], ...]]:
+    trees = [(file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_bytes())) for file in sorted(PACKAGE.rglob("*.py"))]
+    return tuple(find_sites(trees)), tuple(find_other_codes(trees))
+
+
+SITES, OTHER_CODES = read_package()
 
 
 def facts_of(template: str) -> set[str]:
@@ -129,39 +132,38 @@ def test_a_code_has_one_entry() -> None:
     assert {code: n for code, n in Counter(code for section in SECTIONS for code in section.rules).items() if n > 1} == {}
 
 
-@pytest.mark.parametrize("code", sorted(RULES))
-def test_an_entry_says_all_three(code: str) -> None:
-    rule = RULES[code]
-    assert all(text and text == text.strip() for text in rule)
-    for template in (rule.rule, rule.remedy):
-        for _, name, spec, conversion in string.Formatter().parse(template):
-            if name is not None:
-                assert name.isidentifier() and not spec and conversion in (None, "r"), template
-                assert name not in NO_FACTS - {"value"}, f"{name} is a parameter of every error"
+def test_every_entry_says_all_three() -> None:
+    for code, rule in RULES.items():
+        assert all(text and text == text.strip() for text in rule), code
+        for template in (rule.rule, rule.remedy):
+            for _, name, spec, conversion in string.Formatter().parse(template):
+                if name is not None:
+                    assert name.isidentifier() and not spec and conversion in (None, "r"), template
+                    assert name not in NO_FACTS - {"value"}, f"{name} is a parameter of every error"
 
 
-@pytest.mark.parametrize("site", SITES, ids=lambda site: site.at)
-def test_a_place_gives_the_facts_of_its_texts_and_no_others(site: Site) -> None:
-    given = set(site.keywords) | HELPERS_GIVE.get(site.call, set())
-    takes: set[str] = set()
-    for rule in (RULES[code] for code in site.codes):
-        for text, template in (("rule", rule.rule), ("remedy", rule.remedy)):
-            takes |= facts_of(template)
-            if text not in site.keywords and site.whole:
-                assert facts_of(template) <= given, f"{site.at} lacks {sorted(facts_of(template) - given)}"
-    odd = set(site.keywords) - takes - NO_FACTS - PARAMETERS.get(site.call, set())
-    assert not odd, f"{site.at} gives {sorted(odd)}, which no text of {site.codes} takes"
-
-
-@pytest.mark.parametrize("site", SITES, ids=lambda site: site.at)
-def test_a_place_does_not_repeat_the_catalogue(site: Site) -> None:
-    if site.call == "Refusal":
-        return
-    for text in ("rule", "remedy"):
-        own = plain_words(site.keywords[text]) if text in site.keywords else ()
+def test_every_place_gives_the_facts_of_its_texts_and_no_others() -> None:
+    wrong = []
+    for site in SITES:
+        given = set(site.keywords) | HELPERS_GIVE.get(site.call, set())
+        takes: set[str] = set()
         for rule in (RULES[code] for code in site.codes):
-            template = rule.rule if text == "rule" else rule.remedy
-            assert facts_of(template) or template.format() not in own, f"{site.at} says what the catalogue says"
+            for text, template in (("rule", rule.rule), ("remedy", rule.remedy)):
+                takes |= facts_of(template)
+                if text not in site.keywords and site.whole and not facts_of(template) <= given:
+                    wrong.append(f"{site.at} lacks {sorted(facts_of(template) - given)}")
+        odd = set(site.keywords) - takes - NO_FACTS - PARAMETERS.get(site.call, set())
+        wrong += [f"{site.at} gives {sorted(odd)}, which no text of {site.codes} takes"] if odd else []
+    assert wrong == []
+
+
+def test_no_place_repeats_the_catalogue() -> None:
+    for site in (site for site in SITES if site.call != "Refusal"):
+        for text in ("rule", "remedy"):
+            own = plain_words(site.keywords[text]) if text in site.keywords else ()
+            for rule in (RULES[code] for code in site.codes):
+                template = rule.rule if text == "rule" else rule.remedy
+                assert facts_of(template) or template.format() not in own, f"{site.at} says what the catalogue says"
 
 
 def test_a_code_that_comes_by_a_variable_needs_no_facts() -> None:

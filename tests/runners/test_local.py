@@ -51,6 +51,7 @@ def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_an_engine_error(tmp_path: Path) -> None:
     """The pipeline waits for an answer that will never come."""
 

@@ -47,7 +47,7 @@ POINTS = (
 )
 
 HOOK = r'''
-import importlib.abc, importlib.machinery, os, signal, sys, time
+import importlib.abc, importlib.util, os, signal, sys, time
 
 def strike():
     """Once in a run: note the time, and send the signal."""
@@ -96,9 +96,14 @@ def wrapped(function, when):
         return result
     return classmethod(call) if isinstance(function, classmethod) or hasattr(function, "__self__") else call
 
-class Finder(importlib.abc.MetaPathFinder):
+class After(importlib.abc.MetaPathFinder):
+    """Changes a module once it is imported."""
+
+    def __init__(self, name, change):
+        self.name, self.change = name, change
+
     def find_spec(self, name, path=None, target=None):
-        if name != os.environ["FAULT_MODULE"]:
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         try:
@@ -108,52 +113,41 @@ class Finder(importlib.abc.MetaPathFinder):
         run = spec.loader.exec_module
         def exec_module(module):
             run(module)
-            owner, _, last = os.environ["FAULT_FUNCTION"].rpartition(".")
-            home = getattr(module, owner) if owner else module
-            setattr(home, last, wrapped(vars(home)[last], os.environ["FAULT_WHEN"]))
+            self.change(module)
         spec.loader.exec_module = exec_module
         return spec
 
-if "FAULT_MODULE" in os.environ and "refinery_beam" in " ".join(sys.orig_argv):
-    import importlib.util
-    os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))
-    sys.meta_path.insert(0, Finder())
+def strike_there(module):
+    owner, _, last = os.environ["FAULT_FUNCTION"].rpartition(".")
+    home = getattr(module, owner) if owner else module
+    setattr(home, last, wrapped(vars(home)[last], os.environ["FAULT_WHEN"]))
 
-if "FAULT_STORE" in os.environ and "refinery_beam" in " ".join(sys.orig_argv):
-    import importlib.util
-    class Stores(Finder):
-        def find_spec(self, name, path=None, target=None):
-            if name != "refinery_beam.locations.objects":
-                return None
-            sys.meta_path.remove(self)
-            try:
-                spec = importlib.util.find_spec(name)
-            finally:
-                sys.meta_path.insert(0, self)
-            run = spec.loader.exec_module
-            def exec_module(module):
-                run(module)
-                how, every = os.environ["FAULT_STORE"].split(":")
-                plain, calls = module._filesystem, [0]
-                class Faulty:
-                    def __init__(self, fs):
-                        self._fs = fs
-                    def __getattr__(self, name):
-                        call = getattr(self._fs, name)
-                        if name not in ("pipe_file", "put_file", "cat_file", "info", "find", "ls", "rm_file"):
-                            return call
-                        def faulty(*a, **k):
-                            calls[0] += 1
-                            strikes = calls[0] % int(every) == 0
-                            if strikes and how == "refused":
-                                raise ConnectionResetError(104, "Connection reset by peer")
-                            result = call(*a, **k)
-                            if strikes and how == "lost":
-                                raise ConnectionResetError(104, "Connection reset by peer")
-                            return result
-                        return faulty
-                module._filesystem = lambda url: Faulty(plain(url))
-            spec.loader.exec_module = exec_module
-            return spec
-    sys.meta_path.insert(0, Stores())
+def faulty_store(module):
+    how, every = os.environ["FAULT_STORE"].split(":")
+    plain, calls = module._filesystem, [0]
+    class Faulty:
+        def __init__(self, fs):
+            self._fs = fs
+        def __getattr__(self, name):
+            call = getattr(self._fs, name)
+            if name not in ("pipe_file", "put_file", "cat_file", "info", "find", "ls", "rm_file"):
+                return call
+            def faulty(*a, **k):
+                calls[0] += 1
+                strikes = calls[0] % int(every) == 0
+                if strikes and how == "refused":
+                    raise ConnectionResetError(104, "Connection reset by peer")
+                result = call(*a, **k)
+                if strikes and how == "lost":
+                    raise ConnectionResetError(104, "Connection reset by peer")
+                return result
+            return faulty
+    module._filesystem = lambda url: Faulty(plain(url))
+
+if "refinery_beam" in " ".join(sys.orig_argv):
+    if "FAULT_MODULE" in os.environ:
+        os.environ.setdefault("FAULT_DRIVER", str(os.getpid()))
+        sys.meta_path.insert(0, After(os.environ["FAULT_MODULE"], strike_there))
+    if "FAULT_STORE" in os.environ:
+        sys.meta_path.insert(0, After("refinery_beam.locations.objects", faulty_store))
 '''

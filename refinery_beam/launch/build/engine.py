@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -135,7 +136,7 @@ def works_in_threads(settings: Settings, records: int) -> bool:
 
 def processes_of_threads(settings: Settings, records: int) -> int:
     """How many processes may help the threads of the driver, on the local engine; 0 where there are too few records."""
-    if read_options(settings.runner, settings.beam_options).runner != "direct" or records < local.FEW_RECORDS:
+    if sys.platform != "linux" or read_options(settings.runner, settings.beam_options).runner != "direct" or records < local.FEW_RECORDS:
         return 0
     options = local_options(settings, records)
     return options.workers if options.mode == "threads" else 0
