@@ -35,8 +35,8 @@ FILES, MOST, ENOUGH, PATIENCE = 16, 256, 0.1, 1.0
 START_SECONDS, ROW_SECONDS = 4.0, 0.0002
 """What a run takes besides its passes: to start and to end, and for each row that goes through the local engine."""
 
-DRIVER_BYTES, WORKER_BYTES = 300_000_000, 200_000_000
-"""The memory of a run without records, and of each worker process."""
+DRIVER_BYTES, WORKER_BYTES, FORKED_BYTES = 300_000_000, 200_000_000, 100_000_000
+"""The memory of a run without records, of each worker process, and of each process that is forked for small records."""
 
 REF_BYTES, CUT_REF_BYTES = 600, 1400
 """The memory of the local engine for each row, and where it cuts exact quotas behind a filter; docs/scale.md."""
@@ -182,7 +182,8 @@ class _Probe:
         plan, workers = self.plan, self.local.workers if self.is_local else 1
         cut = plan.pre_filters and plan.split.mode == "ratios" and plan.split.method != "hash"
         refs = round(sum(self.rows.values())) * (CUT_REF_BYTES if cut else REF_BYTES) if self.is_local else 0
-        processes = workers * WORKER_BYTES if self.is_local and self.local.mode == "processes" else 0
+        each = WORKER_BYTES if self.local.mode == "processes" else FORKED_BYTES if self._forks(tried) else 0
+        processes = workers * each if self.is_local else 0
         waiting = 4 * plan.output.storage.row_group_bytes + round(8 * tried.bytes["content"])
         return DRIVER_BYTES + processes + refs + workers * (2 * self.decoded_bytes + waiting)
 
