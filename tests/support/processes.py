@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from pathlib import Path
 def alive(folder: Path) -> list[int]:
     """Living processes that have a folder in their environment, as those that `deadly.start` starts have, and theirs in turn."""
     found = []
+    named = re.compile(re.escape(bytes(folder)) + rb"(?![\w.-])")  # and not one whose name begins alike
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if words[0] not in ("Z", "X") and str(folder).encode() in (entry / "environ").read_bytes():
+            if words[0] not in ("Z", "X") and named.search((entry / "environ").read_bytes()):
                 found.append(int(entry.name))
         except (OSError, IndexError):
             continue

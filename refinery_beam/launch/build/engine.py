@@ -135,8 +135,12 @@ def works_in_threads(settings: Settings, records: int) -> bool:
 
 
 def processes_of_threads(settings: Settings, records: int) -> int:
-    """How many processes may help the threads of the driver, on the local engine; 0 where there are too few records."""
-    if sys.platform != "linux" or read_options(settings.runner, settings.beam_options).runner != "direct" or records < local.FEW_RECORDS:
+    """How many processes may be forked to help the threads of the driver, on the local engine; 0 where there are few records, or somebody
+    wants threads.
+    """
+    if settings.mode != "auto" or sys.platform != "linux" or records < local.FEW_RECORDS:
+        return 0
+    if read_options(settings.runner, settings.beam_options).runner != "direct":
         return 0
     options = local_options(settings, records)
     return options.workers if options.mode == "threads" else 0
