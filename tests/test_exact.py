@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import pickle
 from fractions import Fraction
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from refinery_beam import exact
 from refinery_beam.exact import ChannelHistogram, ExactError, FloatMoments, Partial, loads, sqrt_float
 
 FLOATS = [np.float16, np.float32, np.float64]
@@ -246,3 +249,17 @@ def test_derived_floats_on_a_known_case() -> None:
     assert sums.to_dict() == {"count": 8, "sum": 40, "sum_squares": 232, "min": 2, "max": 9}
     (halves,) = accumulated(FloatMoments, [np.array([[0.5, 0.25]])]).channels()
     assert halves.to_dict() == {"count": 2, "sum": "3/4", "sum_squares": "5/16", "min": 0.25, "max": 0.5}
+
+
+@pytest.mark.parametrize("waits", [1, 100, 1 << 20])
+@settings(max_examples=30, deadline=None)
+@given(found=images(np.uint8), cut=st.integers(0, 6))
+def test_small_images_that_wait_count_like_large_ones(waits: int, found: list[np.ndarray], cut: int) -> None:
+    """However much waits to be counted, whatever is merged meanwhile, and in another process too."""
+    with mock.patch.object(exact, "_SMALL", 0):
+        at_once = accumulated(ChannelHistogram, found)
+    with mock.patch.object(exact, "_WAITS", waits):
+        first, second = (accumulated(ChannelHistogram, part) for part in (found[:cut], found[cut:]))
+        first.merge(pickle.loads(pickle.dumps(second)))  # noqa: S301 - its own bytes
+        assert (first.count, first.dumps()) == (at_once.count, at_once.dumps())
+        assert second.dumps() == accumulated(ChannelHistogram, found[cut:]).dumps()

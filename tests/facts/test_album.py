@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refinery_beam.facts.album import A_CLASS, CLASSES, LOST, Album, LostAlbum, Picture
+from refinery_beam.facts.album import A_CLASS, CLASSES, LOST, Album, LostAlbum, Picture, ranked
 from refinery_beam.identity import rank, record_key
 
 Records = Sequence[tuple[str, str | None]]
@@ -69,3 +69,32 @@ def test_the_ledger_shows_its_least_keys(keys: list[int], data: object) -> None:
     for key in keys:
         album.join(Picture(0, key.to_bytes(32, "big"), str(key), None, None, "damaged"))
     assert [int(p.record_id) for p in album] == sorted(keys)[:LOST]
+
+
+@given(records=RECORDS, sizes=st.lists(st.integers(1, 9), min_size=1, max_size=60))
+def test_bounds_leave_out_only_what_no_album_takes(records: Records, sizes: list[int]) -> None:
+    """Batch by batch: what lies beyond the bounds of an album is dropped before it comes to it, and the album is the same."""
+    album, dropped, start = Album(seed=3), 0, 0
+    for size in itertools.cycle(sizes):
+        batch = records[start : start + size]
+        bounds = album.bounds({label for _, label in batch})
+        for record_id, label in batch:
+            picture = ranked(3, record_key(record_id), record_id, label, record_id)
+            if label in bounds and picture[:2] >= bounds[label]:
+                dropped += 1
+            else:
+                album.join(picture)
+        album.trim()
+        start += size
+        if start >= len(records):
+            break
+    assert [p.record_id for p in album] == plainly(records)
+    assert dropped <= max(0, len(records) - A_CLASS)
+
+
+def test_a_full_class_has_bounds() -> None:
+    records = [(f"a/{n}", "a") for n in range(100)]
+    album = album_of(records)
+    ((label, bound),) = album.bounds(["a", "b"]).items()
+    taken = set(plainly(records))
+    assert label == "a" and bound == max(ranked(3, record_key(r), r, "a", r)[:2] for r in taken)

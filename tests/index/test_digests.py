@@ -5,8 +5,9 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -194,3 +195,27 @@ def test_what_cannot_be_read_is_a_failure(tmp_path: Path, put: Put) -> None:
     }
     assert found.digests == [None, None, hashlib.sha256(fine.read_bytes()).digest()]
     assert found.hashed == 1
+
+
+def test_somebody_else_may_hash(tmp_path: Path, put: Put) -> None:
+    """They are asked once for each source, are told how much there is, and are sent home."""
+    for k in range(150):
+        put(f"r/{k:03}.png", b"%03d" % k)
+    asked: list[tuple[int, int]] = []
+    home: list[bool] = []
+
+    class Hashers(ThreadPoolExecutor):
+        def shutdown(self, *, cancel_futures: bool = False, **more: Any) -> None:  # type: ignore[override]
+            home.append(cancel_futures)
+            super().shutdown(cancel_futures=cancel_futures)
+
+    def hashers(files: int, size: int) -> Hashers:
+        asked.append((files, size))
+        return Hashers(2)
+
+    listing = list_source(Source(name="s", type="image_flat", root=str(tmp_path / "r"), **of_type("image_flat")))
+    theirs = [done.digest for done in digest_files(listing, hints=HintCache(""), threads=2, hashers=hashers)]
+    assert theirs == digests(tmp_path, hints="")[0].digests
+    assert (asked, home) == ([(150, 450)], [True])
+    nobody = [done.digest for done in digest_files(listing, hints=HintCache(""), threads=2, hashers=lambda files, size: None)]
+    assert nobody == theirs

@@ -52,7 +52,7 @@ def by_fractions(array: np.ndarray[Any, Any]) -> int:
     return int("".join("1" if value > middle else "0" for value in found), 2)
 
 
-@pytest.mark.parametrize("size", [(33, 20), (5, 3), (1, 1), (64, 32)])
+@pytest.mark.parametrize("size", [(33, 20), (5, 3), (1, 1), (64, 32), (32, 96)])
 def test_the_formula(size: tuple[int, int]) -> None:
     array = np.asarray(picture(3, size))
     assert phash(array) == by_fractions(array)
