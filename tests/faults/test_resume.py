@@ -64,7 +64,8 @@ def parts(counted: Counted) -> list[Path]:
     return sorted(Path(counted.root).glob("resume/*/*/part.json"))
 
 
-@pytest.mark.parametrize("mode", [pytest.param(PROCESSES, marks=pytest.mark.slow, id="processes"), pytest.param(THREADS, id="threads")])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [pytest.param(PROCESSES, id="processes"), pytest.param(THREADS, id="threads")])
 def test_a_killed_run_goes_on(counted: Counted, once: tuple[dict[str, object], int], mode: tuple[str, ...]) -> None:
     body, every = once
     at = every * 9 // 10

@@ -64,6 +64,7 @@ def test_an_edited_source_is_a_miss(installed: Path, class_folders: Path, tmp_pa
     assert len(keys) == 1  # an installed plugin that a recipe does not use changes nothing
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", str(PACKAGE / "tests")]
     done = subprocess.run(
