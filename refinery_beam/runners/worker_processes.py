@@ -50,7 +50,9 @@ class WorkerProcesses:
             process = subprocess.Popen(command, env=environment, pass_fds=[self._reader], start_new_session=True)
             self._workers.append(worker)
             if self._over:
+                # Another worker has died already. Nobody else will say so of this one, and the engine would wait for it.
                 process.kill()
+                worker.fail("the job was ended")
         threading.Thread(target=self._wait_for, args=(process,), name="waits for a worker", daemon=True).start()
         return process
 

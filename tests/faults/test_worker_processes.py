@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -62,6 +63,39 @@ def test_a_worker_is_killed(photos: Path, moment: float) -> None:
     if code:  # a worker that has done its part may die
         assert (code, [e["code"] for e in body["errors"]]) == (4, ["worker-died"])  # type: ignore[attr-defined]
         nothing_is_left(photos)
+
+
+class Handle:
+    """What the engine has of a worker."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def kill(self) -> None:
+        """Nothing: the process is not this one's."""
+
+    def fail(self, words: str) -> None:
+        self.words.append(words)
+
+
+def test_a_worker_that_starts_after_another_died_is_answered_too() -> None:
+    """The engine starts one worker after the other. Between two of them the first may die."""
+    from refinery_beam.runners.worker_processes import WorkerProcesses
+
+    ended = threading.Event()
+    deaths: list[str] = []
+    pool = WorkerProcesses(lambda how: (deaths.append(how), ended.set())[0])
+    first, second = Handle(), Handle()
+    try:
+        pool.start(first, dict(os.environ)).kill()  # type: ignore[arg-type]
+        assert ended.wait(30)
+        process = pool.start(second, dict(os.environ))  # type: ignore[arg-type]
+        assert second.words == ["the job was ended"] and process.wait(30) == -signal.SIGKILL
+        while not first.words:
+            time.sleep(0.01)
+        assert deaths == ["SIGKILL"] and first.words == ["a worker process died (SIGKILL)"]
+    finally:
+        pool.close()
 
 
 @pytest.mark.slow
