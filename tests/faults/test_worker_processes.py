@@ -83,8 +83,8 @@ def test_a_worker_that_starts_after_another_died_is_answered_too() -> None:
     from refinery_beam.runners.worker_processes import WorkerProcesses
 
     ended = threading.Event()
-    deaths: list[str] = []
-    pool = WorkerProcesses(lambda how: (deaths.append(how), ended.set())[0])
+    ends: list[str] = []
+    pool = WorkerProcesses(lambda how: (ends.append(how), ended.set())[0])
     first, second = Handle(), Handle()
     try:
         pool.start(first, dict(os.environ)).kill()  # type: ignore[arg-type]
@@ -93,7 +93,7 @@ def test_a_worker_that_starts_after_another_died_is_answered_too() -> None:
         assert second.words == ["the job was ended"] and process.wait(30) == -signal.SIGKILL
         while not first.words:
             time.sleep(0.01)
-        assert deaths == ["SIGKILL"] and first.words == ["a worker process died (SIGKILL)"]
+        assert ends == ["SIGKILL"] and first.words == ["a worker process died (SIGKILL)"]
     finally:
         pool.close()
 
