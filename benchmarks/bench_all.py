@@ -209,7 +209,7 @@ class Bench(NamedTuple):
     def grown(self, count: int) -> Section:
         folder = self.folder("icons", count, self.icons)
         return Section(
-            f"growth: {count:,} icons", folder, count, {BARE: self.bare("icons", folder), "refinery-beam": self.ours("icons", folder)}
+            f"grows: {count:,} icons", folder, count, {BARE: self.bare("icons", folder), "refinery-beam": self.ours("icons", folder)}
         )
 
     def startup(self) -> Section:
