@@ -43,14 +43,20 @@ class NotAnOp:
         return before
 
 
+def _mixed(pixels: Any, number: int) -> Any:
+    """The pixels, changed by all bits of a number: two bytes would be the same once in some hundred times."""
+    array = as_array(pixels)
+    return array ^ np.resize(np.frombuffer(number.to_bytes(8, "little", signed=True), np.uint8), array.shape)
+
+
 class Random(Good):
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
-        return as_array(pixels) ^ np.uint8(random.randrange(256))
+        return _mixed(pixels, random.getrandbits(63))
 
 
 class Clock(Good):
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
-        return as_array(pixels) ^ np.uint8(time.perf_counter_ns() // 100 % 256)
+        return _mixed(pixels, time.perf_counter_ns())
 
 
 class RunningMean(Good):
@@ -102,10 +108,7 @@ class Hashing(Good):
     """Builtin hash() of text differs between processes."""
 
     def apply(self, pixels: Any, params: Any, fitted: Any, out: ArrayType) -> Any:
-        # All of its bits: one byte would be the same in two processes once in some hundred times.
-        word = np.frombuffer(hash("a word").to_bytes(8, "little", signed=True), np.uint8)
-        array = as_array(pixels)
-        return array ^ np.resize(word, array.shape)
+        return _mixed(pixels, hash("a word"))
 
 
 class FloatSum:
@@ -269,7 +272,7 @@ class ClockPicture:
     def draw(self, view: Any, params: Any) -> Any:
         from PIL import Image
 
-        return Image.new("L", (8, 8), time.perf_counter_ns() // 100 % 256)
+        return Image.fromarray(_mixed(np.zeros((8, 8), np.uint8), time.perf_counter_ns()))
 
 
 class ClockAssertion:
