@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -49,6 +50,9 @@ def _globals(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code promised for what happened."""
+    if hasattr(signal, "SIGCHLD"):
+        # Whoever started this may have had it ignored: the system would keep no return code of the processes of a run.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     out = streams.guard()
     given = sys.argv[1:] if arguments is None else arguments
     sys.exit(streams.finish(out, call(given)))

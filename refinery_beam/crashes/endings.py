@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 NO_END = "no end"
@@ -9,6 +10,19 @@ NO_END = "no end"
 
 CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP"})
 """Signals that a process causes itself. SIGKILL comes from outside: memory ran out, or somebody killed the process."""
+
+
+NOT_KEPT = "an end that was not kept"
+"""How a process ended whose parent was started to ignore SIGCHLD: the system then keeps no return codes."""
+
+
+def wait_for_end(pid: int) -> str:
+    """Wait until a child has ended; how it did, '' for exit code 0."""
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return NOT_KEPT
+    return name_of_end(code) if code else ""
 
 
 def name_of_end(code: int) -> str:

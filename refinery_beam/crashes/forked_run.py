@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
 
-from refinery_beam.crashes.endings import name_of_end
+from refinery_beam.crashes.endings import NOT_KEPT, name_of_end, wait_for_end
 from refinery_beam.crashes.parent_death import die_with_parent
 from refinery_beam.errors import EngineError
 
@@ -54,9 +54,9 @@ def run_forked(body: Callable[[], T]) -> T:
     os.close(writer)
     with _signals_passed_on(pid), os.fdopen(reader, "rb") as answers:
         answer = answers.read()
-        _, status = os.waitpid(pid, 0)
-    if not answer or status:
-        raise ChildDied(name_of_end(os.waitstatus_to_exitcode(status)))
+        how = wait_for_end(pid)
+    if not answer or how not in ("", NOT_KEPT):
+        raise ChildDied(how or name_of_end(0))
     worked, value = pickle.loads(answer)  # noqa: S301 - from this very process's child
     if worked:
         return value  # type: ignore[no-any-return]

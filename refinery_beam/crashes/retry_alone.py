@@ -93,6 +93,7 @@ def _do_task(worker: Worker, marker: Marker) -> None:
 def main() -> None:
     """Read plan and markers from stdin, and print how each try ended."""
     tries, seconds = int(sys.argv[1]), float(sys.argv[2])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started the run may have had it ignored: no end would be kept
     # Codecs may print on stdout: what they print must not be mixed with the answers.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

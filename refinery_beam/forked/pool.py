@@ -13,11 +13,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, NoReturn, TypeVar
 
-from refinery_beam.crashes.endings import name_of_end
+from refinery_beam.crashes.endings import name_of_end, wait_for_end
 from refinery_beam.crashes.forked_run import ChildDied, can_fork, pickled
 from refinery_beam.crashes.parent_death import die_with_parent
 
@@ -66,7 +66,8 @@ class ForkedPool:
             self._over = True
             for pid, _ in self._forks:
                 if pid not in self._ends:
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):  # gone, and its end was not kept
+                        os.kill(pid, signal.SIGKILL)
         self.lines.shutdown(wait=True, cancel_futures=True)
         for pid, connection in self._forks:
             self._end_of(pid)
@@ -81,7 +82,7 @@ class ForkedPool:
         return fork
 
     def _ended(self, pid: int) -> ChildDied:
-        how = self._end_of(pid)
+        how = self._end_of(pid) or name_of_end(0)
         with self._lock:
             first, self._over = not self._over, True
         if first:
@@ -92,7 +93,7 @@ class ForkedPool:
         """Wait until a process has ended; gives how."""
         with self._lock:
             if pid not in self._ends:
-                self._ends[pid] = name_of_end(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                self._ends[pid] = wait_for_end(pid)
             return self._ends[pid]
 
     def _fork(self) -> tuple[int, Connection]:

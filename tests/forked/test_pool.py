@@ -61,8 +61,13 @@ except ChildProcessError:
 """
 
 
-def test_it_answers_raises_and_ends() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
+FORGETTING = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+"""Whoever starts a program may have it ignore SIGCHLD; the system then keeps no return codes."""
+
+
+@pytest.mark.parametrize("before", ["", FORGETTING])
+def test_it_answers_raises_and_ends(before: str) -> None:
+    done = subprocess.run([sys.executable, "-c", before + PROGRAM], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "none is left\n"), done.stderr
 
 
@@ -95,3 +100,18 @@ def _wait_until_gone(pid: int) -> None:
         os.sched_yield()
         signal.sigtimedwait([], 0.05)
     raise AssertionError(f"process {pid} runs on")
+
+
+def test_a_forked_run_needs_no_return_code() -> None:
+    program = (
+        FORGETTING
+        + """\
+import os, signal
+from refinery_beam.crashes.forked_run import ChildDied, run_forked
+assert run_forked(lambda: 42) == 42
+try: run_forked(lambda: os.kill(os.getpid(), signal.SIGKILL))
+except ChildDied as error: print(error.how)
+"""
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "an end that was not kept\n", done.stderr
