@@ -28,10 +28,6 @@ def is_cheap(seconds: float, size: float) -> bool:
     return seconds < CHEAP_SECONDS and size < CHEAP_BYTES
 
 
-_PAYS: dict[bytes, bool] = {}
-"""The decision for each job."""
-
-
 class Elsewhere:
     """The `record.prepared.Elsewhere` of a job."""
 
@@ -52,12 +48,12 @@ class Elsewhere:
     @property
     def pays(self) -> bool | None:
         """Whether a record of the job is cheap enough; None before one was tried."""
-        return _PAYS.get(self._job)
+        return self._pool.pays
 
     def tried(self, *, seconds: float, size: int, threads: int) -> None:
         """Decide by what the first records took, and say so."""
         cheap = is_cheap(seconds, size)
-        if _PAYS.setdefault(self._job, cheap) is cheap:
+        if self._pool.decide(cheap):
             by = f"{self.processes} processes" if cheap else f"{threads} threads"
             self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
             if not cheap:

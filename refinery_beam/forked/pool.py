@@ -27,9 +27,10 @@ T = TypeVar("T")
 class ForkedPool:
     """Some forked processes. ``died`` is called once with how the first of them ended too early."""
 
-    def __init__(self, processes: int, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(self, processes: int, tell: Callable[[str], None] = lambda words: None) -> None:
         self.processes = processes
-        self._tell = tell
+        self.tell = tell
+        self.pays: bool | None = None
         self.died: Callable[[str], None] = lambda how: None
         self._own = threading.local()
         self._lock = threading.Lock()
@@ -53,12 +54,12 @@ class ForkedPool:
             return value  # type: ignore[no-any-return]
         raise value
 
-    def tell(self, words: str) -> None:
-        """Tell the user of the run, once."""
+    def decide(self, pays: bool) -> bool:
+        """Set whether work is given to the processes, `pays`, unless another thread was first. Gives whether this one was."""
         with self._lock:
-            tell, self._tell = self._tell, None
-        if tell is not None:
-            tell(words)
+            first = self.pays is None
+            self.pays = pays if first else self.pays
+        return first
 
     def close(self) -> None:
         """End the processes, at once; a second call does nothing. What waits for an answer fails."""

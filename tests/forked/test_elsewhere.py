@@ -37,6 +37,11 @@ class Pool:
         self.lines, self.processes = ThreadPoolExecutor(2), 2
         self.words: list[str] = []
         self.calls, self.closed = 0, False
+        self.pays: bool | None = None
+
+    def decide(self, pays: bool) -> bool:
+        first, self.pays = self.pays is None, pays if self.pays is None else self.pays
+        return first
 
     def close(self) -> None:
         self.closed = True
@@ -56,7 +61,6 @@ def pool() -> Iterator[Pool]:
     yield pool
     pool.lines.shutdown()
     elsewhere._known.cache_clear()
-    elsewhere._PAYS.clear()
 
 
 @pytest.fixture

@@ -36,8 +36,9 @@ with forking(2, told.append):
     try: pool.lines.submit(pool.call, fails, lambda text: Odd(text, 1)).result()
     except EngineError as error: assert "Odd: no" in error.message or "pickle" in error.message, error
     except Exception as error: assert "pickle" in str(error), error
-    pool.tell("first"); pool.tell("second")
-assert told == ["first"] and forked_pool() is None
+    assert (pool.pays, pool.decide(True), pool.decide(False), pool.pays) == (None, True, False, True)
+    pool.tell("words")
+assert told == ["words"] and forked_pool() is None
 
 ends = []
 with forking(2, told.append):
