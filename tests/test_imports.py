@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may use: the law of hashing, the errors, the row types and the arithmetic, none of which knows a room.
 GROUND = {
+    "amounts",
     "dtypes",
     "masking",
     "errors",
@@ -42,6 +43,7 @@ GROUND = {
 ARROWS: dict[str, set[str]] = {
     "dtypes": set(),
     "rules": set(),
+    "amounts": set(),
     "masking": set(),
     "visible": set(),
     "errors": {"masking", "rules", "visible"},

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from refinery_beam.amounts import size
 from refinery_beam.cache.cleaning.policy import Item
 from refinery_beam.cache.instances import short_key
-from refinery_beam.cli.ls import size
 from refinery_beam.cli.options import HELP, Options, shared
 from refinery_beam.cli.output import Block, Line, Table, display, next_command, print_json, show
 from refinery_beam.launch.clean import CleanOptions, CleanResult, clean_with

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam.cli.ls import ago, size
+from refinery_beam.amounts import size
+from refinery_beam.cli.ls import ago
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
 from refinery_beam.cli.output import show as print_blocks

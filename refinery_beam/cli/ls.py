@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from refinery_beam.amounts import size
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Line, Table, Words, display, next_command, print_json, show
 from refinery_beam.launch.cached import SORTS, InstanceList, TagResult, ls_with, tag_with, untag_with
@@ -69,18 +70,6 @@ def ago(moment: datetime | None, now: datetime) -> str:
         if count := seconds // length:
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
-
-
-def size(count: int) -> str:
-    """Bytes as people read them.
-
-    >>> size(900), size(1_500_000), size(2 * 10**12)
-    ('900 B', '1.5 MB', '2.0 TB')
-    """
-    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= length:
-            return f"{count / length:,.1f} {unit}"
-    return f"{count} B"
 
 
 def _print(result: TagResult, options: Options) -> None:

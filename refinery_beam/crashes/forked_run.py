@@ -37,10 +37,11 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
 
 
-def run_forked(body: Callable[[], T]) -> T:
+def run_forked(body: Callable[[], T], *, meanwhile: Callable[[], object] = lambda: None) -> T:
     """Call `body` in a child process; give what it returns, or raise what it raises. Raises ChildDied if the child ends without either.
 
-    The parent passes Ctrl-C and Ctrl-Z of the terminal on to the child, once each. The child is killed if the parent dies.
+    The parent passes Ctrl-C and Ctrl-Z of the terminal on to the child, once each. The child is killed if the parent dies. Before the
+    parent waits it calls `meanwhile`, which may fail: it only gets ready what the parent needs later.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):  # a caller of the library may have closed them
@@ -53,6 +54,8 @@ def run_forked(body: Callable[[], T]) -> T:
         _be_the_child(body, writer, parent)
     os.close(writer)
     with _signals_passed_on(pid), os.fdopen(reader, "rb") as answers:
+        with suppress(Exception):
+            meanwhile()
         answer = answers.read()
         how = wait_for_end(pid)
     if not answer or how not in ("", NOT_KEPT):

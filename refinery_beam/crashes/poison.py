@@ -35,7 +35,8 @@ class Run:
     """A run as this module needs it: its plan, how many `records` its index has, the position of ``Input.max_bad_fraction`` in the recipe
     (`budget_at`), and `tell`, which prints a line for the user.
 
-    `dead_runs` gives the work folders that dead runs of the same instance left behind, and `sweep` removes them.
+    `dead_runs` gives the work folders that dead runs of the same instance left behind, and `sweep` removes them. `meanwhile` is what a
+    parent does before it waits for its child.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Run:
     tell: Callable[[str], None]
     dead_runs: Callable[[], Iterable[str]]
     sweep: Callable[[], object]
+    meanwhile: Callable[[], object] = lambda: None
 
 
 def run_without_poison(run: Run, attempt: Callable[[Poison], T], *, forked: bool) -> T:
@@ -90,7 +92,7 @@ def poison_after(run: Run, error: JobDied, known: Poison) -> dict[str, str]:
 def _forked(run: Run, attempt: Callable[[Poison], T], poison: Poison) -> T:
     """Run the attempt in a child process and give its result. Raises JobDied, with the child's records, if the child dies."""
     try:
-        return run_forked(lambda: attempt(poison))
+        return run_forked(lambda: attempt(poison), meanwhile=run.meanwhile)
     except ChildDied as error:
         markers = _markers_of_dead_runs(run)
         run.sweep()

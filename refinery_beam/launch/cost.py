@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from refinery_beam.reporting.page.words import size
+from refinery_beam.amounts import size
 
 WORTH = 0.8
 """What is cheaper is said where it takes at most this share."""

@@ -92,6 +92,15 @@ def page_of(recipe: Recipe, manifest: Manifest, settings: Settings) -> tuple[str
     return location, ()
 
 
+def get_ready() -> None:
+    """Import what a page needs and compile its template: a process that waits for another one has the time."""
+
+    from refinery_beam.launch.page.gather import page_facts  # noqa: F401
+    from refinery_beam.reporting.page.render import page_template
+
+    page_template()
+
+
 def raw_sources(manifest: Manifest, settings: Settings) -> dict[str, str]:
     """Where the sources of an instance lie, by their names, as far as this machine knows it."""
     path = locations.join(manifest.location, RECIPE_NAME)

@@ -19,12 +19,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
 from refinery_beam.forked.pool import forked_pool
+from refinery_beam.job.interned import interning
 from refinery_beam.runners.pipelines import make_pipeline
 from refinery_beam.runners.quiet import quiet_beam
 
@@ -101,7 +103,8 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
     `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    with quiet_beam(enabled=not talk), raises_job_died(work) as ending:
+    threads = options.mode == "threads" and options.runner_factory is None
+    with quiet_beam(enabled=not talk), raises_job_died(work) as ending, interning() if threads else nullcontext():
         from refinery_beam.runners.worker_processes import worker_processes
 
         pipeline_options = _pipeline_options(options)

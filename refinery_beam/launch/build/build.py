@@ -16,6 +16,7 @@ from refinery_beam.errors import DataError
 from refinery_beam.forked.pool import forking
 from refinery_beam.launch.build.engine import processes_of_threads, works_in_threads
 from refinery_beam.launch.prepare import Prepared
+from refinery_beam.launch.report import get_ready
 from refinery_beam.runners.quiet import end_import, import_beam
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def carried_out(prepared: Prepared, attempt: Callable[[Poison], T]) -> T:
         tell=settings.tell,
         dead_runs=lambda: dead_attempts(local, prepared.key),
         sweep=lambda: sweep(local, prepared.key),
+        meanwhile=get_ready,
     )
     end_import()
     # Worker processes need no fork: the driver outlives them.

@@ -10,8 +10,10 @@ from types import UnionType
 from typing import Any, Union, get_args, get_type_hints
 
 from apache_beam import coders
+from apache_beam.coders.coder_impl import CallbackCoderImpl
 from apache_beam.coders.coders import FastCoder
 
+from refinery_beam.job.interned import interned_refs
 from refinery_beam.records import ByteValuesRow, DigestRow, EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
 
 
@@ -30,10 +32,14 @@ for _row in (Ref, LedgerRow, ShardRow, StepCountRow, EvidenceRow, ByteValuesRow,
 class RefCoder(FastCoder):
     """Writes refs as a row coder does, under a name of its own.
 
-    The local engine reads Beam's own rows to shuffle them, and keeps each as Python objects. What has another coder it keeps as bytes.
+    The local engine reads Beam's own rows to shuffle them, and keeps each as Python objects. What has another coder it keeps as bytes: few,
+    where all of its work is done in this process; see `interned`.
     """
 
     def _create_impl(self) -> Any:
+        table = interned_refs()
+        if table is not None:
+            return CallbackCoderImpl(table.encode, table.decode)
         return coders.RowCoder.from_type_hint(Ref, coders.registry).get_impl()
 
     def is_deterministic(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from refinery_beam.amounts import size
 from refinery_beam.reporting.page import bounds, charts, words
 from refinery_beam.reporting.page.model import PageFacts, Picture, Record
 from refinery_beam.reporting.page.views import view
@@ -23,19 +24,20 @@ from refinery_beam.reporting.page.views import view
 def render_page(facts: PageFacts) -> str:
     """The page as text: HTML that loads nothing, at most `bounds.PAGE_BYTES`."""
     style, script = _asset("style.css"), _asset("script.js")
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            **view(facts),
-            facts=facts,
-            report=facts.report,
-            style=Markup(style),
-            script=Markup(script),
-            policy=_policy(style, script),
-        )
-        + "\n"
+    text = page_template().render(
+        **view(facts),
+        facts=facts,
+        report=facts.report,
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
     )
+    return text + "\n"
+
+
+def page_template() -> jinja2.Template:
+    """The template of the page, compiled once."""
+    return _environment().get_template("page.html.j2")
 
 
 def _policy(style: str, script: str) -> str:
@@ -62,7 +64,7 @@ def _environment() -> jinja2.Environment:
         plain=words.plain,
         sentence=words.sentence,
         coded=words.coded,
-        size=words.size,
+        size=size,
         parameters=words.parameters,
         lines=words.lines,
         src=_source,

@@ -92,18 +92,6 @@ def share(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10}%"
 
 
-def size(count: int) -> str:
-    """Bytes in words.
-
-    >>> size(999), size(1234567), size(0)
-    ('999 bytes', '1.2 MB', '0 bytes')
-    """
-    for unit, word in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {word}"
-    return f"{count} bytes"
-
-
 def plural(count: int, word: str) -> str:
     """
     >>> plural(1, "class"), plural(3, "class"), plural(2, "record")
