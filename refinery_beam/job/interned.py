@@ -1,7 +1,7 @@
 """Keeps what refs have in common once, while the local engine works in this process.
 
-That engine keeps every element that crosses a stage until the job ends, and a ref crosses about nine. What a ref is does not change on its
-way; its split and its tags do. So a ref crosses as two numbers: where in this table the rest of it lies, and which split and tags it has.
+That engine keeps every element that crosses a stage until the job ends, and a ref crosses several. So a ref crosses as two numbers:
+where in this table lies what is its own, and which of the standings that it shares with others it has, such as its label and its split.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import count
 from struct import Struct
 from threading import Lock
+from typing import Any, TypeAlias
 
 from refinery_beam.records import Ref
 
@@ -21,9 +22,14 @@ PIECE = 1 << 22
 
 FEW_SLOTS = 1 << 12
 
-_CROSSING = Struct("<QII")
+ALIGNED = 8
+"""Where refs lie is counted in so many bytes: 32 bits reach as far as any memory."""
+
+_CROSSING = Struct("<III")
 _SERIALS = count()
-_SPLIT, _TAGS = Ref._fields.index("split"), Ref._fields.index("tags")
+
+Standing: TypeAlias = tuple[int, str | None, str, str, str, str]
+"""The source, label, partition, split, tags and kind of a ref."""
 
 
 class InternedRefs:
@@ -32,7 +38,7 @@ class InternedRefs:
     >>> table = InternedRefs()
     >>> ref = Ref("a", b"k" * 32, 0, "a", 9, b"d" * 32, "cat", "", b"k" * 32, "train", "", "")
     >>> table.decode(table.encode(ref)) == ref, len(table.encode(ref)), table.encode(ref) == table.encode(ref._replace())
-    (True, 16, True)
+    (True, 12, True)
     """
 
     def __init__(self) -> None:
@@ -40,41 +46,51 @@ class InternedRefs:
         self._pieces: list[bytearray] = []
         self._used = 0
         """Bytes of the last piece that are taken. A piece has its size from the beginning: one that others look at cannot grow."""
-        self._slots = array("Q", bytes(8 * FEW_SLOTS))
+        self._slots = array("I", bytes(4 * FEW_SLOTS))
         """Where refs lie, plus one: an open hash table by the first bytes of the record key, which is a hash itself."""
         self.refs = 0
         """How many there are."""
-        self._standings: list[tuple[str, str]] = []
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._standings: list[Standing] = []
+        self._numbers: dict[Standing, int] = {}
         self._lock = Lock()
 
     def encode(self, ref: Ref) -> bytes:
         """The two numbers of a ref, and that of this table."""
-        standing = (ref.split, ref.tags)
+        record_id, key, source, path, size, digest, label, partition, group, split, fields, lineage, tags, kind = ref
+        standing = (source, label, partition, split, tags, kind)
         number = self._numbers.get(standing)
         if number is None:
             number = self._number(standing)
+        own = (key, record_id, len(path) if record_id.endswith(path) else path, size, digest, None if group == key else group)
         # Version 0 writes equal values in equal bytes: later ones say what was interned and what is shared.
-        content = marshal.dumps((*ref[:_SPLIT], *ref[_SPLIT + 1 : _TAGS], *ref[_TAGS + 1 :]), 0)
-        found = self._find(ref.key, content, self._slots)
-        return _CROSSING.pack(found if found is not None else self._add(ref.key, content), number, self._serial)
+        content = marshal.dumps((*own, fields, lineage) if fields or lineage else own, 0)
+        at = self._find(key, content, self._slots)
+        return _CROSSING.pack(at if at is not None else self._add(key, content), number, self._serial)
 
     def decode(self, data: bytes) -> Ref:
         """The ref of its two numbers. Raises ValueError if another table gave them."""
         at, number, serial = _CROSSING.unpack(data)
         if serial != self._serial:
             raise ValueError("a ref was interned in another table")
-        piece, start = divmod(at, PIECE)
-        values = marshal.loads(memoryview(self._pieces[piece])[start:])  # noqa: S302 - written above, in this process
-        split, tags = self._standings[number]
-        return Ref._make((*values[:_SPLIT], split, *values[_SPLIT : _TAGS - 1], tags, *values[_TAGS - 1 :]))
+        key, record_id, path, size, digest, group, *more = self._own(at)
+        source, label, partition, split, tags, kind = self._standings[number]
+        fields, lineage = more or ("", "")
+        if type(path) is int:
+            path = record_id[len(record_id) - path :]
+        if group is None:
+            group = key
+        return Ref(record_id, key, source, path, size, digest, label, partition, group, split, fields, lineage, tags, kind)
+
+    def _own(self, at: int) -> Any:
+        piece, start = divmod(at * ALIGNED, PIECE)
+        return marshal.loads(memoryview(self._pieces[piece])[start:])  # noqa: S302 - written below, in this process
 
     def _find(self, key: bytes, content: bytes, slots: array[int]) -> int | None:
         """Where content lies; None if it is not there."""
         mask = len(slots) - 1
         slot = int.from_bytes(key[:8], "little") & mask
         while at := slots[slot]:
-            piece, start = divmod(at - 1, PIECE)
+            piece, start = divmod((at - 1) * ALIGNED, PIECE)
             if self._pieces[piece].startswith(content, start):
                 return at - 1
             slot = slot + 1 & mask
@@ -91,8 +107,8 @@ class InternedRefs:
                 self._pieces.append(bytearray(max(PIECE, len(content))))
                 self._used = 0
             self._pieces[-1][self._used : self._used + len(content)] = content
-            at = (len(self._pieces) - 1) * PIECE + self._used
-            self._used += len(content)
+            at = ((len(self._pieces) - 1) * PIECE + self._used) // ALIGNED
+            self._used += -(-len(content) // ALIGNED) * ALIGNED
             self._put(self._slots, key, at)
             self.refs += 1
             return at
@@ -106,15 +122,13 @@ class InternedRefs:
 
     def _grow(self) -> None:
         """Four times as many slots. Others go on reading the old ones: at worst they miss a ref, and look again under the lock."""
-        slots = array("Q", bytes(32 * len(self._slots)))
+        slots = array("I", bytes(16 * len(self._slots)))
         for at in self._slots:
             if at:
-                piece, start = divmod(at - 1, PIECE)
-                values = marshal.loads(memoryview(self._pieces[piece])[start:])  # noqa: S302 - likewise
-                self._put(slots, values[1], at - 1)
+                self._put(slots, self._own(at - 1)[0], at - 1)
         self._slots = slots
 
-    def _number(self, standing: tuple[str, str]) -> int:
+    def _number(self, standing: Standing) -> int:
         with self._lock:
             number = self._numbers.get(standing)
             if number is None:

@@ -20,26 +20,35 @@ TableCuts = Callable[..., Mapping[str, Sequence[int]]]
 """(counts of groups by stratum, the side input if there is one) -> the running sums of the quotas of every stratum."""
 
 
+Positions = Callable[[Any], Iterable[tuple[str, bytes]]]
+"""An element -> the (stratum, position) pairs that it has; picklable."""
+
+
 class _Cut(beam.PTransform):
-    """(stratum, position) pairs -> one (stratum, thresholds) pair a stratum; a threshold is the last position of its part, b''
-    for an empty part.
+    """Elements -> one (stratum, thresholds) pair a stratum; a threshold is the last position of its part, b'' for an empty part.
 
     Pass one counts positions by buckets; pass two sorts only the buckets in which a cut falls. Memory for a stratum is at most 1,024
-    counters, and a thousandth of its positions for each cut.
+    counters, and a thousandth of its positions for each cut. Every pass asks anew which positions an element has: the local engine would
+    keep each in memory.
     """
 
-    def expand(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> beam.PCollection[tuple[str, list[bytes]]]:
+    def __init__(self, positions: Positions) -> None:
+        super().__init__()
+        self._positions = positions
+
+    def expand(self, pcoll: beam.PCollection[Any]) -> beam.PCollection[tuple[str, list[bytes]]]:
         edges = self._edges(pcoll)
         counted = (
             pcoll
-            | "Buckets" >> beam.Map(_with_bucket, edges).with_output_types(tuple[str, int])
+            | "Buckets" >> beam.FlatMap(_with_buckets, self._positions, edges).with_output_types(tuple[str, int])
             | "CountBuckets" >> beam.CombinePerKey(CountBuckets()).with_output_types(tuple[str, list[tuple[int, int]]])
         )
         located = self._located(counted)
         table = beam.pvalue.AsDict(located)
         inside = (
             pcoll
-            | "InCutBuckets" >> beam.FlatMap(_in_cut_bucket, table, edges).with_output_types(tuple[tuple[str, int], bytes])
+            | "InCutBuckets"
+            >> beam.FlatMap(_in_cut_buckets, self._positions, table, edges).with_output_types(tuple[tuple[str, int], bytes])
             | "CollectBuckets" >> beam.GroupByKey()
             | "PickCuts" >> beam.FlatMap(_picked, table).with_output_types(tuple[str, tuple[int, bytes]])
         )
@@ -51,7 +60,7 @@ class _Cut(beam.PTransform):
             | "Thresholds" >> beam.Map(_thresholds).with_output_types(tuple[str, list[bytes]])
         )
 
-    def _edges(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> Any:
+    def _edges(self, pcoll: beam.PCollection[Any]) -> Any:
         """The buckets' edges by stratum, as a side input; None for positions that begin with their rank, whose first bits are enough."""
         return None
 
@@ -63,8 +72,8 @@ class _Cut(beam.PTransform):
 class CutByRank(_Cut):
     """The cut by quotas that every stratum has of its own; see `Cuts`."""
 
-    def __init__(self, cuts: Cuts, side: Any = None) -> None:
-        super().__init__()
+    def __init__(self, positions: Positions, cuts: Cuts, side: Any = None) -> None:
+        super().__init__(positions)
         self._cuts, self._side = cuts, side
 
     def _located(self, counted: Any) -> beam.PCollection[tuple[str, list[tuple[int, int]]]]:
@@ -78,16 +87,16 @@ class CutTable(_Cut):
     rank, so that the buckets are about even too: 256 of them.
     """
 
-    def __init__(self, cuts: TableCuts, side: Any = None, *, ranked: bool = True) -> None:
-        super().__init__()
+    def __init__(self, positions: Positions, cuts: TableCuts, side: Any = None, *, ranked: bool = True) -> None:
+        super().__init__(positions)
         self._cuts, self._side, self._ranked = cuts, side, ranked
 
-    def _edges(self, pcoll: beam.PCollection[tuple[str, bytes]]) -> Any:
+    def _edges(self, pcoll: beam.PCollection[Any]) -> Any:
         if self._ranked:
             return None
         edges = (
             pcoll
-            | "Sample" >> beam.Filter(_is_sampled).with_output_types(tuple[str, bytes])
+            | "Sample" >> beam.FlatMap(_sampled, self._positions).with_output_types(tuple[str, bytes])
             | "CollectSample" >> beam.GroupByKey()
             | "Edges" >> beam.Map(_edges_of).with_output_types(tuple[str, list[bytes]])
         )
@@ -131,16 +140,16 @@ class CountBuckets(beam.CombineFn):
         return sorted(accumulator.items())
 
 
-def _with_bucket(pair: tuple[str, bytes], edges: Mapping[str, list[bytes]] | None) -> tuple[str, int]:
-    return pair[0], _bucket(*pair, edges)
+def _with_buckets(element: Any, positions: Positions, edges: Mapping[str, list[bytes]] | None) -> Iterable[tuple[str, int]]:
+    return [(stratum, _bucket(stratum, position, edges)) for stratum, position in positions(element)]
 
 
 def _bucket(stratum: str, position: bytes, edges: Mapping[str, list[bytes]] | None) -> int:
     return bucket(position) if edges is None else bisect_left(edges.get(stratum, ()), position)
 
 
-def _is_sampled(pair: tuple[str, bytes]) -> bool:
-    return is_sampled(pair[1])
+def _sampled(element: Any, positions: Positions) -> Iterable[tuple[str, bytes]]:
+    return [pair for pair in positions(element) if is_sampled(pair[1])]
 
 
 def _edges_of(group: tuple[str, Iterable[bytes]]) -> tuple[str, list[bytes]]:
@@ -171,13 +180,13 @@ def _located_at(pair: tuple[str, list[tuple[int, int]]], ends: Sequence[int]) ->
     return stratum, [position if position is not None else (-1, 0) for position in locate(dict(counts), ends)]
 
 
-def _in_cut_bucket(
-    pair: tuple[str, bytes], table: Mapping[str, list[tuple[int, int]]], edges: Mapping[str, list[bytes]] | None
+def _in_cut_buckets(
+    element: Any, positions: Positions, table: Mapping[str, list[tuple[int, int]]], edges: Mapping[str, list[bytes]] | None
 ) -> Iterable[tuple[tuple[str, int], bytes]]:
-    stratum, position = pair
-    here = _bucket(stratum, position, edges)
-    if any(here == b for b, _ in table[stratum]):
-        yield (stratum, here), position
+    for stratum, position in positions(element):
+        here = _bucket(stratum, position, edges)
+        if any(here == b for b, _ in table[stratum]):
+            yield (stratum, here), position
 
 
 def _picked(

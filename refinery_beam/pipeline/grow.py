@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -45,11 +46,7 @@ class Generate(beam.PTransform):
                 | "CountClasses" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
             )
             table = beam.pvalue.AsDict(classes)
-            cuts = (
-                refs
-                | "Positions" >> beam.FlatMap(_position_of, step).with_output_types(tuple[str, bytes])
-                | "Cut" >> CutByRank(ExtraCuts(self._job, step), table)
-            )
+            cuts = refs | "Cut" >> CutByRank(partial(positions_of, step=step), ExtraCuts(self._job, step), table)
             copies = beam.ParDo(Copies(self._job, step), table, beam.pvalue.AsDict(cuts))
             out = refs | "Copies" >> copies.with_output_types(Ref)
         return Grown(out, _tally(refs, out, step.name, self._split, replaced=step.replace))
@@ -127,7 +124,8 @@ def _class_of(ref: Ref) -> Iterable[tuple[str, int]]:
         yield json.dumps(ref.label), 1
 
 
-def _position_of(ref: Ref, step: GenerateStep) -> Iterable[tuple[str, bytes]]:
+def positions_of(ref: Ref, step: GenerateStep) -> Iterable[tuple[str, bytes]]:
+    """The class of a ref and its position there; nothing for a ref without a class."""
     for stratum, _ in _class_of(ref):
         yield stratum, _position(ref, step)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -31,11 +32,7 @@ class Sample(beam.PTransform):
         self._job, self._sample, self._points, self._merged = job, sample, points, merged_points
 
     def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[ShardRow]:
-        cuts = (
-            refs
-            | "Positions" >> beam.Map(_position_of, self._sample).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutByRank(SampleQuota(self._sample))
-        )
+        cuts = refs | "Cut" >> CutByRank(partial(positions_of, sample=self._sample), SampleQuota(self._sample))
         sampled = refs | "Select" >> beam.FlatMap(_sampled, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
         counts = (
             sampled
@@ -81,12 +78,13 @@ class WriteSample(ShardWriter):
         yield written.row
 
 
-def _position_of(ref: Ref, sample: SamplePlan) -> tuple[str, bytes]:
+def positions_of(ref: Ref, sample: SamplePlan) -> Iterable[tuple[str, bytes]]:
+    """The stratum of a ref and its position there."""
     stratum = [ref.split, ref.label] if sample.kind == "per_class" else [ref.split]
-    return canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)
+    return ((canonical_bytes(stratum).decode(), position("sample", sample.seed, "SampleData", ref.key)),)
 
 
 def _sampled(ref: Ref, sample: SamplePlan, cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
-    stratum, position = _position_of(ref, sample)
+    ((stratum, position),) = positions_of(ref, sample)
     if part_of(position, cuts[stratum]) == 0:
         yield ref

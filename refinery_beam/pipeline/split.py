@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -70,10 +71,8 @@ class AssignSplits(beam.PTransform):
                 | "Kinds" >> beam.FlatMap(_kind_of).with_output_types(tuple[bytes, str])
                 | "OneOfEach" >> beam.CombinePerKey(Least()).with_output_types(tuple[bytes, str])
             )
-        cuts = (
-            members
-            | "Positions" >> beam.FlatMap(_position_of, plan).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutTable(SplitCuts(plan.split, self._work), kinds, ranked=not ordered)
+        cuts = members | "Cut" >> CutTable(
+            partial(positions_of, split=plan.split), SplitCuts(plan.split, self._work), kinds, ranked=not ordered
         )
         return members | "Assign" >> beam.Map(_assign, plan, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
 
@@ -158,10 +157,11 @@ def group_standing(group: tuple[bytes, Iterable[Ref]], plan: Plan, work: str) ->
             yield (stands.cell, stands.moment, ref.record_id == stands.record_id), ref
 
 
-def _position_of(member: tuple[tuple[str, bytes, bool], Ref], plan: Plan) -> Iterable[tuple[str, bytes]]:
+def positions_of(member: tuple[tuple[str, bytes, bool], Ref], split: SplitPlan) -> Iterable[tuple[str, bytes]]:
+    """The (cell, position) of the group of a member that speaks for it."""
     (cell, moment, speaks), ref = member
     if speaks:
-        yield cell, moment + group_position(ref, plan.split)
+        yield cell, moment + group_position(ref, split)
 
 
 def _kind_of(member: tuple[tuple[str, bytes, bool], Ref]) -> Iterable[tuple[bytes, str]]:

@@ -137,7 +137,8 @@ class Bench:
             return rb.run(recipe, cache_root=root, mode="threads", workers=2)
 
     def judge(self, recipe: Path, root: str, outcome: Outcome, *, digest: str | None = None) -> Outcome:
-        """Look at what is there, run again, and look once more."""
+        """Look at what is there, run again, and look once more. A process of the struck run that is not gone keeps its attempt."""
+        left = left_over(recipe.parent, seconds=HANG_SECONDS)
         try:
             before = rb.status(recipe, cache_root=root)
             if before.status == "damaged":
@@ -156,7 +157,7 @@ class Bench:
                 outcome.broken = outcome.broken or f"left behind: {staying or 'resume'}"
         except Exception as error:
             outcome.broken = outcome.broken or f"the run after it: {type(error).__name__}: {error}"
-        left = left_over(recipe.parent, seconds=HANG_SECONDS)
+        left += left_over(recipe.parent, seconds=HANG_SECONDS)
         outcome.left = ", ".join(left)
         return outcome
 
@@ -389,6 +390,8 @@ def main() -> int:
     cases = dealt(cases, given.seed)[given.skip :]
     print(f"{len(cases)} of {every} cases, in the order of --seed {given.seed}", flush=True)
     begun = time.monotonic()
+    for struck_by in ("SIGINT", "SIGTERM", "SIGHUP"):  # whoever starts the table may have had one ignored, and its runs would ignore it too
+        signal.signal(signal.Signals[struck_by], signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, all_servers(stores, Path(name)) as servers:
         bench = Bench(Path(name), servers)
 

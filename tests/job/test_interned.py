@@ -47,7 +47,7 @@ def test_refs_come_out_as_they_went_in(refs: list[Ref]) -> None:
     table = InternedRefs()
     crossing = [table.encode(ref) for ref in refs]
     assert [table.decode(data) for data in crossing] == refs
-    assert all(type(table.decode(data)) is Ref and len(data) == 16 for data in crossing)
+    assert all(type(table.decode(data)) is Ref and len(data) == 12 for data in crossing)
     for ref, data in zip(refs, crossing, strict=True):
         assert [one == ref for one in refs] == [other == data for other in crossing]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -27,11 +28,7 @@ class ByRank(beam.PTransform):
         self._job, self._step = job, step
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
-        cuts = (
-            refs
-            | "Positions" >> beam.Map(_position_of, self._step).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutByRank(SampleCuts(self._job, self._step))
-        )
+        cuts = refs | "Cut" >> CutByRank(partial(positions_of, step=self._step), SampleCuts(self._job, self._step))
         return sieved(refs, "Keep", beam.ParDo(KeepByRank(self._step), beam.pvalue.AsDict(cuts)))
 
 
@@ -42,7 +39,8 @@ class KeepByRank(beam.DoFn):
         self._step = step
 
     def process(self, ref: Ref, cuts: dict[str, list[bytes]]) -> Iterable[Any]:
-        if part_of(_position_of(ref, self._step)[1], cuts[""]) == 0:
+        ((stratum, position),) = positions_of(ref, self._step)
+        if part_of(position, cuts[stratum]) == 0:
             yield ref
         else:
             yield lost(dropped_row(ref, self._step))
@@ -60,5 +58,6 @@ class SampleCuts:
             return [whole_quota(self._step, bound.call(bound.op.quota, count, bound.params), count)]
 
 
-def _position_of(ref: Ref, step: FilterStep) -> tuple[str, bytes]:
-    return "", position("filter", step.seed, step.name, ref.key)
+def positions_of(ref: Ref, step: FilterStep) -> Iterable[tuple[str, bytes]]:
+    """The position of a ref, in the one stratum that there is."""
+    return (("", position("filter", step.seed, step.name, ref.key)),)

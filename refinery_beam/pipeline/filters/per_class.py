@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -27,11 +28,7 @@ class SamplePerClass(beam.PTransform):
         self._job, self._step = job, step
 
     def expand(self, refs: beam.PCollection[Ref]) -> Sieved:
-        cuts = (
-            refs
-            | "Candidates" >> beam.FlatMap(candidate, self._step).with_output_types(tuple[str, bytes])
-            | "Cut" >> CutByRank(ClassCuts(self._job, self._step))
-        )
+        cuts = refs | "Cut" >> CutByRank(partial(candidate, step=self._step), ClassCuts(self._job, self._step))
         return sieved(refs, "KeepOrTag", beam.ParDo(KeepOrTag(self._step), beam.pvalue.AsDict(cuts)))
 
 
