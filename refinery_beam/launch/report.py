@@ -94,10 +94,14 @@ def page_of(recipe: Recipe, manifest: Manifest, settings: Settings) -> tuple[str
 
 def get_ready() -> None:
     """Import what a page needs and compile its template: a process that waits for another one has the time."""
+    import pyarrow as pa
+    import pyarrow.compute
+    import pyarrow.parquet
 
     from refinery_beam.launch.page.gather import page_facts  # noqa: F401
     from refinery_beam.reporting.page.render import page_template
 
+    pa.array([])  # PyArrow looks for pandas when it makes its first array of a list, and imports it where it is installed
     page_template()
 
 
