@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import refinery_beam as rb
 from refinery_beam import locations
 from refinery_beam.cache import home
+from refinery_beam.cache.attempts.staging import YOUNG
 from support import store_servers
 from support.fault_points import HOOK, POINTS, Point
 from support.processes import left_over
@@ -151,7 +152,9 @@ class Bench:
                 outcome.broken = outcome.broken or "another digest than that of a clean run"
             if not rb.verify(result.path, cache_root=root, deep=True).ok:
                 outcome.broken = outcome.broken or "the run after it gave an instance that does not verify"
-            staying = [name for name in locations.names(locations.join(home(root), "staging")) if name.count("-") >= 3]
+            # A folder that was not yet an attempt may be that of a run which begins just now: it stays for a minute.
+            names = locations.names(locations.join(home(root), "staging"))
+            staying = [name for name in names if name.count("-") >= 3 and not name.startswith(YOUNG)]
             staying += locations.names(locations.join(root, "staging")) if locations.is_url(root) else []
             if staying or locations.names(locations.join(root, "resume")):
                 outcome.broken = outcome.broken or f"left behind: {staying or 'resume'}"
