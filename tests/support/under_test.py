@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from apache_beam.transforms import userstate
 from hypothesis import HealthCheck, settings
 
 from refinery_beam.runners import local
 from refinery_beam.testing.engine import hostile, measured
 from refinery_beam.testing.engine.sizes import Sizes
+from support.quick_beam import make_beam_quick
 
 HOSTILE_SEED = os.environ.get("HOSTILE_SEED")
 """`make test-hostile`: every pipeline that a test runs in this process, unless it asks for something else, runs under this hostility."""
@@ -23,8 +23,6 @@ HOSTILE_SEED = os.environ.get("HOSTILE_SEED")
 ALL_SIZES = Sizes()
 """What crossed stages in all tests of this process; `make lint-stages` prints it."""
 
-_specs: dict[tuple[Any, Any], tuple[set[Any], set[Any]]] = {}
-_plain_specs = userstate.get_dofn_specs
 _run_local = local.run_local
 
 
@@ -33,19 +31,8 @@ def prepare_process() -> None:
     # One seed for all machines: a property that fails here fails everywhere, today and tomorrow.
     settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("fixed")
-    userstate.get_dofn_specs = _remembered_specs
+    make_beam_quick()
     local.run_local = _measured_run
-
-
-def _remembered_specs(dofn: Any) -> tuple[set[Any], set[Any]]:
-    """Beam reads the signatures of all methods of every DoFn some ten times a run: a quarter of a small run. A class has the same ones."""
-    # Of a function that is no method nothing is read: it is an attribute of the DoFn, and no method of it.
-    method = getattr(getattr(dofn, "_fn", None), "__func__", None)
-    key = (type(dofn), method)
-    if key not in _specs:
-        _specs[key] = _plain_specs(dofn)
-    states, timers = _specs[key]
-    return set(states), set(timers)
 
 
 def _measured_run(build: Callable[[Any], None], options: local.LocalOptions, **more: Any) -> None:
