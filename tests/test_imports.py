@@ -374,7 +374,7 @@ def odd_lines(source: bytes) -> Iterator[tuple[int, str]]:
             yield line, f"imports {name}"
     for node in ast.walk(without_order_free_generators(ast.parse(source))):
         if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
+            called = name_called(node)
             if called in {"hash", "os.urandom", "os.getrandom"} or called.startswith(("np.random.", "numpy.random.")):
                 yield node.lineno, f"calls {called}"
             if called in {"list", "tuple", "enumerate", "iter", "next", "zip", "map"} or called.endswith(".join"):
@@ -387,11 +387,22 @@ def odd_lines(source: bytes) -> Iterator[tuple[int, str]]:
         yield from ((e.lineno, "iterates over a set") for e in iterated if is_set(e))
 
 
+def name_called(call: ast.Call) -> str:
+    """The source of what is called. Nearly all are plain names with dots, for which `ast.unparse` is slow."""
+    names, node = [], call.func
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ast.unparse(call.func)
+    return ".".join([node.id, *reversed(names)])
+
+
 def is_set(node: ast.expr) -> bool:
     """Whether an expression is plainly a set. Names are not followed."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor):
         return is_set(node.left) or is_set(node.right)
-    return isinstance(node, ast.Set | ast.SetComp) or (isinstance(node, ast.Call) and ast.unparse(node.func) in {"set", "frozenset"})
+    return isinstance(node, ast.Set | ast.SetComp) or (isinstance(node, ast.Call) and name_called(node) in {"set", "frozenset"})
 
 
 # `any(... for x in {...})` and `sorted(x for x in {...})` give one answer whatever the order.
@@ -400,7 +411,7 @@ ORDER_FREE = {"any", "all", "sorted", "sum", "min", "max", "set", "frozenset", "
 
 def without_order_free_generators(tree: ast.AST) -> ast.AST:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ORDER_FREE:
+        if isinstance(node, ast.Call) and name_called(node) in ORDER_FREE:
             for generator in (a for a in node.args if isinstance(a, ast.GeneratorExp | ast.ListComp)):
                 for part in generator.generators:
                     part.iter = ast.Name("anything", lineno=node.lineno)

@@ -65,6 +65,7 @@ def instances(recipe: Path) -> list[Path]:
     return sorted((recipe.parent / "cache" / "instances").glob("*/*/*"))
 
 
+@pytest.mark.slow
 def test_two_runs_at_once(recipe: Path) -> None:
     runs = [start(recipe), start(recipe)]
     results = [finish(r) for r in runs]

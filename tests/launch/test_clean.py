@@ -19,6 +19,7 @@ from refinery_beam.cache.address import InstanceKey
 from refinery_beam.cache.attempts.staging import Staging
 from refinery_beam.cache.instances import short_key
 from refinery_beam.cache.used import last_used
+from refinery_beam.cli.app import call
 from refinery_beam.errors import UsageError
 from support.recipes import RESIZE, write_recipe
 
@@ -175,18 +176,21 @@ def test_temporary_folders_of_killed_runs(tmp_path: Path, root: Path, monkeypatc
     assert sorted(os.listdir(folder)) == ["beam-pipeline-tempfull", "beam-pipeline-tempnew", "somebody-elses"]
 
 
-def test_the_command_line(three: list[rb.Instance], root: Path) -> None:
-    command = [sys.executable, "-m", "refinery_beam", "clean", "--cache-root", str(root)]
+def test_the_command_line(three: list[rb.Instance], root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["clean", "--cache-root", str(root)]
+    command = [sys.executable, "-m", "refinery_beam", *arguments]
     dry = subprocess.run([*command, "--recipe", "cats"], capture_output=True, text=True, check=True)
     assert "would go" in dry.stdout and "nothing was changed: --yes removes it" in dry.stdout
-    body = json.loads(subprocess.run([*command, "--keep", "1", "--yes", "--json"], capture_output=True, text=True, check=True).stdout)
+    assert call([*arguments, "--keep", "1", "--yes", "--json"]) == 0
+    body = json.loads(capsys.readouterr().out)
     assert (body["contract"], body["status"], [i["recipe"] for i in body["removed"]]) == (1, "cleaned", ["cats"])
     rb.tag(three[-1].path, name="v1", cache_root=root)
-    kept = subprocess.run([*command, "--everything"], capture_output=True, text=True, check=True).stdout
+    assert call([*arguments, "--everything"]) == 0
+    kept = capsys.readouterr().out
     (one,) = rb.clean(cache_root=root, everything=True).kept
     assert f"kept: instance {one.item.recipe} {short_key(one.item.name)}: it has the tag v1\n" in kept
-    wrong = subprocess.run([*command, "--older-than", "soon"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2 and "length of time" in wrong.stderr
+    assert call([*arguments, "--older-than", "soon"]) == 2
+    assert "length of time" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -55,7 +55,8 @@ class Site(NamedTuple):
     """False where ``**more`` hides some of the keywords."""
 
 
-Trees = list[tuple[str, ast.Module]]
+Trees = list[tuple[str, list[ast.AST]]]
+"""The nodes of every file."""
 
 
 def plain_words(node: ast.expr) -> tuple[str, ...]:
@@ -68,8 +69,8 @@ def plain_words(node: ast.expr) -> tuple[str, ...]:
 
 
 def find_sites(trees: Trees) -> Iterator[Site]:
-    for name, tree in trees:
-        for node in (n for n in ast.walk(tree) if isinstance(n, ast.Call)):
+    for name, nodes in trees:
+        for node in (n for n in nodes if isinstance(n, ast.Call)):
             keywords = {k.arg: k.value for k in node.keywords if k.arg}
             codes = plain_words(keywords["code"]) if "code" in keywords else ()
             if codes:
@@ -78,8 +79,8 @@ def find_sites(trees: Trees) -> Iterator[Site]:
 
 def find_other_codes(trees: Trees) -> Iterator[tuple[str, str]]:
     """Codes that do not stand in a call: in a dict, as the default of a parameter, assigned to a variable called code."""
-    for name, tree in trees:
-        for node in ast.walk(tree):
+    for name, nodes in trees:
+        for node in nodes:
             found: list[ast.expr | None] = []
             if isinstance(node, ast.Dict):
                 pairs = zip(node.keys, node.values, strict=True)
@@ -105,24 +106,30 @@ def find_other_codes(trees: Trees) -> Iterator[tuple[str, str]]:
                     yield from ((f"{name}:{node.lineno}", word) for word in ("changed-during-run", "unreadable"))
 
 
-def read_package() -> tuple[tuple[Site, ...], tuple[tuple[str, str], ...]]:
-    trees = [(file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_bytes())) for file in sorted(PACKAGE.rglob("*.py"))]
-    return tuple(find_sites(trees)), tuple(find_other_codes(trees))
+class Package(NamedTuple):
+    """What the source of the package says."""
+
+    sites: tuple[Site, ...]
+    other_codes: tuple[tuple[str, str], ...]
 
 
-SITES, OTHER_CODES = read_package()
+@pytest.fixture(scope="module")
+def package() -> Package:
+    """It takes seconds: read for the tests that need it, and not by every process that lists tests."""
+    trees = [(file.relative_to(PACKAGE).as_posix(), [*ast.walk(ast.parse(file.read_bytes()))]) for file in sorted(PACKAGE.rglob("*.py"))]
+    return Package(tuple(find_sites(trees)), tuple(find_other_codes(trees)))
 
 
 def facts_of(template: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
 
 
-def test_the_sites_are_found() -> None:
-    assert len(SITES) > 250 and len(OTHER_CODES) > 10
+def test_the_sites_are_found(package: Package) -> None:
+    assert len(package.sites) > 250 and len(package.other_codes) > 10
 
 
-def test_every_code_is_in_the_catalogue_and_every_entry_is_used() -> None:
-    used = {code for site in SITES for code in site.codes} | {code for _, code in OTHER_CODES}
+def test_every_code_is_in_the_catalogue_and_every_entry_is_used(package: Package) -> None:
+    used = {code for site in package.sites for code in site.codes} | {code for _, code in package.other_codes}
     used |= {"changed-during-run", "unreadable"}  # a reason with hyphens
     assert sorted(used - set(RULES)) == [], "raised, but not in the catalogue"
     assert sorted(set(RULES) - used) == [], "in the catalogue, but never raised"
@@ -142,9 +149,9 @@ def test_every_entry_says_all_three() -> None:
                     assert name not in NO_FACTS - {"value"}, f"{name} is a parameter of every error"
 
 
-def test_every_place_gives_the_facts_of_its_texts_and_no_others() -> None:
+def test_every_place_gives_the_facts_of_its_texts_and_no_others(package: Package) -> None:
     wrong = []
-    for site in SITES:
+    for site in package.sites:
         given = set(site.keywords) | HELPERS_GIVE.get(site.call, set())
         takes: set[str] = set()
         for rule in (RULES[code] for code in site.codes):
@@ -157,8 +164,8 @@ def test_every_place_gives_the_facts_of_its_texts_and_no_others() -> None:
     assert wrong == []
 
 
-def test_no_place_repeats_the_catalogue() -> None:
-    for site in (site for site in SITES if site.call != "Refusal"):
+def test_no_place_repeats_the_catalogue(package: Package) -> None:
+    for site in (site for site in package.sites if site.call != "Refusal"):
         for text in ("rule", "remedy"):
             own = plain_words(site.keywords[text]) if text in site.keywords else ()
             for rule in (RULES[code] for code in site.codes):
@@ -166,18 +173,22 @@ def test_no_place_repeats_the_catalogue() -> None:
                 assert facts_of(template) or template.format() not in own, f"{site.at} says what the catalogue says"
 
 
-def test_a_code_that_comes_by_a_variable_needs_no_facts() -> None:
+def test_a_code_that_comes_by_a_variable_needs_no_facts(package: Package) -> None:
     """Its place cannot be checked. `Context.unknown` gives the facts of its default."""
-    needy = {(at, code) for at, code in OTHER_CODES if facts_of(RULES[code].rule) | facts_of(RULES[code].remedy)}
+    needy = {(at, code) for at, code in package.other_codes if facts_of(RULES[code].rule) | facts_of(RULES[code].remedy)}
     assert {at.partition(":")[0] for at, _ in needy} <= {"recipe/checks/context.py"}
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
-def test_the_exit_code_of_a_section(section: Any) -> None:
+def test_the_exit_code_of_every_section(package: Package) -> None:
     """Of the classes that raise a code, one has the exit code of its section."""
-    for code in section.rules:
-        classes = {EXITS[site.call] for site in SITES if code in site.codes and site.call in EXITS}
-        assert not classes or section.exit_code in classes or (code == "interrupted" and classes == {130}), code
+    raised: dict[str, set[int]] = {}
+    for site in (site for site in package.sites if site.call in EXITS):
+        for code in site.codes:
+            raised.setdefault(code, set()).add(EXITS[site.call])
+    for section in SECTIONS:
+        for code in section.rules:
+            exits = raised.get(code, set())
+            assert not exits or section.exit_code in exits or (code == "interrupted" and exits == {130}), (section.title, code)
 
 
 def test_the_reasons() -> None:
