@@ -220,6 +220,7 @@ def test_no_page_uses_a_retired_word() -> None:
     assert [str(use) for path in pages for use in in_prose(path.relative_to(ROOT).as_posix(), path.read_text(), 1)] == []
 
 
+@pytest.mark.slow
 def test_every_exception_is_used() -> None:
     tokens = {
         (path.relative_to(ROOT).as_posix(), name)

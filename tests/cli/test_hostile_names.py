@@ -184,7 +184,8 @@ def test_the_next_command_is_one_that_a_shell_takes(folder: Path, tmp_path: Path
     assert said == "a b\x1b\n'$x.yaml"
 
 
-@pytest.mark.parametrize("term", ["xterm-256color", pytest.param("dumb", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
 def test_on_a_terminal(term: str, folder: Path) -> None:
     """A real process on a pseudo-terminal: the only control sequences are our own colours."""
     for arguments in (["plan", "recipe.yaml"], ["status", instance(folder)], ["validate", "no\x1b]0;title\x07such.yaml"]):

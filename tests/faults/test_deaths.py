@@ -75,6 +75,7 @@ def last_by_key(photos: Path) -> int:
 
 
 @needs_fork
+@pytest.mark.slow
 def test_a_poison_record_of_a_forked_process_is_named(icons: Path) -> None:
     """Processes that the driver forked are at work on it, and the driver survives them."""
     bad = spoil(icons, b"SEGFAULT", last_by_key(icons))

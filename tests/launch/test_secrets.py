@@ -245,8 +245,8 @@ def leaks(folder: Path) -> list[str]:
     return [*found, *(str(p) for top in ("cache", "home") for p in (folder / top).rglob("*") if CANARY in p.name)]
 
 
-# One process each takes seconds; the first ones have the most ways in.
-QUICK = ("a run", "a source by URL", "a cache root")
+# One process each takes seconds; this one has the most ways in.
+QUICK = ("a run",)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in TRIES])
