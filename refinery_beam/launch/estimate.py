@@ -38,8 +38,8 @@ START_SECONDS, ROW_SECONDS = 4.0, 0.0002
 DRIVER_BYTES, WORKER_BYTES, FORKED_BYTES = 300_000_000, 200_000_000, 100_000_000
 """The memory of a run without records, of each worker process, and of each process that is forked for small records."""
 
-REF_BYTES, CUT_REF_BYTES = 600, 1400
-"""The memory of the local engine for each row, and where it cuts exact quotas behind a filter; docs/scale.md."""
+REF_BYTES, WHOLE_REF_BYTES = 500, 1400
+"""The memory of the local engine for each row, and where other processes work, which read refs in full; docs/scale.md."""
 
 INPUT_BYTES, PAGE_BYTES = 150, 400_000
 """What an instance has besides its rows: for each file of the sources, and in any case."""
@@ -180,9 +180,9 @@ class _Probe:
     def _memory(self, tried: Trial) -> int:
         """What runs without records, refs in the local engine, decoded files in work, and rows that wait to be written."""
         plan, workers = self.plan, self.local.workers if self.is_local else 1
-        cut = plan.pre_filters and plan.split.mode == "ratios" and plan.split.method != "hash"
-        refs = round(sum(self.rows.values())) * (CUT_REF_BYTES if cut else REF_BYTES) if self.is_local else 0
-        each = WORKER_BYTES if self.local.mode == "processes" else FORKED_BYTES if self._forks(tried) else 0
+        whole = self.local.mode == "processes"
+        refs = round(sum(self.rows.values())) * (WHOLE_REF_BYTES if whole else REF_BYTES) if self.is_local else 0
+        each = WORKER_BYTES if whole else FORKED_BYTES if self._forks(tried) else 0
         processes = workers * each if self.is_local else 0
         waiting = 4 * plan.output.storage.row_group_bytes + round(8 * tried.bytes["content"])
         return DRIVER_BYTES + processes + refs + workers * (2 * self.decoded_bytes + waiting)
