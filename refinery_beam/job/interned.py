@@ -10,6 +10,7 @@ import marshal
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from struct import Struct
 from threading import Lock
@@ -25,8 +26,7 @@ FEW_SLOTS = 1 << 12
 ALIGNED = 8
 """Where refs lie is counted in so many bytes: 32 bits reach as far as any memory."""
 
-_CROSSING = Struct("<III")
-_SERIALS = count()
+_CROSSING = Struct("<II")
 
 Standing: TypeAlias = tuple[int, str | None, str, str, str, str]
 """The source, label, partition, split, tags and kind of a ref."""
@@ -38,11 +38,10 @@ class InternedRefs:
     >>> table = InternedRefs()
     >>> ref = Ref("a", b"k" * 32, 0, "a", 9, b"d" * 32, "cat", "", b"k" * 32, "train", "", "")
     >>> table.decode(table.encode(ref)) == ref, len(table.encode(ref)), table.encode(ref) == table.encode(ref._replace())
-    (True, 12, True)
+    (True, 8, True)
     """
 
     def __init__(self) -> None:
-        self._serial = next(_SERIALS)
         self._pieces: list[bytearray] = []
         self._used = 0
         """Bytes of the last piece that are taken. A piece has its size from the beginning: one that others look at cannot grow."""
@@ -55,7 +54,7 @@ class InternedRefs:
         self._lock = Lock()
 
     def encode(self, ref: Ref) -> bytes:
-        """The two numbers of a ref, and that of this table."""
+        """The two numbers of a ref."""
         record_id, key, source, path, size, digest, label, partition, group, split, fields, lineage, tags, kind = ref
         standing = (source, label, partition, split, tags, kind)
         number = self._numbers.get(standing)
@@ -65,13 +64,11 @@ class InternedRefs:
         # Version 0 writes equal values in equal bytes: later ones say what was interned and what is shared.
         content = marshal.dumps((*own, fields, lineage) if fields or lineage else own, 0)
         at = self._find(key, content, self._slots)
-        return _CROSSING.pack(at if at is not None else self._add(key, content), number, self._serial)
+        return _CROSSING.pack(at if at is not None else self._add(key, content), number)
 
     def decode(self, data: bytes) -> Ref:
-        """The ref of its two numbers. Raises ValueError if another table gave them."""
-        at, number, serial = _CROSSING.unpack(data)
-        if serial != self._serial:
-            raise ValueError("a ref was interned in another table")
+        """The ref of its two numbers."""
+        at, number = _CROSSING.unpack(data)
         key, record_id, path, size, digest, group, *more = self._own(at)
         source, label, partition, split, tags, kind = self._standings[number]
         fields, lineage = more or ("", "")
@@ -138,29 +135,29 @@ class InternedRefs:
             return number
 
 
-class _Shared:
-    """The table of the runs that work in this process at the moment, and how many they are."""
-
-    table: InternedRefs | None = None
-    runs = 0
-    lock = Lock()
-
-
-def interned_refs() -> InternedRefs | None:
-    """The table of this process; None where refs have to be written in full, because others read them."""
-    return _Shared.table
+_tables: dict[int, InternedRefs] = {}
+_numbers = count(1)
+_current: ContextVar[int] = ContextVar("table of the job that is built", default=0)
 
 
 @contextmanager
 def interning() -> Iterator[None]:
-    """Inside, refs that cross stages in this process are interned."""
-    with _Shared.lock:
-        _Shared.table = _Shared.table or InternedRefs()
-        _Shared.runs += 1
+    """Inside, a job that is built and run by this thread interns its refs, in a table of its own: nobody but this process reads them."""
+    number = next(_numbers)
+    _tables[number] = InternedRefs()
+    before = _current.set(number)
     try:
         yield
     finally:
-        with _Shared.lock:
-            _Shared.runs -= 1
-            if not _Shared.runs:
-                _Shared.table = None
+        _current.reset(before)
+        del _tables[number]
+
+
+def current_table() -> int:
+    """The number of the table of the job that this thread builds; 0 where refs have to be written in full."""
+    return _current.get()
+
+
+def interned_refs(number: int) -> InternedRefs:
+    """A table by its number. Raises KeyError where its job is over, or works in another process."""
+    return _tables[number]

@@ -146,6 +146,23 @@ def test_ctrl_c_cancels_the_job_of_a_cluster(cluster: str, recipe: Path, tmp_pat
     assert not list(cache.glob("instances/*/*/*")) and not list(cache.glob("staging/*-*-*-*"))
 
 
+def test_a_run_on_a_cluster_goes_on(
+    cluster: str, recipe: Path, tmp_path: Path, expected: RunResult, reported: list[tuple[str, str, float, int]]
+) -> None:
+    """The driver is killed, and its job is left to the cluster: the next run takes over what is finished, and disturbs nobody."""
+    cache, options = tmp_path / "cache", (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS")
+    process = slow_run(recipe, tmp_path, cache, "flink", *options)
+    deadline = time.monotonic() + 200
+    while len(list(cache.glob("resume/*/dataset-*/part.json"))) < 3 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not list(cache.glob("instances/*/*/*"))
+    result = run_with(recipe, settings("flink", cache_root=str(cache), workers=1, beam_options=options))
+    assert result.reused.shards >= 3
+    same(result, expected, reported, "flink, after a run was killed")
+
+
 def states(cluster: str) -> list[str]:
     """The states of a cluster's jobs, by its own word."""
     with urllib.request.urlopen(f"http://{cluster}/jobs", timeout=10) as answer:

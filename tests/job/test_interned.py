@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refinery_beam.identity import record_key
-from refinery_beam.job.interned import FEW_SLOTS, PIECE, InternedRefs, interned_refs, interning
+from refinery_beam.job.interned import FEW_SLOTS, PIECE, InternedRefs, interning
 from refinery_beam.pipeline.rows.coders import RefCoder
 from refinery_beam.records import Ref
 
@@ -47,7 +48,7 @@ def test_refs_come_out_as_they_went_in(refs: list[Ref]) -> None:
     table = InternedRefs()
     crossing = [table.encode(ref) for ref in refs]
     assert [table.decode(data) for data in crossing] == refs
-    assert all(type(table.decode(data)) is Ref and len(data) == 12 for data in crossing)
+    assert all(type(table.decode(data)) is Ref and len(data) == 8 for data in crossing)
     for ref, data in zip(refs, crossing, strict=True):
         assert [one == ref for one in refs] == [other == data for other in crossing]
 
@@ -81,22 +82,35 @@ def test_a_ref_may_be_larger_than_a_piece() -> None:
     assert [table.decode(data) for data in crossing] == refs
 
 
-def test_tables_are_not_mixed_up() -> None:
-    with pytest.raises(ValueError, match="another table"):
-        InternedRefs().decode(InternedRefs().encode(made(1)))
+def carried(coder: RefCoder) -> RefCoder:
+    """The coder as a job carries it to its workers."""
+    return pickle.loads(pickle.dumps(coder))  # noqa: S301
 
 
 def test_refs_are_written_in_full_where_others_read_them() -> None:
     ref = made(1)
-    written = RefCoder().get_impl().encode(ref)
+    full = RefCoder()
+    written = full.get_impl().encode(ref)
     with interning():
-        outer = interned_refs()
+        coder = carried(RefCoder())
+        crossing = coder.get_impl().encode(ref)
+        assert (len(crossing), coder.get_impl().decode(crossing)) == (8, ref)
+        assert carried(full).get_impl().encode(ref) == written, "a job that was built outside"
+        assert coder != full
+    assert RefCoder() == full and RefCoder().get_impl().encode(ref) == written
+
+
+def test_each_job_has_a_table_of_its_own() -> None:
+    with interning(), ThreadPoolExecutor(1) as other:
+        outer = carried(RefCoder())
         with interning():
-            assert interned_refs() is outer
-        assert interned_refs() is outer is not None
-        # Beam keeps the implementation of a coder: a job makes coders of its own.
-        coder = RefCoder()
-        assert coder.get_impl().encode(ref) == outer.encode(ref)
-        assert coder.get_impl().decode(outer.encode(ref)) == ref
-    assert interned_refs() is None
-    assert RefCoder().get_impl().encode(ref) == written
+            inner = carried(RefCoder())
+            assert inner != outer
+            crossing = inner.get_impl().encode(made(2))
+            assert [outer.get_impl().encode(made(number)) for number in (1, 2)] != [crossing, crossing]
+            assert inner.get_impl().decode(crossing) == made(2)
+        assert carried(RefCoder()) == outer
+        # Another thread may run a job for other processes.
+        assert other.submit(lambda: carried(RefCoder())).result() == other.submit(RefCoder).result() != outer
+        with pytest.raises(KeyError):
+            carried(inner).get_impl()

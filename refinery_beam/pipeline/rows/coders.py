@@ -13,7 +13,7 @@ from apache_beam import coders
 from apache_beam.coders.coder_impl import CallbackCoderImpl
 from apache_beam.coders.coders import FastCoder
 
-from refinery_beam.job.interned import interned_refs
+from refinery_beam.job.interned import current_table, interned_refs
 from refinery_beam.records import ByteValuesRow, DigestRow, EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
 
 
@@ -33,12 +33,15 @@ class RefCoder(FastCoder):
     """Writes refs as a row coder does, under a name of its own.
 
     The local engine reads Beam's own rows to shuffle them, and keeps each as Python objects. What has another coder it keeps as bytes: few,
-    where all of its work is done in this process; see `interned`.
+    where all of its work is done in this process. `table` is the number of the job's table then, else 0; see `interned`.
     """
 
+    def __init__(self, table: int | None = None) -> None:
+        self._table = current_table() if table is None else table
+
     def _create_impl(self) -> Any:
-        table = interned_refs()
-        if table is not None:
+        if self._table:
+            table = interned_refs(self._table)
             return CallbackCoderImpl(table.encode, table.decode)
         return coders.RowCoder.from_type_hint(Ref, coders.registry).get_impl()
 
@@ -51,13 +54,13 @@ class RefCoder(FastCoder):
         return Ref
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is RefCoder
+        return isinstance(other, RefCoder) and other._table == self._table
 
     def __hash__(self) -> int:
         return hash(RefCoder)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RefCoder, ()
+        return RefCoder, (self._table,)
 
 
 coders.registry.register_coder(Ref, RefCoder)
