@@ -83,8 +83,8 @@ def test_after_a_crash(recipe: Path, tmp_path: Path, expected: RunResult, report
     same(result, expected, reported, "direct, after a crash")
 
 
-def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str) -> subprocess.Popen[str]:
-    """A run that takes half a second an image, begun and in the middle of its first look at pixels."""
+def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str, seconds: float = 0.5) -> subprocess.Popen[str]:
+    """A run that takes so long an image, begun and in the middle of its first look at pixels."""
     hook = tmp_path / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(
@@ -92,7 +92,7 @@ def slow_run(recipe: Path, tmp_path: Path, cache: Path, name: str, *options: str
         "import PIL.Image as I\n"
         "plain = I.open\n"
         "def slow(*a, **k):\n"
-        "    time.sleep(0.5)\n"
+        f"    time.sleep({seconds})\n"
         "    return plain(*a, **k)\n"
         "I.open = slow\n"
     )
@@ -151,7 +151,7 @@ def test_a_run_on_a_cluster_goes_on(
 ) -> None:
     """The driver is killed, and its job is left to the cluster: the next run takes over what is finished, and disturbs nobody."""
     cache, options = tmp_path / "cache", (*flags("flink"), f"--flink_master={cluster}", "--environment_type=PROCESS")
-    process = slow_run(recipe, tmp_path, cache, "flink", *options)
+    process = slow_run(recipe, tmp_path, cache, "flink", *options, seconds=0.1)
     deadline = time.monotonic() + 200
     while len(list(cache.glob("resume/*/dataset-*/part.json"))) < 3 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
