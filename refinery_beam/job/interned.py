@@ -22,6 +22,7 @@ PIECE = 1 << 22
 """Bytes of a piece of the table's memory. A ref lies in one piece, so a larger one has a piece of its own."""
 
 FEW_SLOTS = 1 << 12
+"""Slots of an empty table; it is a third empty at least."""
 
 ALIGNED = 8
 """Where refs lie is counted in so many bytes: 32 bits reach as far as any memory."""
