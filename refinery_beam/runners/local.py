@@ -103,12 +103,12 @@ def run_local(build: Callable[[Any], None], options: LocalOptions, *, work: str,
     `talk` lets Beam log what it likes.
     """
     cap_native_threads()
-    threads = options.mode == "threads" and options.runner_factory is None
-    with quiet_beam(enabled=not talk), raises_job_died(work) as ending, interning() if threads else nullcontext():
+    make_runner = options.runner_factory or constructed_runner
+    in_this_process = options.mode == "threads" and make_runner is constructed_runner
+    with quiet_beam(enabled=not talk), raises_job_died(work) as ending, interning() if in_this_process else nullcontext():
         from refinery_beam.runners.worker_processes import worker_processes
 
         pipeline_options = _pipeline_options(options)
-        make_runner = options.runner_factory or constructed_runner
         pipeline = make_pipeline(runner=make_runner(pipeline_options), options=pipeline_options)
         build(pipeline)
         if (pool := forked_pool()) is not None:

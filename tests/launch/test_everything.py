@@ -14,6 +14,7 @@ import refinery_beam as rb
 from refinery_beam.cache import verify
 from refinery_beam.launch import RunResult
 from refinery_beam.recipe import digest_of_recipe
+from refinery_beam.runners.local import constructed_runner
 from refinery_beam.testing.engine import hostile
 from support.everything import write_everything
 from support.recipes import Run
@@ -21,8 +22,13 @@ from support.recipes import Run
 SETTINGS: dict[str, dict[str, object]] = {
     "two threads": {"workers": 2, "mode": "threads"},
     "two processes": {"workers": 2, "mode": "processes"},
+    "as users run it": {"workers": 2, "mode": "threads", "runner_factory": constructed_runner},
     "hostile": {"workers": 1, "mode": "threads", "runner_factory": hostile(11)},
 }
+
+
+QUICK = ("hostile", "as users run it")
+"""Pipelines of other tests are measured, so their refs are written in full; those of users are interned."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,7 @@ def test_it_verifies_and_has_its_sample(built: RunResult) -> None:
     assert {row["op"] for row in ledger} == {"ten"}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name != "hostile" else name for name in SETTINGS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name not in QUICK else name for name in SETTINGS])
 def test_one_digest(name: str, class_folders: Path, tmp_path: Path, run: Run, built: RunResult, copy_of: Callable[[Path], Path]) -> None:
     result = run(write_everything(class_folders, tmp_path), **SETTINGS[name])
     assert (Path(result.path) / "manifest.json").read_bytes() == (Path(built.path) / "manifest.json").read_bytes()

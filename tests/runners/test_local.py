@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from refinery_beam.crashes.job_died import raises_job_died
 from refinery_beam.errors import EngineError
+from refinery_beam.job.interned import current_table
 from refinery_beam.runners.local import LocalOptions, constructed_runner, plan_local_workers, run_local
 from refinery_beam.runners.quiet import quiet_beam, stderr_set_aside
 
@@ -39,6 +41,25 @@ def test_it_runs_and_keeps_the_type_of_an_error(tmp_path: Path) -> None:
 
     run_local(build, PLAIN, work=str(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
+
+
+def test_refs_are_interned_where_nobody_else_reads_them(tmp_path: Path) -> None:
+    tables: list[int] = []
+
+    def build(pipeline: Any) -> None:
+        tables.append(current_table())
+        _ = pipeline | beam.Create([1])
+
+    for options in (
+        PLAIN,
+        PLAIN,
+        replace(PLAIN, runner_factory=lambda options: constructed_runner(options)),
+        replace(PLAIN, mode="processes"),
+    ):
+        run_local(build, options, work=str(tmp_path))
+    first, second, *others = tables
+    assert 0 < first < second and others == [0, 0]
+    assert current_table() == 0
 
 
 def test_ctrl_c_comes_out_as_itself(tmp_path: Path) -> None:
