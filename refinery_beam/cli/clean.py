@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam.amounts import size
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cache.cleaning.policy import Item
 from refinery_beam.cache.instances import short_key
 from refinery_beam.cli.options import HELP, Options, shared
@@ -72,13 +72,13 @@ def blocks(result: CleanResult) -> list[Block]:
     """What `clean` says to a person."""
     said: list[Block] = []
     if result.removed:
-        rows = [(one.kind, one.recipe or "-", size(one.bytes), one.location) for one in result.removed]
+        rows = [(one.kind, one.recipe or "-", size_in_words(one.bytes), one.location) for one in result.removed]
         said.append(Table(("removed" if result.done else "would go", "recipe", "size", "where"), rows))
     said += [Line(f"kept: {_named(one.item)}: {one.reason}") for one in result.kept]
     verb = "freed" if result.done else "would free"
-    said.append(Line(f"{verb} {size(result.bytes)} in {display(result.root)}; {size(result.left)} stay", "good"))
+    said.append(Line(f"{verb} {size_in_words(result.bytes)} in {display(result.root)}; {size_in_words(result.left)} stay", "good"))
     if result.over:
-        said.append(Line(f"still {size(result.over)} over the budget: the rest is needed, see above", "warning"))
+        said.append(Line(f"still {size_in_words(result.over)} over the budget: the rest is needed, see above", "warning"))
     if result.removed and not result.done:
         said.append(Line("nothing was changed: --yes removes it"))
     return said

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from refinery_beam.amounts import size
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cli.ls import ago
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import CONTRACT, Facts, Table, Words, display, next_command, print_json, print_remarks, print_text
@@ -95,7 +95,7 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
     if name in ("peak_memory", "bytes"):
-        return size(value)
+        return size_in_words(value)
     if isinstance(value, dict):
         return "  ".join(f"{k} {display(str(v))}" for k, v in value.items())
     if isinstance(value, list):

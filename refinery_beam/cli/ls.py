@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from refinery_beam.amounts import size
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Line, Table, Words, display, next_command, print_json, show
 from refinery_beam.launch.cached import SORTS, InstanceList, TagResult, ls_with, tag_with, untag_with
@@ -52,8 +52,8 @@ def blocks(found: InstanceList) -> list[Block]:
         c = one.cached
         counts = "  ".join(f"{split} {count:,}" for split, count in one.counts.items()) or "damaged"
         tags = ", ".join(c.tags) + ("" if one.own else f"{' ' if c.tags else ''}({one.root})")
-        lines.append((one.recipe or "-", one.key, ago(c.built, now), ago(c.used, now), size(c.bytes), Words(counts), tags))
-    total = f"{len(found)} instance{'s' if len(found) > 1 else ''}, {size(found.bytes)}"
+        lines.append((one.recipe or "-", one.key, ago(c.built, now), ago(c.used, now), size_in_words(c.bytes), Words(counts), tags))
+    total = f"{len(found)} instance{'s' if len(found) > 1 else ''}, {size_in_words(found.bytes)}"
     return [Table(("recipe", "key", "built", "used", "size", "records", "tags"), lines), Line(total)]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Block, Cell, Facts, Line, Words, coded, display, next_command, print_json, show
 
@@ -42,7 +43,7 @@ def blocks(result: StatusResult) -> list[Block]:
         ("input", raw["input_hash"]),
         ("seed", Words(str(raw["seed"]))),
         ("rows", raw["logical_digest"]),
-        ("files", f"{len(files):,}, {sum(f.bytes for f in files) / 1e6:,.1f} MB"),
+        ("files", f"{len(files):,}, {size_in_words(sum(f.bytes for f in files))}"),
         *[(split, f"{raw['counts'][split]:,} records") for split in raw["splits"]],
         ("ledger", ", ".join(f"{n:,} {reason}" for reason, n in raw["ledger"].items()) or "empty"),
         *[("selection", Words(line)) for line in listed],

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cli.options import Options, shared
 from refinery_beam.cli.output import Line, display, next_command, print_json, show, shown_name
 
@@ -32,7 +33,7 @@ def verify(
         show(*(Line(f"repaired: {shown_name(path)}", "good") for path in report.repaired))
         show(*(Line(f"not repaired: {shown_name(left.path)}: {left.reason}", "bad") for left in report.not_repaired))
         show(*(Line(f"{finding.code}: {shown_name(finding.path)}: {finding.message}", "bad") for finding in report.findings))
-        counted = f"{report.files_checked:,} files, {report.bytes_checked / 1e6:,.1f} MB, {report.records_checked:,} records"
+        counted = f"{report.files_checked:,} files, {size_in_words(report.bytes_checked)}, {report.records_checked:,} records"
         show(Line(f"{word}: {counted}", "good" if report.ok else "bad"))
         if report.ok:
             next_command(options, "status", target)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from refinery_beam.amounts import size
+from refinery_beam.amounts import size_in_words
 
 WORTH = 0.8
 """What is cheaper is said where it takes at most this share."""
@@ -67,10 +67,10 @@ class Cost:
         time, owner = f"about {duration(self.processor_seconds)} of one processor", " of a worker"
         if self.seconds is not None:
             time, owner = f"about {duration(self.seconds)} with {self.workers} {self.mode}", ""
-        room = "" if self.free is None else f" ({size(self.free)} are free)"
+        room = "" if self.free is None else f" ({size_in_words(self.free)} are free)"
         basis = f"{self.files} probed file{'s' * (self.files != 1)}: {self.rows:,} rows, {self.passes} pass{'es' * (self.passes != 1)}"
         return [
-            f"Cost: {time}, {size(self.memory)} of memory{owner}, {size(self.disk_bytes)} on disk{room}",
+            f"Cost: {time}, {size_in_words(self.memory)} of memory{owner}, {size_in_words(self.disk_bytes)} on disk{room}",
             f"  from {basis}" + (", records that filters take out included" if self.filtered else ""),
             *(f"  {_said(one)}" for one in self.cheaper),
         ]
@@ -79,7 +79,8 @@ class Cost:
         """That the disk of a cache root is short, and what helps."""
         changes = "".join(f", or write {_said(one)}" for one in self.cheaper if one.disk < WORTH * self.disk_bytes)
         return (
-            f"the dataset takes about {size(self.disk_bytes)}, and the disk of {root} has {size(self.free or 0)} left: free some"
+            f"the dataset takes about {size_in_words(self.disk_bytes)}, and the disk of {root} has "
+            f"{size_in_words(self.free or 0)} left: free some"
             f" (refinery-beam clean), or name a --cache-root on another disk{changes}"
         )
 
@@ -101,7 +102,7 @@ def duration(seconds: float) -> str:
 def _said(one: Cheaper) -> str:
     value = str(one.value).lower() if isinstance(one.value, bool) else one.value
     time = "" if one.seconds is None else f"about {duration(one.seconds)}, "
-    return f"{one.field}: {value} ({time}{size(one.disk)} on disk; another recipe, with another key)"
+    return f"{one.field}: {value} ({time}{size_in_words(one.disk)} on disk; another recipe, with another key)"
 
 
 def _tenths(seconds: float | None) -> float | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refinery_beam import locations
+from refinery_beam.amounts import size_in_words
 from refinery_beam.cache import Manifest
 from refinery_beam.cache.manifest import RECIPE_NAME
 from refinery_beam.errors import RefineryError, UsageError, did_you_mean
@@ -116,7 +117,7 @@ def _overview(instance: Instance, limit: int | None) -> InspectResult:
         ("recipe", manifest.recipe_hash[:16]),
         ("seed", str(manifest.seed)),
         ("records", sum(manifest.counts.values())),
-        ("files", f"{len(manifest.files):,}, {size / 1e6:,.1f} MB"),
+        ("files", f"{len(manifest.files):,}, {size_in_words(size)}"),
         ("fields", ", ".join(f"{name} {type_words(about)}" for name, about in instance.schema.items())),
         *([("stored as", manifest.encoding)] if content else []),
         *([("applied when reading", ", ".join(entry["name"] for entry in raw["deferred"]))] if raw.get("deferred") else []),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from refinery_beam import locations
+from refinery_beam.amounts import size_in_words
 from refinery_beam.errors import StoreError
 
 RECORD = "part.json"
@@ -180,7 +181,7 @@ def kept_for_next(folder: str) -> str:
         names = locations.names(folder)
         shards, fits = (sum(name.startswith(kind) for name in names) for kind in ("dataset-", "fit-"))
         if shards or fits:
-            size = f", {sum(entry.size for entry in locations.walk(folder)) / 1e6:,.1f} MB" if not locations.is_url(folder) else ""
+            size = f", {size_in_words(sum(entry.size for entry in locations.walk(folder)))}" if not locations.is_url(folder) else ""
             what = f"{shards:,} finished shard{'s' * (shards != 1)}" if shards else "finished statistics"
             return f"{what} are kept in {folder}{size}: the next run with this key goes on from there, and clean removes them"
     return ""

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from refinery_beam.amounts import size
+from refinery_beam.amounts import size_in_words
 from refinery_beam.reporting.page import bounds, charts, words
 from refinery_beam.reporting.page.model import PageFacts, Picture, Record
 from refinery_beam.reporting.page.views import view
@@ -64,7 +64,7 @@ def _environment() -> jinja2.Environment:
         plain=words.plain,
         sentence=words.sentence,
         coded=words.coded,
-        size=size,
+        size=size_in_words,
         parameters=words.parameters,
         lines=words.lines,
         src=_source,
