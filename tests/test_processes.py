@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 import refinery_beam
 from refinery_beam.cache.attempts.locks import identity_of_process, process_is_gone
-from refinery_beam.processes import PACKAGE_ROOT, child_environment, is_alive
+from refinery_beam.processes import OBJECTS, PACKAGE_ROOT, child_environment, is_alive
 
 
 @pytest.fixture
@@ -54,3 +55,15 @@ def test_a_killed_process_dies(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert not is_alive(process.pid)
     process.wait()
+
+
+def test_garbage_is_looked_for_rarely_unless_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line and its child say so; a program that calls the library keeps what it has."""
+    script = "import gc; from refinery_beam.processes import collect_rarely; {before}; collect_rarely(); print(*gc.get_threshold())"
+    for before, after in (("pass", str(OBJECTS)), ("gc.set_threshold(0)", "0"), ("gc.set_threshold(10**7)", str(10**7))):
+        said = subprocess.run([sys.executable, "-c", script.format(before=before)], capture_output=True, text=True, check=True).stdout
+        assert said.split()[0] == after
+    here = gc.get_threshold()
+    import refinery_beam as rb  # noqa: F401 - importing the library changes nothing
+
+    assert gc.get_threshold() == here

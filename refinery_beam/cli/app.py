@@ -19,6 +19,7 @@ from refinery_beam.cli.output import Line, print_failure, print_json, show, tell
 from refinery_beam.cli.verbs import entries
 from refinery_beam.errors import EnvironmentFault, Interrupted, RefineryError, UsageError, display
 from refinery_beam.masking import mask, remember_words
+from refinery_beam.processes import collect_rarely
 
 app = typer.Typer(
     cls=FirstPage,
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     if hasattr(signal, "SIGCHLD"):
         # Whoever started this may have had it ignored: the system would keep no return code of the processes of a run.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    collect_rarely()
     out = streams.guard()
     given = sys.argv[1:] if arguments is None else arguments
     sys.exit(streams.finish(out, call(given)))

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 from refinery_beam.crashes.endings import NOT_KEPT, name_of_end, wait_for_end
 from refinery_beam.crashes.parent_death import die_with_parent
 from refinery_beam.errors import EngineError
+from refinery_beam.processes import collect_rarely
 
 T = TypeVar("T")
 
@@ -73,6 +74,7 @@ def _be_the_child(body: Callable[[], Any], writer: int, parent: int) -> NoReturn
         # To the terminal this is now a process in the background, which `stty tostop` would stop at its first word, for ever.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         die_with_parent()
+        collect_rarely()
         if os.getppid() == parent:
             try:
                 answer = (True, body())
