@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
 from struct import Struct
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeAlias
 
 from refinery_beam.records import Ref
@@ -33,6 +33,13 @@ Standing: TypeAlias = tuple[int, str | None, str, str, str, str]
 """The source, label, partition, split, tags and kind of a ref."""
 
 
+class _Latest(local):
+    """The ref that this thread decoded last, and where it lies. Most steps hand it on as it is, or with another split."""
+
+    ref: Ref | None = None
+    at = 0
+
+
 class InternedRefs:
     """Refs by what they are. Equal refs have equal bytes here; the bytes are of use in this process alone.
 
@@ -47,12 +54,13 @@ class InternedRefs:
         self._used = 0
         """Bytes of the last piece that are taken. A piece has its size from the beginning: one that others look at cannot grow."""
         self._slots = array("I", bytes(4 * FEW_SLOTS))
-        """Where refs lie, plus one: an open hash table by the first bytes of the record key, which is a hash itself."""
+        """Where refs lie, plus one: an open hash table by bytes of the record key, which is a hash itself."""
         self.refs = 0
         """How many there are."""
         self._standings: list[Standing] = []
         self._numbers: dict[Standing, int] = {}
         self._lock = Lock()
+        self._latest = _Latest()
 
     def encode(self, ref: Ref) -> bytes:
         """The two numbers of a ref."""
@@ -61,11 +69,13 @@ class InternedRefs:
         number = self._numbers.get(standing)
         if number is None:
             number = self._number(standing)
+        latest = self._latest.ref
+        if latest is not None and (ref is latest or _has_the_same_own(ref, latest)):
+            return _CROSSING.pack(self._latest.at, number)
         own = (key, record_id, len(path) if record_id.endswith(path) else path, size, digest, None if group == key else group)
         # Version 0 writes equal values in equal bytes: later ones say what was interned and what is shared.
         content = marshal.dumps((*own, fields, lineage) if fields or lineage else own, 0)
-        at = self._find(key, content, self._slots)
-        return _CROSSING.pack(at if at is not None else self._add(key, content), number)
+        return _CROSSING.pack(self._found_or_added(key, content), number)
 
     def decode(self, data: bytes) -> Ref:
         """The ref of its two numbers."""
@@ -77,17 +87,24 @@ class InternedRefs:
             path = record_id[len(record_id) - path :]
         if group is None:
             group = key
-        return Ref(record_id, key, source, path, size, digest, label, partition, group, split, fields, lineage, tags, kind)
+        ref = Ref(record_id, key, source, path, size, digest, label, partition, group, split, fields, lineage, tags, kind)
+        self._latest.ref, self._latest.at = ref, at
+        return ref
 
     def _own(self, at: int) -> Any:
         piece, start = divmod(at * ALIGNED, PIECE)
         return marshal.loads(memoryview(self._pieces[piece])[start:])  # noqa: S302 - written below, in this process
 
-    def _find(self, key: bytes, content: bytes, slots: array[int]) -> int | None:
-        """Where content lies; None if it is not there."""
-        mask = len(slots) - 1
-        slot = int.from_bytes(key[:8], "little") & mask
-        while at := slots[slot]:
+    def _found_or_added(self, key: bytes, content: bytes) -> int:
+        """Where content lies. It is added where it is not there."""
+        with self._lock:
+            found = self._find(key, content)
+            return self._add(key, content) if found is None else found
+
+    def _find(self, key: bytes, content: bytes) -> int | None:
+        mask = len(self._slots) - 1
+        slot = _slot(key) & mask
+        while at := self._slots[slot]:
             piece, start = divmod((at - 1) * ALIGNED, PIECE)
             if self._pieces[piece].startswith(content, start):
                 return at - 1
@@ -95,36 +112,31 @@ class InternedRefs:
         return None
 
     def _add(self, key: bytes, content: bytes) -> int:
-        with self._lock:
-            found = self._find(key, content, self._slots)  # another thread may have added it
-            if found is not None:
-                return found
-            if 3 * self.refs >= 2 * len(self._slots):
-                self._grow()
-            if not self._pieces or self._used + len(content) > len(self._pieces[-1]):
-                self._pieces.append(bytearray(max(PIECE, len(content))))
-                self._used = 0
-            self._pieces[-1][self._used : self._used + len(content)] = content
-            at = ((len(self._pieces) - 1) * PIECE + self._used) // ALIGNED
-            self._used += -(-len(content) // ALIGNED) * ALIGNED
-            self._put(self._slots, key, at)
-            self.refs += 1
-            return at
+        if 3 * self.refs >= 2 * len(self._slots):
+            self._grow()
+        if not self._pieces or self._used + len(content) > len(self._pieces[-1]):
+            self._pieces.append(bytearray(max(PIECE, len(content))))
+            self._used = 0
+        self._pieces[-1][self._used : self._used + len(content)] = content
+        at = ((len(self._pieces) - 1) * PIECE + self._used) // ALIGNED
+        self._used += -(-len(content) // ALIGNED) * ALIGNED
+        self._put(key, at)
+        self.refs += 1
+        return at
 
-    def _put(self, slots: array[int], key: bytes, at: int) -> None:
-        mask = len(slots) - 1
-        slot = int.from_bytes(key[:8], "little") & mask
-        while slots[slot]:
+    def _put(self, key: bytes, at: int) -> None:
+        mask = len(self._slots) - 1
+        slot = _slot(key) & mask
+        while self._slots[slot]:
             slot = slot + 1 & mask
-        slots[slot] = at + 1
+        self._slots[slot] = at + 1
 
     def _grow(self) -> None:
-        """Four times as many slots. Others go on reading the old ones: at worst they miss a ref, and look again under the lock."""
-        slots = array("I", bytes(16 * len(self._slots)))
-        for at in self._slots:
+        """Four times as many slots."""
+        filled, self._slots = self._slots, array("I", bytes(16 * len(self._slots)))
+        for at in filled:
             if at:
-                self._put(slots, self._own(at - 1)[0], at - 1)
-        self._slots = slots
+                self._put(self._own(at - 1)[0], at - 1)
 
     def _number(self, standing: Standing) -> int:
         with self._lock:
@@ -134,6 +146,25 @@ class InternedRefs:
                 self._standings.append(standing)
                 self._numbers[standing] = number
             return number
+
+
+def _slot(key: bytes) -> int:
+    """The first slot of a key. Not by its first bytes: refs come in the order of their keys, and would crowd a part of the table."""
+    return int.from_bytes(key[8:16], "little")
+
+
+def _has_the_same_own(one: Ref, other: Ref) -> bool:
+    """Whether two refs hold the very same objects, but for what others share: so they do where one was made of the other."""
+    return (
+        one.key is other.key
+        and one.record_id is other.record_id
+        and one.path is other.path
+        and one.size is other.size
+        and one.digest is other.digest
+        and one.group is other.group
+        and one.fields is other.fields
+        and one.lineage is other.lineage
+    )
 
 
 _tables: dict[int, InternedRefs] = {}
