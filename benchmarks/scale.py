@@ -149,7 +149,7 @@ def filtered(records: int, classes: int, folder: str) -> dict[str, Any]:
     from refinery_beam.job.index_parts import write_index
     from refinery_beam.job.job import WORK_FOLDERS, Job
     from refinery_beam.pipeline.filters import carried_out
-    from refinery_beam.pipeline.rows.read_index import ReadIndex
+    from refinery_beam.pipeline.rows.read_index import DealGroups, ReadGroups
     from refinery_beam.pipeline.split import LEDGER, AssignSplits
     from refinery_beam.pipeline.write import in_shards
     from refinery_beam.planning.build import build_plan
@@ -166,7 +166,7 @@ def filtered(records: int, classes: int, folder: str) -> dict[str, Any]:
     job = Job(plan=plan, instance="/nowhere", work=folder, threads=1, records=records, shard_records=1000, grouped=False)
 
     def build(pipeline: Any) -> None:
-        kept = pipeline | "Index" >> ReadIndex(f"{folder}/index")
+        kept = pipeline | "Groups" >> DealGroups(f"{folder}/index") | "Index" >> ReadGroups(f"{folder}/index")
         for step in plan.pre_filters:
             kept, _ = kept | step.name >> carried_out(job, step)
         branches = kept | "Split" >> AssignSplits(plan, grouped=False)

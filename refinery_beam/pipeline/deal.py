@@ -11,6 +11,9 @@ from refinery_beam.job.job import Job
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.records import Ref
 
+TOGETHER = 64
+"""Refs that are counted together: counting one costs more than dealing it."""
+
 
 class Deal(beam.DoFn):
     """Gives every ref with its group, and counts the refs of the pass `name` for the progress line."""
@@ -20,10 +23,18 @@ class Deal(beam.DoFn):
 
     def setup(self) -> None:
         self._coming = Heartbeat(self._job.work, self._name, enabled=self._job.heartbeat, coming=True)
+        self._dealt = 0
 
     def process(self, ref: Ref, *more: Any) -> Iterable[tuple[Any, Ref]]:
-        self._coming.done()
+        self._dealt += 1
+        if self._dealt == TOGETHER:
+            self._count()
         yield self._group_of(ref, *more)
 
     def finish_bundle(self) -> None:
+        self._count()
         self._coming.flush()
+
+    def _count(self) -> None:
+        dealt, self._dealt = self._dealt, 0
+        self._coming.done(dealt)

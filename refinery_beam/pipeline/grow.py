@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from refinery_beam.job.job import Job, working
+from refinery_beam.pipeline.counting import CountBy
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.outputs import Count
 from refinery_beam.planning.generated import AugmentStep, GenerateStep
 from refinery_beam.planning.nodes import Plan
 from refinery_beam.planning.splits.quotas import part_of, position
@@ -40,12 +40,7 @@ class Generate(beam.PTransform):
         if step.kind == "variants":
             out = refs | "Generate" >> beam.ParDo(GenerateRecords(self._job, step)).with_output_types(Ref)
         else:
-            classes = (
-                refs
-                | "Classes" >> beam.FlatMap(_class_of).with_output_types(tuple[str, int])
-                | "CountClasses" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-            )
-            table = beam.pvalue.AsDict(classes)
+            table = beam.pvalue.AsDict(refs | "CountClasses" >> CountBy(_class_of))
             cuts = refs | "Cut" >> CutByRank(partial(positions_of, step=step), ExtraCuts(self._job, step), table)
             copies = beam.ParDo(Copies(self._job, step), table, beam.pvalue.AsDict(cuts))
             out = refs | "Copies" >> copies.with_output_types(Ref)
@@ -92,7 +87,8 @@ class Copies(beam.DoFn):
     def process(self, ref: Ref, classes: Mapping[str, int], cuts: Mapping[str, list[bytes]]) -> Iterable[Ref]:
         if not self._step.replace:
             yield ref
-        for stratum, _ in _class_of(ref):
+        stratum = _class_of(ref)
+        if stratum is not None:
             count = self._extra.lacking(classes[stratum], classes) // classes[stratum]
             count += part_of(_position(ref, self._step), cuts[stratum]) == 0
             for n in range(1, count + 1):
@@ -119,14 +115,14 @@ def _bound(plan: Plan, step: GenerateStep) -> BoundOp[GenerateOp]:
     return plugin_of_plan(plan).bind(step, GenerateOp)
 
 
-def _class_of(ref: Ref) -> Iterable[tuple[str, int]]:
-    if ref.label is not None:
-        yield json.dumps(ref.label), 1
+def _class_of(ref: Ref) -> str | None:
+    return None if ref.label is None else json.dumps(ref.label)
 
 
 def positions_of(ref: Ref, step: GenerateStep) -> Iterable[tuple[str, bytes]]:
     """The class of a ref and its position there; nothing for a ref without a class."""
-    for stratum, _ in _class_of(ref):
+    stratum = _class_of(ref)
+    if stratum is not None:
         yield stratum, _position(ref, step)
 
 
@@ -136,28 +132,19 @@ def _position(ref: Ref, step: GenerateStep) -> bytes:
 
 def _tally(before: Any, after: Any, step: str, split: str, *, replaced: bool) -> Any:
     """Rows that count the records which a step made and replaced."""
-    rows = [
-        after
-        | "Made" >> beam.FlatMap(_made_by, step).with_output_types(tuple[str, int])
-        | "CountMade" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-    ]
+    rows = [after | "CountMade" >> CountBy(partial(_made_by, step=step))]
     if replaced:
-        rows.append(
-            before
-            | "Replaced" >> beam.Map(_replaced).with_output_types(tuple[str, int])
-            | "CountReplaced" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-        )
+        rows.append(before | "CountReplaced" >> CountBy(_replaced))
     return tuple(rows) | "Tallies" >> beam.Flatten() | "Tally" >> beam.Map(_row, step, split).with_output_types(StepCountRow)
 
 
-def _made_by(ref: Ref, step: str) -> Iterable[tuple[str, int]]:
+def _made_by(ref: Ref, step: str) -> str | None:
     entries = lineage_of(ref)
-    if entries and entries[-1]["name"] == step:
-        yield "generated", 1
+    return "generated" if entries and entries[-1]["name"] == step else None
 
 
-def _replaced(ref: Ref) -> tuple[str, int]:
-    return "replaced", 1
+def _replaced(ref: Ref) -> str:
+    return "replaced"
 
 
 def _row(pair: tuple[str, int], step: str, split: str) -> StepCountRow:

@@ -6,11 +6,9 @@ module sets them again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam import coders
 
 from refinery_beam.records import LedgerRow, Ref
 
@@ -40,27 +38,6 @@ def typed(pcoll: Any, kind: Any) -> Any:
     """The collection with its element type set."""
     pcoll.element_type = kind
     return pcoll
-
-
-@beam.typehints.with_input_types(int)
-@beam.typehints.with_output_types(int)
-class Count(beam.CombineFn):
-    """The number of elements, with an accumulator that is written as an integer and not pickled."""
-
-    def get_accumulator_coder(self) -> Any:
-        return coders.VarIntCoder()
-
-    def create_accumulator(self) -> int:
-        return 0
-
-    def add_input(self, accumulator: int, element: Any) -> int:
-        return accumulator + 1
-
-    def merge_accumulators(self, accumulators: Iterable[int]) -> int:
-        return sum(accumulators)
-
-    def extract_output(self, accumulator: int) -> int:
-        return accumulator
 
 
 def side_input(pipeline: Any, pairs: list[Any], label: str) -> Any:

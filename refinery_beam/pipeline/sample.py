@@ -11,8 +11,9 @@ import apache_beam as beam
 from refinery_beam.errors import DataError
 from refinery_beam.identity import canonical_bytes
 from refinery_beam.job.job import Job, working
+from refinery_beam.pipeline.counting import CountBy
 from refinery_beam.pipeline.cut import CutByRank
-from refinery_beam.pipeline.outputs import Count, typed
+from refinery_beam.pipeline.outputs import typed
 from refinery_beam.pipeline.write import ShardWriter, shard_of, split_of
 from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.planning.sample import SamplePlan
@@ -34,11 +35,7 @@ class Sample(beam.PTransform):
     def expand(self, refs: beam.PCollection[Ref]) -> beam.PCollection[ShardRow]:
         cuts = refs | "Cut" >> CutByRank(partial(positions_of, sample=self._sample), SampleQuota(self._sample))
         sampled = refs | "Select" >> beam.FlatMap(_sampled, self._sample, beam.pvalue.AsDict(cuts)).with_output_types(Ref)
-        counts = (
-            sampled
-            | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
-            | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-        )
+        counts = sampled | "CountSplits" >> CountBy(split_of)
         rows = (
             sampled
             | "ShardOf"

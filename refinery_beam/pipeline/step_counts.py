@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 
-from refinery_beam.pipeline.outputs import Count
+from refinery_beam.pipeline.counting import CountInBundle, Total
 from refinery_beam.records import LedgerRow, Ref, StepCountRow
 
 KEPT, GONE = "kept", "lost"
@@ -26,8 +27,9 @@ class StepCounts:
         """Count the `kept` and the `lost` records of a step."""
         for kind, rows in ((KEPT, kept), (GONE, lost)):
             if rows is not None:
-                one = beam.Map(_one, step, split, kind).with_output_types(tuple[Key, int])
-                self._counted.append(rows | f"Count[{step}][{split}][{kind}]" >> one)
+                key_of = partial(_key, key=(split, step, kind))
+                count = beam.ParDo(CountInBundle(key_of)).with_output_types(tuple[Key, int])
+                self._counted.append(rows | f"Count[{step}][{split}][{kind}]" >> count)
         if lost is not None:
             self.lost.append(lost)
 
@@ -40,14 +42,14 @@ class StepCounts:
         rows = (
             tuple(self._counted)
             | "StepCounts" >> beam.Flatten()
-            | "CountSteps" >> beam.CombinePerKey(Count()).with_output_types(tuple[Key, int])
+            | "CountSteps" >> beam.CombinePerKey(Total()).with_output_types(tuple[Key, int])
             | "StepRow" >> beam.Map(_row).with_output_types(StepCountRow)
         )
         return (rows, *self._tallies) | "Growth" >> beam.Flatten()
 
 
-def _one(row: Any, step: str, split: str, kind: str) -> tuple[Key, int]:
-    return (split, step, kind), 1
+def _key(row: Any, key: Key) -> Key:
+    return key
 
 
 def _row(pair: tuple[Key, int]) -> StepCountRow:

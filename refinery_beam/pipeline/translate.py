@@ -19,7 +19,7 @@ from refinery_beam.pipeline.filters.duplicates import NearGroups
 from refinery_beam.pipeline.fit import FitPass, MergeRiding
 from refinery_beam.pipeline.grow import Expand, Generate
 from refinery_beam.pipeline.outputs import side_input
-from refinery_beam.pipeline.rows.read_index import ReadIndex
+from refinery_beam.pipeline.rows.read_index import DealGroups, ReadGroups
 from refinery_beam.pipeline.rows.write_rows import WriteRows
 from refinery_beam.pipeline.sample import Sample
 from refinery_beam.pipeline.split import LEDGER, AssignSplits
@@ -27,7 +27,7 @@ from refinery_beam.pipeline.step_counts import StepCounts
 from refinery_beam.pipeline.write import WriteShards
 from refinery_beam.planning.generated import aggressive
 from refinery_beam.record.extras import BYTE_VALUES, EVIDENCE, FILES, FINAL
-from refinery_beam.records import EvidenceRow, LedgerRow, Ref, ShardRow, SinkRow, StepCountRow
+from refinery_beam.records import EvidenceRow, LedgerRow, ShardRow, SinkRow, StepCountRow
 
 ROWS_A_FILE = 20_000
 
@@ -36,7 +36,9 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     """Build the whole job on `pipeline`. Results are files below ``job.instance`` and ``job.work``; see `job.row_files`."""
     plan = job.plan
     files = max(1, job.records // ROWS_A_FILE)
-    refs = pipeline | "Index" >> ReadIndex(f"{job.work}/index") | "Worker" >> beam.ParDo(CheckWorker(job)).with_output_types(Ref)
+    index = f"{job.work}/index"
+    groups = pipeline | "Groups" >> DealGroups(index) | "Worker" >> beam.ParDo(CheckWorker(job)).with_output_types(RowGroups)
+    refs = groups | "Index" >> ReadGroups(index)
     counts = StepCounts()
     if plan.contracts:
         refs, dropped = refs | "InputContracts" >> CheckRefs(job)
@@ -97,8 +99,12 @@ def translate(pipeline: beam.Pipeline, job: Job) -> None:
     _ = (*counts.lost, written.ledger) | "Lost" >> beam.Flatten() | "Ledger" >> WriteRows(f"{job.work}/ledger", LedgerRow, files=files)
 
 
+RowGroups = tuple[int, Iterable[str]]
+"""A number, and names of row groups of the index."""
+
+
 class CheckWorker(beam.DoFn):
-    """Passes every ref on. A worker with other versions than the driver's raises before that; see `versions`."""
+    """Passes row groups on. A worker with other versions than the driver's raises before that; see `versions`."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -107,5 +113,5 @@ class CheckWorker(beam.DoFn):
         with working(self._job):
             pass
 
-    def process(self, ref: Ref) -> Iterable[Ref]:
-        yield ref
+    def process(self, groups: RowGroups) -> Iterable[RowGroups]:
+        yield groups

@@ -12,9 +12,10 @@ from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.forked.elsewhere import Elsewhere
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
+from refinery_beam.pipeline.counting import CountBy
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
-from refinery_beam.pipeline.outputs import LOST, Count, lost, typed
+from refinery_beam.pipeline.outputs import LOST, lost, typed
 from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.record.extras import EXTRA_ROWS, Gather
 from refinery_beam.record.prepared import Crew
@@ -140,11 +141,7 @@ class WriteShard(ShardWriter):
 
 def in_shards(refs: beam.PCollection[Ref], job: Job) -> beam.PCollection[tuple[tuple[str, int, int], Iterable[Ref]]]:
     """The refs of every shard, by split, number and how many shards the split has."""
-    counts = (
-        refs
-        | "SplitOf" >> beam.Map(split_of).with_output_types(tuple[str, int])
-        | "CountSplits" >> beam.CombinePerKey(Count()).with_output_types(tuple[str, int])
-    )
+    counts = refs | "CountSplits" >> CountBy(split_of)
     deal = beam.ParDo(Deal(job, "write", shard_of), beam.pvalue.AsDict(counts), job.shard_records)
     return refs | "ShardOf" >> deal.with_output_types(tuple[tuple[str, int, int], Ref]) | "Group" >> beam.GroupByKey()
 
@@ -158,9 +155,9 @@ def shards_for(records: int, shard_records: int) -> int:
     return max(1, -(-records // shard_records))
 
 
-def split_of(ref: Ref) -> tuple[str, int]:
-    """(split, 1), to count the records of splits."""
-    return ref.split, 1
+def split_of(ref: Ref) -> str:
+    """The split of a ref, to count the records of splits."""
+    return ref.split
 
 
 def shard_of(ref: Ref, counts: Mapping[str, int], shard_records: int) -> tuple[tuple[str, int, int], Ref]:

@@ -15,7 +15,7 @@ from refinery_beam.job.index_parts import write_index
 from refinery_beam.job.job import Job
 from refinery_beam.launch.prepare import Prepared, prepare
 from refinery_beam.launch.settings import Settings
-from refinery_beam.pipeline.rows.read_index import ReadIndex
+from refinery_beam.pipeline.rows.read_index import DealGroups, ReadGroups
 from refinery_beam.pipeline.translate import translate
 from refinery_beam.records import Ref
 
@@ -43,7 +43,8 @@ def read_back(folder: Path, count: int) -> list[list[Any]]:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         _ = (
             pipeline
-            | ReadIndex(str(folder))
+            | DealGroups(str(folder))
+            | ReadGroups(str(folder))
             | beam.Map(lambda ref: json.dumps([v.hex() if isinstance(v, bytes) else v for v in ref]))
             | beam.io.WriteToText(str(out), shard_name_template="")
         )

@@ -10,8 +10,9 @@ from apache_beam import coders
 
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job
+from refinery_beam.pipeline.counting import Total
 from refinery_beam.pipeline.filters.kinds import carries_out
-from refinery_beam.pipeline.outputs import Count, Sieved, lost, sieved
+from refinery_beam.pipeline.outputs import Sieved, lost, sieved
 from refinery_beam.pipeline.peek import PeekInto
 from refinery_beam.planning.nodes import FilterStep
 from refinery_beam.planning.splits.forest import find, union
@@ -71,7 +72,7 @@ class Clusters(beam.PTransform):
         pairs = (
             signatures
             | "Once" >> beam.Map(_once).with_output_types(tuple[bytes, int])
-            | "Distinct" >> beam.CombinePerKey(Count()).with_output_types(tuple[bytes, int])
+            | "Distinct" >> beam.CombinePerKey(Total()).with_output_types(tuple[bytes, int])
             | "Bands" >> beam.FlatMap(_banded, self._distance).with_output_types(tuple[tuple[int, int], bytes])
             | "Buckets" >> beam.GroupByKey()
             | "Near" >> beam.FlatMap(_near, self._distance).with_output_types(tuple[bytes, bytes])

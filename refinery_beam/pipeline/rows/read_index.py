@@ -12,19 +12,19 @@ from refinery_beam.pipeline.rows.coders import ROW_TYPES  # noqa: F401 - registe
 from refinery_beam.records import Ref
 
 
-class ReadIndex(beam.PTransform):
-    """The refs of an index folder."""
+class ReadGroups(beam.PTransform):
+    """The refs of row groups that were dealt out."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()
         self._folder = folder
 
-    def expand(self, pipeline: Any) -> beam.PCollection[Ref]:
-        return pipeline | "Groups" >> DealGroups(self._folder) | "Read" >> beam.FlatMap(read_groups, self._folder).with_output_types(Ref)
+    def expand(self, groups: beam.PCollection[Any]) -> beam.PCollection[Ref]:
+        return groups | "Read" >> beam.FlatMap(read_groups, self._folder).with_output_types(Ref)
 
 
 class DealGroups(beam.PTransform):
-    """The row groups of an index folder, dealt out to workers: (number, names) pairs, for `read_groups`."""
+    """The row groups of an index folder, dealt out to workers: (number, names) pairs, for `ReadGroups`."""
 
     def __init__(self, folder: str) -> None:
         super().__init__()
