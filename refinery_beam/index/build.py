@@ -18,7 +18,7 @@ from refinery_beam.index.digests.digest_files import Digested, HashersFor, diges
 from refinery_beam.index.digests.digest_kind import MD5, SHA256, digest_kind
 from refinery_beam.index.digests.hashing import SourceHash, input_hash
 from refinery_beam.index.digests.hints import HintCache
-from refinery_beam.index.duplicates import Member, Repeats, by_content, find_repeats
+from refinery_beam.index.duplicates import BEGINNING, Member, Repeats, by_content, find_repeats, repeated_beginnings
 from refinery_beam.index.faults import ReadingFaults, check_files
 from refinery_beam.index.labels.columns import wanted_fields
 from refinery_beam.index.labels.label_rules import Given, Labelling, label_files
@@ -98,9 +98,10 @@ class Index:
     @cached_property
     def repeats(self) -> Repeats:
         """The entries that have the content of another one. They are found when somebody asks: a hit does not."""
-        contents = by_content(self.scratch)
-        for entry in self.entries:
-            contents.add(Member(entry.digest, entry.key, entry.record_id, entry.label, entry.partition))
+        contents, beginnings = by_content(self.scratch), repeated_beginnings(entry.digest for entry in self.entries)
+        for entry in self.entries if beginnings else ():
+            if entry.digest[:BEGINNING] in beginnings:
+                contents.add(Member(entry.digest, entry.key, entry.record_id, entry.label, entry.partition))
         return find_repeats(contents)
 
     @property

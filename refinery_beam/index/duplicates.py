@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ from refinery_beam.sorting import Sorter
 
 _CASES = 5
 _MEMBERS = 4
+
+BEGINNING = 8
+"""Bytes of a digest that hardly two files share."""
 
 
 class Member(NamedTuple):
@@ -35,6 +39,19 @@ class Repeats(NamedTuple):
 
     records: int
     warnings: tuple[tuple[str, str], ...]
+
+
+def repeated_beginnings(digests: Iterable[bytes]) -> frozenset[bytes]:
+    """The first bytes that several digests have: identical files are among those, and hardly another file is.
+
+    >>> repeated_beginnings([b"12345678a", b"12345678b", b"abcdefgh"])
+    frozenset({b'12345678'})
+    """
+    import numpy as np
+
+    beginnings = array("Q", (int.from_bytes(digest[:BEGINNING], "big") for digest in digests))
+    ordered = np.sort(np.frombuffer(beginnings, np.uint64))
+    return frozenset(int(number).to_bytes(BEGINNING, "big") for number in ordered[1:][ordered[1:] == ordered[:-1]])
 
 
 def find_repeats(members: Iterable[Member]) -> Repeats:
