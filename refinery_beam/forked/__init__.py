@@ -1,1 +1,1 @@
-"""Processes forked from the driver, which prepare small records: for those, threads of one process wait for the interpreter's lock."""
+"""Processes forked from the driver, which prepare records: threads of one process would wait for the interpreter's lock."""

@@ -1,4 +1,4 @@
-"""Batches of small records, prepared in the processes that were forked from the driver; see `forked.pool`."""
+"""Batches of records, prepared in the processes that were forked from the driver; see `forked.pool`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import Ref
 
-CHEAP_SECONDS, CHEAP_BYTES = 0.0015, 1 << 15
-"""A record that takes less than this, and has less, is prepared in another process: threads would wait for the interpreter's lock most of
-the time, and its bytes cross the processes for little. Larger images spend their time in codecs, which let other threads run.
+MOVED = 400_000_000
+"""Bytes of rows for a second of work on them, at most: to move more from process to process costs about what threads lose when they wait
+for the interpreter's lock. That is most of their time where images are small, and a tenth where codecs work on photographs.
 """
 
 
-def is_cheap(seconds: float, size: float) -> bool:
+def pays(seconds: float, size: float) -> bool:
     """Whether processes are faster than threads for records that take so many seconds of a processor, and have so many bytes."""
-    return seconds < CHEAP_SECONDS and size < CHEAP_BYTES
+    return size < MOVED * seconds
 
 
 class Elsewhere:
@@ -47,16 +47,16 @@ class Elsewhere:
 
     @property
     def pays(self) -> bool | None:
-        """Whether a record of the job is cheap enough; None before one was tried."""
+        """Whether they pay for the records of the job; None before one was tried."""
         return self._pool.pays
 
     def tried(self, *, seconds: float, size: int, threads: int) -> None:
         """Decide by what the first records took, and say so."""
-        cheap = is_cheap(seconds, size)
-        if self._pool.decide(cheap):
-            by = f"{self.processes} processes" if cheap else f"{threads} threads"
+        decision = pays(seconds, size)
+        if self._pool.decide(decision):
+            by = f"{self.processes} processes" if decision else f"{threads} threads"
             self._pool.tell(f"a record takes {1000 * seconds:.1f} ms and has {size:,} bytes: {by} prepare them")
-            if not cheap:
+            if not decision:
                 self._pool.close()  # while there is another owner of it, the system copies each page that this process writes to
 
     def prepare(self, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:

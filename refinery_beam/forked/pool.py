@@ -1,5 +1,5 @@
-"""Processes forked from this one before the engine starts its threads. They prepare small records, for which threads of one process would
-wait for the interpreter's lock most of the time.
+"""Processes forked from this one before the engine starts its threads. They prepare records, for which threads of one process would wait
+for the interpreter's lock: most of the time where images are small.
 
 Forking costs some milliseconds and shares what is imported already, where a new process would import Beam again. Linux only, and only while
 this process has no other thread. Each process has a line, a thread of this process that waits for its answers.

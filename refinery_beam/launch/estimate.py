@@ -15,7 +15,7 @@ from typing import Any
 
 from refinery_beam import locations
 from refinery_beam.errors import RefineryError
-from refinery_beam.forked.elsewhere import is_cheap
+from refinery_beam.forked.elsewhere import pays
 from refinery_beam.launch.build.engine import local_options, processes_of_threads
 from refinery_beam.launch.build.expected import expected_bytes, expected_rows
 from refinery_beam.launch.cost import WORTH, Cheaper, Cost
@@ -36,7 +36,7 @@ START_SECONDS, ROW_SECONDS = 4.0, 0.0002
 """What a run takes besides its passes: to start and to end, and for each row that goes through the local engine."""
 
 DRIVER_BYTES, WORKER_BYTES, FORKED_BYTES = 300_000_000, 200_000_000, 100_000_000
-"""The memory of a run without records, of each worker process, and of each process that is forked for small records."""
+"""The memory of a run without records, of each worker process, and of each process that is forked to prepare records."""
 
 REF_BYTES, WHOLE_REF_BYTES = 500, 1400
 """The memory of the local engine for each row, and where other processes work, which read refs in full; docs/scale.md."""
@@ -165,8 +165,8 @@ class _Probe:
         return START_SECONDS + work + ROW_SECONDS * rows if self.is_local else None, processors
 
     def _forks(self, tried: Trial) -> bool:
-        """Whether a run would have its small records prepared by forked processes."""
-        return processes_of_threads(self.prepared.settings, len(self.prepared.index.entries)) > 1 and is_cheap(
+        """Whether a run would have its records prepared by forked processes."""
+        return processes_of_threads(self.prepared.settings, len(self.prepared.index.entries)) > 1 and pays(
             tried.cpu, tried.bytes["content"]
         )
 

@@ -5,9 +5,9 @@ A task that costs less than a millisecond is not worth a thread of its own, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ExactError, Partial
@@ -23,13 +23,13 @@ from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import LedgerRow, Ref
 
-T = TypeVar("T")
-
 RECORDS = 64
 """Records of a batch, at most."""
 
-BYTES = 4 << 20
-"""Bytes of content of a batch, about; a larger record is a batch of its own."""
+BYTES, FILE_BYTES = 4 << 20, 2 << 20
+"""Bytes of content of a batch, about, and of its files; a larger record is a batch of its own. Large files take long to decode, and the
+last batches of a shard should end together.
+"""
 
 UNKNOWN = 4
 """Records of a batch whose content may be of any size."""
@@ -65,19 +65,26 @@ class Batch:
         return sum(row.size for row in self.outcomes if isinstance(row, Row))
 
 
-def batches(items: Sequence[T], item_bytes: int | None) -> Iterator[Sequence[T]]:
-    """The items in order, in batches whose content has about `BYTES`; `item_bytes` is None where that is not known.
+def batches(refs: Iterable[Ref], row_bytes: int | None, *, most: int = RECORDS) -> Iterator[Sequence[Ref]]:
+    """The refs in order, in batches of `most`, or less where rows or files are large; `row_bytes` is None where it is not known."""
+    many, some, size = min(most, batch_records(row_bytes)), [], 0
+    for ref in refs:
+        if some and (len(some) >= many or size + ref.size > FILE_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(ref)
+        size += ref.size
+    if some:
+        yield some
 
-    >>> [len(some) for some in batches(range(100), 3_072)], [len(some) for some in batches(range(40), 150_528)]
-    ([64, 36], [27, 13])
+
+def batch_records(row_bytes: int | None) -> int:
+    """How many records a batch has, where files are small.
+
+    >>> batch_records(3_072), batch_records(150_528), batch_records(36_000_000), batch_records(None)
+    (64, 27, 1, 4)
     """
-    many = batch_records(item_bytes)
-    return (items[start : start + many] for start in range(0, len(items), many))
-
-
-def batch_records(item_bytes: int | None) -> int:
-    """How many records a batch has."""
-    return UNKNOWN if item_bytes is None else max(1, min(RECORDS, BYTES // max(1, item_bytes)))
+    return UNKNOWN if row_bytes is None else max(1, min(RECORDS, BYTES // max(1, row_bytes)))
 
 
 def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, markers: Markers | None, bounds: Bounds | None) -> Batch:

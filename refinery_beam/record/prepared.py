@@ -16,8 +16,10 @@ from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import Ref
 
-TRIED = 64
-"""The first records of a job, which tell what a record costs."""
+TRIED, LOT, ENOUGH = 64, 8, 0.1
+"""The first records of a job tell what a record costs. They are tried in lots, of which the fastest counts: the first also pays for what is
+imported and set up at its first use, and any may be disturbed. Where so many seconds are spent after the second, no other lot is tried.
+"""
 
 
 class Elsewhere(Protocol):
@@ -93,16 +95,37 @@ def prepared(
         return ordered_map(one, tasks, pool=pool, threads=threads, item_bytes=size)
 
     if elsewhere is not None and elsewhere.pays is None and len(ordered) > TRIED:
-        first, ordered = ordered[:TRIED], ordered[TRIED:]
-        begun = elsewhere.clock()
-        tried = list(through(here, first, None, 1))
-        seconds, size = (elsewhere.clock() - begun) / TRIED, sum(batch.size for _, batch in tried) // TRIED
-        elsewhere.tried(seconds=seconds, size=size, threads=crew.threads)
+        lots = batches(ordered[:TRIED], row_bytes, most=LOT)
+        tried = _tried(elsewhere, lots, lambda lot: through(here, lot, None, 1), threads=crew.threads)
+        ordered = ordered[sum(len(some) for some, _ in tried) :]
         yield from tried
     if elsewhere is not None and elsewhere.pays:
         yield from through(elsewhere.prepare, ordered, elsewhere.lines, elsewhere.processes)
     else:
         yield from through(here, ordered, crew.pool, crew.threads)
+
+
+def _tried(
+    elsewhere: Elsewhere,
+    lots: Iterable[Sequence[Ref]],
+    prepare: Callable[[Sequence[Ref]], Iterable[tuple[Sequence[Ref], Batch]]],
+    *,
+    threads: int,
+) -> list[tuple[Sequence[Ref], Batch]]:
+    """The batches of the first lots, of which `elsewhere` learns what a record costs."""
+    tried: list[tuple[Sequence[Ref], Batch]] = []
+    spent, each = 0.0, []
+    for lot in lots:
+        if len(each) >= 2 and spent >= ENOUGH:
+            break
+        begun = elsewhere.clock()
+        tried += prepare(lot)
+        taken = elsewhere.clock() - begun
+        spent += taken
+        each.append(taken / len(lot))
+    size = sum(batch.size for _, batch in tried) // sum(len(some) for some, _ in tried)
+    elsewhere.tried(seconds=min(each), size=size, threads=threads)
+    return tried
 
 
 def _bytes_a_row(worker: Worker) -> int | None:

@@ -7,8 +7,8 @@ Modes
 -----
 * ``threads`` (default for small and middling jobs): two Beam workers in this process, so that one closes a file while the other
   reads, which share a few read-ahead threads; for few records one, since each worker sets up every stage anew. Pillow, hashlib and
-  zstd release the GIL, there is no start-up to pay, and no image crosses a process. By default forked processes help where records are
-  small; see `forked`.
+  zstd release the GIL, there is no start-up to pay, and no image crosses a process. By default forked processes prepare the records on
+  Linux, where moving them is worth it; see `forked`.
 * ``processes``: Beam's multi-processing mode, one thread each. Two seconds of start-up; better when the job is long and there
   are many cores.
 

@@ -24,7 +24,7 @@ from refinery_beam.record import batch
 from refinery_beam.record.prepared import ONE_THREAD, Crew
 from refinery_beam.record.shard import write_shard
 from refinery_beam.record.worker import Worker
-from refinery_beam.records import ShardRow
+from refinery_beam.records import Ref, ShardRow
 from support.recipes import SMALL, write_recipe
 
 MANY = 90
@@ -105,7 +105,7 @@ def test_processes_threads_and_batches_of_any_size_write_the_same(
 ) -> None:
     plain = write(made, "plain", ONE_THREAD)
     crew = Crew(elsewhere=Elsewhere(pool, made[2]))  # type: ignore[arg-type]
-    monkeypatch.setattr(elsewhere, "CHEAP_SECONDS", 60.0)
+    monkeypatch.setattr(elsewhere, "MOVED", 1e12)
     assert write(made, "elsewhere", crew) == plain
     assert pool.calls > 0 and pool.words[-1].endswith("2 processes prepare them")
     with ThreadPoolExecutor(3) as threads:
@@ -115,8 +115,8 @@ def test_processes_threads_and_batches_of_any_size_write_the_same(
             assert write(made, f"elsewhere{records}", crew) == plain
 
 
-def test_what_is_dear_stays_here(made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "CHEAP_SECONDS", 0.0)
+def test_what_is_dear_to_move_stays_here(made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "MOVED", 0)
     write(made, "here", Crew(elsewhere=Elsewhere(pool, made[2])))  # type: ignore[arg-type]
     assert pool.calls == 0 and pool.closed and pool.words[-1].endswith("1 threads prepare them")
 
@@ -125,7 +125,7 @@ def test_bad_records_stop_a_run_alike(made: tuple[Worker, list[Any], Job], pool:
     """The first in the order of keys is the error; those prepared ahead are in its group, or come later."""
     worker, refs, job = made
     last = max(refs, key=lambda ref: ref.key)
-    monkeypatch.setattr(elsewhere, "CHEAP_SECONDS", 60.0)
+    monkeypatch.setattr(elsewhere, "MOVED", 1e12)
     location = Path(worker.plan.sources[0].root) / last.path
     broken = (worker, [ref._replace(digest=hashlib.sha256(b"?").digest()) if ref == last else ref for ref in refs], job)
     found = []
@@ -145,17 +145,31 @@ def test_a_plugins_fault_names_its_record(made: tuple[Worker, list[Any], Job], p
     def broken(self: Any, *_: Any, **__: Any) -> None:
         raise Odd("no")
 
-    monkeypatch.setattr(elsewhere, "CHEAP_SECONDS", 60.0)
+    monkeypatch.setattr(elsewhere, "MOVED", 1e12)
     crew = Crew(elsewhere=Elsewhere(pool, made[2]))  # type: ignore[arg-type]
-    clock = crew.elsewhere.clock  # type: ignore[union-attr]
-    calls = iter(range(9))
+    tried = crew.elsewhere.tried  # type: ignore[union-attr]
 
-    def after_the_tried() -> float:
-        if next(calls) == 1:
-            monkeypatch.setattr(type(made[0].kind), "decode", broken)
-        return clock()
+    def and_break(**found: Any) -> None:
+        monkeypatch.setattr(type(made[0].kind), "decode", broken)
+        tried(**found)
 
-    monkeypatch.setattr(crew.elsewhere, "clock", after_the_tried)
+    monkeypatch.setattr(crew.elsewhere, "tried", and_break)
     with pytest.raises(RefineryError) as caught:
         write(made, "faulty", crew)
     assert "Odd: no" in caught.value.message and "photos/" in caught.value.message
+
+
+def test_large_files_are_batches_of_their_own() -> None:
+    """The last batches of a shard should end together, so none has many files that take long."""
+
+    def sizes(files: list[int], row_bytes: int | None, most: int = batch.RECORDS) -> list[list[int]]:
+        refs = [Ref(str(size), b"", 0, "", size, b"", None, "", b"", "train", "", "") for size in files]
+        return [[ref.size for ref in some] for some in batch.batches(refs, row_bytes, most=most)]
+
+    assert sizes([1] * 100, 3_072) == [[1] * 64, [1] * 36]
+    assert sizes([1] * 40, 150_528) == [[1] * 27, [1] * 13]
+    assert sizes([1] * 10, None) == [[1] * 4, [1] * 4, [1] * 2]
+    assert sizes([1] * 20, 3_072, most=8) == [[1] * 8, [1] * 8, [1] * 4]
+    large = batch.FILE_BYTES
+    assert sizes([large + 1, 1, large, 1, large - 1, 1], 3_072) == [[large + 1], [1], [large], [1, large - 1], [1]]
+    assert sizes([], 3_072) == []
