@@ -24,6 +24,7 @@ READY_313 := .venv-313/.stamp
 READY_DATASETS := .venv-datasets-4/.datasets
 READY_TORCH := .venv-torch/.torch
 READY_PEERS := .venv-peers/.peers
+READY_PLAIN := .venv-plain/.plain
 READY_DATAREFINERY := .venv-datarefinery/.datarefinery
 READY_BROWSER := .venv-browser/.browser
 WORKERS ?= 2
@@ -100,8 +101,8 @@ docs-splits: $(READY)  ## draw the pictures of docs/splits.md
 docs-page: $(READY_BROWSER)  ## take the pictures of docs/looking.md and README.md, in Chromium
 	.venv-browser/bin/python docs/draw_page.py docs/pictures
 
-bench-all: $(READY_PEERS) $(READY_DATAREFINERY)  ## beside a bare loop and other libraries: PHOTOS=folder, ONLY=icons,png, TURNS=3, COUNT=4000, OUT=folder, PAGE=docs/performance.md
-	.venv-peers/bin/python benchmarks/bench_all.py $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONLY),--only "$(ONLY)") \
+bench-all: $(READY_PLAIN) $(READY_PEERS) $(READY_DATAREFINERY)  ## beside a bare loop and other libraries: PHOTOS=folder, ONLY=icons,png, TURNS=3, COUNT=4000, OUT=folder, PAGE=docs/performance.md
+	.venv-plain/bin/python benchmarks/bench_all.py $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(ONLY),--only "$(ONLY)") \
 		$(if $(TURNS),--turns $(TURNS)) $(if $(COUNT),--count $(COUNT)) $(if $(OUT),--out "$(OUT)") $(if $(PAGE),--page "$(PAGE)")
 
 bench-scale: $(READY)  ## the driver's memory and the job graph at 1,000 to 1,000,000 images, exact quotas at 10,000,000
@@ -124,7 +125,7 @@ lock: $(READY)  ## resolve requirements.lock anew from pyproject.toml
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
 
 clean:  ## remove what make has made
-	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-peers .venv-datarefinery .venv-browser .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-datasets-4 .venv-torch .venv-plain .venv-peers .venv-datarefinery .venv-browser .venv-313 demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -156,6 +157,13 @@ $(READY_TORCH): requirements.lock pyproject.toml
 	$(call install,.venv-torch,$(PYTHON))
 	.venv-torch/bin/uv pip install --quiet --python .venv-torch/bin/python 'torch>=2.6' 'torchdata>=0.11'
 	@touch $(READY_TORCH)
+
+# What `pip install refinery-beam` gives, in the locked versions.
+$(READY_PLAIN): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv-plain
+	.venv-plain/bin/python -m pip install --quiet "$$(grep '^uv==' requirements.lock)"
+	.venv-plain/bin/uv pip install --quiet --compile-bytecode --python .venv-plain/bin/python --constraint requirements.lock --editable .
+	@touch $(READY_PLAIN)
 
 $(READY_PEERS): requirements.lock pyproject.toml
 	$(call install,.venv-peers,$(PYTHON))

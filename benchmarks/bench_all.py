@@ -3,7 +3,8 @@
 usage: bench_all.py [--photos DIR] [--count N] [--turns N] [--only NAME,...] [--out DIR] [--page FILE]
 
 Within a section everybody does the same work on the same files, taking turns; every turn is a whole process, start-up included, into an
-empty folder, on files that were read just before. `--count` is the number of photographs, and the other sections follow it; DIR holds one
+empty folder, on files that were read just before. refinery-beam and the bare loop run in the environment of this program, the others in
+.venv-peers. `--count` is the number of photographs, and the other sections follow it; DIR holds one
 folder a class, and without it noisy pictures are drawn. OUT gets bench.json (all raw figures; sections that are not measured again stay),
 bench.md and bench.svg; `--page` writes the table between the two markers of a page, and the plot below its folder `pictures`.
 """
@@ -35,14 +36,16 @@ ROOT = HERE.parent
 BARE = "bare loop"
 CLASSES = 20
 MARKERS = ("<!-- bench-all: begin -->", "<!-- bench-all: end -->")
-PACKAGES = ("refinery-beam", "apache-beam", "pyarrow", "pillow", "numpy", "datasets", "litdata", "mosaicml-streaming")
+PEERS, DATAREFINERY = ROOT / ".venv-peers/bin/python", ROOT / ".venv-datarefinery/bin/datarefinery"
+PACKAGES = ("refinery-beam", "apache-beam", "pyarrow", "pillow", "numpy")
+OTHERS = ("datasets", "litdata", "mosaicml-streaming", "torch")
 SPLITS = "splits: [train, val, test]"
 RECIPE = """\
 schema_version: 3
 plugin: image_classification
 Input: {{ sources: [{{ name: photos, type: image_folder, path: {folder} }}]{decode} }}
 Labels: {{ field: label, source: {{ kind: direct }} }}
-Output: {{ record_schema: {{ image: {{ dtype: {dtype}, shape: {shape} }}, label: {{ dtype: str }} }}, encoding: {encoding} }}
+Output: {{ record_schema: {{ image: {{ dtype: {dtype}, shape: {shape} }}, label: {{ dtype: str }} }}, encoding: {encoding}{facts} }}
 Splits: {{ ratios: {{ train: 0.7, val: 0.15, test: 0.15 }}, stratify_by: label }}
 """
 GENERATION = """\
@@ -79,9 +82,9 @@ class Section(NamedTuple):
         return next(iter(self.commands))
 
 
-def recipe_of(name: str, folder: Path, *, sink: bool = False) -> str:
-    """The recipe of a workload; with `sink` what DataRefinery can carry out of it: it stores pixels as files, and normalizes no pixels
-    that it stores."""
+def recipe_of(name: str, folder: Path, *, sink: bool = False, facts: bool = True) -> str:
+    """The recipe of a workload, without facts if so wished; with `sink` what DataRefinery can carry out of it: it stores pixels as files,
+    and normalizes no pixels that it stores."""
     work = WORKS[name]
     side = work.side or (32 if work.encoding != "source" else None)
     text = RECIPE.format(
@@ -90,6 +93,7 @@ def recipe_of(name: str, folder: Path, *, sink: bool = False) -> str:
         dtype="float32" if work.floats else "uint8",
         shape=f"[{side}, {side}, 3]".replace("None", "null"),
         encoding=work.encoding,
+        facts="" if facts else ", facts: off",
     )
     steps = (RESIZE if work.side else "") + ("" if sink or work.encoding == "source" else NORMALIZE)
     if sink:
@@ -158,29 +162,30 @@ class Bench(NamedTuple):
             target.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.clip(np.asarray(colours) + noise, 0, 255).astype(np.uint8)).save(target)
 
-    def recipe(self, work: str, folder: Path, *, sink: bool = False) -> Path:
-        file = self.out / f"{folder.name}-{work.replace(' ', '_')}{'-sink' * sink}.yaml"
-        file.write_text(recipe_of(work, folder, sink=sink), encoding="utf-8")
+    def recipe(self, work: str, folder: Path, *, sink: bool = False, facts: bool = True) -> Path:
+        file = self.out / f"{folder.name}-{work.replace(' ', '_')}{'-sink' * sink}{'-bare' * (not facts)}.yaml"
+        file.write_text(recipe_of(work, folder, sink=sink, facts=facts), encoding="utf-8")
         return file
 
-    def ours(self, work: str, folder: Path, *options: str) -> Callable[[Path], list[str | Path]]:
-        recipe = self.recipe(work, folder)
-        return lambda out: [sys.executable, "-m", "refinery_beam", "run", recipe, "--quiet", "--cache-root", out, *options]
+    def ours(
+        self, work: str, folder: Path, *, facts: bool = True, python: str | Path = sys.executable
+    ) -> Callable[[Path], list[str | Path]]:
+        recipe = self.recipe(work, folder, facts=facts)
+        return lambda out: [python, "-m", "refinery_beam", "run", recipe, "--quiet", "--cache-root", out]
 
     def bare(self, work: str, folder: Path) -> Callable[[Path], list[str | Path]]:
         return lambda out: [sys.executable, HERE / "bare_loop.py", work, folder, out / "rows.parquet"]
 
     def section(self, work: str, folder: Path, count: int) -> Section:
         """refinery-beam beside all others."""
-        peer_python, other = ROOT / ".venv-peers/bin/python", ROOT / ".venv-datarefinery/bin/datarefinery"
         commands = {BARE: self.bare(work, folder), "refinery-beam": self.ours(work, folder)}
         if work in ("photographs", "icons"):
-            commands["refinery-beam, 2 processes"] = self.ours(work, folder, "--mode", "processes", "--workers", "2")
+            commands["refinery-beam, `facts: off`"] = self.ours(work, folder, facts=False)
         for title, word in (("HF datasets", "datasets"), ("litdata", "litdata"), ("MosaicML MDSWriter", "mds")):
-            commands[title] = lambda out, word=word: [peer_python, HERE / "peers.py", word, work, folder, out / "data"]
+            commands[title] = lambda out, word=word: [PEERS, HERE / "peers.py", word, work, folder, out / "data"]
         if work in ("icons", "png"):
             recipe = self.recipe(work, folder, sink=True)
-            commands["DataRefinery, PNG files"] = lambda out: [other, "--cache-root", out, "materialize", recipe]
+            commands["DataRefinery, PNG files"] = lambda out: [DATAREFINERY, "--cache-root", out, "materialize", recipe]
         return Section(f"{work}: {count:,}", folder, count, commands)
 
     def sections(self) -> dict[str, Callable[[], list[Section]]]:
@@ -202,7 +207,7 @@ class Bench(NamedTuple):
             "large-draft": lambda: large("12 Mpx, draft"),
             "icons": lambda: [self.section("icons", self.folder("icons", icons, self.icons), icons)],
             "growth": lambda: [self.grown(round(icons * by)) for by in (0.2, 1, 4)],
-            "startup": lambda: [self.startup()],
+            "startup": lambda: [self.startup("start-up", sys.executable), self.startup("start-up with PyTorch and all extras", PEERS)],
             "hit": lambda: [self.hit(icons)],
         }
 
@@ -212,13 +217,13 @@ class Bench(NamedTuple):
             f"grows: {count:,} icons", folder, count, {BARE: self.bare("icons", folder), "refinery-beam": self.ours("icons", folder)}
         )
 
-    def startup(self) -> Section:
+    def startup(self, name: str, python: str | Path) -> Section:
         folder = self.folder("icons", 100, self.icons)
         commands = {
-            "import apache_beam": lambda out: [sys.executable, "-c", "import apache_beam"],
-            "refinery-beam": self.ours("icons", folder),
+            "import apache_beam": lambda out: [python, "-c", "import apache_beam"],
+            "refinery-beam": self.ours("icons", folder, python=python),
         }
-        return Section("start-up: 100 icons", folder, 100, commands)
+        return Section(f"{name}: 100 icons", folder, 100, commands)
 
     def hit(self, count: int) -> Section:
         folder, cache = self.folder("icons", count, self.icons), self.out / "hits"
@@ -393,7 +398,7 @@ def main() -> None:
     bench.out.mkdir(parents=True, exist_ok=True)
     file = bench.out / "bench.json"
     found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"sections": {}}
-    found |= {"versions": versions(*PACKAGES), "machine": machine()}
+    found |= {"versions": f"{versions(*PACKAGES)}; {versions(*OTHERS, python=PEERS)}", "machine": machine()}
     for word in wanted:
         for section in sections[word]():
             found["sections"][section.name] = compared(bench, section, args.turns, args.limit)

@@ -9,11 +9,11 @@ import re
 import resource
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,12 +130,10 @@ def machine() -> str:
     )
 
 
-def versions(*names: str) -> str:
-    """This Python and packages of its environment, those that are there."""
-    found = [f"Python {platform.python_version()}"]
-    for name in names:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+def versions(*names: str, python: str | Path = sys.executable) -> str:
+    """A Python and packages of its environment, those that are there."""
+    ask = "import platform, importlib.metadata as m; print('Python', platform.python_version())\n"
+    ask += "for d in sorted(m.distributions(), key=lambda d: d.name): print(d.name, d.version)"
+    lines = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.splitlines()
+    known = {name.lower(): (name, number) for name, _, number in (line.partition(" ") for line in lines)}
+    return ", ".join(" ".join(known[name.lower()]) for name in ("Python", *names) if name.lower() in known)
