@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from time import thread_time
 
@@ -11,8 +12,9 @@ from refinery_beam.crashes.markers import Markers, Task
 from refinery_beam.facts.album import Bounds
 from refinery_beam.forked.pool import ForkedPool, forked_pool
 from refinery_beam.job.job import Job
+from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.plugins.base import PluginFailed
-from refinery_beam.record.batch import Batch, prepare_batch
+from refinery_beam.record.batch import Batch, FitBatch, observe_batch, prepare_batch
 from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker
 from refinery_beam.records import Ref
@@ -63,18 +65,36 @@ class Elsewhere:
         """`prepare_batch` in the process of this line."""
         return self._pool.call(_prepared, self._job, refs, fitted, bounds)
 
+    def observe(self, point: FitPoint, refs: Sequence[Ref], fitted: Fitted) -> FitBatch:
+        """`observe_batch` in the process of this line. Accumulators are small, so it pays whatever the records."""
+        return self._pool.call(_observed, self._job, point, refs, fitted)
+
 
 def _prepared(job: bytes, refs: Sequence[Ref], fitted: Fitted, bounds: Bounds | None) -> Batch:
-    worker, markers = _known(job)
+    worker, markers = _known(job, Task("write"))
     markers.knowing(fitted)
-    try:
+    with _blamed(worker):
         return prepare_batch(worker, refs, fitted, markers=markers, bounds=bounds)
+
+
+def _observed(job: bytes, point: FitPoint, refs: Sequence[Ref], fitted: Fitted) -> FitBatch:
+    worker, markers = _known(job, Task("fit", point.name))
+    markers.knowing(fitted)
+    with _blamed(worker):
+        return observe_batch(worker, point, refs, fitted, markers=markers)
+
+
+@contextmanager
+def _blamed(worker: Worker) -> Iterator[None]:
+    """What a plugin raises may be of a class that no other process knows."""
+    try:
+        yield
     except PluginFailed as failed:
         raise worker.plugin.blame(failed) from failed.error
 
 
-@lru_cache(maxsize=1)
-def _known(job: bytes) -> tuple[Worker, Markers]:
-    """What a process works with, made at its first batch."""
+@lru_cache(maxsize=2)
+def _known(job: bytes, task: Task) -> tuple[Worker, Markers]:
+    """What a process works with, made at its first batch of a task."""
     known: Job = pickle.loads(job)  # noqa: S301 - from the process that this one was forked from
-    return Worker(known.plan), Markers(known, Task("write"))
+    return Worker(known.plan), Markers(known, task)

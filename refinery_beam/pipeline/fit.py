@@ -6,22 +6,24 @@ floats, in every worker or driver that needs them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
 from apache_beam import coders
 
 from refinery_beam.crashes.markers import Markers, Task
+from refinery_beam.forked.elsewhere import Elsewhere
 from refinery_beam.identity import digest
 from refinery_beam.job.job import Job, shared_pool, working
 from refinery_beam.pipeline.deal import Deal
 from refinery_beam.pipeline.heartbeat import Heartbeat
 from refinery_beam.planning.nodes import FitPoint
-from refinery_beam.plugins.base import BadRecord
-from refinery_beam.record.bad import lost
+from refinery_beam.record.batch import FitBatch, batches, observe_batch
 from refinery_beam.record.partials import joined, merge_bytes
 from refinery_beam.record.readahead import ordered_map
+from refinery_beam.record.steps import Fitted
 from refinery_beam.record.worker import Worker, derive_all
 from refinery_beam.records import Ref
 from refinery_beam.resume.shards import FitParts
@@ -115,36 +117,40 @@ class Observe(beam.DoFn):
 
     def process(self, group: tuple[int, Iterable[Ref]], merged: Mapping[str, bytes]) -> Iterable[bytes]:
         worker, point = self._worker, self._point
-
-        def one(ref: Ref) -> Any:
-            try:
-                with self._markers.on(ref):
-                    return worker.observe(point, ref, fitted)
-            except BadRecord as error:
-                lost(self._job.plan, ref, error)
-                return None  # the write pass puts it into the ledger
-
         with working(self._job):
             refs = list(group[1])
             name = self._parts.name(group[0], refs, {e.name: merged.get(e.name, b"") for e in self._earlier})
-            observed = self._parts.find(name, records=len(refs))
-            if observed is not None:
+            finished = self._parts.find(name, records=len(refs))
+            if finished is not None:
                 self._heartbeat.done(len(refs))
                 self._heartbeat.flush()
-                yield observed
+                yield finished
                 return
             fitted = derive_all(worker, self._earlier, merged)
             self._markers.knowing(fitted)
             total = worker.partial(point)
-            partials = ordered_map(one, refs, pool=shared_pool(self._job.threads), threads=self._job.threads)
-            for ref, partial in zip(refs, partials, strict=True):
-                if partial is not None:
-                    joined(self._job.plan, point, ref.record_id, total.merge, partial)
-                self._heartbeat.done()
+            for some, observed in self._observed(refs, fitted):
+                for record_id, part in observed.partials:
+                    joined(self._job.plan, point, record_id, total.merge, part)
+                if observed.error is not None:
+                    raise observed.error
+                self._heartbeat.done(len(some))
             data = total.dumps()
             self._parts.keep(name, data)
         self._heartbeat.flush()
         yield data
+
+    def _observed(self, refs: Sequence[Ref], fitted: Fitted) -> Iterator[tuple[Sequence[Ref], FitBatch]]:
+        """The batches of a group in their order: observed by forked processes if there are any, else by threads."""
+        elsewhere, threads = Elsewhere.of(self._job), self._job.threads
+        observe = partial(observe_batch, self._worker, markers=self._markers) if elsewhere is None else elsewhere.observe
+
+        def one(some: Sequence[Ref]) -> tuple[Sequence[Ref], FitBatch]:
+            return some, observe(self._point, some, fitted)
+
+        # So few that everybody has some.
+        shared = batches(refs, 0, most=max(1, len(refs) // (4 * threads)))
+        return ordered_map(one, shared, pool=shared_pool(threads) if elsewhere is None else elsewhere.lines, threads=threads)
 
 
 def _named(data: bytes, name: str) -> tuple[str, bytes]:

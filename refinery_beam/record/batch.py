@@ -1,4 +1,4 @@
-"""Some records in a row, prepared in one go by one thread or one process, and what is made of them together.
+"""Some records in a row, prepared or observed in one go by one thread or one process, and what is made of them together.
 
 A task that costs less than a millisecond is not worth a thread of its own, and sums over pixels cost less for many images at once.
 """
@@ -12,6 +12,7 @@ from typing import Protocol
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ExactError, Partial
 from refinery_beam.facts.album import Bounds
+from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.plugins.base import BadRecord
 from refinery_beam.plugins.measures import Sketch
 from refinery_beam.record.bad import lost
@@ -65,9 +66,20 @@ class Batch:
         return sum(row.size for row in self.outcomes if isinstance(row, Row))
 
 
+@dataclass(slots=True)
+class FitBatch:
+    """What the records of a batch give to a fit point: (the first record counted, accumulator) in order, more than one only where records
+    do not fit together, and the error that stops the run, if one does. The records behind it are not observed.
+    """
+
+    partials: list[tuple[str, Partial]] = field(default_factory=list)
+    error: DataError | None = None
+
+
 def batches(refs: Iterable[Ref], row_bytes: int | None, *, most: int = RECORDS) -> Iterator[Sequence[Ref]]:
     """The refs in order, in batches of `most`, or less where rows or files are large; `row_bytes` is None where it is not known."""
-    many, some, size = min(most, batch_records(row_bytes)), [], 0
+    many, size = min(most, batch_records(row_bytes)), 0
+    some: list[Ref] = []
     for ref in refs:
         if some and (len(some) >= many or size + ref.size > FILE_BYTES):
             yield some
@@ -106,7 +118,7 @@ def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, marker
                     batch.sketches[position] = observed.sketch
                 continue
             for name, partial in row.partials:
-                _add(batch.partials, name, ref.record_id, partial)
+                _add(worker, batch.partials, name, ref.record_id, partial)
             row.partials = ()
             batch.outcomes.append(row)
             found.append((ref, stands_for_input(worker.plugin, ref), observed))
@@ -118,6 +130,32 @@ def prepare_batch(worker: Worker, refs: Sequence[Ref], fitted: Fitted, *, marker
     return batch
 
 
+def observe_batch(worker: Worker, point: FitPoint, refs: Sequence[Ref], fitted: Fitted, *, markers: Markers | None) -> FitBatch:
+    """Observe each of some refs for a fit point that has a pass of its own. Bad records count for nothing.
+
+    Raises what stops the run whatever the record, such as PluginFailed and StoreError.
+    """
+    partials: list[tuple[str, str, Partial]] = []
+    stopped: DataError | None = None
+    try:
+        for ref in refs:
+            try:
+                if markers is not None:
+                    markers.begin(ref)
+                partial = worker.observe(point, ref, fitted)
+            except BadRecord as error:
+                outcome = _lost(worker, ref, error)
+                if isinstance(outcome, DataError):
+                    stopped = outcome
+                    break
+                continue  # the write pass puts it into the ledger
+            _add(worker, partials, point.name, ref.record_id, partial)
+    finally:
+        if markers is not None:
+            markers.end()
+    return FitBatch([(record_id, partial) for _, record_id, partial in partials], stopped)
+
+
 def _lost(worker: Worker, ref: Ref, error: BadRecord) -> LedgerRow | DataError:
     try:
         return lost(worker.plan, ref, error)
@@ -125,12 +163,12 @@ def _lost(worker: Worker, ref: Ref, error: BadRecord) -> LedgerRow | DataError:
         return fatal
 
 
-def _add(partials: list[tuple[str, str, Partial]], name: str, record_id: str, partial: Partial) -> None:
-    """Join a partial to the last one of its point; it begins a new one where it does not fit, which the shard's loop then says."""
+def _add(worker: Worker, partials: list[tuple[str, str, Partial]], name: str, record_id: str, partial: Partial) -> None:
+    """Join a partial to the last one of its point; it begins a new one where it does not fit, which whoever joins all of them then says."""
     for known, _, total in reversed(partials):
         if known == name:
             try:
-                total.merge(partial)
+                worker.join(name, total, partial)
                 return
             except ExactError:
                 break

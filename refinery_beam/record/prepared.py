@@ -114,7 +114,8 @@ def _tried(
 ) -> list[tuple[Sequence[Ref], Batch]]:
     """The batches of the first lots, of which `elsewhere` learns what a record costs."""
     tried: list[tuple[Sequence[Ref], Batch]] = []
-    spent, each = 0.0, []
+    each: list[float] = []
+    spent = 0.0
     for lot in lots:
         if len(each) >= 2 and spent >= ENOUGH:
             break

@@ -13,7 +13,7 @@ from typing import Any
 from refinery_beam.errors import DataError
 from refinery_beam.exact import ChannelHistogram, ExactError, Partial
 from refinery_beam.planning.generated import AUGMENTATION, SOURCE_RECORD
-from refinery_beam.planning.nodes import FieldStep, FitPoint, Plan
+from refinery_beam.planning.nodes import FieldStep, FitPoint, Plan, Step
 from refinery_beam.plugins.base import (
     BadRecord,
     BoundOp,
@@ -59,6 +59,10 @@ class Worker:
         chains = self.plan.chains
         bound = {s.name: self.plugin.bind(s, TransformOp) for c in chains.values() for s in c.steps}
         return {split: tuple(BoundStep(bound[s.name], s.out, s.pinned) for s in c.steps) for split, c in chains.items()}
+
+    @cached_property
+    def _fitted_steps(self) -> dict[str, Step]:
+        return {point.name: self.plan.fit_chain(point).steps[point.index] for point in self.plan.fits}
 
     @cached_property
     def _fitted_fields(self) -> list[tuple[FieldStep, BoundOp[FittedFeaturizeOp]]]:
@@ -118,6 +122,16 @@ class Worker:
         if partial.nonfinite:
             raise BadRecord("not_finite", f"{partial.nonfinite} values are NaN or infinite", stage="Transformations", op=point.steps[0])
         return partial
+
+    def join(self, name: str, total: Partial, partial: Partial) -> None:
+        """Merge an accumulator of the named fit point into another. Raises ExactError where they do not fit together, PluginFailed."""
+        step = self._fitted_steps[name]
+        try:
+            call_plugin(step.name, f"op:{step.op}", total.merge, partial)
+        except PluginFailed as failed:
+            if isinstance(failed.error, ExactError):
+                raise failed.error from failed
+            raise
 
     def derive(self, point: FitPoint, merged: bytes, fitted: Fitted) -> dict[str, dict[str, Any]]:
         """The fitted statistics of every step of a point from its merged accumulator. Statistics become floats only here."""

@@ -88,6 +88,21 @@ def test_a_poison_record_of_a_forked_process_is_named(icons: Path) -> None:
 
 @needs_fork
 @pytest.mark.slow
+def test_a_poison_record_of_a_pass_that_fits_is_named(icons: Path) -> None:
+    """The forked processes observe records too. Most are train's: of five bad ones some are met in that pass."""
+    bad = {spoil(icons, b"SEGFAULT", number) for number in range(100, 105)}
+    code, body = finish(start(icons, "--workers", "2", shard_records=400, floats=True))
+    (error,) = body["errors"]  # type: ignore[misc]
+    assert (code, error["code"], error["value"]) == (4, "poison-record", "SIGSEGV")
+    assert any(error["message"].endswith(f"(record {one})") for one in bad)
+    nothing_is_left(icons)
+    code, body = finish(start(icons, "--workers", "2", on_error="quarantine", shard_records=400, floats=True))
+    assert (code, body["ledger"]) == (0, {"kills_worker": 5})
+    assert left_over(icons.parent) == []
+
+
+@needs_fork
+@pytest.mark.slow
 def test_a_killed_forked_process_names_what_it_held(icons: Path) -> None:
     held = spoil(icons, b"KILL-ONCE", last_by_key(icons))
     code, body = finish(start(icons, "--workers", "2", on_error="quarantine", shard_records=400))

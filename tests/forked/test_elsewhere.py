@@ -19,6 +19,7 @@ from refinery_beam.forked.elsewhere import Elsewhere
 from refinery_beam.job.job import WORK_FOLDERS, Job
 from refinery_beam.launch.prepare import prepare
 from refinery_beam.launch.settings import Settings
+from refinery_beam.planning.nodes import FitPoint
 from refinery_beam.planning.splits.refs import make_refs
 from refinery_beam.record import batch
 from refinery_beam.record.prepared import ONE_THREAD, Crew
@@ -157,6 +158,38 @@ def test_a_plugins_fault_names_its_record(made: tuple[Worker, list[Any], Job], p
     with pytest.raises(RefineryError) as caught:
         write(made, "faulty", crew)
     assert "Odd: no" in caught.value.message and "photos/" in caught.value.message
+
+
+def test_processes_observe_what_threads_observe(made: tuple[Worker, list[Any], Job], pool: Pool) -> None:
+    """A fit point's accumulator, of the records in batches of any size; a bad record stops a run where its turn comes."""
+    worker, refs, job = made
+    (point,) = worker.plan.fits
+    there = Elsewhere(pool, job)  # type: ignore[arg-type]
+
+    def total(many: int, observe: Callable[..., batch.FitBatch]) -> bytes:
+        whole = worker.partial(point)
+        for some in batch.batches(refs, 0, most=many):
+            observed = observe(point, some, {})
+            assert observed.error is None and [record_id for record_id, _ in observed.partials] == [some[0].record_id]
+            whole.merge(observed.partials[0][1])
+        return whole.dumps()
+
+    def here(point: FitPoint, some: list[Ref], fitted: Any) -> batch.FitBatch:
+        return batch.observe_batch(worker, point, some, fitted, markers=None)
+
+    one_by_one = total(1, here)
+    assert {total(7, here), total(64, here), total(1, there.observe), total(64, there.observe)} == {one_by_one}
+    location = Path(worker.plan.sources[0].root) / refs[5].path
+    location.write_bytes(location.read_bytes()[:40])
+    size, digest = 40, hashlib.sha256(location.read_bytes()).digest()
+    broken = [*refs[:5], refs[5]._replace(size=size, digest=digest), *refs[6:]]
+    for observe in (here, there.observe):
+        observed = observe(point, broken, {})
+        assert observed.error is not None and observed.error.at == str(location)
+        alone = worker.partial(point)
+        for ref in refs[:5]:
+            alone.merge(worker.observe(point, ref, {}))
+        assert observed.partials[0][1].dumps() == alone.dumps()
 
 
 def test_large_files_are_batches_of_their_own() -> None:

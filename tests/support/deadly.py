@@ -17,13 +17,15 @@ Input:
   on_error: {on_error}
   max_bad_fraction: 0.1
 Output:
-  record_schema: {{image: {{dtype: uint8, shape: [24, 24, 3]}}, label: {{dtype: str}}}}
+  record_schema: {{image: {{dtype: {dtype}, shape: [24, 24, 3]}}, label: {{dtype: str}}}}
   shard_records: {shard_records}
 Labels: {{field: label, source: {{kind: direct}}}}
 Splits: {{ratios: {{train: 0.8, test: 0.2}}, stratify_by: label}}
 Transformations:
   - {{name: resize, op: resize, params: {{size: 24, method: lanczos}}, splits: [train, test]}}
 """
+
+NORMALIZE = "  - {name: normalize, op: normalize, fit_source: train, splits: [train, test]}\n"
 
 # Decoding a file whose bytes hold this word ends the process, as a defect in a codec would.
 HOOK = """\
@@ -53,12 +55,16 @@ IN_THE_BACKGROUND = ("/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh")
 """What a script's `&` does to a command that follows: it ignores SIGINT."""
 
 
-def start(photos: Path, *more: str, on_error: str = "fail", before: Sequence[str] = (), shard_records: int = 5) -> subprocess.Popen[str]:
+def start(
+    photos: Path, *more: str, on_error: str = "fail", before: Sequence[str] = (), shard_records: int = 5, floats: bool = False
+) -> subprocess.Popen[str]:
+    """A run over some pictures. `floats` are normalized, with statistics that take a pass of their own."""
     folder = photos.parent
     (folder / "hook").mkdir(exist_ok=True)
     (folder / "hook" / "sitecustomize.py").write_text(HOOK)
     recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(path=photos, on_error=on_error, shard_records=shard_records))
+    text = RECIPE.format(path=photos, on_error=on_error, shard_records=shard_records, dtype="float32" if floats else "uint8")
+    recipe.write_text(text + NORMALIZE * floats)
     run = ["run", str(recipe), "--cache-root", str(folder / "cache"), "--json", *more]
     command = [*before, sys.executable, "-m", "refinery_beam", *run]
     environment = {"DIED": str(folder / "died"), **os.environ, "PYTHONPATH": str(folder / "hook")}
