@@ -343,9 +343,7 @@ def plot(found: dict[str, Any]) -> str:
     parts, y = [], 46
     for number, name in enumerate(names):
         x, top, word = 10 + number % 4 * 210, 14 + number // 4 * 16, name.replace("`", "")
-        parts.append(
-            f'<circle cx="{x}" cy="{top - 4}" r="4" fill="{colours[name]}"/><text x="{x + 9}" y="{top}">{word}</text>'
-        )
+        parts.append(f'<circle cx="{x}" cy="{top - 4}" r="4" fill="{colours[name]}"/><text x="{x + 9}" y="{top}">{word}</text>')
     for section in sections:
         parts.append(f'<text x="10" y="{y + row}">{section}</text>')
         for line in (line for line in lines if line.section == section):
