@@ -66,7 +66,7 @@ ARROWS: dict[str, set[str]] = {
     "job": GROUND | {"plugins", "planning"},
     "resume": GROUND | {"planning", "record", "job"},
     "crashes": GROUND | {"plugins", "planning", "record", "job"},
-    "forked": GROUND | {"plugins", "facts", "record", "job", "crashes"},
+    "forked": GROUND | {"plugins", "facts", "planning", "record", "job", "crashes"},
     "pipeline": GROUND | {"plugins", "planning", "record", "job", "resume", "crashes", "forked"},
     "runners": GROUND | {"pipeline", "job", "crashes", "forked"},
     "cache": GROUND | {"plugins", "resume"},

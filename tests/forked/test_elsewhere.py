@@ -186,10 +186,10 @@ def test_processes_observe_what_threads_observe(made: tuple[Worker, list[Any], J
     for observe in (here, there.observe):
         observed = observe(point, broken, {})
         assert observed.error is not None and observed.error.at == str(location)
-        alone = worker.partial(point)
+        before = worker.partial(point)
         for ref in refs[:5]:
-            alone.merge(worker.observe(point, ref, {}))
-        assert observed.partials[0][1].dumps() == alone.dumps()
+            before.merge(worker.observe(point, ref, {}))
+        assert observed.partials[0][1].dumps() == before.dumps()
 
 
 def test_large_files_are_batches_of_their_own() -> None:
