@@ -39,9 +39,9 @@ class Elsewhere:
 
     @classmethod
     def of(cls, job: Job) -> Elsewhere | None:
-        """The processes of this process, if it has any."""
+        """The processes of this process, if it has any that have not ended because they do not pay."""
         pool = forked_pool()
-        return cls(pool, job) if pool is not None else None
+        return cls(pool, job) if pool is not None and pool.pays is not False else None
 
     def clock(self) -> float:
         """The seconds that this thread has worked."""

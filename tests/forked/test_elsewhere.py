@@ -116,6 +116,15 @@ def test_processes_threads_and_batches_of_any_size_write_the_same(
             assert write(made, f"elsewhere{records}", crew) == plain
 
 
+@pytest.mark.parametrize("decided", [None, True, False])
+def test_processes_that_ended_are_asked_nothing(
+    decided: bool | None, made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "forked_pool", lambda: pool)
+    pool.pays = decided
+    assert (Elsewhere.of(made[2]) is None) == (decided is False)
+
+
 def test_what_is_dear_to_move_stays_here(made: tuple[Worker, list[Any], Job], pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elsewhere, "MOVED", 0)
     write(made, "here", Crew(elsewhere=Elsewhere(pool, made[2])))  # type: ignore[arg-type]
